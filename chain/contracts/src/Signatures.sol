@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity 0.8.37;
+
+import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
+
+/// @title Signatures by a secp256k1 key or by a contract
+library Signatures {
+    /// @dev Half the order of secp256k1: the largest s that counts as low.
+    uint256 private constant MAX_S = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0;
+
+    /// @notice Whether `signature` is `key`'s on `digest`: r, s and v in 65 bytes with low s and v of 27 or 28, or
+    /// whatever the contract `key` accepts by EIP-1271. The zero key signs nothing.
+    /// @dev ECDSA first: to ask for the key's code would cost a cold account access per signer.
+    function isSignedBy(address key, bytes32 digest, bytes calldata signature) internal view returns (bool) {
+        if (_isEcdsaBy(key, digest, signature)) return true;
+        return SignatureChecker.isValidERC1271SignatureNowCalldata(key, digest, signature);
+    }
+
+    /// @dev The precompile itself refuses every other v, and then leaves the output as it was: zero.
+    function _isEcdsaBy(address key, bytes32 digest, bytes calldata signature) private view returns (bool valid) {
+        if (signature.length != 65) return false;
+        assembly ("memory-safe") {
+            let s := calldataload(add(signature.offset, 32))
+            let input := mload(0x40)
+            mstore(input, digest)
+            mstore(add(input, 32), byte(0, calldataload(add(signature.offset, 64))))
+            mstore(add(input, 64), calldataload(signature.offset))
+            mstore(add(input, 96), s)
+            mstore(0, 0)
+            pop(staticcall(gas(), 1, input, 128, 0, 32))
+            let signer := mload(0)
+            // The upper 96 bits of `key` are undefined here.
+            let same := iszero(shl(96, xor(signer, key)))
+            valid := and(gt(signer, 0), and(same, iszero(gt(s, MAX_S))))
+        }
+    }
+}

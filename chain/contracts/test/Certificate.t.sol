@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity 0.8.37;
+
+import {Certificates} from "../src/Certificates.sol";
+import {IQuorumRegistry} from "../src/IQuorumRegistry.sol";
+import {Fixture} from "./support/Fixture.sol";
+import {ContractKey} from "./support/ContractKey.sol";
+
+/// @dev Four operators with weights 40, 30, 20 and 10 in account order: total 100, threshold 67.
+contract CertificateTest is Fixture {
+    bytes4 internal constant MAGIC = 0x1626ba7e;
+    bytes32 internal constant DIGEST = keccak256("what is signed");
+    uint32 internal constant EPOCH = 1;
+
+    Operator[] internal ops;
+
+    function setUp() public override {
+        super.setUp();
+        Operator[] memory made = _operators(4);
+        for (uint256 i; i < 4; ++i) {
+            ops.push(made[i]);
+            _registerWithWeight(made[i], 40 - 10 * i);
+        }
+        _goTo(EPOCH, 0);
+        vm.assertEq(registry.getThresholdStake(EPOCH), 67);
+    }
+
+    // Accepted
+
+    function test_acceptsTheWholeSet() public view {
+        vm.assertEq(bytes32(registry.isValidSignature(DIGEST, _certificate(ops, DIGEST, EPOCH))), bytes32(MAGIC));
+    }
+
+    function test_acceptsAQuorum() public view {
+        _accept(_certificate(_first(ops, 2), DIGEST, EPOCH));
+    }
+
+    function test_acceptsEqualityWithTheThreshold() public {
+        _setWeight(ops[1], 27);
+        _setWeight(ops[3], 13);
+        _goTo(EPOCH + 1, 0);
+        vm.assertEq(registry.getThresholdStake(EPOCH + 1), 67);
+        _accept(_certificate(_first(ops, 2), DIGEST, EPOCH + 1));
+    }
+
+    function test_refusesOneBelowTheThreshold() public {
+        _setWeight(ops[1], 26);
+        _setWeight(ops[3], 14);
+        _goTo(EPOCH + 1, 0);
+        vm.assertEq(registry.getThresholdStake(EPOCH + 1), 67);
+        _refuse(_certificate(_first(ops, 2), DIGEST, EPOCH + 1), IQuorumRegistry.InsufficientSignedStake.selector);
+    }
+
+    function test_acceptsPastEpochs() public {
+        _goTo(EPOCH + 50, 0);
+        _accept(_certificate(ops, DIGEST, EPOCH));
+        _accept(_certificate(ops, DIGEST, EPOCH + 50));
+    }
+
+    function test_acceptsContractKeys() public {
+        ContractKey key = new ContractKey(vm.addr(77));
+        _moveKey(ops[0], 77, address(key));
+        _goTo(EPOCH + 1, 0);
+        Operator[] memory signers = _first(ops, 2);
+        bytes[] memory signatures = _signatures(signers, DIGEST);
+        signatures[0] = _sign(77, DIGEST);
+        _accept(abi.encode(_accounts(signers), signatures, EPOCH + 1));
+
+        signatures[0] = _sign(78, DIGEST);
+        _refuse(
+            abi.encode(_accounts(signers), signatures, EPOCH + 1),
+            IQuorumRegistry.InvalidSignature.selector
+        );
+        signatures[0] = _sign(77, keccak256("something else"));
+        _refuse(
+            abi.encode(_accounts(signers), signatures, EPOCH + 1),
+            IQuorumRegistry.InvalidSignature.selector
+        );
+    }
+
+    // Refused
+
+    function test_refusesFutureEpochs() public {
+        bytes memory certificate = _certificate(ops, DIGEST, EPOCH + 1);
+        _refuse(certificate, IQuorumRegistry.InvalidEpoch.selector);
+        _goTo(EPOCH, LENGTH - 1);
+        _refuse(certificate, IQuorumRegistry.InvalidEpoch.selector);
+        _goTo(EPOCH + 1, 0);
+        _accept(certificate);
+        _refuse(_certificate(ops, DIGEST, type(uint32).max), IQuorumRegistry.InvalidEpoch.selector);
+    }
+
+    function test_refusesUnequalLengths() public {
+        address[] memory accounts = _accounts(ops);
+        bytes[] memory signatures = _signatures(ops, DIGEST);
+        _refuse(abi.encode(accounts, new bytes[](3), EPOCH), IQuorumRegistry.LengthMismatch.selector);
+        _refuse(abi.encode(new address[](0), signatures, EPOCH), IQuorumRegistry.LengthMismatch.selector);
+        _refuse(abi.encode(accounts, new bytes[](0), EPOCH), IQuorumRegistry.LengthMismatch.selector);
+    }
+
+    function test_refusesNoSigners() public {
+        _refuse(abi.encode(new address[](0), new bytes[](0), EPOCH), IQuorumRegistry.InvalidLength.selector);
+    }
+
+    function test_refusesAnEpochWithoutSet() public {
+        Operator[] memory all = ops;
+        _refuse(_certificate(all, DIGEST, 0), IQuorumRegistry.InvalidSignature.selector);
+    }
+
+    function test_refusesOtherOrders() public {
+        Operator[] memory swapped = ops;
+        (swapped[2], swapped[3]) = (swapped[3], swapped[2]);
+        _refuse(_certificate(swapped, DIGEST, EPOCH), IQuorumRegistry.NotSorted.selector);
+    }
+
+    function test_refusesOrderBySigningKey() public {
+        Operator[] memory sorted = ops;
+        for (uint256 i; i < 4; ++i) {
+            for (uint256 j; j < 3; ++j) {
+                if (sorted[j].signingKey > sorted[j + 1].signingKey) {
+                    (sorted[j], sorted[j + 1]) = (sorted[j + 1], sorted[j]);
+                }
+            }
+        }
+        _refuse(_certificate(sorted, DIGEST, EPOCH), IQuorumRegistry.NotSorted.selector);
+    }
+
+    function test_refusesDuplicates() public {
+        Operator[] memory twice = _first(ops, 3);
+        (twice[1], twice[2]) = (twice[0], ops[1]);
+        _refuse(_certificate(twice, DIGEST, EPOCH), IQuorumRegistry.NotSorted.selector);
+    }
+
+    function test_refusesTheZeroOperator() public {
+        Operator[] memory signers = ops;
+        signers[0].account = address(0);
+        _refuse(_certificate(signers, DIGEST, EPOCH), IQuorumRegistry.NotSorted.selector);
+    }
+
+    function test_refusesSignaturesOnSomethingElse() public {
+        _refuse(_certificate(ops, keccak256("something else"), EPOCH), IQuorumRegistry.InvalidSignature.selector);
+    }
+
+    function test_refusesSignaturesOfOthers() public {
+        bytes[] memory signatures = _signatures(ops, DIGEST);
+        signatures[1] = signatures[2];
+        _refuse(abi.encode(_accounts(ops), signatures, EPOCH), IQuorumRegistry.InvalidSignature.selector);
+    }
+
+    function test_refusesOperatorsOutsideTheSet() public {
+        Operator[] memory signers = ops;
+        Operator memory stranger = _operator(1234);
+        stranger.account = address(uint160(signers[3].account) + 1);
+        signers[3] = stranger;
+        _refuse(_certificate(signers, DIGEST, EPOCH), IQuorumRegistry.InvalidSignature.selector);
+    }
+
+    /// @dev Who is not in the set has the zero key, and a failed recovery ends with zero too.
+    function test_refusesStrangersWithoutSigner() public {
+        Operator[] memory signers = ops;
+        signers[3].account = address(uint160(signers[3].account) + 1);
+        bytes[] memory signatures = _signatures(signers, DIGEST);
+        signatures[3] = new bytes(65);
+        _refuse(abi.encode(_accounts(signers), signatures, EPOCH), IQuorumRegistry.InvalidSignature.selector);
+        signatures[3] = "";
+        _refuse(abi.encode(_accounts(signers), signatures, EPOCH), IQuorumRegistry.InvalidSignature.selector);
+    }
+
+    function test_refusesOtherFormsOfSignatures() public {
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(ops[0].secret, DIGEST);
+        _refuseFirst(abi.encodePacked(r, s, v - 27)); // v of 0 or 1
+        _refuseFirst(abi.encodePacked(r, s, uint8(55 - v))); // the other v
+        _refuseFirst(abi.encodePacked(r, s, v + 4));
+        bytes32 highS = bytes32(SECP256K1_ORDER - uint256(s));
+        _refuseFirst(abi.encodePacked(r, highS, uint8(55 - v)));
+        bytes32 compact = bytes32(uint256(s) | (uint256(v - 27) << 255));
+        _refuseFirst(abi.encodePacked(r, compact)); // 64 bytes
+        _refuseFirst(abi.encodePacked(r, s, v, uint8(0)));
+        _refuseFirst("");
+        _refuseFirst(new bytes(65));
+        _refuseFirst(abi.encodePacked(bytes32(0), s, v));
+        _refuseFirst(abi.encodePacked(r, bytes32(0), v));
+    }
+
+    function test_signingKeysCountInTheirEpochs() public {
+        Operator[] memory before = ops;
+        _moveKey(ops[0], 99, vm.addr(99));
+        Operator[] memory later = ops;
+        later[0].secret = 99;
+
+        _goTo(EPOCH + 1, 0);
+        _accept(_certificate(before, DIGEST, EPOCH));
+        _accept(_certificate(later, DIGEST, EPOCH + 1));
+        _refuse(_certificate(later, DIGEST, EPOCH), IQuorumRegistry.InvalidSignature.selector);
+        _refuse(_certificate(before, DIGEST, EPOCH + 1), IQuorumRegistry.InvalidSignature.selector);
+    }
+
+    function test_removedOperatorsNoLongerCount() public {
+        vm.prank(ops[0].account);
+        registry.deregisterOperator();
+        _goTo(EPOCH + 1, 0);
+        _accept(_certificate(ops, DIGEST, EPOCH));
+        _refuse(_certificate(ops, DIGEST, EPOCH + 1), IQuorumRegistry.InvalidSignature.selector);
+    }
+
+    function test_operatorsBelowTheMinimumAddNothing() public {
+        _setWeight(ops[0], MINIMUM - 1);
+        _goTo(EPOCH + 1, 0);
+        vm.assertEq(registry.getThresholdStake(EPOCH + 1), 41);
+        _refuse(_certificate(_first(ops, 2), DIGEST, EPOCH + 1), IQuorumRegistry.InsufficientSignedStake.selector);
+        _accept(_certificate(_first(ops, 3), DIGEST, EPOCH + 1));
+    }
+
+    function test_nothingPassesWithoutWeight() public {
+        for (uint256 i; i < 4; ++i) {
+            _setWeight(ops[i], 0);
+        }
+        _goTo(EPOCH + 1, 0);
+        _refuse(_certificate(ops, DIGEST, EPOCH + 1), IQuorumRegistry.InsufficientSignedStake.selector);
+    }
+
+    // Encoding
+
+    function test_encodingVector() public pure {
+        address[] memory operators = new address[](2);
+        operators[0] = 0x1111111111111111111111111111111111111111;
+        operators[1] = 0x2222222222222222222222222222222222222222;
+        bytes[] memory signatures = new bytes[](2);
+        signatures[0] = _repeated(0xaa);
+        signatures[1] = _repeated(0xbb);
+        bytes memory certificate = abi.encode(operators, signatures, uint32(7));
+        vm.assertEq(certificate.length, 544);
+        vm.assertEq(keccak256(certificate), 0xbcfb4780e26a5ee3bea65c2eda1f996f7f485fe9cc0b8eaae4e26362eaed983c);
+    }
+
+    function test_refusesCutCertificates() public {
+        bytes memory certificate = _certificate(_first(ops, 2), DIGEST, EPOCH);
+        for (uint256 length; length < 224; length += 16) {
+            bytes memory cut = new bytes(length);
+            for (uint256 i; i < length; ++i) {
+                cut[i] = certificate[i];
+            }
+            vm.expectRevert(Certificates.MalformedCertificate.selector);
+            registry.isValidSignature(DIGEST, cut);
+        }
+    }
+
+    function test_refusesOffsetsOutOfBounds() public {
+        uint256[4] memory bad = [uint256(1 << 20), type(uint256).max, 1 << 255, type(uint256).max - 31];
+        for (uint256 head = 0; head < 3; ++head) {
+            for (uint256 i; i < bad.length; ++i) {
+                bytes memory certificate = _certificate(_first(ops, 2), DIGEST, EPOCH);
+                uint256 value = bad[i];
+                assembly ("memory-safe") {
+                    mstore(add(add(certificate, 32), mul(head, 32)), value)
+                }
+                if (head == 2 && value < type(uint32).max) continue;
+                _refuse(certificate, Certificates.MalformedCertificate.selector);
+            }
+        }
+    }
+
+    function test_refusesLengthsOutOfBounds() public {
+        bytes memory valid = _certificate(_first(ops, 2), DIGEST, EPOCH);
+        // The lengths of the two arrays are the words at 96 and 192.
+        for (uint256 at = 96; at <= 192; at += 96) {
+            uint256 room = (valid.length - at - 32) / 32;
+            uint256[3] memory bad = [room + 1, 1 << 251, type(uint256).max];
+            for (uint256 i; i < bad.length; ++i) {
+                bytes memory certificate = bytes.concat(valid);
+                uint256 value = bad[i];
+                assembly ("memory-safe") {
+                    mstore(add(add(certificate, 32), at), value)
+                }
+                _refuse(certificate, Certificates.MalformedCertificate.selector);
+            }
+        }
+    }
+
+    /// @dev Whatever is changed in a certificate that just reaches the threshold, it never becomes another valid one,
+    /// save in the padding that no rule reads.
+    function testFuzz_changedBytesAreRefused(uint256 position, uint8 change) public view {
+        bytes memory certificate = _certificate(_first(ops, 2), DIGEST, EPOCH);
+        position = position % certificate.length;
+        vm.assume(change != 0 && !_isPadding(position));
+        certificate[position] = bytes1(uint8(certificate[position]) ^ change);
+        (bool success, ) = address(registry).staticcall(
+            abi.encodeCall(registry.isValidSignature, (DIGEST, certificate))
+        );
+        vm.assertFalse(success);
+    }
+
+    function testFuzz_acceptsExactlyQuorums(uint8 subset, uint16[4] calldata raw) public {
+        uint256 signed;
+        uint256 total;
+        uint256 count;
+        Operator[] memory all = ops;
+        for (uint256 i; i < 4; ++i) {
+            uint256 weight = uint256(raw[i]) + MINIMUM;
+            _setWeight(all[i], weight);
+            total += weight;
+            if (subset & (1 << i) != 0) {
+                signed += weight;
+                all[count++] = all[i];
+            }
+        }
+        vm.assume(count > 0);
+        _goTo(EPOCH + 1, 0);
+        bytes memory certificate = _certificate(_first(all, count), DIGEST, EPOCH + 1);
+        if (signed < (2 * total) / 3 + 1) _refuse(certificate, IQuorumRegistry.InsufficientSignedStake.selector);
+        else _accept(certificate);
+    }
+
+    function _accept(bytes memory certificate) private view {
+        vm.assertEq(bytes32(registry.isValidSignature(DIGEST, certificate)), bytes32(MAGIC));
+    }
+
+    function _refuse(bytes memory certificate, bytes4 selector) private {
+        vm.expectRevert(selector);
+        registry.isValidSignature(DIGEST, certificate);
+    }
+
+    function _refuseFirst(bytes memory signature) private {
+        bytes[] memory signatures = _signatures(ops, DIGEST);
+        signatures[0] = signature;
+        _refuse(abi.encode(_accounts(ops), signatures, EPOCH), IQuorumRegistry.InvalidSignature.selector);
+    }
+
+    function _moveKey(Operator memory op, uint256 secret, address key) private {
+        bytes memory proof = _sign(secret, _registrationDigest(registry, op.account, key, op.ed25519Key));
+        vm.prank(op.account);
+        registry.updateSigningKey(key, proof);
+    }
+
+    /// @dev In the encoding of two signers: the last 31 bytes of each signature's third word.
+    function _isPadding(uint256 position) private pure returns (bool) {
+        uint256 firstEnd = 96 + 96 + 32 + 64 + 32 + 65;
+        uint256 secondEnd = firstEnd + 31 + 32 + 65;
+        return (position >= firstEnd && position < firstEnd + 31) || position >= secondEnd;
+    }
+
+    function _repeated(uint8 value) private pure returns (bytes memory filled) {
+        filled = new bytes(65);
+        for (uint256 i; i < 65; ++i) {
+            filled[i] = bytes1(value);
+        }
+    }
+}
