@@ -1,0 +1,93 @@
+# Everything a contributor or a curious stranger needs. `make` lists it.
+
+SHELL       := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS   += --no-print-directory
+
+CONTRACTS := chain/contracts
+
+# `make tools` notes here where libclang is, where the system does not have it in its usual place.
+cargo := set -a; if [ -f target/tools/env ]; then . target/tools/env; fi; set +a; cargo
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "  make demo KEEP=1 leaves the network up; make test FILTER=text runs the Rust tests whose names hold the text."
+
+.PHONY: tools
+tools: ## install or check everything that the other targets use
+	@scripts/tools all
+
+.PHONY: native contracts-tools
+native:
+	@scripts/tools native
+contracts-tools:
+	@scripts/tools contracts
+
+.PHONY: build
+build: native ## build all crates (debug)
+	@scripts/tools note-first-build
+	@$(cargo) build --workspace --locked
+
+.PHONY: demo
+demo: build contracts-tools ## run a whole network here and watch it certify a value; KEEP=1 leaves it up
+	@target/debug/quorate-testnet demo $(if $(KEEP),--keep)
+
+.PHONY: test
+test: native contracts-tools layering contracts-test rust-test ## run all tests
+
+.PHONY: contracts-test
+contracts-test: contracts-tools
+	@cd $(CONTRACTS) && npm run --silent check
+	@cd $(CONTRACTS) && npm test --silent
+
+# Without nextest one test at a time: the scenario tests each run a whole network.
+.PHONY: rust-test
+rust-test: native contracts-tools
+	@scripts/tools note-first-build
+	@if cargo nextest --version >/dev/null 2>&1; then \
+	  $(cargo) nextest run --workspace --locked $(FILTER); \
+	else \
+	  $(cargo) test --workspace --locked --lib --bins --tests $(FILTER) -- --test-threads 1; \
+	fi
+	@$(if $(FILTER),,$(cargo) test --workspace --locked --doc --quiet)
+
+.PHONY: lint
+lint: fmt-check layering clippy ## formatting, dependency directions, clippy without warnings
+
+.PHONY: fmt-check
+fmt-check: native
+	@$(cargo) fmt --all -- --check
+
+.PHONY: clippy
+clippy: native
+	@scripts/tools note-first-build
+	@$(cargo) clippy --workspace --all-targets --locked -- -D warnings
+
+.PHONY: layering
+layering: ## check the dependency directions between the crates
+	@scripts/layering
+
+.PHONY: artifacts
+artifacts: contracts-tools ## compile the contracts into chain/artifacts
+	@cd $(CONTRACTS) && npm run --silent build
+
+.PHONY: bench
+bench: build contracts-tools ## measure what docs/benchmarks.md tells (release build; 10 minutes and more)
+	@if rocksdb=$$(scripts/rocksdb-dir); then \
+	  export ROCKSDB_LIB_DIR=$$rocksdb ROCKSDB_STATIC=1; \
+	fi; \
+	$(cargo) build --release --workspace --locked; \
+	target/release/quorate-testnet bench; \
+	cargo bench --workspace --locked --bench tally --bench sim --bench commit --bench reads
+
+.PHONY: bench-gas
+bench-gas: contracts-tools ## gas of isValidSignature by number of signers
+	@cd $(CONTRACTS) && npm run --silent gas
+
+.PHONY: clean
+clean: ## remove what was built and installed here
+	@cargo clean
+	@rm -rf $(CONTRACTS)/node_modules $(CONTRACTS)/out $(CONTRACTS)/cache testnet/clients/js/node_modules

@@ -1,0 +1,95 @@
+//! Reads per second and median latency against a local chain, with 1 and 64 reads in flight.
+//!
+//! `cargo bench -p quorate-chain`; needs the anvil binary.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use alloy::primitives::{Address, U256};
+use futures::stream::{self, StreamExt};
+use quorate_chain::StateReader;
+use quorate_chain::anvil::{AnvilChain, AnvilOptions};
+use quorate_chain::contracts::StateManager;
+use quorate_chain::evm::{EvmChain, EvmConfig, Finality};
+
+type Failed = Box<dyn std::error::Error + Send + Sync>;
+
+const KEYS: u64 = 100;
+const BLOCKS: u64 = 1_000;
+const DURATION: Duration = Duration::from_secs(3);
+
+#[tokio::main]
+async fn main() -> Result<(), Failed> {
+    let anvil = AnvilChain::start(AnvilOptions::default()).await?;
+    let contract = StateManager::deploy(anvil.provider().clone()).await?;
+    let (state_manager, user) = (*contract.address(), anvil.accounts()[0]);
+    let values: Vec<_> = (0..KEYS)
+        .map(|key| (U256::from(key), U256::from(key)))
+        .collect();
+    let written = anvil.set_values(state_manager, user, &values).await?;
+    anvil.mine(BLOCKS).await?;
+
+    println!("providers  in flight   reads/s   median us   p99 us   reads/s of own CPU time");
+    for providers in [1, 3] {
+        for in_flight in [1, 64] {
+            let rpc = vec![anvil.url()?; providers];
+            let config = EvmConfig::new(anvil.chain_id(), rpc, Finality::Confirmations(0));
+            let reader = Arc::new(EvmChain::connect(config, state_manager).await?);
+            let figures = measure(&reader, user, written, in_flight).await?;
+            println!("{providers:9}  {in_flight:9}  {figures}");
+        }
+    }
+    Ok(())
+}
+
+async fn measure(
+    reader: &Arc<EvmChain>,
+    user: Address,
+    first: u64,
+    in_flight: usize,
+) -> Result<String, Failed> {
+    let (began, cpu) = (Instant::now(), cpu_time());
+    let mut reads = stream::iter(0u64..)
+        .take_while(|_| std::future::ready(began.elapsed() < DURATION))
+        .map(|number| {
+            let reader = Arc::clone(reader);
+            // A step that is prime to the number of blocks: every block in turn, none in order.
+            let block = first + number * 997 % BLOCKS;
+            let read = async move {
+                let asked = Instant::now();
+                let reading = reader.read(user, U256::from(number % KEYS), block).await;
+                (asked.elapsed(), reading)
+            };
+            tokio::spawn(read)
+        })
+        .buffer_unordered(in_flight);
+    let mut times = Vec::new();
+    while let Some(read) = reads.next().await {
+        let (time, reading) = read?;
+        reading?;
+        times.push(time);
+    }
+    let (took, cpu) = (
+        began.elapsed(),
+        cpu_time().zip(cpu).map(|(after, before)| after - before),
+    );
+    times.sort_unstable();
+    let per_second = |time: f64| times.len() as f64 / time;
+    let micros = |share: usize| times[(times.len() - 1) * share / 100].as_micros();
+    let own = cpu.map_or_else(|| "?".to_owned(), |cpu| format!("{:.0}", per_second(cpu)));
+    Ok(format!(
+        "{:8.0}  {:10}  {:7}   {own:>24}",
+        per_second(took.as_secs_f64()),
+        micros(50),
+        micros(99),
+    ))
+}
+
+/// Processor seconds of this process so far, where the system tells.
+fn cpu_time() -> Option<f64> {
+    const TICKS_PER_SECOND: f64 = 100.0;
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let ticks: f64 = fields.get(11)?.parse::<f64>().ok()? + fields.get(12)?.parse::<f64>().ok()?;
+    Some(ticks / TICKS_PER_SECOND)
+}

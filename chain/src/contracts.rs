@@ -1,0 +1,36 @@
+//! Bindings of the contracts in `contracts/`, made from their committed artifacts.
+//!
+//! For deployments and transactions. What a node reads, it reads through the smaller interfaces
+//! in [`crate::evm`], which older deployments have too.
+
+macro_rules! bindings {
+    ($(#[$doc:meta])* $module:ident, $name:ident, $artifact:literal) => {
+        #[allow(missing_docs, unreachable_pub, clippy::all)]
+        mod $module {
+            alloy::sol!(#[sol(rpc)] $name, $artifact);
+        }
+        $(#[$doc])*
+        pub use $module::$name;
+    };
+}
+
+bindings!(
+    /// The schedule of epochs.
+    epoch_manager, EpochManager, "artifacts/EpochManager.json"
+);
+bindings!(
+    /// Operators, their keys and weights per epoch, and the check of certificates.
+    stake_registry, StakeRegistry, "artifacts/StakeRegistry.json"
+);
+bindings!(
+    /// Native coin staked to operators.
+    stake_vault, StakeVault, "artifacts/StakeVault.json"
+);
+bindings!(
+    /// Key/value pairs with history.
+    state_manager, StateManager, "artifacts/StateManager.json"
+);
+bindings!(
+    /// A dapp that uses certified values.
+    example_consumer, ExampleConsumer, "artifacts/ExampleConsumer.json"
+);

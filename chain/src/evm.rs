@@ -1,0 +1,36 @@
+//! EVM chains over JSON-RPC.
+//!
+//! An [`EvmClient`] asks every one of its n providers and believes what k of them say alike. A
+//! provider that is down, slow or serves another chain counts as a "no"; n never shrinks. On top
+//! of it, [`EvmChain`] reads users' state and [`EvmHome`] the registry of operators.
+//!
+//! Nothing is read at "latest": state is read at the hash of a final block, and what is not final
+//! is not visible at all.
+
+mod batcher;
+mod calls;
+mod client;
+mod config;
+mod finality;
+mod headers;
+mod heads;
+mod home;
+mod operator_set;
+mod provider;
+mod quorum;
+mod registrations;
+mod revert;
+mod rpc;
+mod state;
+mod timestamps;
+mod url;
+mod verdict;
+
+pub use client::{EvmClient, EvmStatus};
+pub use config::EvmConfig;
+pub use finality::{Finality, FinalityError};
+pub use home::EvmHome;
+pub use provider::ProviderStatus;
+pub use state::EvmChain;
+pub use url::RpcUrl;
+pub use verdict::{Rejection, Verdict, verify_on_chain};

@@ -1,0 +1,80 @@
+//! How many calls a provider takes in one batch.
+
+/// Calls of one batch: what anvil, geth and the usual providers take.
+const MAX_BATCH: usize = 64;
+
+/// Full batches after which a lowered limit is tried again at twice its size.
+const PATIENCE: u32 = 256;
+
+/// Halves when a provider refuses a batch, down to single calls, and grows again after a while:
+/// a refusal may have had another reason.
+#[derive(Debug)]
+pub(super) struct BatchLimit {
+    size: usize,
+    full: u32,
+}
+
+impl Default for BatchLimit {
+    fn default() -> Self {
+        Self {
+            size: MAX_BATCH,
+            full: 0,
+        }
+    }
+}
+
+impl BatchLimit {
+    pub(super) const fn get(&self) -> usize {
+        self.size
+    }
+
+    pub(super) fn refused(&mut self, size: usize) {
+        self.size = self.size.min((size / 2).max(1));
+        self.full = 0;
+    }
+
+    pub(super) fn accepted(&mut self, size: usize) {
+        if size < self.size || self.size == MAX_BATCH {
+            return;
+        }
+        self.full += 1;
+        if self.full == PATIENCE {
+            self.size = (self.size * 2).min(MAX_BATCH);
+            self.full = 0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn halves_to_single_calls_and_recovers() {
+        let mut limit = BatchLimit::default();
+        let mut sizes = Vec::new();
+        for _ in 0..8 {
+            limit.refused(limit.get());
+            sizes.push(limit.get());
+        }
+        assert_eq!(sizes, [32, 16, 8, 4, 2, 1, 1, 1]);
+
+        for _ in 0..PATIENCE {
+            assert_eq!(limit.get(), 1);
+            limit.accepted(1);
+        }
+        assert_eq!(limit.get(), 2);
+        for _ in 0..PATIENCE * 2 {
+            limit.accepted(1);
+        }
+        assert_eq!(limit.get(), 2, "batches that are not full show nothing");
+    }
+
+    #[test]
+    fn late_refusals_of_larger_batches_do_not_raise_it() {
+        let mut limit = BatchLimit::default();
+        limit.refused(3);
+        limit.refused(64);
+        assert_eq!(limit.get(), 1);
+    }
+}

@@ -1,0 +1,124 @@
+use super::*;
+
+fn url() -> RpcUrl {
+    "https://h.org".parse().expect("a URL")
+}
+
+fn texts(outcome: Outcome) -> Vec<String> {
+    match outcome {
+        Outcome::Answers(answers) => answers
+            .into_iter()
+            .map(|answer| answer.map_or_else(|e| e.to_string(), |raw| raw.get().to_owned()))
+            .collect(),
+        Outcome::Failed(failure) => vec![format!("all: {failure}")],
+        Outcome::TooMany => vec!["too many".to_owned()],
+    }
+}
+
+fn read_text(status: u16, body: &str, count: usize) -> Vec<String> {
+    let status = StatusCode::from_u16(status).expect("a status");
+    texts(read(&url(), status, body.as_bytes(), count))
+}
+
+#[test]
+fn answers_find_their_calls_in_any_order() {
+    let body = r#"[{"id":2,"result":"c"},{"id":0,"result":"a"},{"id":1,"error":{"code":5,"message":"b"}}]"#;
+    let found = read_text(200, body, 3);
+    assert_eq!(found, [r#""a""#, "answered with error 5: b", r#""c""#]);
+}
+
+#[test]
+fn one_missing_answer_does_not_spoil_the_others() {
+    let body = r#"[{"id":1,"result":"b"},{"id":7,"result":"x"}]"#;
+    let missing = "sent an answer that makes no sense: no answer to one call of a batch";
+    assert_eq!(read_text(200, body, 2), [missing, r#""b""#]);
+}
+
+#[test]
+fn refused_batches_are_recognised() {
+    let refusal =
+        r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"batch too large"}}"#;
+    let in_array = format!("[{refusal}]");
+    let table = [
+        (200, refusal, "too many"),
+        (400, refusal, "too many"),
+        (200, in_array.as_str(), "too many"),
+        (413, "<html>", "too many"),
+        (400, "batches are not supported", "too many"),
+        (
+            400,
+            r#"{"message":"batches are not supported"}"#,
+            "too many",
+        ),
+        (
+            429,
+            r#"{"message":"slow down"}"#,
+            "all: answered with HTTP status 429",
+        ),
+        (429, "slow down", "all: answered with HTTP status 429"),
+        (401, "who are you", "all: answered with HTTP status 401"),
+        (502, "<html>", "all: answered with HTTP status 502"),
+        (
+            200,
+            r#"{"id":null,"error":{"code":-32005,"message":"limit"}}"#,
+            "all: answered with error -32005: limit",
+        ),
+        (
+            200,
+            r#"{"id":0,"result":"0x1"}"#,
+            "all: sent an answer that makes no sense: one result for a whole batch",
+        ),
+    ];
+    for (status, body, expected) in table {
+        assert_eq!(read_text(status, body, 2), [expected], "{status} {body}");
+    }
+}
+
+#[test]
+fn single_calls_are_never_too_many() {
+    assert_eq!(
+        read_text(400, "no", 1),
+        ["all: answered with HTTP status 400"]
+    );
+    let body = r#"{"id":0,"error":{"code":-32600,"message":"no"}}"#;
+    assert_eq!(read_text(400, body, 1), ["answered with error -32600: no"]);
+    assert_eq!(
+        read_text(429, "{}", 1),
+        ["all: answered with HTTP status 429"]
+    );
+    let garbage = read_text(200, "{}", 1);
+    assert!(
+        garbage[0].starts_with("all: sent an answer that makes no sense"),
+        "{garbage:?}"
+    );
+    let garbage = read_text(200, "<html>", 1);
+    assert!(
+        garbage[0].starts_with("all: sent an answer that makes no sense"),
+        "{garbage:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_full_queue_refuses_and_says_so() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let url = format!("http://{address}").parse().expect("a URL");
+    let batcher = Batcher::new(Client::new(), url);
+    let call = || Call {
+        method: "eth_chainId",
+        params: "[]".to_owned(),
+    };
+    // No worker has begun yet, so all of these wait.
+    let waiting: Vec<_> = (0..MAX_WAITING).map(|_| batcher.enqueue(call())).collect();
+    assert!(waiting.iter().all(Result::is_ok));
+    assert_eq!(
+        batcher.call(call()).await.err(),
+        Some(Failure::Busy(MAX_WAITING))
+    );
+
+    // Callers that give up make room.
+    drop(waiting);
+    assert!(batcher.enqueue(call()).is_ok());
+}

@@ -1,0 +1,131 @@
+//! The few JSON-RPC methods that are used, typed.
+
+use alloy::primitives::{Address, B256, Bytes, U64, hex};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::rpc::{Call, Failure};
+use crate::BlockRef;
+
+/// The part of a block header that matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Header {
+    number: U64,
+    hash: B256,
+    parent_hash: B256,
+    timestamp: U64,
+}
+
+impl Header {
+    pub(super) fn number(&self) -> u64 {
+        self.number.to()
+    }
+
+    pub(super) const fn hash(&self) -> B256 {
+        self.hash
+    }
+
+    pub(super) const fn parent_hash(&self) -> B256 {
+        self.parent_hash
+    }
+
+    pub(super) fn block(&self) -> BlockRef {
+        BlockRef {
+            number: self.number.to(),
+            hash: self.hash,
+            timestamp: self.timestamp.to(),
+        }
+    }
+}
+
+/// One event, as `eth_getLogs` has it.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Log {
+    pub address: Address,
+    pub topics: Vec<B256>,
+    pub block_number: U64,
+    pub log_index: U64,
+    #[serde(default)]
+    pub removed: bool,
+}
+
+/// How a call of a contract ended. Both ends are answers.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) enum Ended {
+    Returned(Bytes),
+    Reverted(Bytes),
+}
+
+impl std::fmt::Debug for Ended {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Returned(data) => data.fmt(f),
+            Self::Reverted(data) => write!(f, "revert {data}"),
+        }
+    }
+}
+
+pub(super) fn chain_id() -> Call {
+    Call {
+        method: "eth_chainId",
+        params: "[]".to_owned(),
+    }
+}
+
+pub(super) fn block_number() -> Call {
+    Call {
+        method: "eth_blockNumber",
+        params: "[]".to_owned(),
+    }
+}
+
+/// `block` is a tag or a hexadecimal number.
+pub(super) fn block(block: &str) -> Call {
+    Call {
+        method: "eth_getBlockByNumber",
+        params: format!(r#"["{block}",false]"#),
+    }
+}
+
+/// A call against the state after the block with this hash, which must be in the chain still.
+pub(super) fn eth_call(to: Address, data: &[u8], at: B256) -> Call {
+    let data = hex::encode_prefixed(data);
+    Call {
+        method: "eth_call",
+        params: format!(
+            r#"[{{"to":"{to:#x}","data":"{data}"}},{{"blockHash":"{at:#x}","requireCanonical":true}}]"#
+        ),
+    }
+}
+
+/// A call against the newest state. Never for what is signed.
+pub(super) fn eth_call_latest(to: Address, data: &[u8]) -> Call {
+    let data = hex::encode_prefixed(data);
+    Call {
+        method: "eth_call",
+        params: format!(r#"[{{"to":"{to:#x}","data":"{data}"}},"latest"]"#),
+    }
+}
+
+/// Events of one contract whose first topic is one of `topics`, in these blocks.
+pub(super) fn logs(address: Address, topics: &[B256], from: u64, to: u64) -> Call {
+    let topics: Vec<String> = topics
+        .iter()
+        .map(|topic| format!("\"{topic:#x}\""))
+        .collect();
+    let topics = topics.join(",");
+    Call {
+        method: "eth_getLogs",
+        params: format!(
+            r#"[{{"address":"{address:#x}","topics":[[{topics}]],"fromBlock":"{from:#x}","toBlock":"{to:#x}"}}]"#
+        ),
+    }
+}
+
+pub(super) fn decode<T: DeserializeOwned>(
+    answer: &serde_json::value::RawValue,
+) -> Result<T, Failure> {
+    serde_json::from_str(answer.get()).map_err(Failure::malformed)
+}

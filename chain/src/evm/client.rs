@@ -1,0 +1,389 @@
+//! One EVM chain as a quorum of its providers sees it: the final head and blocks below it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use alloy::primitives::{Address, B256};
+use alloy::sol_types::SolCall;
+use futures::future::join_all;
+use tokio::sync::watch;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::batcher::http_client;
+use super::calls::{Ended, Header};
+use super::headers::HeaderCache;
+use super::heads::agree;
+use super::provider::Provider;
+use super::quorum::{NoQuorum, Pool};
+use super::{EvmConfig, Finality, ProviderStatus};
+use crate::{At, BlockRef, ChainError};
+
+/// Least time between the starts of two polls, whoever asks: 20 polls per second and provider,
+/// however many users ask for blocks that do not exist yet.
+const MIN_POLL_SPACING: Duration = Duration::from_millis(50);
+
+/// How often providers that have not shown their chain id are asked for it.
+const VERIFY_INTERVAL: Duration = Duration::from_secs(5);
+
+/// One EVM chain and its providers. Knows the final head while [`Self::run`] runs, and looks for
+/// a newer one when somebody asks for a block above it.
+pub struct EvmClient {
+    chain_id: u64,
+    finality: Finality,
+    poll_interval: Duration,
+    pool: Pool,
+    head: watch::Sender<Option<BlockRef>>,
+    headers: Mutex<HeaderCache>,
+    polls_started: AtomicU64,
+    last_poll: tokio::sync::Mutex<LastPoll>,
+    last_success: Mutex<Option<Instant>>,
+}
+
+/// The poll that ended last.
+struct LastPoll {
+    number: u64,
+    started: Option<Instant>,
+    result: Result<(), ChainError>,
+}
+
+/// How a chain fares, for people.
+#[derive(Clone, Debug)]
+pub struct EvmStatus {
+    /// The newest final block.
+    pub final_head: Option<BlockRef>,
+    /// How long ago a quorum of providers last agreed on it; `None` if never.
+    pub agreed_ago: Option<Duration>,
+    /// How often a block that was final left the chain.
+    pub finality_violations: u64,
+    /// Every configured provider.
+    pub providers: Vec<ProviderStatus>,
+}
+
+/// The final head that an answer is based on. Void once a final block has left the chain.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Basis {
+    pub head: BlockRef,
+    generation: u64,
+}
+
+impl EvmClient {
+    /// Asks every provider for its chain id and polls once. Providers that are down do not fail
+    /// this: they count as a "no" until [`Self::run`] has heard from them.
+    ///
+    /// # Errors
+    /// [`ChainError::WrongChainId`] for a provider of another chain, and
+    /// [`ChainError::Settings`] for settings that make no sense.
+    pub async fn connect(config: EvmConfig) -> Result<Arc<Self>, ChainError> {
+        let required = config.required()?;
+        let http = http_client()?;
+        let provider = |url| Provider::new(http.clone(), url, config.chain_id);
+        let client = Arc::new(Self {
+            chain_id: config.chain_id,
+            finality: config.finality,
+            poll_interval: config.poll_interval,
+            pool: Pool::new(config.rpc.into_iter().map(provider).collect(), required),
+            head: watch::Sender::new(None),
+            headers: Mutex::default(),
+            polls_started: AtomicU64::new(0),
+            last_poll: tokio::sync::Mutex::new(LastPoll {
+                number: 0,
+                started: None,
+                result: Ok(()),
+            }),
+            last_success: Mutex::default(),
+        });
+        client.verify().await;
+        if let Some(error) = client.wrong_chains().into_iter().next() {
+            return Err(error);
+        }
+        if let Err(problem) = client.poll().await {
+            tracing::warn!(chain = client.chain_id, %problem, "chain is not reachable yet");
+        }
+        Ok(client)
+    }
+
+    /// Follows the chain until `token` is cancelled.
+    ///
+    /// # Errors
+    /// [`ChainError::WrongChainId`] when so many providers serve another chain that the others
+    /// cannot make a quorum.
+    pub async fn run(self: Arc<Self>, token: CancellationToken) -> Result<(), ChainError> {
+        let tasks = async { tokio::try_join!(self.keep_polling(), self.keep_verifying()) };
+        match token.run_until_cancelled(tasks).await {
+            Some(Err(error)) => Err(error),
+            Some(Ok(_)) | None => Ok(()),
+        }
+    }
+
+    /// The chain that this follows.
+    #[must_use]
+    pub const fn chain_id(&self) -> u64 {
+        self.chain_id
+    }
+
+    /// The newest block known to be final.
+    #[must_use]
+    pub fn final_head(&self) -> Option<BlockRef> {
+        *self.head.borrow()
+    }
+
+    /// Follows the final head.
+    #[must_use]
+    pub fn subscribe(&self) -> watch::Receiver<Option<BlockRef>> {
+        self.head.subscribe()
+    }
+
+    /// How often a block that was final left the chain. Not zero means that the finality rule is
+    /// too weak for this chain, or that a quorum of providers changed its mind.
+    #[must_use]
+    pub fn finality_violations(&self) -> u64 {
+        self.headers().generation()
+    }
+
+    /// How the chain fares.
+    #[must_use]
+    pub fn status(&self) -> EvmStatus {
+        EvmStatus {
+            final_head: self.final_head(),
+            agreed_ago: lock(&self.last_success).map(|at| at.elapsed()),
+            finality_violations: self.finality_violations(),
+            providers: self.pool.providers().iter().map(Provider::status).collect(),
+        }
+    }
+
+    /// Looks for a newer final head now and answers the one known then.
+    ///
+    /// # Errors
+    /// [`ChainError::NotFinal`] while nothing is final.
+    pub async fn refresh(&self) -> Result<BlockRef, ChainError> {
+        self.poll().await?;
+        self.final_head()
+            .ok_or_else(|| self.not_final(At::Block(0)))
+    }
+
+    pub(super) fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    pub(super) fn not_final(&self, asked: At) -> ChainError {
+        ChainError::NotFinal {
+            asked,
+            final_block: self.final_head().map(|head| head.number),
+        }
+    }
+
+    /// A final head for which `enough` holds, after a poll if need be.
+    pub(super) async fn basis(
+        &self,
+        asked: At,
+        enough: impl Fn(&BlockRef) -> bool,
+    ) -> Result<Basis, ChainError> {
+        if let Some(basis) = self.present_basis().filter(|basis| enough(&basis.head)) {
+            return Ok(basis);
+        }
+        self.poll().await?;
+        self.present_basis()
+            .filter(|basis| enough(&basis.head))
+            .ok_or_else(|| self.not_final(asked))
+    }
+
+    fn present_basis(&self) -> Option<Basis> {
+        // Under the lock of the headers, as a violation changes both.
+        let headers = self.headers();
+        let head = self.final_head()?;
+        Some(Basis {
+            head,
+            generation: headers.generation(),
+        })
+    }
+
+    /// Passes `answer` on unless a final block left the chain while it was made.
+    pub(super) fn still_valid<T>(&self, basis: Basis, answer: T) -> Result<T, ChainError> {
+        if self.headers().generation() == basis.generation {
+            return Ok(answer);
+        }
+        Err(ChainError::Disagreement {
+            detail: format!("{} was final and is no longer in the chain", basis.head),
+        })
+    }
+
+    /// The block at this height, which must not be above the head of `basis`.
+    pub(super) async fn header(&self, basis: Basis, number: u64) -> Result<BlockRef, ChainError> {
+        if number == basis.head.number {
+            return Ok(basis.head);
+        }
+        if let Some(block) = self.headers().get(number) {
+            return Ok(block);
+        }
+        let block = self.ask_header(number).await?.block();
+        self.headers().insert(basis.generation, block);
+        Ok(block)
+    }
+
+    async fn ask_header(&self, number: u64) -> Result<Header, NoQuorum> {
+        self.pool.ask(|_, provider| provider.header(number)).await
+    }
+
+    /// Calls a contract at the state after block `at`.
+    pub(super) async fn call<C: SolCall>(
+        &self,
+        contract: Address,
+        call: &C,
+        at: B256,
+    ) -> Result<C::Return, ChainError> {
+        let data = call.abi_encode();
+        let ended = self
+            .pool
+            .ask(|_, provider| provider.eth_call(contract, &data, at))
+            .await?;
+        match ended {
+            Ended::Returned(data) if data.is_empty() => {
+                Err(ChainError::NoContract { address: contract })
+            }
+            Ended::Returned(data) => {
+                C::abi_decode_returns_validate(&data).map_err(|problem| ChainError::Malformed {
+                    what: C::SIGNATURE,
+                    detail: problem.to_string(),
+                })
+            }
+            Ended::Reverted(data) => Err(ChainError::Reverted { data }),
+        }
+    }
+
+    fn headers(&self) -> MutexGuard<'_, HeaderCache> {
+        lock(&self.headers)
+    }
+}
+
+/// Following the chain.
+impl EvmClient {
+    async fn keep_polling(&self) -> Result<(), ChainError> {
+        let mut ticks = interval(self.poll_interval);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut well = true;
+        loop {
+            ticks.tick().await;
+            let result = self.poll().await;
+            if let (true, Err(problem)) = (well, &result) {
+                tracing::warn!(chain = self.chain_id, %problem, "final head is not known");
+            }
+            if !well && result.is_ok() {
+                tracing::info!(chain = self.chain_id, "final head is known again");
+            }
+            well = result.is_ok();
+        }
+    }
+
+    async fn keep_verifying(&self) -> Result<(), ChainError> {
+        let mut ticks = interval(VERIFY_INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            self.verify().await;
+            let mut wrong = self.wrong_chains();
+            let usable = self.pool.providers().len() - wrong.len();
+            if usable < self.pool.required() {
+                return Err(wrong.swap_remove(0));
+            }
+        }
+    }
+
+    /// Asks those for their chain id that have not shown it.
+    async fn verify(&self) {
+        let providers = self.pool.providers().iter();
+        let open = providers.filter(|provider| !provider.is_verified());
+        join_all(open.map(Provider::verify)).await;
+    }
+
+    fn wrong_chains(&self) -> Vec<ChainError> {
+        let wrong = |provider: &Provider| {
+            Some(ChainError::WrongChainId {
+                provider: provider.url().to_string(),
+                expected: self.chain_id,
+                found: provider.wrong_chain()?,
+            })
+        };
+        self.pool.providers().iter().filter_map(wrong).collect()
+    }
+
+    /// Looks for a newer final head. Callers that come while one is looked for share the next
+    /// poll: the one under way may have begun before the block they hope for.
+    async fn poll(&self) -> Result<(), ChainError> {
+        let seen = self.polls_started.load(Ordering::SeqCst);
+        let mut last = self.last_poll.lock().await;
+        if last.number > seen {
+            return last.result.clone();
+        }
+        if let Some(started) = last.started {
+            sleep_until(started + MIN_POLL_SPACING).await;
+        }
+        let number = self.polls_started.fetch_add(1, Ordering::SeqCst) + 1;
+        last.started = Some(Instant::now());
+        let result = self.look().await;
+        last.number = number;
+        last.result = result.clone();
+        result
+    }
+
+    async fn look(&self) -> Result<(), ChainError> {
+        if let Some(new) = agree(&self.pool, self.finality).await? {
+            self.follow(new).await?;
+        }
+        *lock(&self.last_success) = Some(Instant::now());
+        Ok(())
+    }
+
+    async fn follow(&self, new: Header) -> Result<(), ChainError> {
+        let Some(old) = self.final_head() else {
+            self.advance(new.block());
+            return Ok(());
+        };
+        if let Some(other) = self.replaced(old, &new).await? {
+            self.violated(old, other, new.block());
+        } else if new.number() > old.number {
+            self.advance(new.block());
+        }
+        Ok(())
+    }
+
+    /// What is in the chain in place of `old`, if it is no longer there.
+    async fn replaced(&self, old: BlockRef, new: &Header) -> Result<Option<B256>, ChainError> {
+        if old.number.checked_add(1) == Some(new.number()) && new.parent_hash() == old.hash {
+            return Ok(None);
+        }
+        let now = if new.number() == old.number {
+            Ok(*new)
+        } else {
+            self.ask_header(old.number).await
+        };
+        match now {
+            Ok(now) => Ok(Some(now.hash()).filter(|hash| *hash != old.hash)),
+            // Providers that lag behind cannot know; there is no newer head to take over either.
+            Err(_) if new.number() < old.number => Ok(None),
+            Err(none) => Err(none.into()),
+        }
+    }
+
+    fn advance(&self, head: BlockRef) {
+        let mut headers = self.headers();
+        let generation = headers.generation();
+        headers.insert(generation, head);
+        self.head.send_replace(Some(head));
+    }
+
+    fn violated(&self, old: BlockRef, other: B256, new: BlockRef) {
+        let mut headers = self.headers();
+        headers.clear();
+        tracing::error!(
+            chain = self.chain_id, was = %old, is = %other, violations = headers.generation(),
+            "a final block left the chain: the finality rule is too weak, or the providers lie"
+        );
+        self.head.send_replace(Some(new));
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

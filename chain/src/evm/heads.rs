@@ -1,0 +1,175 @@
+//! Which block a quorum of providers holds to be final.
+
+use std::time::Duration;
+
+use futures::stream::{FuturesUnordered, StreamExt};
+use tokio::time::{Instant, timeout_at};
+
+use super::Finality;
+use super::calls::Header;
+use super::provider::Provider;
+use super::quorum::Pool;
+use super::rpc::Failure;
+use crate::ChainError;
+
+/// How long the slower providers are waited for once enough have answered. Their word may show
+/// a newer block; a hanging one must not hold up the rest.
+const STRAGGLER_WAIT: Duration = Duration::from_millis(100);
+
+/// The newest block that one provider holds to be final.
+#[derive(Clone, Copy, Debug)]
+struct Tip {
+    height: u64,
+    /// The block itself, where the provider sent it along.
+    header: Option<Header>,
+}
+
+/// What one provider said: nothing, that nothing is final, or its tip.
+type Claim = Option<Result<Option<Tip>, Failure>>;
+
+/// The newest block that the required number of providers hold to be final and describe alike;
+/// `None` while nothing is final.
+///
+/// A provider alone can neither pull this ahead nor hold it back: the height is the k-th highest
+/// claim. Where the providers differ on the block at that height, the next lower claim is tried.
+pub(super) async fn agree(pool: &Pool, finality: Finality) -> Result<Option<Header>, ChainError> {
+    let claims = claims(pool, finality).await;
+    let said = claims
+        .iter()
+        .flatten()
+        .filter(|claim| claim.is_ok())
+        .count();
+    if said < pool.required() {
+        return Err(pool.unanswered(failures(&claims)));
+    }
+    let tips: Vec<Option<Tip>> = claims
+        .into_iter()
+        .map(|claim| claim.and_then(Result::ok).flatten())
+        .collect();
+    let heights: Vec<u64> = tips.iter().flatten().map(|tip| tip.height).collect();
+
+    let mut problem = None;
+    for height in candidates(heights, pool.required()) {
+        let known: Vec<Option<Header>> = tips
+            .iter()
+            .map(|tip| {
+                tip.filter(|tip| tip.height == height)
+                    .and_then(|tip| tip.header)
+            })
+            .collect();
+        let question = |index: usize, provider| {
+            describe(known.get(index).copied().flatten(), provider, height)
+        };
+        match pool.ask(question).await {
+            Ok(header) => return Ok(Some(header)),
+            Err(none) => problem = problem.or(Some(none)),
+        }
+    }
+    problem.map_or(Ok(None), |none| Err(none.into()))
+}
+
+async fn describe(
+    known: Option<Header>,
+    provider: &Provider,
+    height: u64,
+) -> Result<Header, Failure> {
+    match known {
+        Some(header) => Ok(header),
+        None => provider.header(height).await,
+    }
+}
+
+/// Heights that at least `required` claims reach, highest first.
+fn candidates(mut heights: Vec<u64>, required: usize) -> Vec<u64> {
+    heights.sort_unstable_by(|a, b| b.cmp(a));
+    let mut reached = heights.split_off(heights.len().min(required.saturating_sub(1)));
+    reached.dedup();
+    reached
+}
+
+/// One claim per provider, in their order.
+async fn claims(pool: &Pool, finality: Finality) -> Vec<Claim> {
+    let providers = pool.providers();
+    let mut claims: Vec<Claim> = providers.iter().map(|_| None).collect();
+    let mut open: FuturesUnordered<_> = providers
+        .iter()
+        .enumerate()
+        .map(|(index, provider)| async move { (index, tip(provider, finality).await) })
+        .collect();
+    let mut said = 0;
+    let mut deadline = None;
+    loop {
+        let next = match deadline {
+            None => open.next().await,
+            Some(deadline) => timeout_at(deadline, open.next()).await.unwrap_or(None),
+        };
+        let Some((index, claim)) = next else {
+            break;
+        };
+        said += usize::from(claim.is_ok());
+        if said == pool.required() {
+            deadline = Some(Instant::now() + STRAGGLER_WAIT);
+        }
+        claims[index] = Some(claim);
+    }
+    for (provider, claim) in providers.iter().zip(&claims) {
+        provider.polled(match claim {
+            None => Err(Failure::Slow),
+            Some(Err(failure)) => Err(failure.clone()),
+            Some(Ok(_)) => Ok(()),
+        });
+    }
+    claims
+}
+
+fn failures(claims: &[Claim]) -> Vec<(usize, Failure)> {
+    let failure = |(index, claim): (usize, &Claim)| match claim {
+        Some(Err(failure)) => Some((index, failure.clone())),
+        _ => None,
+    };
+    claims.iter().enumerate().filter_map(failure).collect()
+}
+
+async fn tip(provider: &Provider, finality: Finality) -> Result<Option<Tip>, Failure> {
+    let tag = match finality {
+        Finality::Finalized => "finalized",
+        Finality::Confirmations(0) => "latest",
+        Finality::Confirmations(_) => {
+            let height = finality.final_height(provider.height().await?);
+            return Ok(height.map(|height| Tip {
+                height,
+                header: None,
+            }));
+        }
+    };
+    let header = provider.tagged(tag).await?;
+    Ok(header.map(|header| Tip {
+        height: header.number(),
+        header: Some(header),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kth_highest_claim_counts() {
+        let table: [(&[u64], usize, &[u64]); 10] = [
+            (&[7], 1, &[7]),
+            (&[], 1, &[]),
+            (&[5, 9], 1, &[9, 5]),
+            (&[5, 9], 2, &[5]),
+            (&[9], 2, &[]),
+            (&[100, 99, 98], 2, &[99, 98]),
+            (&[100, 100, 98], 2, &[100, 98]),
+            (&[u64::MAX, 99, 100], 2, &[100, 99]),
+            (&[0, 99, 100], 2, &[99, 0]),
+            (&[5, 5, 5, 5, 5], 3, &[5]),
+        ];
+        for (heights, required, expected) in table {
+            let found = candidates(heights.to_vec(), required);
+            assert_eq!(found, expected, "{heights:?}, {required} required");
+        }
+    }
+}

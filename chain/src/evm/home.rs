@@ -1,0 +1,234 @@
+//! The registry of operators on an EVM home chain.
+
+use std::sync::Arc;
+
+use alloy::primitives::{Address, B256, U256};
+use futures::future::{BoxFuture, FutureExt};
+use quorate_proto::{Epoch, OperatorSet};
+use tokio::sync::{OnceCell, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::client::Basis;
+use super::operator_set::{RegistryAt, interface::minimumWeightCall};
+use super::registrations::registrations;
+use super::{EvmClient, EvmConfig};
+use crate::{At, BlockRef, ChainError, EpochSchedule, HomeReader, Registration};
+
+mod interface {
+    #![allow(missing_docs, unreachable_pub, clippy::all)]
+    alloy::sol! {
+        #[derive(Debug)]
+        function getEpochInterval(uint32 epoch) external view returns (uint64 start, uint64 graceStart, uint64 end);
+    }
+}
+
+use interface::{getEpochIntervalCall, getEpochIntervalReturn as Interval};
+
+/// The stake registry and the epoch manager of the home chain.
+///
+/// Reads only what every deployed registry has, and the Ed25519 keys where there are any.
+pub struct EvmHome {
+    client: Arc<EvmClient>,
+    registry: Address,
+    epoch_manager: Address,
+    schedule: OnceCell<EpochSchedule>,
+}
+
+impl EvmHome {
+    /// Reads through a client that others may share.
+    #[must_use]
+    pub fn new(client: Arc<EvmClient>, registry: Address, epoch_manager: Address) -> Self {
+        Self {
+            client,
+            registry,
+            epoch_manager,
+            schedule: OnceCell::new(),
+        }
+    }
+
+    /// Connects a client of its own.
+    ///
+    /// # Errors
+    /// As [`EvmClient::connect`].
+    pub async fn connect(
+        config: EvmConfig,
+        registry: Address,
+        epoch_manager: Address,
+    ) -> Result<Self, ChainError> {
+        let client = EvmClient::connect(config).await?;
+        Ok(Self::new(client, registry, epoch_manager))
+    }
+
+    /// The client, for its status and to share it.
+    #[must_use]
+    pub const fn client(&self) -> &Arc<EvmClient> {
+        &self.client
+    }
+
+    /// Follows the chain until `token` is cancelled. Once per client is enough.
+    ///
+    /// # Errors
+    /// As [`EvmClient::run`].
+    pub async fn run(self: Arc<Self>, token: CancellationToken) -> Result<(), ChainError> {
+        Arc::clone(&self.client).run(token).await
+    }
+
+    /// Follows the final head.
+    #[must_use]
+    pub fn subscribe(&self) -> watch::Receiver<Option<BlockRef>> {
+        self.client.subscribe()
+    }
+
+    fn registry_at(&self, at: B256) -> RegistryAt<'_> {
+        RegistryAt {
+            client: &self.client,
+            registry: self.registry,
+            at,
+        }
+    }
+
+    /// Whatever is final.
+    async fn basis(&self) -> Result<Basis, ChainError> {
+        self.client.basis(At::Block(0), |_| true).await
+    }
+
+    async fn read_schedule(&self) -> Result<EpochSchedule, ChainError> {
+        let basis = self.basis().await?;
+        let interval = |epoch| async move {
+            let call = getEpochIntervalCall { epoch };
+            self.client
+                .call(self.epoch_manager, &call, basis.head.hash)
+                .await
+        };
+        let (first, second) = tokio::try_join!(interval(0), interval(1))?;
+        let schedule = schedule_of(&first, &second).ok_or_else(|| ChainError::Malformed {
+            what: "epoch schedule",
+            detail: format!("epoch 0 is {first:?} and epoch 1 is {second:?}"),
+        })?;
+        self.client.still_valid(basis, schedule)
+    }
+
+    async fn read_minimum_weight(&self) -> Result<U256, ChainError> {
+        let basis = self.basis().await?;
+        let weight = self
+            .registry_at(basis.head.hash)
+            .call(minimumWeightCall {})
+            .await?;
+        self.client.still_valid(basis, weight)
+    }
+}
+
+/// The schedule of which these are the first two epochs.
+fn schedule_of(first: &Interval, second: &Interval) -> Option<EpochSchedule> {
+    let schedule = EpochSchedule {
+        genesis: first.start,
+        length: first
+            .end
+            .checked_sub(first.start)
+            .filter(|length| *length > 0)?,
+        grace: first.end.checked_sub(first.graceStart)?,
+    };
+    let is = |epoch: Epoch, interval: &Interval| {
+        interval.start == schedule.start(epoch)
+            && interval.end == schedule.end(epoch)
+            && interval.end.checked_sub(interval.graceStart) == Some(schedule.grace)
+    };
+    let makes_sense =
+        schedule.grace <= schedule.length && is(Epoch(0), first) && is(Epoch(1), second);
+    makes_sense.then_some(schedule)
+}
+
+impl HomeReader for EvmHome {
+    fn chain_id(&self) -> u64 {
+        self.client.chain_id()
+    }
+
+    fn registry(&self) -> Address {
+        self.registry
+    }
+
+    fn final_head(&self) -> Option<BlockRef> {
+        self.client.final_head()
+    }
+
+    fn refresh(&self) -> BoxFuture<'_, Result<BlockRef, ChainError>> {
+        self.client.refresh().boxed()
+    }
+
+    fn schedule(&self) -> BoxFuture<'_, Result<EpochSchedule, ChainError>> {
+        async {
+            self.schedule
+                .get_or_try_init(|| self.read_schedule())
+                .await
+                .copied()
+        }
+        .boxed()
+    }
+
+    fn registrations(
+        &self,
+        from_block: u64,
+        to_block: u64,
+    ) -> BoxFuture<'_, Result<Vec<Registration>, ChainError>> {
+        registrations(&self.client, self.registry, from_block, to_block).boxed()
+    }
+
+    fn operator_set<'a>(
+        &'a self,
+        epoch: Epoch,
+        operators: &'a [Address],
+        at: B256,
+    ) -> BoxFuture<'a, Result<OperatorSet, ChainError>> {
+        self.registry_at(at).operator_set(epoch, operators).boxed()
+    }
+
+    fn minimum_weight(&self) -> BoxFuture<'_, Result<U256, ChainError>> {
+        self.read_minimum_weight().boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn interval(start: u64, grace_start: u64, end: u64) -> Interval {
+        Interval {
+            start,
+            graceStart: grace_start,
+            end,
+        }
+    }
+
+    #[test]
+    fn two_epochs_make_a_schedule_or_none() {
+        let first = interval(100, 8_700, 10_100);
+        let schedule = schedule_of(&first, &interval(10_100, 18_700, 20_100));
+        let expected = EpochSchedule {
+            genesis: 100,
+            length: 10_000,
+            grace: 1_400,
+        };
+        assert_eq!(schedule, Some(expected));
+
+        let others = [
+            (interval(100, 100, 100), interval(100, 100, 100)),
+            (interval(100, 8_700, 99), interval(10_100, 18_700, 20_100)),
+            (
+                interval(100, 8_700, 10_100),
+                interval(10_101, 18_701, 20_101),
+            ),
+            (
+                interval(100, 8_700, 10_100),
+                interval(10_100, 18_701, 20_100),
+            ),
+            (interval(100, 99, 10_100), interval(10_100, 10_099, 20_100)),
+            (
+                interval(100, 10_101, 10_100),
+                interval(10_100, 20_101, 20_100),
+            ),
+        ];
+        for (first, second) in others {
+            assert_eq!(schedule_of(&first, &second), None, "{first:?} {second:?}");
+        }
+    }
+}

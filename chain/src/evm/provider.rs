@@ -1,0 +1,209 @@
+//! One JSON-RPC provider: the connection, which chain it serves, and how it fares.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use alloy::primitives::{Address, B256, U64};
+use alloy::transports::http::reqwest::Client;
+
+use super::RpcUrl;
+use super::batcher::Batcher;
+use super::calls::{self, Ended, Header, Log, decode};
+use super::rpc::{Answer, Call, Failure};
+
+/// How a provider fares, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProviderStatus {
+    /// Its URL without secrets.
+    pub provider: String,
+    /// Why it does not count at present; `None` while all is well.
+    pub problem: Option<String>,
+}
+
+/// One JSON-RPC provider. Its answers count only once it has shown that it serves the right chain.
+pub(super) struct Provider {
+    batcher: Batcher,
+    chain_id: u64,
+    standing: Mutex<Standing>,
+}
+
+/// What is known of a provider.
+struct Standing {
+    /// Whether it reported the right chain id, or why that is not known.
+    chain: Result<(), Failure>,
+    /// How its last part in a poll went.
+    poll: Result<(), Failure>,
+}
+
+impl Provider {
+    pub(super) fn new(http: Client, url: RpcUrl, chain_id: u64) -> Self {
+        Self {
+            batcher: Batcher::new(http, url),
+            chain_id,
+            standing: Mutex::new(Standing {
+                chain: Err(Failure::Unverified),
+                poll: Ok(()),
+            }),
+        }
+    }
+
+    pub(super) fn url(&self) -> &RpcUrl {
+        self.batcher.url()
+    }
+
+    fn standing(&self) -> MutexGuard<'_, Standing> {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn status(&self) -> ProviderStatus {
+        let standing = self.standing();
+        let problem = standing
+            .chain
+            .as_ref()
+            .err()
+            .or(standing.poll.as_ref().err());
+        ProviderStatus {
+            provider: self.url().to_string(),
+            problem: problem.map(ToString::to_string),
+        }
+    }
+
+    pub(super) fn is_verified(&self) -> bool {
+        self.standing().chain.is_ok()
+    }
+
+    /// The chain id that it reports, if that is the wrong one.
+    pub(super) fn wrong_chain(&self) -> Option<u64> {
+        match self.standing().chain {
+            Err(Failure::WrongChain(found)) => Some(found),
+            _ => None,
+        }
+    }
+
+    /// Asks which chain it serves.
+    pub(super) async fn verify(&self) {
+        let verdict = match self.reported_chain().await {
+            Ok(found) if found == self.chain_id => Ok(()),
+            Ok(found) => Err(Failure::WrongChain(found)),
+            Err(failure) => Err(failure),
+        };
+        let mut standing = self.standing();
+        if standing.chain != verdict {
+            match &verdict {
+                Ok(()) => {
+                    tracing::debug!(provider = %self.url(), chain = self.chain_id, "provider serves this chain")
+                }
+                Err(problem) => {
+                    tracing::warn!(provider = %self.url(), chain = self.chain_id, %problem, "provider does not count");
+                }
+            }
+        }
+        standing.chain = verdict;
+    }
+
+    async fn reported_chain(&self) -> Result<u64, Failure> {
+        let answer = self.batcher.call(calls::chain_id()).await?;
+        Ok(decode::<U64>(&answer)?.to())
+    }
+
+    /// Remembers how its part in a poll went.
+    pub(super) fn polled(&self, result: Result<(), Failure>) {
+        let mut standing = self.standing();
+        match (&standing.poll, &result) {
+            (_, Err(Failure::Slow | Failure::Unverified)) => {}
+            (Ok(()) | Err(Failure::Slow), Err(problem)) => {
+                tracing::warn!(provider = %self.url(), chain = self.chain_id, %problem, "provider fails");
+            }
+            (Err(_), Ok(())) => {
+                tracing::info!(provider = %self.url(), chain = self.chain_id, "provider works again");
+            }
+            _ => {}
+        }
+        standing.poll = result;
+    }
+
+    async fn call(&self, call: Call) -> Answer {
+        if let Err(failure) = &self.standing().chain {
+            return Err(match failure {
+                Failure::WrongChain(found) => Failure::WrongChain(*found),
+                _ => Failure::Unverified,
+            });
+        }
+        self.batcher.call(call).await
+    }
+
+    /// The newest height.
+    pub(super) async fn height(&self) -> Result<u64, Failure> {
+        let answer = self.call(calls::block_number()).await?;
+        Ok(decode::<U64>(&answer)?.to())
+    }
+
+    /// The block with this tag; `None` where it has none.
+    pub(super) async fn tagged(&self, tag: &str) -> Result<Option<Header>, Failure> {
+        match self.call(calls::block(tag)).await {
+            Ok(answer) => decode(&answer),
+            Err(failure) if is_missing(&failure) => Ok(None),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// The block at this height.
+    pub(super) async fn header(&self, number: u64) -> Result<Header, Failure> {
+        let answer = self.call(calls::block(&format!("{number:#x}"))).await?;
+        match decode::<Option<Header>>(&answer)? {
+            None => Err(Failure::Unknown(format!("block {number}"))),
+            Some(header) if header.number() == number => Ok(header),
+            Some(header) => Err(Failure::Malformed(format!(
+                "block {} in place of {number}",
+                header.number()
+            ))),
+        }
+    }
+
+    /// Calls a contract at the state after block `at`.
+    pub(super) async fn eth_call(
+        &self,
+        to: Address,
+        data: &[u8],
+        at: B256,
+    ) -> Result<Ended, Failure> {
+        ended(self.call(calls::eth_call(to, data, at)).await)
+    }
+
+    /// Calls a contract at the newest state of whatever chain this is.
+    pub(super) async fn eth_call_latest(&self, to: Address, data: &[u8]) -> Result<Ended, Failure> {
+        ended(self.batcher.call(calls::eth_call_latest(to, data)).await)
+    }
+
+    /// Events of one contract.
+    pub(super) async fn logs(
+        &self,
+        address: Address,
+        topics: &[B256],
+        from: u64,
+        to: u64,
+    ) -> Result<Vec<Log>, Failure> {
+        let answer = self.call(calls::logs(address, topics, from, to)).await?;
+        decode(&answer)
+    }
+}
+
+fn ended(answer: Answer) -> Result<Ended, Failure> {
+    match answer {
+        Ok(answer) => decode(&answer).map(Ended::Returned),
+        Err(Failure::Rpc {
+            revert: Some(data), ..
+        }) => Ok(Ended::Reverted(data)),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Providers say in several ways that they have no such block, or do not know the tag.
+fn is_missing(failure: &Failure) -> bool {
+    let Failure::Rpc { code, message, .. } = failure else {
+        return false;
+    };
+    let message = message.to_ascii_lowercase();
+    matches!(code, -32602 | -39001)
+        || message.contains("not found")
+        || message.contains("unknown block")
+}

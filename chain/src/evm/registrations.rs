@@ -1,0 +1,117 @@
+//! Joins and exits, from the registry's events.
+
+use alloy::primitives::Address;
+use alloy::sol_types::SolEvent;
+
+use super::EvmClient;
+use super::calls::Log;
+use super::rpc::Failure;
+use crate::{At, ChainError, Registration};
+use ranges::Ranges;
+
+mod ranges;
+
+mod interface {
+    #![allow(missing_docs, unreachable_pub, clippy::all)]
+    alloy::sol! {
+        event OperatorRegistered(address indexed operator, uint256 indexed blockNumber, address indexed signingKey, uint256 timestamp, address avs);
+        event OperatorDeregistered(address indexed operator, uint256 indexed blockNumber, address indexed avs);
+    }
+}
+
+use interface::{OperatorDeregistered, OperatorRegistered};
+
+/// All joins and exits at `registry` in these final blocks, both ends included.
+pub(super) async fn registrations(
+    client: &EvmClient,
+    registry: Address,
+    from: u64,
+    to: u64,
+) -> Result<Vec<Registration>, ChainError> {
+    // Never at the head: an index that is still being built answers that nothing happened.
+    let asked = At::Block(to);
+    let basis = client.basis(asked, |head| head.number >= to).await?;
+    let topics = [
+        OperatorRegistered::SIGNATURE_HASH,
+        OperatorDeregistered::SIGNATURE_HASH,
+    ];
+    let mut found = Vec::new();
+    let mut ranges = Ranges::new(from, to);
+    while let Some((first, last)) = ranges.current() {
+        let part = client
+            .pool()
+            .ask(|_, provider| async move {
+                let logs = provider.logs(registry, &topics, first, last).await?;
+                decode(registry, first, last, &logs)
+            })
+            .await;
+        match part {
+            Ok(part) => {
+                found.extend(part);
+                ranges.done();
+            }
+            Err(none) => {
+                let smaller = none
+                    .shrink_factor()
+                    .is_some_and(|factor| ranges.shrink(factor));
+                if !smaller {
+                    return Err(none.into());
+                }
+            }
+        }
+    }
+    client.still_valid(basis, found)
+}
+
+/// What one provider sent, in order, so that answers can be compared.
+fn decode(
+    registry: Address,
+    first: u64,
+    last: u64,
+    logs: &[Log],
+) -> Result<Vec<Registration>, Failure> {
+    let mut found = logs
+        .iter()
+        .map(|log| registration(registry, log))
+        .collect::<Result<Vec<_>, _>>()?;
+    if let Some(stray) = found
+        .iter()
+        .find(|r| !(first..=last).contains(&r.block_number))
+    {
+        return Err(Failure::Malformed(format!(
+            "an event of block {} for blocks {first} to {last}",
+            stray.block_number
+        )));
+    }
+    found.sort_unstable_by_key(|r| (r.block_number, r.log_index));
+    Ok(found)
+}
+
+fn registration(registry: Address, log: &Log) -> Result<Registration, Failure> {
+    let malformed = |detail: &str| Failure::Malformed(detail.to_owned());
+    if log.address != registry || log.removed {
+        return Err(malformed(
+            "an event of another contract or of a removed block",
+        ));
+    }
+    let [kind, operator, _, _] = log.topics.as_slice() else {
+        return Err(malformed("a registration event without its four topics"));
+    };
+    let registered = match *kind {
+        OperatorRegistered::SIGNATURE_HASH => true,
+        OperatorDeregistered::SIGNATURE_HASH => false,
+        _ => return Err(malformed("an event that was not asked for")),
+    };
+    if operator[..12] != [0; 12] {
+        return Err(malformed("an operator that is no address"));
+    }
+    Ok(Registration {
+        operator: Address::from_word(*operator),
+        registered,
+        block_number: log.block_number.to(),
+        log_index: log.log_index.to(),
+    })
+}
+
+#[cfg(test)]
+mod tests;

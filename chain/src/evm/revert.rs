@@ -1,0 +1,68 @@
+//! What the state manager's errors mean.
+
+use alloy::primitives::Bytes;
+use alloy::sol_types::SolError;
+
+use crate::ChainError;
+
+mod errors {
+    #![allow(missing_docs, unreachable_pub, clippy::all)]
+    alloy::sol! {
+        error NoHistory();
+        error BeforeFirstEntry();
+
+        error StateManager__NoHistoryFound();
+        error StateManager__KeyNotFound();
+        error StateManager__BlockNotFound();
+    }
+}
+
+/// What a revert of the state manager means; ours and the older one that is deployed.
+pub(super) fn read_error(data: Bytes) -> ChainError {
+    let is = |selector: [u8; 4]| data.as_ref() == selector;
+    if is(errors::NoHistory::SELECTOR)
+        || is(errors::StateManager__NoHistoryFound::SELECTOR)
+        || is(errors::StateManager__KeyNotFound::SELECTOR)
+    {
+        ChainError::NoHistory
+    } else if is(errors::BeforeFirstEntry::SELECTOR)
+        || is(errors::StateManager__BlockNotFound::SELECTOR)
+    {
+        ChainError::BeforeFirstEntry
+    } else {
+        ChainError::Reverted { data }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloy::primitives::keccak256;
+
+    use super::*;
+
+    #[test]
+    fn reverts_are_told_apart() {
+        let revert = |signature: &str| Bytes::copy_from_slice(&keccak256(signature)[..4]);
+        let table = [
+            ("NoHistory()", ChainError::NoHistory),
+            ("BeforeFirstEntry()", ChainError::BeforeFirstEntry),
+            ("StateManager__NoHistoryFound()", ChainError::NoHistory),
+            ("StateManager__KeyNotFound()", ChainError::NoHistory),
+            (
+                "StateManager__BlockNotFound()",
+                ChainError::BeforeFirstEntry,
+            ),
+        ];
+        for (signature, expected) in table {
+            assert_eq!(read_error(revert(signature)), expected, "{signature}");
+        }
+        let other = [
+            Bytes::new(),
+            revert("Paused()"),
+            Bytes::from([revert("NoHistory()").as_ref(), &[0]].concat()),
+        ];
+        for data in other {
+            assert_eq!(read_error(data.clone()), ChainError::Reverted { data });
+        }
+    }
+}

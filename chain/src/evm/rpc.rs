@@ -1,0 +1,287 @@
+//! JSON-RPC as it goes over the wire, and how a provider can fail.
+
+use alloy::primitives::{Bytes, hex};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use super::RpcUrl;
+
+/// One call: a method and its parameters as JSON text.
+#[derive(Clone, Debug)]
+pub(super) struct Call {
+    /// Its name.
+    pub method: &'static str,
+    /// A JSON array.
+    pub params: String,
+}
+
+/// What a provider answers to one call.
+pub(super) type Answer = Result<Box<RawValue>, Failure>;
+
+/// Why a provider gave no answer that counts.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Failure {
+    #[error("did not answer within {0} ms")]
+    Timeout(u128),
+    #[error("cannot be reached: {0}")]
+    Connection(String),
+    #[error("answered with HTTP status {0}")]
+    Http(u16),
+    #[error("answered with error {code}: {message}")]
+    Rpc {
+        code: i64,
+        message: String,
+        /// Revert data, where the error is that a contract reverted.
+        revert: Option<Bytes>,
+    },
+    #[error("sent an answer that makes no sense: {0}")]
+    Malformed(String),
+    #[error("does not know {0}")]
+    Unknown(String),
+    #[error("serves chain {0}")]
+    WrongChain(u64),
+    #[error("has not shown yet which chain it serves")]
+    Unverified,
+    #[error("answers later than the others")]
+    Slow,
+    #[error("has {0} calls waiting already")]
+    Busy(usize),
+}
+
+impl Failure {
+    pub(super) fn malformed(problem: impl std::fmt::Display) -> Self {
+        Self::Malformed(problem.to_string())
+    }
+
+    /// By how much a question should shrink that is asked again; `None` where its size is not
+    /// what is wrong. Timeouts cost 2 s each, so few of them must do.
+    pub(super) const fn shrink_factor(&self) -> Option<u64> {
+        match self {
+            Self::Timeout(_) => Some(16),
+            Self::Http(_) | Self::Rpc { .. } | Self::Malformed(_) => Some(2),
+            _ => None,
+        }
+    }
+}
+
+/// One response object, as far as it matters here.
+#[derive(Deserialize)]
+pub(super) struct Response<'a> {
+    #[serde(borrow, default)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    result: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    error: Option<ErrorObject<'a>>,
+}
+
+/// `null` is a result, too; only a missing one is none.
+fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<&'de RawValue>, D::Error> {
+    Deserialize::deserialize(from).map(Some)
+}
+
+#[derive(Deserialize)]
+struct ErrorObject<'a> {
+    #[serde(default)]
+    code: i64,
+    #[serde(default)]
+    message: Option<String>,
+    #[serde(borrow, default)]
+    data: Option<&'a RawValue>,
+}
+
+impl Response<'_> {
+    /// The number of the call that this answers, if it is one.
+    pub(super) fn id(&self) -> Option<usize> {
+        self.id?.get().parse().ok()
+    }
+
+    /// Whether it is a response at all, and not some other JSON object.
+    pub(super) const fn is_complete(&self) -> bool {
+        self.result.is_some() || self.error.is_some()
+    }
+
+    pub(super) const fn is_error(&self) -> bool {
+        self.error.is_some()
+    }
+
+    /// The provider asks for fewer calls per time.
+    pub(super) fn is_rate_limit(&self) -> bool {
+        let Some(error) = &self.error else {
+            return false;
+        };
+        let message = error
+            .message
+            .as_deref()
+            .unwrap_or_default()
+            .to_ascii_lowercase();
+        matches!(error.code, 429 | -32005)
+            || [
+                "rate limit",
+                "rate exceeded",
+                "too many requests",
+                "credits",
+                "per second",
+            ]
+            .iter()
+            .any(|word| message.contains(word))
+    }
+
+    pub(super) fn into_answer(self, url: &RpcUrl) -> Answer {
+        match (self.error, self.result) {
+            (Some(error), _) => Err(error.into_failure(url)),
+            (None, Some(result)) => Ok(result.to_owned()),
+            (None, None) => Err(Failure::Malformed(
+                "neither a result nor an error".to_owned(),
+            )),
+        }
+    }
+}
+
+impl ErrorObject<'_> {
+    fn into_failure(self, url: &RpcUrl) -> Failure {
+        let message = self.message.unwrap_or_default();
+        Failure::Rpc {
+            code: self.code,
+            revert: revert_data(self.code, &message, self.data.map(RawValue::get)),
+            message: url.scrub(&message),
+        }
+    }
+}
+
+/// The data with which a contract reverted. Providers agree neither on the code nor on the form:
+/// `"0x…"`, `"Reverted 0x…"` and `{"data": "0x…"}` are all in use, and an empty revert often comes
+/// without any data.
+fn revert_data(code: i64, message: &str, data: Option<&str>) -> Option<Bytes> {
+    let data = data.unwrap_or_default();
+    let text = message.to_ascii_lowercase();
+    if code != 3 && !text.contains("revert") && !data.contains("Reverted") {
+        return None;
+    }
+    let digits = data.split_once("0x").map_or("", |(_, rest)| {
+        let end = rest
+            .find(|c: char| !c.is_ascii_hexdigit())
+            .unwrap_or(rest.len());
+        &rest[..end]
+    });
+    hex::decode(digits).ok().map(Bytes::from)
+}
+
+/// The body of a single request, or of a batch with the positions as ids.
+pub(super) fn encode<'a>(calls: impl ExactSizeIterator<Item = &'a Call>) -> String {
+    const OVERHEAD: usize = 64;
+    let batch = calls.len() > 1;
+    let mut body = String::with_capacity(calls.len() * 512);
+    for (id, call) in calls.enumerate() {
+        body.reserve(OVERHEAD + call.params.len());
+        body.push(if id == 0 { '[' } else { ',' });
+        body.push_str(r#"{"jsonrpc":"2.0","id":"#);
+        body.push_str(&id.to_string());
+        body.push_str(r#","method":""#);
+        body.push_str(call.method);
+        body.push_str(r#"","params":"#);
+        body.push_str(&call.params);
+        body.push('}');
+    }
+    if batch {
+        body.push(']');
+    } else {
+        body.remove(0);
+    }
+    body
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url() -> RpcUrl {
+        "https://h.org/topsecret".parse().expect("a URL")
+    }
+
+    fn call(method: &'static str) -> Call {
+        Call {
+            method,
+            params: "[1]".to_owned(),
+        }
+    }
+
+    #[test]
+    fn one_call_is_an_object_and_more_are_an_array() {
+        assert_eq!(
+            encode([call("a")].iter()),
+            r#"{"jsonrpc":"2.0","id":0,"method":"a","params":[1]}"#
+        );
+        assert_eq!(
+            encode([call("a"), call("b")].iter()),
+            r#"[{"jsonrpc":"2.0","id":0,"method":"a","params":[1]},{"jsonrpc":"2.0","id":1,"method":"b","params":[1]}]"#
+        );
+    }
+
+    #[test]
+    fn reverts_come_in_many_forms() {
+        type Row = (
+            i64,
+            &'static str,
+            Option<&'static str>,
+            Option<&'static [u8]>,
+        );
+        let table: [Row; 9] = [
+            (3, "execution reverted", Some(r#""0x0102""#), Some(&[1, 2])),
+            (3, "execution reverted", Some(r#""0x""#), Some(&[])),
+            (-32000, "execution reverted", None, Some(&[])),
+            (
+                -32015,
+                "VM execution error.",
+                Some(r#""Reverted 0xab""#),
+                Some(&[0xab]),
+            ),
+            (
+                -32603,
+                "reverted",
+                Some(r#"{"data":"0xab","x":"0xcd"}"#),
+                Some(&[0xab]),
+            ),
+            (
+                -32000,
+                "execution reverted: not a number",
+                Some(r#""0x0""#),
+                None,
+            ),
+            (-32000, "header not found", None, None),
+            (-32000, "out of gas", Some(r#""0x0102""#), None),
+            (-32005, "rate limited", None, None),
+        ];
+        for (code, message, data, expected) in table {
+            let found = revert_data(code, message, data);
+            assert_eq!(
+                found.as_ref().map(Bytes::as_ref),
+                expected,
+                "{code} {message} {data:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn null_is_an_answer_and_errors_are_scrubbed() {
+        let answer = |text: &str| {
+            let response: Response<'_> = serde_json::from_str(text).expect("a response");
+            response.into_answer(&url())
+        };
+        assert_eq!(
+            answer(r#"{"id":1,"result":null}"#)
+                .expect("an answer")
+                .get(),
+            "null"
+        );
+        assert_eq!(
+            answer(r#"{"id":1,"result":"0x1"}"#)
+                .expect("an answer")
+                .get(),
+            r#""0x1""#
+        );
+        let failure = answer(r#"{"id":null,"error":{"code":-1,"message":"no topsecret"}}"#);
+        let failure = failure.expect_err("an error");
+        assert_eq!(failure.to_string(), "answered with error -1: no ***");
+    }
+}

@@ -1,0 +1,16 @@
+//! Outside ledgers: what a node asks a blockchain, and the adapters that answer.
+//!
+//! [`StateReader`] and [`HomeReader`] are the verbs that the rest of the project uses; they know
+//! no chain family. [`evm`] implements both over several JSON-RPC providers of which a quorum
+//! must give the same answer. [`contracts`] has bindings for deployments and transactions, and
+//! with the feature `anvil`, [`anvil`] starts local chains to try things on.
+
+#[cfg(feature = "anvil")]
+pub mod anvil;
+pub mod contracts;
+pub mod evm;
+mod reader;
+
+pub use reader::{
+    At, BlockRef, ChainError, EpochSchedule, HomeReader, Reading, Registration, StateReader,
+};

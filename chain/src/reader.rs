@@ -1,0 +1,141 @@
+//! The verbs: what a node asks of a chain, whatever the chain is.
+
+use std::fmt;
+
+use futures::future::BoxFuture;
+use quorate_proto::{Address, B256, Epoch, OperatorSet, U256};
+
+mod error;
+mod schedule;
+
+pub use error::ChainError;
+pub use schedule::EpochSchedule;
+
+/// A block, as a quorum of providers sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct BlockRef {
+    /// Its height.
+    pub number: u64,
+    /// Its hash.
+    pub hash: B256,
+    /// Its time, seconds since the Unix epoch.
+    pub timestamp: u64,
+}
+
+impl fmt::Display for BlockRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "block {} ({})", self.number, self.hash)
+    }
+}
+
+/// A point of a chain's history, as a user names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum At {
+    /// The block with this number.
+    Block(u64),
+    /// The last block whose timestamp is not above this one (seconds since the Unix epoch).
+    Timestamp(u64),
+}
+
+impl fmt::Display for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Block(number) => write!(f, "block {number}"),
+            Self::Timestamp(seconds) => write!(f, "timestamp {seconds}"),
+        }
+    }
+}
+
+/// What was read, and where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// The value that held at `block`.
+    pub value: U256,
+    /// The block that was asked about.
+    pub block: BlockRef,
+    /// The final block whose state was read; not below `block`.
+    pub read_at: BlockRef,
+}
+
+/// Reads what users stored on one chain. Only final blocks are ever visible through it.
+pub trait StateReader: Send + Sync + 'static {
+    /// The chain that this reads.
+    fn chain_id(&self) -> u64;
+
+    /// The newest block known to be final; `None` until the chain has one and was heard of.
+    fn final_head(&self) -> Option<BlockRef>;
+
+    /// The block that `at` names.
+    ///
+    /// # Errors
+    /// [`ChainError::NotFinal`] while a later block could still change the answer.
+    fn locate(&self, at: At) -> BoxFuture<'_, Result<BlockRef, ChainError>>;
+
+    /// The value of `user`'s `key` as of `block`.
+    ///
+    /// # Errors
+    /// [`ChainError::NotFinal`] for a block above the final head, after having looked for a newer
+    /// head; [`ChainError::NoHistory`] and [`ChainError::BeforeFirstEntry`] where there is no value.
+    fn read(
+        &self,
+        user: Address,
+        key: U256,
+        block: u64,
+    ) -> BoxFuture<'_, Result<Reading, ChainError>>;
+}
+
+/// An operator joined or left the registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Registration {
+    /// Who.
+    pub operator: Address,
+    /// Joined (`true`) or left.
+    pub registered: bool,
+    /// Block of the event.
+    pub block_number: u64,
+    /// Position of the event in its block.
+    pub log_index: u64,
+}
+
+/// Reads the registry of operators on the home chain. Everything is read at final blocks.
+pub trait HomeReader: Send + Sync + 'static {
+    /// The home chain.
+    fn chain_id(&self) -> u64;
+
+    /// The registry's address.
+    fn registry(&self) -> Address;
+
+    /// The newest block known to be final; `None` until the chain has one and was heard of.
+    fn final_head(&self) -> Option<BlockRef>;
+
+    /// Looks for a newer final head now and answers the one known then.
+    ///
+    /// # Errors
+    /// [`ChainError::NotFinal`] while nothing is final.
+    fn refresh(&self) -> BoxFuture<'_, Result<BlockRef, ChainError>>;
+
+    /// How blocks make epochs. Read once, then answered from memory: the schedule never changes.
+    fn schedule(&self) -> BoxFuture<'_, Result<EpochSchedule, ChainError>>;
+
+    /// All joins and exits in these blocks, both ends included, in the order in which they happened.
+    ///
+    /// # Errors
+    /// [`ChainError::NotFinal`] when `to_block` is above the final head.
+    fn registrations(
+        &self,
+        from_block: u64,
+        to_block: u64,
+    ) -> BoxFuture<'_, Result<Vec<Registration>, ChainError>>;
+
+    /// The set of `epoch`, made of those of `operators` that have weight in it, as the state after
+    /// block `at` knows it. The set of an epoch no longer changes once that epoch has begun.
+    fn operator_set<'a>(
+        &'a self,
+        epoch: Epoch,
+        operators: &'a [Address],
+        at: B256,
+    ) -> BoxFuture<'a, Result<OperatorSet, ChainError>>;
+
+    /// Weights below this count as zero.
+    fn minimum_weight(&self) -> BoxFuture<'_, Result<U256, ChainError>>;
+}

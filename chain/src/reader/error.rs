@@ -1,0 +1,123 @@
+//! Why a chain gave no answer, and what to do about it.
+
+use alloy::primitives::{Address, Bytes};
+
+use super::At;
+
+/// Why a chain gave no answer. Providers are named by host only: their URLs hold secrets.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChainError {
+    // Try again: the chain or its providers may answer later.
+    /// What was asked for may still change.
+    #[error(
+        "{asked} is not final yet ({}); ask again later",
+        final_block.map_or_else(|| "nothing is".to_owned(), |number| format!("the final block is {number}"))
+    )]
+    NotFinal {
+        /// What was asked for.
+        asked: At,
+        /// The newest final block.
+        final_block: Option<u64>,
+    },
+    /// Too few providers answered.
+    #[error("too few RPC providers answered: {detail}; check the rpc setting and the providers")]
+    Unavailable {
+        /// Who failed, and how.
+        detail: String,
+    },
+    /// Enough providers answered, but not the same.
+    #[error("RPC providers contradict each other: {detail}; replace the one that is wrong")]
+    Disagreement {
+        /// What the answers were.
+        detail: String,
+    },
+
+    // The chain's answer is that there is nothing: ask for something else.
+    /// The key was never written.
+    #[error("this key was never written by this user; check the user, the key and the chain")]
+    NoHistory,
+    /// The key was first written later.
+    #[error("this key had no value yet at that block; ask for a later block")]
+    BeforeFirstEntry,
+    /// The chain is younger than that.
+    #[error("timestamp {asked} is before the chain's first block ({first}); ask for a later time")]
+    TimestampTooEarly {
+        /// What was asked for.
+        asked: u64,
+        /// Timestamp of block 0.
+        first: u64,
+    },
+
+    // Settings: an operator must change something.
+    /// A provider serves another chain.
+    #[error(
+        "RPC provider {provider} serves chain {found}, not chain {expected}; correct its URL or the chain id"
+    )]
+    WrongChainId {
+        /// The provider.
+        provider: String,
+        /// The chain id that is configured.
+        expected: u64,
+        /// The chain id that it reports.
+        found: u64,
+    },
+    /// No contract lives there.
+    #[error("there is no contract at {address}; correct the address or the chain it is set for")]
+    NoContract {
+        /// The address.
+        address: Address,
+    },
+    /// A setting makes no sense.
+    #[error("{detail}")]
+    Settings {
+        /// Which one, and what it should be.
+        detail: String,
+    },
+
+    // Neither this program nor its settings can help it.
+    /// A contract refused.
+    #[error(
+        "the contract reverted with {data}; check that the configured address is the contract it should be"
+    )]
+    Reverted {
+        /// Its revert data.
+        data: Bytes,
+    },
+    /// An answer that does not decode or contradicts itself.
+    #[error("{what} makes no sense: {detail}; check the contract address and the RPC provider")]
+    Malformed {
+        /// The answer.
+        what: &'static str,
+        /// What is wrong with it.
+        detail: String,
+    },
+}
+
+impl ChainError {
+    /// The same question may have an answer later, without anybody changing anything.
+    #[must_use]
+    pub const fn is_retryable(&self) -> bool {
+        matches!(
+            self,
+            Self::NotFinal { .. } | Self::Unavailable { .. } | Self::Disagreement { .. }
+        )
+    }
+
+    /// The chain itself says that there is no such value: a true answer, not a failure.
+    #[must_use]
+    pub const fn is_absence(&self) -> bool {
+        matches!(
+            self,
+            Self::NoHistory | Self::BeforeFirstEntry | Self::TimestampTooEarly { .. }
+        )
+    }
+
+    /// Somebody must change a setting.
+    #[must_use]
+    pub const fn is_misconfiguration(&self) -> bool {
+        matches!(
+            self,
+            Self::WrongChainId { .. } | Self::NoContract { .. } | Self::Settings { .. }
+        )
+    }
+}

@@ -1,0 +1,116 @@
+//! Many reads share few requests, and each gets its own answer.
+
+use alloy::primitives::{Address, U256};
+use futures::future::join_all;
+use quorate_chain::evm::Finality;
+use quorate_chain::{ChainError, StateReader};
+use serde_json::Value;
+
+use crate::support::double::{Behaviour, Double};
+use crate::support::{Ledger, TestResult};
+
+const AT_ONCE: Finality = Finality::Confirmations(0);
+const KEYS: u64 = 100;
+
+/// A chain where key k is 1000 + k.
+async fn ledger() -> Result<Ledger, Box<dyn std::error::Error + Send + Sync>> {
+    let ledger = Ledger::start().await?;
+    let values: Vec<_> = (0..KEYS)
+        .map(|key| (U256::from(key), U256::from(1_000 + key)))
+        .collect();
+    ledger
+        .anvil
+        .set_values(ledger.state_manager, ledger.user, &values)
+        .await?;
+    ledger.anvil.mine(10).await?;
+    Ok(ledger)
+}
+
+/// 500 reads at once, of which every fifth has no answer.
+async fn everyone_gets_their_own(ledger: &Ledger, double: &Double) -> TestResult {
+    let reader = ledger.reader_over(vec![double.url.clone()], AT_ONCE).await;
+    let head = reader.final_head().ok_or("no head")?;
+    let reads = (0..500u64).map(|number| {
+        let user = if number % 5 == 4 {
+            Address::repeat_byte(1)
+        } else {
+            ledger.user
+        };
+        reader.read(user, U256::from(number % KEYS), head.number - number % 3)
+    });
+    for (number, reading) in (0u64..).zip(join_all(reads).await) {
+        if number % 5 == 4 {
+            assert_eq!(reading, Err(ChainError::NoHistory), "read {number}");
+        } else {
+            assert_eq!(
+                reading?.value,
+                U256::from(1_000 + number % KEYS),
+                "read {number}"
+            );
+        }
+    }
+    Ok(())
+}
+
+fn batch_size(body: &Value) -> usize {
+    body.as_array().map_or(1, Vec::len)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn five_hundred_reads_share_few_requests() -> TestResult {
+    let ledger = ledger().await?;
+    let double = Double::start(ledger.anvil.endpoint(), Behaviour::default()).await;
+    everyone_gets_their_own(&ledger, &double).await?;
+    let requests = double.bodies().len();
+    assert!(requests < 60, "{requests} requests for 500 reads");
+    assert!(double.bodies().iter().all(|body| batch_size(body) <= 64));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn providers_without_batches_get_single_calls() -> TestResult {
+    let ledger = ledger().await?;
+    let refuse = |body: &Value| body.is_array().then(|| (400, "no batches".to_owned()));
+    let double = Double::start(ledger.anvil.endpoint(), Behaviour::default().refuse(refuse)).await;
+    everyone_gets_their_own(&ledger, &double).await?;
+    let refused = double
+        .bodies()
+        .iter()
+        .filter(|body| body.is_array())
+        .count();
+    assert!(refused <= 16, "learnt only after {refused} refusals");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn providers_with_small_batches_get_small_ones() -> TestResult {
+    let ledger = ledger().await?;
+    let refuse = |body: &Value| {
+        let error =
+            r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"batch too large"}}"#;
+        (batch_size(body) > 10).then(|| (200, error.to_owned()))
+    };
+    let double = Double::start(ledger.anvil.endpoint(), Behaviour::default().refuse(refuse)).await;
+    everyone_gets_their_own(&ledger, &double).await?;
+    let largest = double
+        .bodies()
+        .iter()
+        .map(batch_size)
+        .filter(|size| *size <= 10)
+        .max();
+    assert_eq!(largest, Some(8));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_lone_call_is_no_batch() -> TestResult {
+    let ledger = ledger().await?;
+    let double = Double::start(ledger.anvil.endpoint(), Behaviour::default()).await;
+    let reader = ledger.reader_over(vec![double.url.clone()], AT_ONCE).await;
+    let head = reader.final_head().ok_or("no head")?;
+    for _ in 0..3 {
+        reader.read(ledger.user, U256::ZERO, head.number).await?;
+    }
+    assert!(double.bodies().iter().all(Value::is_object));
+    Ok(())
+}

@@ -1,0 +1,241 @@
+//! The registry of operators on the home chain.
+
+use alloy::primitives::{Address, U256};
+use alloy::sol_types::SolCall;
+use quorate_chain::contracts::StakeRegistry;
+use quorate_chain::{At, ChainError, HomeReader};
+use quorate_proto::{Epoch, OperatorSet, threshold_of};
+use serde_json::{Value, json};
+
+use crate::support::TestResult;
+use crate::support::double::{Behaviour, Double, fail};
+use crate::support::network::{EPOCH, GRACE, Network};
+
+#[tokio::test]
+async fn the_schedule_is_read_once() -> TestResult {
+    let network = Network::start().await?;
+    let double = Double::start(network.anvil.endpoint(), Behaviour::default()).await;
+    let home = network.home_over(vec![double.url.clone()]).await;
+    let schedule = home.schedule().await?;
+    assert_eq!((schedule.length, schedule.grace), (EPOCH, GRACE));
+    assert_eq!(schedule.epoch_at(schedule.genesis), Some(Epoch(0)));
+    assert_eq!(home.minimum_weight().await?, U256::from(5));
+    assert_eq!(home.registry(), network.registry);
+
+    let calls = double.calls().len();
+    assert_eq!(home.schedule().await?, schedule);
+    assert_eq!(double.calls().len(), calls);
+    Ok(())
+}
+
+#[tokio::test]
+async fn joins_and_exits_in_order() -> TestResult {
+    let network = Network::start().await?;
+    let (a, b) = (network.member(1), network.member(2));
+    network.register(&a).await?;
+    let first = network.anvil.height().await?;
+    network.register(&b).await?;
+    network.deregister(&a).await?;
+    network.anvil.mine(30).await?;
+    network.register(&a).await?;
+    let last = network.anvil.height().await?;
+
+    let home = network.home().await;
+    let found = home.registrations(0, last).await?;
+    let short: Vec<_> = found
+        .iter()
+        .map(|r| (r.operator, r.registered, r.block_number))
+        .collect();
+    let expected = [
+        (a.operator, true, first),
+        (b.operator, true, first + 1),
+        (a.operator, false, first + 2),
+        (a.operator, true, last),
+    ];
+    assert_eq!(short, expected);
+
+    assert_eq!(home.registrations(first, first).await?, found[..1]);
+    assert_eq!(home.registrations(first + 1, last - 1).await?, found[1..3]);
+    assert_eq!(home.registrations(first + 3, last - 1).await?, []);
+    assert_eq!(home.registrations(last, first).await?, []);
+
+    let refusal = ChainError::NotFinal {
+        asked: At::Block(last + 1),
+        final_block: Some(last),
+    };
+    assert_eq!(home.registrations(0, last + 1).await, Err(refusal));
+    Ok(())
+}
+
+fn number(value: &Value) -> u64 {
+    let digits = value.as_str().unwrap_or_default().trim_start_matches("0x");
+    u64::from_str_radix(digits, 16).unwrap_or_default()
+}
+
+#[tokio::test]
+async fn ranges_shrink_to_what_the_provider_takes() -> TestResult {
+    let network = Network::start().await?;
+    for account in 1..4 {
+        network.register(&network.member(account)).await?;
+        network.anvil.mine(100).await?;
+    }
+    let last = network.anvil.height().await?;
+    let expected = network.home().await.registrations(0, last).await?;
+    assert_eq!(expected.len(), 3);
+
+    let narrow = Behaviour::default().tamper(|request, response| {
+        let range = &request["params"][0];
+        let blocks = number(&range["toBlock"]) - number(&range["fromBlock"]) + 1;
+        if request["method"] == "eth_getLogs" && blocks > 10 {
+            fail(response, -32_000, "at most 10 blocks");
+        }
+    });
+    let double = Double::start(network.anvil.endpoint(), narrow).await;
+    let home = network.home_over(vec![double.url.clone()]).await;
+    assert_eq!(home.registrations(0, last).await?, expected);
+
+    // One that hides an event is outvoted; alone against one it makes no answer.
+    let forgetful = Behaviour::default().tamper(|request, response| {
+        if request["method"] == "eth_getLogs" {
+            response["result"] = json!([]);
+        }
+    });
+    let liar = Double::start(network.anvil.endpoint(), forgetful).await;
+    let good = network.anvil.url()?;
+    let rpc = vec![liar.url.clone(), good.clone(), double.url.clone()];
+    assert_eq!(
+        network.home_over(rpc).await.registrations(0, last).await?,
+        expected
+    );
+    let contradicted = network.home_over(vec![liar.url.clone(), good]).await;
+    let result = contradicted.registrations(0, last).await;
+    assert!(
+        matches!(result, Err(ChainError::Disagreement { .. })),
+        "{result:?}"
+    );
+    Ok(())
+}
+
+fn weights(set: &OperatorSet) -> Vec<(Address, u64)> {
+    set.members()
+        .iter()
+        .map(|m| (m.address, m.weight.to()))
+        .collect()
+}
+
+fn sorted(mut weights: Vec<(Address, u64)>) -> Vec<(Address, u64)> {
+    weights.sort_unstable();
+    weights
+}
+
+#[tokio::test]
+async fn sets_change_only_from_epoch_to_epoch() -> TestResult {
+    let network = Network::start().await?;
+    let home = network.home().await;
+    let (mut a, b, c) = (network.member(1), network.member(2), network.member(3));
+    let everyone = [a.operator, b.operator, c.operator, a.operator];
+    let set = async |epoch: u32| {
+        let head = home.refresh().await?;
+        home.operator_set(Epoch(epoch), &everyone, head.hash).await
+    };
+
+    // Epoch 0: three join; c stakes less than the minimum.
+    for (member, amount) in [(&a, 100), (&b, 50), (&c, 4)] {
+        network.register(member).await?;
+        network.stake(member, amount).await?;
+    }
+    let first_key = a.signing.address();
+    network.enter(1).await?;
+    let first = set(1).await?;
+    assert_eq!(
+        weights(&first),
+        sorted(vec![(a.operator, 100), (b.operator, 50)])
+    );
+    assert_eq!(first.total_weight(), U256::from(150));
+    assert_eq!(first.threshold(), threshold_of(U256::from(150)));
+    let member = first.get(a.operator).ok_or("no a")?;
+    assert_eq!(member.signing_key, first_key);
+    assert_eq!(member.ed25519_key, Some(a.ed25519_key()));
+
+    // Epoch 1: a gets another key, c stakes more, b leaves.
+    network.rotate(&mut a, 99).await?;
+    network.stake(&c, 60).await?;
+    network.deregister(&b).await?;
+    assert_eq!(set(1).await?, first, "the present epoch keeps its set");
+    network.enter(2).await?;
+    let second = set(2).await?;
+    assert_eq!(
+        weights(&second),
+        sorted(vec![(a.operator, 100), (c.operator, 64)])
+    );
+    assert_eq!(
+        second.get(a.operator).ok_or("no a")?.signing_key,
+        a.signing.address()
+    );
+    assert_eq!(second.total_weight(), U256::from(164));
+
+    // Nothing happens for some epochs: values carry forward, and the past stays as it was.
+    network.enter(5).await?;
+    assert_eq!(weights(&set(5).await?), weights(&second));
+    assert_eq!(set(1).await?, first);
+
+    // A change in the grace period skips an epoch.
+    let end = home.schedule().await?.end(Epoch(5));
+    let height = network.anvil.height().await?;
+    network.anvil.mine(end - GRACE - height).await?;
+    network.stake(&c, 36).await?;
+    network.enter(7).await?;
+    assert_eq!(weights(&set(6).await?), weights(&second));
+    assert_eq!(
+        weights(&set(7).await?),
+        sorted(vec![(a.operator, 100), (c.operator, 100)])
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn sets_are_read_at_their_block() -> TestResult {
+    let network = Network::start().await?;
+    let home = network.home().await;
+    let a = network.member(1);
+    network.register(&a).await?;
+    network.stake(&a, 10).await?;
+    let early = home.refresh().await?;
+    network.stake(&a, 10).await?;
+    let late = home.refresh().await?;
+    let total = async |at| {
+        let set = home.operator_set(Epoch(1), &[a.operator], at).await;
+        set.map(|set| set.total_weight())
+    };
+    assert_eq!(total(early.hash).await?, U256::from(10));
+    assert_eq!(total(late.hash).await?, U256::from(20));
+    Ok(())
+}
+
+#[tokio::test]
+async fn older_registries_have_no_ed25519_keys() -> TestResult {
+    let network = Network::start().await?;
+    let a = network.member(1);
+    network.register(&a).await?;
+    network.stake(&a, 10).await?;
+    network.enter(1).await?;
+
+    let selector = StakeRegistry::getOperatorEd25519KeyAtEpochCall::SELECTOR;
+    let selector = format!("0x{}", alloy::hex::encode(selector));
+    let older = Behaviour::default().tamper(move |request, response| {
+        let data = request["params"][0]["data"].as_str().unwrap_or_default();
+        if data.starts_with(&selector) {
+            fail(response, 3, "execution reverted");
+            response["error"]["data"] = json!("0x");
+        }
+    });
+    let double = Double::start(network.anvil.endpoint(), older).await;
+    let home = network.home_over(vec![double.url.clone()]).await;
+    let head = home.refresh().await?;
+    let set = home
+        .operator_set(Epoch(1), &[a.operator], head.hash)
+        .await?;
+    let member = set.get(a.operator).ok_or("no a")?;
+    assert_eq!((member.ed25519_key, member.weight), (None, U256::from(10)));
+    Ok(())
+}

@@ -1,0 +1,11 @@
+//! The EVM adapter against real local chains and against providers that fail in every way.
+
+mod batching;
+mod finality;
+mod home;
+mod providers;
+mod reads;
+mod reorgs;
+mod support;
+mod timestamps;
+mod verdicts;

@@ -1,0 +1,105 @@
+//! The shape of the command line.
+
+use std::process::ExitCode;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+
+use crate::options::{self, RunArgs};
+use crate::{config, exit, keys, operators, registration, request, status, tasks, verify};
+
+/// A node of a Quorate network: operators attest facts about blockchains under their stake, and
+/// anybody can check the result on any chain.
+///
+/// Without a command it runs a node: `node --role operator --config node.toml`.
+#[derive(Debug, Parser)]
+#[command(name = "node", version, args_conflicts_with_subcommands = true)]
+#[command(after_long_help = exit::help(), max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make, import and list keys
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
+    /// Print, check and show the configuration
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+    /// Ask the network for a certificate
+    #[command(subcommand)]
+    Request(request::RequestCommand),
+    /// Check a certificate against an operator set, on chain, or both
+    Verify(verify::VerifyArgs),
+    /// Tell who saw, signed and refused a task, how late, and what weight was missing
+    Explain(tasks::ExplainArgs),
+    /// List the latest tasks of a running node
+    Tasks(tasks::ListArgs),
+    /// Show how a running node is
+    Status(status::StatusArgs),
+    /// List the operators of the current epoch
+    Operators(operators::OperatorsArgs),
+    /// Stake and join the registry as an operator
+    Register(registration::RegisterArgs),
+    /// Leave the registry
+    Deregister(registration::DeregisterArgs),
+}
+
+/// Reads the command line; where that fails, or only help was asked for, says so and returns the
+/// code to exit with.
+pub(crate) fn parse() -> Result<Cli, ExitCode> {
+    let matches = command().try_get_matches();
+    let parsed = matches.and_then(|matches| Cli::from_arg_matches(&matches));
+    parsed.map_err(|error| {
+        let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+        // Where even standard error is closed, the code has to do.
+        let _ = without_secrets(error).print();
+        ExitCode::from(if asked { 0 } else { exit::USAGE })
+    })
+}
+
+/// The command line with the defaults in its help.
+pub(crate) fn command() -> clap::Command {
+    options::with_defaults_in_help(Cli::command())
+}
+
+/// The parser repeats what it could not read; URLs in there lose their secrets.
+fn without_secrets(mut error: clap::Error) -> clap::Error {
+    if let Some(ContextValue::String(text)) = error.get(ContextKind::InvalidValue) {
+        let shown = options::redact(text);
+        error.insert(ContextKind::InvalidValue, ContextValue::String(shown));
+    }
+    error
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn the_environment_of_a_node_does_not_disturb_commands() {
+        let cli = Cli::try_parse_from(["node", "keys", "list"]).expect("parsed");
+        assert!(matches!(cli.command, Some(Command::Keys(_))));
+        let both = Cli::try_parse_from(["node", "--role", "operator", "keys", "list"]);
+        assert!(both.is_err());
+    }
+
+    #[test]
+    fn refused_values_are_shown_without_their_secrets() {
+        let spec = "id=x,rpc=https://h.org/v3/topsecret";
+        let error = Cli::try_parse_from(["node", "--chain", spec]).expect_err("refused");
+        let text = without_secrets(error).to_string();
+        assert!(!text.contains("topsecret"), "{text}");
+        assert!(text.contains("https://h.org"), "{text}");
+    }
+}

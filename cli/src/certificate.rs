@@ -1,0 +1,218 @@
+//! A certificate as JSON: what `node request` writes and `node verify` reads.
+//!
+//! Everything in it can be handed to a contract or a script as it stands: bytes are hexadecimal
+//! with 0x, numbers of 256 bits are decimal texts.
+
+use std::fmt;
+use std::time::Duration;
+
+use alloy::primitives::Bytes;
+use quorate_node::client::Answer;
+use quorate_proto::{
+    Address, B256, Certificate, Domain, Epoch, Signature, SignerSignature, StateProof, Statement,
+    TaskId, U256,
+};
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::format;
+use crate::table::{Facts, Table};
+
+/// A certificate and what belongs to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct CertificateFile {
+    pub(crate) task_id: B256,
+    pub(crate) statement: StatementJson,
+    pub(crate) signers: Vec<SignerJson>,
+    /// Second argument of `isValidSignature`.
+    pub(crate) signature_data: Bytes,
+    /// First argument of `isValidSignature`.
+    pub(crate) digest: B256,
+    pub(crate) epoch: u32,
+    /// `<home chain id>-<registry>`.
+    pub(crate) network: String,
+    /// It came from the operator's store.
+    #[serde(default)]
+    pub(crate) stored: bool,
+    /// From the question to the answer.
+    #[serde(default)]
+    pub(crate) elapsed_ms: u64,
+}
+
+/// A statement; `kind` says which one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub(crate) enum StatementJson {
+    StateProof {
+        chain_id: u32,
+        #[serde(serialize_with = "checksummed")]
+        user: Address,
+        key: Decimal,
+        value: Decimal,
+        block_number: u64,
+        timestamp: u64,
+        epoch: u32,
+    },
+}
+
+/// One signature.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SignerJson {
+    #[serde(serialize_with = "checksummed")]
+    pub(crate) operator: Address,
+    pub(crate) signature: Bytes,
+}
+
+/// Addresses as everywhere else in the program (EIP-55).
+fn checksummed<S: Serializer>(address: &Address, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(address)
+}
+
+/// A number of 256 bits as decimal text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub(crate) struct Decimal(pub(crate) U256);
+
+impl TryFrom<String> for Decimal {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        U256::from_str_radix(&text, 10)
+            .map(Self)
+            .map_err(|_| format!("{text:?} is no decimal number of 256 bits"))
+    }
+}
+
+impl From<Decimal> for String {
+    fn from(number: Decimal) -> Self {
+        number.0.to_string()
+    }
+}
+
+/// Why a file does not hold together. What it proves is for `node verify`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Broken {
+    #[error("the signature of {operator} is malformed: {reason}")]
+    Signature { operator: Address, reason: String },
+    #[error("{0} in the file is not that of its statement and signatures; the file was altered")]
+    Differs(&'static str),
+}
+
+impl CertificateFile {
+    pub(crate) fn new(answer: &Answer, network: &str, elapsed: Duration) -> Self {
+        let Statement::StateProof(proof) = answer.certificate.statement();
+        let signer = |signer: &SignerSignature| SignerJson {
+            operator: signer.operator,
+            signature: Bytes::copy_from_slice(signer.signature.as_bytes()),
+        };
+        Self {
+            task_id: answer.task_id.0,
+            statement: StatementJson::StateProof {
+                chain_id: proof.chain_id,
+                user: proof.user,
+                key: Decimal(proof.key),
+                value: Decimal(proof.value),
+                block_number: proof.block_number,
+                timestamp: proof.timestamp,
+                epoch: proof.epoch.0,
+            },
+            signers: answer.certificate.signatures().iter().map(signer).collect(),
+            signature_data: Bytes::copy_from_slice(&answer.signature_data),
+            digest: answer.digest,
+            epoch: proof.epoch.0,
+            network: network.to_owned(),
+            stored: answer.stored,
+            elapsed_ms: elapsed.as_millis().try_into().unwrap_or(u64::MAX),
+        }
+    }
+
+    pub(crate) fn statement(&self) -> Statement {
+        let StatementJson::StateProof { chain_id, user, key, value, block_number, timestamp, epoch } =
+            self.statement;
+        Statement::StateProof(StateProof {
+            user,
+            chain_id,
+            block_number,
+            timestamp,
+            epoch: Epoch(epoch),
+            key: key.0,
+            value: value.0,
+        })
+    }
+
+    /// The certificate, if its parts are well formed.
+    pub(crate) fn certificate(&self) -> Result<Certificate, Broken> {
+        let signer = |signer: &SignerJson| {
+            Signature::parse(&signer.signature)
+                .map(|signature| SignerSignature { operator: signer.operator, signature })
+                .map_err(|error| Broken::Signature {
+                    operator: signer.operator,
+                    reason: error.to_string(),
+                })
+        };
+        let signatures = self.signers.iter().map(signer).collect::<Result<_, _>>()?;
+        Ok(Certificate::new(self.statement(), signatures))
+    }
+
+    /// Whether what can be computed from the parts is what the file says.
+    pub(crate) fn check(&self, domain: &Domain) -> Result<Certificate, Broken> {
+        let certificate = self.certificate()?;
+        let statement = certificate.statement();
+        let table = [
+            ("the task id", statement.task_id() == TaskId(self.task_id)),
+            ("the epoch", statement.epoch().0 == self.epoch),
+            ("the digest", statement.digest(domain) == self.digest),
+            ("the list of signers", certificate.signatures().len() == self.signers.len()),
+            ("signature_data", certificate.signature_data() == self.signature_data),
+        ];
+        match table.into_iter().find(|(_, same)| !same) {
+            Some((what, _)) => Err(Broken::Differs(what)),
+            None => Ok(certificate),
+        }
+    }
+}
+
+/// The domain behind a network id.
+pub(crate) fn domain_of(network: &str) -> Option<Domain> {
+    let (chain, registry) = network.split_once('-')?;
+    Some(Domain::new(chain.parse().ok()?, registry.parse().ok()?))
+}
+
+impl fmt::Display for CertificateFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let StatementJson::StateProof { chain_id, user, key, value, block_number, timestamp, .. } =
+            self.statement;
+        let mut facts = Facts::default();
+        facts.add("Value", Number(value.0));
+        facts.add("Key", Number(key.0));
+        facts.add("User", user);
+        facts.add("Chain", chain_id);
+        facts.add("Block", format!("{block_number}, {}", format::time(timestamp)));
+        facts.add("Epoch", self.epoch);
+        facts.add("Network", &self.network);
+        facts.add("Task", self.task_id);
+        facts.add("Digest", self.digest);
+        writeln!(f, "{facts}")?;
+        let mut table = Table::new(&["SIGNED BY", "SIGNATURE"]);
+        for signer in &self.signers {
+            let signature = format::short(&signer.signature.to_string());
+            table.row([signer.operator.to_string(), signature]);
+        }
+        write!(f, "{table}")
+    }
+}
+
+/// A stored word in decimal, and in hexadecimal first where it is too long to be read as a number.
+struct Number(U256);
+
+impl fmt::Display for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 > U256::from(u64::MAX) {
+            write!(f, "{:#066x} (decimal {})", self.0, self.0)
+        } else {
+            self.0.fmt(f)
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,112 @@
+use quorate_proto::{Operator, OperatorSet, SecretKey, threshold_of};
+
+use super::*;
+
+pub(crate) const NETWORK: &str = "31337-5fbdb2315678afecb367f032d93f642f64180aa3";
+
+fn key(index: u8) -> SecretKey {
+    SecretKey::from_bytes(&[index; 32]).expect("a key")
+}
+
+/// Three operators with weights 100, 200 and 300.
+pub(crate) fn set() -> OperatorSet {
+    let member = |index: u8| Operator {
+        address: Address::repeat_byte(index),
+        signing_key: key(index).address(),
+        ed25519_key: None,
+        weight: U256::from(index) * U256::from(100),
+    };
+    let total = U256::from(600);
+    OperatorSet::new(Epoch(7), vec![member(1), member(2), member(3)], total, threshold_of(total))
+        .expect("a set")
+}
+
+/// A certificate by these operators.
+pub(crate) fn file(signers: &[u8]) -> CertificateFile {
+    let domain = domain_of(NETWORK).expect("a network");
+    let statement = Statement::StateProof(StateProof {
+        user: Address::repeat_byte(0xaa),
+        chain_id: 31338,
+        block_number: 12_345,
+        timestamp: 1_700_000_000,
+        epoch: Epoch(7),
+        key: U256::from(1),
+        value: U256::from(100),
+    });
+    let digest = statement.digest(&domain);
+    let sign = |index: &u8| SignerSignature {
+        operator: Address::repeat_byte(*index),
+        signature: key(*index).sign(digest).expect("signed"),
+    };
+    let certificate = Certificate::new(statement, signers.iter().map(sign).collect());
+    let answer = Answer {
+        task_id: statement.task_id(),
+        signature_data: certificate.signature_data(),
+        certificate,
+        digest,
+        stored: false,
+    };
+    CertificateFile::new(&answer, NETWORK, Duration::from_millis(412))
+}
+
+#[test]
+fn json_comes_back_as_it_was() {
+    let file = file(&[2, 3]);
+    let text = serde_json::to_string_pretty(&file).expect("JSON");
+    let read: CertificateFile = serde_json::from_str(&text).expect("read");
+    assert_eq!(read, file);
+    let domain = domain_of(&read.network).expect("a domain");
+    let certificate = read.check(&domain).expect("whole");
+    assert_eq!(certificate.verify(&set(), &domain), Ok(U256::from(500)));
+}
+
+#[test]
+fn json_has_the_promised_names() {
+    let value = serde_json::to_value(file(&[3])).expect("JSON");
+    assert_eq!(value["statement"]["kind"], "state_proof");
+    assert_eq!(value["statement"]["user"], "0xaAaAaAaaAaAaAaaAaAAAAAAAAaaaAaAaAaaAaaAa");
+    assert_eq!(value["statement"]["value"], "100");
+    assert_eq!(value["statement"]["block_number"], 12_345);
+    assert_eq!(value["epoch"], 7);
+    assert_eq!(value["elapsed_ms"], 412);
+    assert_eq!(value["stored"], false);
+    assert_eq!(value["signers"][0]["operator"], "0x0303030303030303030303030303030303030303");
+    assert!(value["signature_data"].as_str().expect("text").starts_with("0x0000"));
+}
+
+#[test]
+fn what_was_altered_is_named() {
+    type Change = fn(&mut CertificateFile);
+    let table: [(Change, Broken); 4] = [
+        (|f| f.task_id = B256::ZERO, Broken::Differs("the task id")),
+        (|f| f.digest = B256::ZERO, Broken::Differs("the digest")),
+        (|f| f.epoch = 8, Broken::Differs("the epoch")),
+        (|f| f.signature_data = Bytes::new(), Broken::Differs("signature_data")),
+    ];
+    let domain = domain_of(NETWORK).expect("a network");
+    for (change, expected) in table {
+        let mut file = file(&[3]);
+        change(&mut file);
+        assert_eq!(file.check(&domain), Err(expected));
+    }
+    let mut file = file(&[3]);
+    file.signers[0].signature = Bytes::from(vec![0; 65]);
+    assert!(matches!(file.check(&domain), Err(Broken::Signature { .. })));
+}
+
+#[test]
+fn a_certificate_is_readable() {
+    let expected = "\
+Value    100
+Key      1
+User     0xaAaAaAaaAaAaAaaAaAAAAAAAAaaaAaAaAaaAaaAa
+Chain    31338
+Block    12345, 2023-11-14 22:13:20 UTC
+Epoch    7
+Network  31337-5fbdb2315678afecb367f032d93f642f64180aa3
+Task     ";
+    let text = file(&[2, 3]).to_string();
+    assert!(text.starts_with(expected), "{text}");
+    assert!(text.contains("\n\nSIGNED BY "), "{text}");
+    assert!(text.contains("\n0x0202020202020202020202020202020202020202  0x"), "{text}");
+}

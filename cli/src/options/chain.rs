@@ -1,0 +1,110 @@
+//! One chain that an operator reads: a table in the file, a text on the command line.
+
+use std::str::FromStr;
+
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
+
+use super::{NumberOrWord, SecretUrl};
+
+/// One chain. Its fields are declared as arguments so that their documentation can be printed
+/// like that of all other settings; on the command line they stand inside of `--chain`.
+#[derive(Args, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ChainOptions {
+    /// EIP-155 id of the chain (on the command line: id). Required.
+    #[arg(long)]
+    pub(crate) chain_id: u64,
+
+    /// JSON-RPC URLs of the chain (on the command line: rpc, once per URL). Required.
+    #[arg(long)]
+    pub(crate) rpc: Vec<SecretUrl>,
+
+    /// How many of the URLs must give the same answer; more than half of them unless set.
+    #[arg(long)]
+    #[serde(default)]
+    pub(crate) rpc_quorum: Option<usize>,
+
+    /// Address of the state manager on this chain. Required.
+    #[arg(long)]
+    pub(crate) state_manager: String,
+
+    /// When a block is final: "finalized" (unless set otherwise), or a number of confirmations.
+    #[arg(long)]
+    #[serde(default)]
+    pub(crate) finality: Option<NumberOrWord>,
+
+    /// Milliseconds between two looks for a new head; 1000 unless set.
+    #[arg(long)]
+    #[serde(default)]
+    pub(crate) poll_ms: Option<u64>,
+}
+
+/// Keys in a text that hold a list.
+const LISTS: [&str; 1] = ["rpc"];
+
+impl FromStr for ChainOptions {
+    type Err = String;
+
+    /// Reads `id=31338,rpc=http://a,rpc=http://b,state-manager=0x…`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut table = Table::new();
+        for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+            let (key, value) = part
+                .split_once('=')
+                .ok_or("every part must be key=value, as in id=1,rpc=https://…")?;
+            let key = match key.trim() {
+                "id" => "chain_id".to_owned(),
+                key => key.replace('-', "_"),
+            };
+            let value = scalar(value.trim());
+            match (LISTS.contains(&key.as_str()), table.get_mut(&key)) {
+                (true, Some(Value::Array(values))) => values.push(value),
+                (true, _) => drop(table.insert(key, Value::Array(vec![value]))),
+                (false, Some(_)) => return Err(format!("{key} is given twice")),
+                (false, None) => drop(table.insert(key, value)),
+            }
+        }
+        table.try_into().map_err(|error: toml::de::Error| error.message().to_owned())
+    }
+}
+
+fn scalar(text: &str) -> Value {
+    text.parse().map_or_else(|_| Value::String(text.to_owned()), Value::Integer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chain_is_read_from_one_text() {
+        let text = "id=31338, rpc=http://a/x?k=1,rpc=http://b,state-manager=0xab,finality=12,poll-ms=250";
+        let chain: ChainOptions = text.parse().expect("a chain");
+        let expected = ChainOptions {
+            chain_id: 31338,
+            rpc: ["http://a/x?k=1", "http://b"].map(|u| u.parse().expect("a URL")).to_vec(),
+            rpc_quorum: None,
+            state_manager: "0xab".into(),
+            finality: Some(NumberOrWord::Number(12)),
+            poll_ms: Some(250),
+        };
+        assert_eq!(chain, expected);
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        for (text, expected) in [
+            ("", "missing field `chain_id`"),
+            ("id=1", "missing field `rpc`"),
+            ("id=1,id=2", "chain_id is given twice"),
+            ("id=1,rcp=http://a", "unknown field `rcp`"),
+            ("http://a", "every part must be key=value"),
+            ("id=one,rpc=http://a,state-manager=0x", "invalid type: string \"one\""),
+        ] {
+            let error = text.parse::<ChainOptions>().expect_err(text);
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+    }
+}

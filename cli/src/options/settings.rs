@@ -1,0 +1,228 @@
+//! From options to the settings of a node; whatever is wrong is told at once, and with its cure.
+
+use std::fmt::Display;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use libp2p::Multiaddr;
+use libp2p::multiaddr::Protocol;
+use quorate_chain::evm::{EvmConfig, Finality, RpcUrl};
+use quorate_node::settings::{ChainSettings, HomeSettings, Role, Settings};
+use quorate_proto::Address;
+use quorate_storage::EngineKind;
+
+use super::{ChainOptions, ConfigError, NumberOrWord, Problem, RunOptions, SecretUrl};
+
+/// Collects what is wrong on the way.
+#[derive(Default)]
+struct Checker {
+    problems: Vec<Problem>,
+}
+
+impl RunOptions {
+    /// What these options mean for a node.
+    pub(crate) fn to_settings(&self) -> Result<Settings, ConfigError> {
+        let mut checker = Checker::default();
+        let settings = checker.settings(self);
+        match settings {
+            Some(settings) if checker.problems.is_empty() => Ok(settings),
+            _ => Err(ConfigError::Problems(checker.problems)),
+        }
+    }
+}
+
+impl Checker {
+    /// Evaluates every part before the first `?`, so that all problems are found in one go.
+    fn settings(&mut self, options: &RunOptions) -> Option<Settings> {
+        let role = self.required("role", options.role);
+        let data_dir = self.required("data_dir", options.data_dir.as_deref());
+        let engine = self.required("engine", options.engine.as_deref());
+        let engine = engine.and_then(|text| self.parse::<EngineKind>("engine", text, "use rocksdb or sled"));
+        let listen = self.multiaddrs("listen", options.listen.as_deref());
+        let external = self.multiaddrs("external", options.external.as_deref());
+        let bootstrap = self.multiaddrs("bootstrap", options.bootstrap.as_deref());
+        self.check_mesh(&listen, &bootstrap);
+        let http = self.http(options.http.as_deref());
+        let operator = self.operator(role, options.operator.as_deref());
+        let home = self.home(options);
+        let chains = self.chains(role, options.chains.as_deref().unwrap_or_default());
+        let drain = self.required("drain_ms", options.drain_ms);
+        Some(Settings {
+            role: role?,
+            data_dir: expand_home(data_dir?),
+            engine: engine?,
+            listen,
+            external,
+            bootstrap,
+            http: http?,
+            operator,
+            home: home?,
+            chains,
+            drain: Duration::from_millis(drain?),
+        })
+    }
+
+    fn home(&mut self, options: &RunOptions) -> Option<HomeSettings> {
+        let chain_id = self.required("home_chain_id", options.home_chain_id);
+        let rpc = self.urls("home_rpc", options.home_rpc.as_deref().unwrap_or_default());
+        self.quorum("home_rpc_quorum", options.home_rpc_quorum, rpc.len());
+        let registry = self.address("registry", options.registry.as_deref());
+        let epoch_manager = self.address("epoch_manager", options.epoch_manager.as_deref());
+        let finality = self.finality("home_finality", options.home_finality.as_ref());
+        let poll = self.poll("home_poll_ms", options.home_poll_ms);
+        let mut evm = EvmConfig::new(chain_id?, rpc, finality?);
+        evm.quorum = options.home_rpc_quorum;
+        evm.poll_interval = poll.unwrap_or(evm.poll_interval);
+        Some(HomeSettings {
+            evm,
+            registry: registry?,
+            epoch_manager: epoch_manager?,
+        })
+    }
+
+    fn chains(&mut self, role: Option<Role>, chains: &[ChainOptions]) -> Vec<ChainSettings> {
+        if role == Some(Role::Operator) && chains.is_empty() {
+            self.problem("chains", "an operator reads at least one chain; give --chain or [[chains]]");
+        }
+        let mut seen = Vec::new();
+        for id in chains.iter().map(|chain| chain.chain_id) {
+            if seen.contains(&id) {
+                self.problem("chains", format!("chain {id} is there twice; join the two"));
+            }
+            if u32::try_from(id).is_err() {
+                self.problem("chains", format!("chain id {id} does not fit 32 bits, which statements have"));
+            }
+            seen.push(id);
+        }
+        chains.iter().filter_map(|chain| self.chain(chain)).collect()
+    }
+
+    fn chain(&mut self, chain: &ChainOptions) -> Option<ChainSettings> {
+        let key = |name: &str| format!("chains.{}.{name}", chain.chain_id);
+        let rpc = self.urls(&key("rpc"), &chain.rpc);
+        self.quorum(&key("rpc_quorum"), chain.rpc_quorum, rpc.len());
+        let state_manager = self.address(&key("state_manager"), Some(&chain.state_manager));
+        let finality = match &chain.finality {
+            Some(rule) => self.finality(&key("finality"), Some(rule)),
+            None => Some(Finality::Finalized),
+        };
+        let poll = self.poll(&key("poll_ms"), chain.poll_ms);
+        let mut evm = EvmConfig::new(chain.chain_id, rpc, finality?);
+        evm.quorum = chain.rpc_quorum;
+        evm.poll_interval = poll.unwrap_or(evm.poll_interval);
+        Some(ChainSettings {
+            evm,
+            state_manager: state_manager?,
+        })
+    }
+
+    fn operator(&mut self, role: Option<Role>, text: Option<&str>) -> Option<Address> {
+        match (role, text) {
+            (Some(Role::Operator), _) => self.address("operator", text),
+            (_, Some(text)) => self.address("operator", Some(text)),
+            (_, None) => None,
+        }
+    }
+
+    /// `Some(None)` for "off".
+    fn http(&mut self, text: Option<&str>) -> Option<Option<SocketAddr>> {
+        match text {
+            None | Some("off") => Some(None),
+            Some(text) => self
+                .parse("http", text, "write it as 127.0.0.1:9080, or \"off\"")
+                .map(Some),
+        }
+    }
+
+    fn check_mesh(&mut self, listen: &[Multiaddr], bootstrap: &[Multiaddr]) {
+        if listen.is_empty() {
+            self.problem("listen", "no address; use /ip4/0.0.0.0/tcp/9000");
+        }
+        let peer = |part: Protocol<'_>| matches!(part, Protocol::P2p(_));
+        for address in bootstrap.iter().filter(|address| !address.iter().any(peer)) {
+            let text = format!("{address} has no peer id; add /p2p/<peer id>, as `node status` of that node prints it");
+            self.problem("bootstrap", text);
+        }
+    }
+
+    fn multiaddrs(&mut self, key: &str, texts: Option<&[String]>) -> Vec<Multiaddr> {
+        let texts = texts.unwrap_or_default();
+        let form = "write it as /ip4/192.0.2.1/tcp/9000 or /dns4/host/udp/9000/quic-v1";
+        texts.iter().filter_map(|text| self.parse(key, text, form)).collect()
+    }
+
+    fn urls(&mut self, key: &str, urls: &[SecretUrl]) -> Vec<RpcUrl> {
+        if urls.is_empty() {
+            self.problem(key, "no RPC URL; give at least one, better three of different providers");
+        }
+        let read = |url: &SecretUrl| match rpc_url(url) {
+            Ok(url) => Some(url),
+            Err(text) => {
+                self.problem(key, text);
+                None
+            }
+        };
+        urls.iter().filter_map(read).collect()
+    }
+
+    fn quorum(&mut self, key: &str, quorum: Option<usize>, urls: usize) {
+        if quorum.is_some_and(|k| k == 0 || k > urls) {
+            self.problem(key, format!("must be 1 to {urls}, the number of RPC URLs"));
+        }
+    }
+
+    fn finality(&mut self, key: &str, rule: Option<&NumberOrWord>) -> Option<Finality> {
+        let rule = self.required(key, rule)?.to_string();
+        self.parse(key, &rule, "use \"finalized\" or a number of confirmations")
+    }
+
+    fn poll(&mut self, key: &str, millis: Option<u64>) -> Option<Duration> {
+        if millis == Some(0) {
+            self.problem(key, "must be above 0; 1000 is usual");
+        }
+        millis.map(Duration::from_millis)
+    }
+
+    fn address(&mut self, key: &str, text: Option<&str>) -> Option<Address> {
+        let text = self.required(key, text)?;
+        self.parse(key, text, "an address has 40 hexadecimal digits after 0x")
+    }
+
+    fn parse<T: FromStr<Err: Display>>(&mut self, key: &str, text: &str, cure: &str) -> Option<T> {
+        match text.parse() {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.problem(key, format!("{text:?} cannot be read ({error}); {cure}"));
+                None
+            }
+        }
+    }
+
+    fn required<T>(&mut self, key: &str, value: Option<T>) -> Option<T> {
+        if value.is_none() {
+            let flag = key.replace('_', "-");
+            let env = key.to_uppercase();
+            self.problem(key, format!("not set; use --{flag}, QUORATE_{env}, or {key} in the file"));
+        }
+        value
+    }
+
+    fn problem(&mut self, key: &str, text: impl Display) {
+        self.problems.push(Problem::new(key, text));
+    }
+}
+
+/// A provider's URL; the error tells no secret.
+pub(crate) fn rpc_url(url: &SecretUrl) -> Result<RpcUrl, String> {
+    url.reveal().parse::<RpcUrl>().map_err(|error| error.to_string())
+}
+
+/// `~/` at the beginning stands for the home folder, as in a shell.
+pub(crate) fn expand_home(path: &Path) -> PathBuf {
+    match (path.strip_prefix("~"), std::env::home_dir()) {
+        (Ok(rest), Some(home)) => home.join(rest),
+        _ => path.to_owned(),
+    }
+}

@@ -1,0 +1,241 @@
+//! `node register` and `node deregister`: the transactions by which an operator joins and leaves.
+
+mod chain;
+
+use std::path::PathBuf;
+
+use alloy::primitives::utils::parse_ether;
+use anyhow::Context as _;
+use clap::Args;
+use quorate_node::keys::{KeyKind, KeyStore, Secret};
+use quorate_proto::{Address, B256, Domain, PeerSecret, SecretKey, U256};
+use serde_json::json;
+
+use crate::config::file_options;
+use crate::exit::Usage;
+use crate::format;
+use crate::options::{RunOptions, SecretUrl, expand_home};
+use crate::password::{PasswordArgs, obtain};
+use crate::table::Facts;
+
+use self::chain::{Account, Sent};
+
+/// The home chain, and who pays there. What is not given is taken from the node's file.
+#[derive(Args, Debug)]
+pub(crate) struct AccountArgs {
+    /// Configuration file of the node, from which the settings below are taken where they are not
+    /// given
+    #[arg(long, value_name = "FILE", env = "QUORATE_CONFIG")]
+    config: Option<PathBuf>,
+
+    /// JSON-RPC URL of the home chain; the first of home_rpc in the file
+    #[arg(long, value_name = "URL", env = "QUORATE_HOME_RPC", hide_env_values = true, value_delimiter = ',')]
+    home_rpc: Vec<SecretUrl>,
+
+    /// Address of the stake registry; registry in the file
+    #[arg(long, value_name = "ADDRESS", env = "QUORATE_REGISTRY")]
+    registry: Option<String>,
+
+    /// Folder of the key files; key_dir in the file [default: ~/.quorate/keys]
+    #[arg(long, value_name = "DIR", env = "QUORATE_KEY_DIR")]
+    key_dir: Option<PathBuf>,
+
+    /// Name or path of the operator account's keystore (v3): it holds the stake and pays
+    #[arg(long, value_name = "KEY", env = "QUORATE_ACCOUNT_KEY")]
+    account_key: String,
+
+    /// File with the password of --account-key, where it differs from that of the other keys
+    #[arg(long, value_name = "FILE", env = "QUORATE_ACCOUNT_PASSWORD_FILE")]
+    account_password_file: Option<PathBuf>,
+
+    #[command(flatten)]
+    password: PasswordArgs,
+
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RegisterArgs {
+    /// Stake to deposit in coins of the home chain, such as 32 or 0.5; 0 where it was deposited
+    /// before
+    #[arg(long, value_name = "COINS")]
+    stake: String,
+
+    /// Name or path of the signing key
+    #[arg(long, value_name = "KEY", env = "QUORATE_SIGNING_KEY", default_value = "default")]
+    signing_key: String,
+
+    /// Name or path of the Ed25519 key
+    #[arg(long, value_name = "KEY", env = "QUORATE_ED25519_KEY", default_value = "default")]
+    ed25519_key: String,
+
+    #[command(flatten)]
+    account: AccountArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct DeregisterArgs {
+    #[command(flatten)]
+    account: AccountArgs,
+}
+
+/// What the registry wants to know of an operator, with proofs that it holds its keys.
+#[derive(Debug, PartialEq, Eq)]
+struct Proofs {
+    signing_key: Address,
+    signing_key_proof: Vec<u8>,
+    ed25519_key: B256,
+    ed25519_proof: Vec<u8>,
+}
+
+pub(crate) async fn register(args: RegisterArgs) -> anyhow::Result<()> {
+    let stake = stake(&args.stake)?;
+    let options = file_options(args.account.config.as_deref())?;
+    let store = args.account.store(&options);
+    let password = args.account.password_file(&options);
+    // The files first: no password is asked for in vain.
+    store.locate(KeyKind::Signing, &args.account.account_key)?;
+    store.locate(KeyKind::Signing, &args.signing_key)?;
+    store.locate(KeyKind::Ed25519, &args.ed25519_key)?;
+    let keys = obtain(password.as_deref(), "Password of the keys", false)?;
+    let signing = store.load_signing(&args.signing_key, &keys)?;
+    let ed25519 = store.load(KeyKind::Ed25519, &args.ed25519_key, &keys)?;
+    let account = args.account.connect(&options, &store).await?;
+    let proofs = prove(&account.domain(), account.address(), &signing, &ed25519)?;
+    let plan = account.check(stake, &proofs).await?;
+    eprintln!("Operator {} on chain {}", account.address(), account.domain().home_chain_id());
+    let mut sent = Vec::new();
+    if !stake.is_zero() {
+        eprintln!("Depositing a stake of {} …", args.stake);
+        sent.push(account.deposit(plan.vault, stake).await?);
+    }
+    if plan.registered {
+        eprintln!("This operator is registered already; its keys stay as they are.");
+    } else {
+        eprintln!("Registering signing key {} …", proofs.signing_key);
+        sent.push(account.register(&proofs).await?);
+    }
+    let epoch = account.effective_epoch(&sent).await?;
+    print_sent(&args.account, &account, &sent, epoch, "It counts from epoch")
+}
+
+pub(crate) async fn deregister(args: DeregisterArgs) -> anyhow::Result<()> {
+    let options = file_options(args.account.config.as_deref())?;
+    let store = args.account.store(&options);
+    let account = args.account.connect(&options, &store).await?;
+    eprintln!("Operator {} leaves …", account.address());
+    let sent = vec![account.deregister().await?];
+    let epoch = account.effective_epoch(&sent).await?;
+    print_sent(&args.account, &account, &sent, epoch, "Keep the node running until epoch")
+}
+
+impl AccountArgs {
+    fn store(&self, options: &RunOptions) -> KeyStore {
+        let dir = self.key_dir.clone().or(options.key_dir.clone());
+        KeyStore::open(expand_home(&dir.unwrap_or_else(|| PathBuf::from("~/.quorate/keys"))))
+    }
+
+    fn password_file(&self, options: &RunOptions) -> Option<PathBuf> {
+        self.password.password_file.clone().or(options.password_file.clone())
+    }
+
+    async fn connect(&self, options: &RunOptions, store: &KeyStore) -> anyhow::Result<Account> {
+        let urls = options.home_rpc.as_deref().unwrap_or_default();
+        let url = self.home_rpc.first().or(urls.first());
+        let url = url.ok_or_else(|| Usage("no RPC URL of the home chain; give --home-rpc or --config".into()))?;
+        let registry = self.registry.as_ref().or(options.registry.as_ref());
+        let registry = registry.ok_or_else(|| Usage("no stake registry; give --registry or --config".into()))?;
+        let registry: Address = registry
+            .parse()
+            .map_err(|_| Usage(format!("--registry {registry:?} is no address")))?;
+        store.locate(KeyKind::Signing, &self.account_key)?;
+        let file = self.account_password_file.clone().or(self.password_file(options));
+        let password = obtain(file.as_deref(), "Password of the account key", false)?;
+        let key = store.load_signing(&self.account_key, &password)?;
+        Account::connect(url, registry, &key, options.home_chain_id).await
+    }
+}
+
+fn stake(text: &str) -> Result<U256, Usage> {
+    let wrong = || Usage(format!("--stake {text:?} is no amount; write 32 or 0.5"));
+    // The parser takes signs and nothing at all for numbers.
+    let plain = text.starts_with(|c: char| c.is_ascii_digit());
+    parse_ether(text).ok().filter(|_| plain).ok_or_else(wrong)
+}
+
+fn prove(
+    domain: &Domain,
+    operator: Address,
+    signing: &SecretKey,
+    ed25519: &Secret,
+) -> anyhow::Result<Proofs> {
+    let ed25519 = PeerSecret::from_bytes(ed25519.bytes());
+    let (signing_key, ed25519_key) = (signing.address(), B256::from(ed25519.public()));
+    let digest = domain.registration_digest(operator, signing_key, ed25519_key);
+    let proof = signing.sign(digest).context("the signing key does not sign")?;
+    let message = domain.ed25519_registration(operator, signing_key);
+    Ok(Proofs {
+        signing_key,
+        signing_key_proof: proof.as_bytes().to_vec(),
+        ed25519_key,
+        ed25519_proof: ed25519.sign(&message).to_vec(),
+    })
+}
+
+fn print_sent(
+    args: &AccountArgs,
+    account: &Account,
+    sent: &[Sent],
+    epoch: Option<u32>,
+    when: &'static str,
+) -> anyhow::Result<()> {
+    if args.json {
+        let transactions: Vec<_> = sent
+            .iter()
+            .map(|sent| json!({ "what": sent.what, "hash": sent.hash, "block": sent.block, "gas": sent.gas }))
+            .collect();
+        let value = json!({
+            "operator": account.address().to_string(),
+            "network": account.domain().network().as_str(),
+            "transactions": transactions,
+            "effective_epoch": epoch,
+        });
+        println!("{}", serde_json::to_string_pretty(&value)?);
+        return Ok(());
+    }
+    let mut facts = Facts::default();
+    for Sent { what, hash, block, gas } in sent {
+        facts.add(what, format!("{hash}, block {block}, gas {}", format::amount(U256::from(*gas))));
+    }
+    facts.add_some(when, epoch);
+    print!("{facts}");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stakes_are_read_in_coins() {
+        assert_eq!(stake("0.5").expect("an amount"), U256::from(500_000_000_000_000_000_u64));
+        assert_eq!(stake("0").expect("an amount"), U256::ZERO);
+        for text in ["", "much", "-1"] {
+            assert!(stake(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn proofs_are_those_that_the_registry_checks() {
+        let domain = Domain::new(31337, Address::repeat_byte(5));
+        let operator = Address::repeat_byte(1);
+        let signing = SecretKey::from_bytes(&[7; 32]).expect("a key");
+        let proofs = prove(&domain, operator, &signing, &Secret::new([8; 32])).expect("proved");
+        let digest = domain.registration_digest(operator, proofs.signing_key, proofs.ed25519_key);
+        let signature = quorate_proto::Signature::parse(&proofs.signing_key_proof).expect("a signature");
+        assert_eq!(signature.recover(digest), Ok(signing.address()));
+        assert_eq!(proofs.ed25519_proof.len(), 64);
+    }
+}

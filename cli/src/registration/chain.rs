@@ -1,0 +1,195 @@
+//! The operator's account on the home chain.
+
+use alloy::contract::Error as ContractError;
+use alloy::network::EthereumWallet;
+use alloy::primitives::Bytes;
+use alloy::providers::{DynProvider, PendingTransactionBuilder, Provider as _, ProviderBuilder};
+use alloy::signers::local::PrivateKeySigner;
+use alloy::sol_types::SolInterface as _;
+use alloy::transports::http::reqwest::Url;
+use anyhow::{Context as _, anyhow, ensure};
+use quorate_chain::contracts::EpochManager;
+use quorate_chain::contracts::StakeRegistry::{StakeRegistryErrors, StakeRegistryInstance};
+use quorate_chain::contracts::StakeVault::StakeVaultInstance;
+use quorate_proto::{Address, B256, Domain, SecretKey, U256};
+
+use super::Proofs;
+use crate::exit::No;
+use crate::format;
+use crate::options::{SecretUrl, redact};
+
+/// An account that sends transactions to the registry's chain.
+pub(super) struct Account {
+    provider: DynProvider,
+    registry: StakeRegistryInstance<DynProvider>,
+    address: Address,
+    domain: Domain,
+}
+
+/// What the chain says before anything is sent.
+pub(super) struct Plan {
+    pub(super) vault: Address,
+    pub(super) registered: bool,
+}
+
+/// A transaction that was mined and did not fail.
+#[derive(Debug)]
+pub(super) struct Sent {
+    pub(super) what: &'static str,
+    pub(super) hash: B256,
+    pub(super) block: u64,
+    pub(super) gas: u64,
+}
+
+impl Account {
+    pub(super) async fn connect(
+        url: &SecretUrl,
+        registry: Address,
+        key: &SecretKey,
+        expected_chain: Option<u64>,
+    ) -> anyhow::Result<Self> {
+        let parsed = Url::parse(url.reveal()).map_err(|error| anyhow!("the RPC URL cannot be read: {error}"))?;
+        let signer = PrivateKeySigner::from_bytes(&B256::from(key.to_bytes()))?;
+        let address = signer.address();
+        let provider = ProviderBuilder::new()
+            .wallet(EthereumWallet::from(signer))
+            .connect_http(parsed)
+            .erased();
+        let chain = provider.get_chain_id().await.map_err(plain).context("cannot reach the home chain")?;
+        ensure!(
+            expected_chain.is_none_or(|expected| expected == chain),
+            "{} serves chain {chain}, but home_chain_id is {}; correct one of them",
+            redact(url.reveal()),
+            expected_chain.unwrap_or_default()
+        );
+        let code = provider.get_code_at(registry).await.map_err(plain)?;
+        ensure!(!code.is_empty(), "there is no contract at {registry} on chain {chain}; correct --registry");
+        Ok(Self {
+            registry: StakeRegistryInstance::new(registry, provider.clone()),
+            domain: Domain::new(chain, registry),
+            provider,
+            address,
+        })
+    }
+
+    pub(super) const fn address(&self) -> Address {
+        self.address
+    }
+
+    pub(super) const fn domain(&self) -> Domain {
+        self.domain
+    }
+
+    /// Everything that would make the transactions fail, before one is paid for.
+    pub(super) async fn check(&self, stake: U256, proofs: &Proofs) -> anyhow::Result<Plan> {
+        let separator = self.registry.domainSeparator().call().await.map_err(refused)?;
+        ensure!(
+            separator == self.domain.separator(),
+            "the contract at {} is no Quorate registry of chain {}; correct --registry or --home-rpc",
+            self.domain.registry(),
+            self.domain.home_chain_id()
+        );
+        let registered = self.registry.operatorRegistered(self.address).call().await.map_err(refused)?;
+        let vault = self.registry.weightSource().call().await.map_err(refused)?;
+        let owner = self.registry.getOperatorBySigningKey(proofs.signing_key).call().await.map_err(refused)?;
+        self.check_owner("signing", owner)?;
+        let owner = self.registry.getOperatorByEd25519Key(proofs.ed25519_key).call().await.map_err(refused)?;
+        self.check_owner("Ed25519", owner)?;
+        let minimum = self.registry.minimumWeight().call().await.map_err(refused)?;
+        let weight = StakeVaultInstance::new(vault, &self.provider).weightOf(self.address).call().await;
+        let staked = weight.map_err(refused)?.saturating_add(stake);
+        ensure!(
+            staked >= minimum && !staked.is_zero(),
+            "a stake of {} is below the minimum of {}; deposit more with --stake",
+            format::amount(staked),
+            format::amount(minimum)
+        );
+        let balance = self.provider.get_balance(self.address).await.map_err(plain)?;
+        ensure!(
+            balance > stake,
+            "the account {} has {}, which does not cover the stake and the fees; send it coins",
+            self.address,
+            format::amount(balance)
+        );
+        Ok(Plan { vault, registered })
+    }
+
+    fn check_owner(&self, what: &str, owner: Address) -> anyhow::Result<()> {
+        ensure!(
+            owner.is_zero() || owner == self.address,
+            "this {what} key belongs to operator {owner}; every operator needs keys of its own: make \
+             some with `node keys new`"
+        );
+        Ok(())
+    }
+
+    pub(super) async fn deposit(&self, vault: Address, stake: U256) -> anyhow::Result<Sent> {
+        let vault = StakeVaultInstance::new(vault, &self.provider);
+        let call = vault.deposit(self.address).value(stake);
+        mined("Deposit", call.send().await).await
+    }
+
+    pub(super) async fn register(&self, proofs: &Proofs) -> anyhow::Result<Sent> {
+        let call = self.registry.registerOperator(
+            proofs.signing_key,
+            Bytes::from(proofs.signing_key_proof.clone()),
+            proofs.ed25519_key,
+            Bytes::from(proofs.ed25519_proof.clone()),
+        );
+        mined("Registration", call.send().await).await
+    }
+
+    pub(super) async fn deregister(&self) -> anyhow::Result<Sent> {
+        let registered = self.registry.operatorRegistered(self.address).call().await.map_err(refused)?;
+        if !registered {
+            return Err(No(format!("{} is not registered", self.address)).into());
+        }
+        mined("Exit", self.registry.deregisterOperator().send().await).await
+    }
+
+    /// The first epoch in which the last of these transactions counts.
+    pub(super) async fn effective_epoch(&self, sent: &[Sent]) -> anyhow::Result<Option<u32>> {
+        let Some(last) = sent.last() else {
+            return Ok(None);
+        };
+        let manager = self.registry.epochManager().call().await.map_err(refused)?;
+        let manager = EpochManager::new(manager, &self.provider);
+        let epoch = manager.getEffectiveEpochForBlock(last.block).call().await.map_err(refused)?;
+        Ok(Some(epoch))
+    }
+}
+
+async fn mined(
+    what: &'static str,
+    sent: Result<PendingTransactionBuilder<alloy::network::Ethereum>, ContractError>,
+) -> anyhow::Result<Sent> {
+    let pending = sent.map_err(refused).with_context(|| format!("{what} was not sent"))?;
+    let hash = *pending.tx_hash();
+    let receipt = pending
+        .get_receipt()
+        .await
+        .map_err(|error| anyhow!(redact(&error.to_string())))
+        .with_context(|| format!("{what} {hash} was sent, but its receipt was not seen; look it up"))?;
+    ensure!(receipt.status(), "{what} {hash} failed on chain");
+    Ok(Sent {
+        what,
+        hash,
+        block: receipt.block_number.unwrap_or_default(),
+        gas: receipt.gas_used,
+    })
+}
+
+/// A contract's error by its name, everything else without URLs.
+fn refused(error: ContractError) -> anyhow::Error {
+    let name = error
+        .as_decoded_interface_error::<StakeRegistryErrors>()
+        .and_then(|reason| StakeRegistryErrors::name_by_selector(reason.selector()));
+    match name {
+        Some(name) => anyhow!("the registry refuses: {name}"),
+        None => anyhow!(redact(&error.to_string())),
+    }
+}
+
+fn plain(error: alloy::transports::TransportError) -> anyhow::Error {
+    anyhow!(redact(&error.to_string()))
+}

@@ -1,0 +1,121 @@
+//! Runs a node until it is told to stop.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use quorate_node::keys::{KeyKind, KeyStore, LocalSigner, Password, Secret, Signer};
+use quorate_node::settings::{Role, Settings};
+use quorate_node::{Node, Parts, collect_metrics};
+use quorate_proto::SecretKey;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{key_store, text};
+use crate::options::{RunArgs, RunOptions};
+use crate::{exit, logging, password};
+
+pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
+    let options = args.resolve()?;
+    let settings = options.to_settings()?;
+    logging::start(text(&options.log), text(&options.log_format))?;
+    let keys = Keys::open(&options, &settings)?;
+    let metrics = collect_metrics().map_err(anyhow::Error::msg).context("cannot collect figures")?;
+    let parts = Parts {
+        settings,
+        peer_secret: *keys.peer.bytes(),
+        signer: keys.signer,
+        metrics: Some(metrics),
+    };
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serve(parts))
+}
+
+async fn serve(parts: Parts) -> anyhow::Result<()> {
+    let stop = CancellationToken::new();
+    // Before the start, so that a signal during it ends the process in good order too.
+    tokio::spawn(watch_signals(stop.clone())?);
+    let (role, version) = (parts.settings.role, env!("CARGO_PKG_VERSION"));
+    tracing::info!(%role, version, operator = parts.settings.operator.map(tracing::field::display), "starting");
+    let Some(started) = stop.run_until_cancelled(Node::start(parts)).await else {
+        return Ok(());
+    };
+    started?.run(stop).await?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// The first signal asks the node to finish, the second ends the process at once.
+fn watch_signals(stop: CancellationToken) -> anyhow::Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot watch for signals")?;
+    let mut terminate = signal(SignalKind::terminate()).context("cannot watch for signals")?;
+    Ok(async move {
+        for again in [false, true] {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            if again {
+                tracing::warn!("second signal: stopping at once");
+                std::process::exit(exit::ABORTED.into());
+            }
+            tracing::info!("stopping; a second signal stops at once");
+            stop.cancel();
+        }
+    })
+}
+
+/// The keys of a node, opened.
+struct Keys {
+    peer: Secret,
+    signer: Option<Arc<dyn Signer>>,
+}
+
+impl Keys {
+    fn open(options: &RunOptions, settings: &Settings) -> anyhow::Result<Self> {
+        let mut source = Source { options, store: key_store(options), password: None };
+        let peer = source.secret(KeyKind::Peer, text(&options.peer_key))?;
+        let signer = match settings.role {
+            Role::Registry => None,
+            Role::Operator => {
+                let secret = source.secret(KeyKind::Signing, text(&options.signing_key))?;
+                let key = SecretKey::from_bytes(secret.bytes()).context("the signing key")?;
+                Some(Arc::new(LocalSigner::new(key)) as Arc<dyn Signer>)
+            }
+        };
+        Ok(Self { peer, signer })
+    }
+}
+
+/// Opens keys, and asks for their password only once and only where a file needs it.
+struct Source<'a> {
+    options: &'a RunOptions,
+    store: KeyStore,
+    password: Option<Password>,
+}
+
+impl Source<'_> {
+    fn secret(&mut self, kind: KeyKind, which: &str) -> anyhow::Result<Secret> {
+        let variable = secret_variable(kind);
+        if let Some((name, text)) = variable.and_then(|name| Some((name, std::env::var(name).ok()?))) {
+            let text = zeroize::Zeroizing::new(text);
+            return Secret::parse(kind, &text).with_context(|| format!("the environment variable {name}"));
+        }
+        // Before the password is asked for.
+        self.store.locate(kind, which)?;
+        let password = match self.password.take() {
+            Some(password) => password,
+            None => password::obtain(self.options.password_file.as_deref(), "Password of the keys", false)?,
+        };
+        let secret = self.store.load(kind, which, &password);
+        self.password = Some(password);
+        Ok(secret?)
+    }
+}
+
+/// The environment variable that may hold a secret instead of a key file.
+pub(crate) const fn secret_variable(kind: KeyKind) -> Option<&'static str> {
+    match kind {
+        KeyKind::Signing => Some("QUORATE_SIGNING_SECRET"),
+        KeyKind::Peer => Some("QUORATE_PEER_SECRET"),
+        KeyKind::Ed25519 => None,
+    }
+}

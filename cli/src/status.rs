@@ -1,0 +1,136 @@
+//! `node status`: how a running node is.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use clap::Args;
+use quorate_node::api::{ChainStatus, Status};
+use quorate_proto::U256;
+
+use crate::exit::No;
+use crate::format;
+use crate::http::NodeArgs;
+use crate::table::{Facts, Table};
+
+#[derive(Args, Debug)]
+pub(crate) struct StatusArgs {
+    #[command(flatten)]
+    node: NodeArgs,
+}
+
+pub(crate) async fn run(args: StatusArgs) -> anyhow::Result<()> {
+    let status: Status = args.node.get("/status").await?;
+    if args.node.json {
+        println!("{}", serde_json::to_string_pretty(&status)?);
+    } else {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_secs());
+        print!("{}", render(&status, now));
+    }
+    match status.problems.len() {
+        0 => Ok(()),
+        count => Err(No(format!("the node has {}", format::count(count, "problem"))).into()),
+    }
+}
+
+fn render(status: &Status, now: u64) -> String {
+    let mut facts = Facts::default();
+    facts.add("Node", format!("{} {}, up {}", status.role, status.version, format::seconds(status.uptime_s)));
+    facts.add("Network", &status.network);
+    facts.add("Peer id", &status.peer_id);
+    for address in &status.listen {
+        facts.add("Listens on", address);
+    }
+    facts.add("Peers", status.peers);
+    facts.add_some("Operator", status.operator.as_ref());
+    facts.add_some("Signing key", status.signing_key.as_ref());
+    facts.add_some("Weight", status.weight.as_deref().map(|weight| weight_of(status, weight)));
+    facts.add("Epoch", status.epoch.map_or_else(|| "not known yet".into(), |epoch| epoch.to_string()));
+    facts.add_some("Set", set_of(status));
+    facts.add("Open tasks", status.open_tasks);
+    let mut table = Table::new(&[">CHAIN", "KIND", ">FINAL BLOCK", ">BEHIND"]);
+    for chain in &status.chains {
+        table.row(chain_row(chain, now));
+    }
+    let problems: String = status.problems.iter().map(|text| format!("! {text}\n")).collect();
+    let health = if status.problems.is_empty() { "Healthy\n".to_owned() } else { problems };
+    format!("{facts}\n{table}\n{health}")
+}
+
+fn weight_of(status: &Status, weight: &str) -> String {
+    let whole: Option<U256> = status.total_weight.as_deref().and_then(|total| total.parse().ok());
+    match (weight.parse(), whole) {
+        (Ok(part), Some(whole)) => format!("{} ({})", format::amount(part), format::percent(part, whole)),
+        _ => format::amount_text(weight),
+    }
+}
+
+fn set_of(status: &Status) -> Option<String> {
+    let total = status.total_weight.as_deref().map(format::amount_text)?;
+    let threshold = status.threshold.as_deref().map(format::amount_text)?;
+    let operators = format::count(status.operators, "operator");
+    Some(format!("{operators}, weight {total}, threshold {threshold}"))
+}
+
+/// "Behind" is the age of the newest final block: what cannot be asked about yet.
+fn chain_row(chain: &ChainStatus, now: u64) -> [String; 4] {
+    let age = |timestamp: u64| format::seconds(now.saturating_sub(timestamp));
+    [
+        chain.chain_id.to_string(),
+        chain.kind.clone(),
+        chain.final_block.map_or_else(|| "none".into(), |block| block.to_string()),
+        chain.final_timestamp.map_or_else(String::new, age),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_is_readable() {
+        let chain = |chain_id, kind: &str, block: Option<u64>| ChainStatus {
+            chain_id,
+            kind: kind.into(),
+            final_block: block,
+            final_timestamp: block.map(|_| 1_700_000_000),
+        };
+        let status = Status {
+            version: "0.1.0".into(),
+            role: "operator".into(),
+            network: "31337-5fbd".into(),
+            peer_id: "12D3KooWx".into(),
+            listen: vec!["/ip4/127.0.0.1/tcp/9000/p2p/12D3KooWx".into()],
+            uptime_s: 3_700,
+            operator: Some("0x1111".into()),
+            signing_key: Some("0x2222".into()),
+            weight: Some("100".into()),
+            epoch: Some(7),
+            operators: 3,
+            total_weight: Some("600".into()),
+            threshold: Some("401".into()),
+            peers: 2,
+            open_tasks: 0,
+            chains: vec![chain(31337, "home", Some(812)), chain(10, "source", None)],
+            problems: vec!["chain 10 has no final block".into()],
+        };
+        let expected = "\
+Node         operator 0.1.0, up 1 h 1 min
+Network      31337-5fbd
+Peer id      12D3KooWx
+Listens on   /ip4/127.0.0.1/tcp/9000/p2p/12D3KooWx
+Peers        2
+Operator     0x1111
+Signing key  0x2222
+Weight       100 (16.6 %)
+Epoch        7
+Set          3 operators, weight 600, threshold 401
+Open tasks   0
+
+CHAIN  KIND    FINAL BLOCK  BEHIND
+31337  home            812    12 s
+   10  source         none
+
+! chain 10 has no final block
+";
+        assert_eq!(render(&status, 1_700_000_012), expected);
+    }
+}

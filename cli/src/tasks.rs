@@ -1,0 +1,174 @@
+//! `node explain` and `node tasks`: what became of tasks, and why.
+
+use clap::Args;
+use quorate_node::api::{OperatorReport, TaskLine, TaskReport};
+use quorate_proto::U256;
+
+use crate::format;
+use crate::http::NodeArgs;
+use crate::request::task_id;
+use crate::table::{Facts, Table};
+
+#[derive(Args, Debug)]
+pub(crate) struct ExplainArgs {
+    /// Task id
+    task: String,
+
+    #[command(flatten)]
+    node: NodeArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ListArgs {
+    /// How many, newest first
+    #[arg(long, default_value_t = 20)]
+    limit: usize,
+
+    #[command(flatten)]
+    node: NodeArgs,
+}
+
+pub(crate) async fn explain(args: ExplainArgs) -> anyhow::Result<()> {
+    let task = task_id(&args.task)?;
+    let report: TaskReport = args.node.get(&format!("/tasks/{task}")).await?;
+    match args.node.json {
+        true => println!("{}", serde_json::to_string_pretty(&report)?),
+        false => print!("{}", render(&report)),
+    }
+    Ok(())
+}
+
+pub(crate) async fn list(args: ListArgs) -> anyhow::Result<()> {
+    let lines: Vec<TaskLine> = args.node.get(&format!("/tasks?limit={}", args.limit)).await?;
+    match args.node.json {
+        true => println!("{}", serde_json::to_string_pretty(&lines)?),
+        false if lines.is_empty() => println!("This node has seen no task yet."),
+        false => print!("{}", task_table(&lines)),
+    }
+    Ok(())
+}
+
+fn task_table(lines: &[TaskLine]) -> Table {
+    let mut table =
+        Table::new(&["FIRST SEEN", "STATUS", ">AFTER", ">CHAIN", ">BLOCK", ">EPOCH", "TASK"]);
+    for line in lines {
+        table.row([
+            format::time_ms(line.created_ms),
+            line.status.clone(),
+            line.certified_ms.map(format::millis).unwrap_or_default(),
+            line.chain_id.to_string(),
+            line.block_number.to_string(),
+            line.epoch.to_string(),
+            line.task_id.clone(),
+        ]);
+    }
+    table
+}
+
+fn render(report: &TaskReport) -> String {
+    format!("{}\n{}\n{}", facts(report), operators(report), weights(report))
+}
+
+fn facts(report: &TaskReport) -> Facts {
+    let statement = &report.statement;
+    let mut facts = Facts::default();
+    facts.add("Task", &report.task_id);
+    facts.add(
+        "Statement",
+        format!(
+            "on chain {}, {} had stored {} under key {} at block {}",
+            statement.chain_id, statement.user, statement.value, statement.key, statement.block_number
+        ),
+    );
+    facts.add("Block time", format::time(statement.timestamp));
+    facts.add("Epoch", statement.epoch);
+    facts.add("Digest", &statement.digest);
+    facts.add("Status", status(report));
+    facts.add("First seen", format!("{}, {}", format::time_ms(report.created_ms), origin(report)));
+    facts.add("Announced", format::count(report.attempts as usize, "time"));
+    let block = report.read_at_block.as_deref().map(|hash| format!(" at block {}", format::short(hash)));
+    let read = report.read_ms.map(format::millis);
+    facts.add_some("Own read", read.map(|took| took + &block.unwrap_or_default()));
+    facts
+}
+
+fn status(report: &TaskReport) -> String {
+    let took = report.certified_ms.map(|ms| format!(", certified after {}", format::millis(ms)));
+    #[allow(clippy::cast_precision_loss)]
+    let ended = report.ended_ms.filter(|_| took.is_none()).map(|ms| {
+        format!(" after {}", format::millis(ms.saturating_sub(report.created_ms) as f64))
+    });
+    let failure = report.failure.as_ref().map(|reason| format!(": {reason}"));
+    let parts = [took, ended, failure].into_iter().flatten();
+    parts.fold(report.status.clone(), |text, part| text + &part)
+}
+
+fn origin(report: &TaskReport) -> String {
+    match (&report.announced_by, report.entry) {
+        (_, true) => "asked by a user of this node".into(),
+        (Some(operator), false) => format!("announced by {operator}"),
+        (None, false) => "announced by the mesh".into(),
+    }
+}
+
+fn operators(report: &TaskReport) -> Table {
+    let mut table =
+        Table::new(&["OPERATOR", ">WEIGHT", ">SHARE", "OUTCOME", ">AFTER", "CERTIFICATE", "REASON"]);
+    let mut operators: Vec<&OperatorReport> = report.operators.iter().collect();
+    operators.sort_by(|a, b| order(a).partial_cmp(&order(b)).unwrap_or(std::cmp::Ordering::Equal));
+    for operator in operators {
+        table.row(row(operator, report));
+    }
+    table
+}
+
+/// Who signed, who refused, who is silent; each in the order of their answers.
+fn order(operator: &OperatorReport) -> (u8, f64) {
+    let rank = match operator.outcome.as_str() {
+        "signed" => 0,
+        "refused" => 1,
+        _ => 2,
+    };
+    (rank, operator.after_ms.unwrap_or(f64::MAX))
+}
+
+fn row(operator: &OperatorReport, report: &TaskReport) -> [String; 7] {
+    let late = if operator.late { ", late" } else { "" };
+    let reason = [operator.code.as_deref(), operator.detail.as_deref()];
+    let reason: Vec<&str> = reason.into_iter().flatten().filter(|text| !text.is_empty()).collect();
+    let within = report.certificate_signers.contains(&operator.operator);
+    [
+        operator.operator.clone(),
+        operator.weight.as_deref().map(format::amount_text).unwrap_or_default(),
+        operator.weight.as_deref().map(|weight| share(report, weight)).unwrap_or_default(),
+        format!("{}{late}", operator.outcome),
+        operator.after_ms.map(format::millis).unwrap_or_default(),
+        if within { "in it".into() } else { String::new() },
+        reason.join(": "),
+    ]
+}
+
+fn weights(report: &TaskReport) -> Facts {
+    let shown = |text: &str| match share(report, text).as_str() {
+        "-" => format::amount_text(text),
+        share => format!("{} ({share})", format::amount_text(text)),
+    };
+    let mut facts = Facts::default();
+    facts.add("Signed", shown(&report.signed_weight));
+    facts.add("Refused", shown(&report.refused_weight));
+    facts.add_some("Needed", report.threshold.as_deref().map(shown));
+    facts.add_some("Missing", report.missing_weight.as_deref().map(shown));
+    facts.add_some("Total", report.total_weight.as_deref().map(format::amount_text));
+    facts
+}
+
+fn share(report: &TaskReport, weight: &str) -> String {
+    let total: Option<U256> = report.total_weight.as_deref().and_then(|total| total.parse().ok());
+    match (weight.parse(), total) {
+        (Ok(part), Some(total)) => format::percent(part, total),
+        _ => "-".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,235 @@
+//! `node verify`: whether a certificate holds, against a set that one trusts, on chain, or both.
+
+use std::path::{Path, PathBuf};
+
+use alloy::primitives::Address;
+use alloy::providers::{Provider as _, ProviderBuilder};
+use anyhow::Context as _;
+use clap::Args;
+use quorate_chain::evm::{Verdict, verify_on_chain};
+use quorate_proto::{B256, Certificate, Domain, OperatorSet, SignerSignature, U256};
+use serde_json::{Value, json};
+
+use crate::certificate::{CertificateFile, domain_of};
+use crate::exit::{No, Usage};
+use crate::format;
+use crate::operators::SetFile;
+use crate::options::{SecretUrl, redact, rpc_url};
+use crate::table::{Facts, Table};
+
+#[derive(Args, Debug)]
+pub(crate) struct VerifyArgs {
+    /// Certificate, as `node request --json` or --out wrote it
+    certificate: PathBuf,
+
+    /// Check against this operator set, as `node operators --json` printed it
+    #[arg(long, value_name = "FILE", required_unless_present = "rpc")]
+    set: Option<PathBuf>,
+
+    /// Ask the stake registry by isValidSignature over this JSON-RPC URL
+    #[arg(long, value_name = "URL")]
+    rpc: Option<SecretUrl>,
+
+    /// Home chain of the network that you trust; taken from --rpc or --set where left out
+    #[arg(long, value_name = "ID", env = "QUORATE_HOME_CHAIN_ID")]
+    home_chain_id: Option<u64>,
+
+    /// Stake registry of the network that you trust; taken from --set where left out
+    #[arg(long, value_name = "ADDRESS", env = "QUORATE_REGISTRY")]
+    registry: Option<Address>,
+
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What the checks found.
+#[derive(Debug, Default)]
+struct Report {
+    signers: Vec<SignerCheck>,
+    weight: Option<(U256, U256, U256)>,
+    off_chain: Option<Result<U256, String>>,
+    on_chain: Option<Verdict>,
+}
+
+/// One signer against the set.
+#[derive(Debug, PartialEq, Eq)]
+struct SignerCheck {
+    operator: Address,
+    weight: U256,
+    verdict: Result<(), String>,
+}
+
+pub(crate) async fn run(args: VerifyArgs) -> anyhow::Result<()> {
+    let file = read(&args.certificate)?;
+    let set = args.set.as_deref().map(SetFile::read).transpose()?;
+    let rpc = args.rpc.as_ref().map(rpc_url).transpose().map_err(Usage)?;
+    let served = match &args.rpc {
+        Some(url) => Some(chain_id_of(url).await?),
+        None => None,
+    };
+    let domain = trusted(&args, served, set.as_ref())?;
+    check_network(&file, &domain)?;
+    let certificate = match file.check(&domain) {
+        Ok(certificate) => certificate,
+        Err(broken) => return Err(No(format!("not valid: {broken}")).into()),
+    };
+    let mut report = match &set {
+        Some(set) => off_chain(&certificate, &set.set()?, &domain),
+        None => Report::default(),
+    };
+    if let Some(url) = &rpc {
+        let answer = verify_on_chain(url, domain.registry(), file.digest, &file.signature_data);
+        report.on_chain = Some(answer.await.context("cannot check on chain")?);
+    }
+    match args.json {
+        true => println!("{}", serde_json::to_string_pretty(&report.as_value(&file, &domain))?),
+        false => print!("{}", report.render(&file, &domain)),
+    }
+    report.conclude()
+}
+
+fn read(path: &Path) -> anyhow::Result<CertificateFile> {
+    let shown = path.display();
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?;
+    serde_json::from_str(&text)
+        .with_context(|| format!("{shown} is no certificate; `node request … --out FILE` writes one"))
+}
+
+/// The network that the user trusts. What the certificate says of itself is no ground for trust:
+/// anybody can deploy a registry that says yes.
+fn trusted(args: &VerifyArgs, served: Option<u64>, set: Option<&SetFile>) -> anyhow::Result<Domain> {
+    let of_set = set.and_then(|set| domain_of(set.network.as_deref()?));
+    let registry = args.registry.or(of_set.map(|domain| domain.registry()));
+    let registry = registry.ok_or_else(|| {
+        Usage("which network do you trust? give its stake registry with --registry ADDRESS".into())
+    })?;
+    let chain = args.home_chain_id.or(served).or(of_set.map(|domain| domain.home_chain_id()));
+    let chain = chain.ok_or_else(|| {
+        Usage("which network do you trust? give its home chain with --home-chain-id ID".into())
+    })?;
+    if let Some(served) = served.filter(|served| *served != chain) {
+        let text = format!("--rpc serves chain {served}, but the home chain is {chain}; correct one of them");
+        return Err(Usage(text).into());
+    }
+    Ok(Domain::new(chain, registry))
+}
+
+fn check_network(file: &CertificateFile, trusted: &Domain) -> Result<(), No> {
+    if file.network == trusted.network().as_str() {
+        return Ok(());
+    }
+    let (theirs, ours) = (&file.network, trusted.network());
+    Err(No(format!("not valid: the certificate is of network {theirs}, not of {ours}")))
+}
+
+async fn chain_id_of(url: &SecretUrl) -> anyhow::Result<u64> {
+    let shown = redact(url.reveal());
+    let parsed = url.reveal().parse().map_err(|_| Usage("--rpc is no URL; write https://host/path".into()))?;
+    let asked = ProviderBuilder::new().connect_http(parsed).get_chain_id().await;
+    asked.map_err(|error| anyhow::anyhow!("{shown} does not answer: {}", redact(&error.to_string())))
+}
+
+fn off_chain(certificate: &Certificate, set: &OperatorSet, domain: &Domain) -> Report {
+    let digest = certificate.statement().digest(domain);
+    let verified = certificate.verify(set, domain).map_err(|error| error.to_string());
+    let signers: Vec<_> = certificate.signatures().iter().map(|s| check_signer(s, digest, set)).collect();
+    let valid = signers.iter().filter(|signer| signer.verdict.is_ok());
+    let weight = valid.fold(U256::ZERO, |sum, signer| sum.saturating_add(signer.weight));
+    Report {
+        weight: Some((weight, set.threshold(), set.total_weight())),
+        signers,
+        off_chain: Some(verified),
+        on_chain: None,
+    }
+}
+
+fn check_signer(signer: &SignerSignature, digest: B256, set: &OperatorSet) -> SignerCheck {
+    let verdict = match (set.get(signer.operator), signer.signature.recover(digest)) {
+        (None, _) => Err("not an operator of this epoch".to_owned()),
+        (_, Err(error)) => Err(error.to_string()),
+        (Some(member), Ok(key)) if key != member.signing_key => {
+            Err(format!("signed by {key} instead of {}", member.signing_key))
+        }
+        (Some(_), Ok(_)) => Ok(()),
+    };
+    SignerCheck {
+        operator: signer.operator,
+        weight: set.weight_of(signer.operator),
+        verdict,
+    }
+}
+
+impl Report {
+    fn render(&self, file: &CertificateFile, domain: &Domain) -> String {
+        let mut table = Table::new(&["OPERATOR", ">WEIGHT", "SIGNATURE"]);
+        for signer in &self.signers {
+            let verdict = signer.verdict.as_ref().map_or_else(Clone::clone, |()| "valid".into());
+            table.row([signer.operator.to_string(), format::amount(signer.weight), verdict]);
+        }
+        let mut facts = Facts::default();
+        facts.add("Task", file.task_id);
+        facts.add("Network", domain.network());
+        facts.add("Epoch", file.epoch);
+        if let Some((weight, threshold, total)) = self.weight {
+            let share = |weight| format!("{} ({})", format::amount(weight), format::percent(weight, total));
+            facts.add("Weight", format!("{}, needed {}", share(weight), share(threshold)));
+        }
+        facts.add_some("Against set", self.off_chain.as_ref().map(|checked| match checked {
+            Ok(_) => "valid".to_owned(),
+            Err(reason) => format!("not valid: {reason}"),
+        }));
+        facts.add_some("On chain", self.on_chain.as_ref());
+        match self.signers.is_empty() {
+            true => facts.to_string(),
+            false => format!("{table}\n{facts}"),
+        }
+    }
+
+    fn as_value(&self, file: &CertificateFile, domain: &Domain) -> Value {
+        let signer = |signer: &SignerCheck| {
+            json!({
+                "operator": signer.operator.to_string(),
+                "weight": signer.weight.to_string(),
+                "valid": signer.verdict.is_ok(),
+                "reason": signer.verdict.as_ref().err(),
+            })
+        };
+        let weight = self.weight.map(|(weight, threshold, total)| {
+            json!({
+                "signed": weight.to_string(),
+                "threshold": threshold.to_string(),
+                "total": total.to_string(),
+            })
+        });
+        let off_chain = self.off_chain.as_ref();
+        let on_chain = self.on_chain.as_ref();
+        json!({
+            "valid": self.failure().is_none(),
+            "task_id": file.task_id,
+            "network": domain.network().as_str(),
+            "epoch": file.epoch,
+            "weight": weight,
+            "signers": self.signers.iter().map(signer).collect::<Vec<_>>(),
+            "off_chain": off_chain.map(|c| json!({ "valid": c.is_ok(), "reason": c.as_ref().err() })),
+            "on_chain": on_chain.map(|v| json!({ "valid": *v == Verdict::Valid, "verdict": v.to_string() })),
+        })
+    }
+
+    /// The first check that failed.
+    fn failure(&self) -> Option<String> {
+        let off_chain = self.off_chain.as_ref().and_then(|checked| checked.as_ref().err().cloned());
+        let on_chain = self.on_chain.as_ref().filter(|verdict| **verdict != Verdict::Valid);
+        off_chain.or_else(|| on_chain.map(|verdict| format!("the registry says {verdict}")))
+    }
+
+    fn conclude(&self) -> anyhow::Result<()> {
+        match self.failure() {
+            Some(reason) => Err(No(format!("not valid: {reason}")).into()),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

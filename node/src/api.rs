@@ -1,0 +1,219 @@
+//! What the HTTP interface says, as JSON; the command line reads the same types.
+//!
+//! Hashes and addresses are 0x-prefixed hexadecimal, weights and values decimal strings, times
+//! Unix milliseconds.
+
+use serde::{Deserialize, Serialize};
+
+/// `GET /health`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Health {
+    /// Whether the node does its job now. The HTTP status is 503 where it does not.
+    pub ok: bool,
+    /// What is wrong; empty where nothing is.
+    pub problems: Vec<String>,
+}
+
+/// `GET /status`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Status {
+    /// Program version.
+    pub version: String,
+    /// `operator` or `registry`.
+    pub role: String,
+    /// Network id: home chain id and registry.
+    pub network: String,
+    /// Libp2p peer id.
+    pub peer_id: String,
+    /// Multiaddrs that it listens on, with its peer id.
+    pub listen: Vec<String>,
+    /// Seconds since the start.
+    pub uptime_s: u64,
+    /// The operator for whom it signs.
+    pub operator: Option<String>,
+    /// Its signing key.
+    pub signing_key: Option<String>,
+    /// Its weight in the current epoch.
+    pub weight: Option<String>,
+    /// Current epoch, once its set is known.
+    pub epoch: Option<u32>,
+    /// Members of the current set.
+    pub operators: usize,
+    /// Weight of the current set.
+    pub total_weight: Option<String>,
+    /// Threshold of the current epoch.
+    pub threshold: Option<String>,
+    /// Peers that are connected.
+    pub peers: usize,
+    /// Tasks under way.
+    pub open_tasks: usize,
+    /// The home chain first, then the chains that it reads.
+    pub chains: Vec<ChainStatus>,
+    /// What is wrong; empty where nothing is.
+    pub problems: Vec<String>,
+}
+
+/// One chain in [`Status`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ChainStatus {
+    /// EIP-155 id.
+    pub chain_id: u64,
+    /// `home` or `source`.
+    pub kind: String,
+    /// Newest final block; `None` while there is none.
+    pub final_block: Option<u64>,
+    /// Unix seconds of that block.
+    pub final_timestamp: Option<u64>,
+}
+
+/// `GET /tasks/{id}`: all that this node knows of a task.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TaskReport {
+    /// Task id.
+    pub task_id: String,
+    /// `pending`, `completed`, `expired` or `failed`.
+    pub status: String,
+    /// Why it ended without certificate.
+    pub failure: Option<String>,
+    /// The statement.
+    pub statement: StatementReport,
+    /// When this node first saw it.
+    pub created_ms: u64,
+    /// When it ended here.
+    pub ended_ms: Option<u64>,
+    /// Whether a user asked this node.
+    pub entry: bool,
+    /// Who announced it.
+    pub announced_by: Option<String>,
+    /// Announcements so far.
+    pub attempts: u32,
+    /// How long this node's own read took.
+    pub read_ms: Option<f64>,
+    /// Hash of the block at which this node read.
+    pub read_at_block: Option<String>,
+    /// From the start until the threshold was reached here.
+    pub certified_ms: Option<f64>,
+    /// Weight that signed.
+    pub signed_weight: String,
+    /// Weight that refused.
+    pub refused_weight: String,
+    /// Weight needed.
+    pub threshold: Option<String>,
+    /// Weight of the set.
+    pub total_weight: Option<String>,
+    /// Weight that is missing to the threshold; zero once certified.
+    pub missing_weight: Option<String>,
+    /// Every operator of the set, ascending, and what came from it.
+    pub operators: Vec<OperatorReport>,
+    /// Operators in the certificate.
+    pub certificate_signers: Vec<String>,
+}
+
+/// The statement of a task.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StatementReport {
+    /// `state_proof`.
+    pub kind: String,
+    /// EIP-155 id of the chain that was read.
+    pub chain_id: u32,
+    /// Who stored the value.
+    pub user: String,
+    /// Key, decimal.
+    pub key: String,
+    /// Value, decimal.
+    pub value: String,
+    /// Block asked about.
+    pub block_number: u64,
+    /// Unix seconds of that block.
+    pub timestamp: u64,
+    /// Birth epoch.
+    pub epoch: u32,
+    /// EIP-712 digest.
+    pub digest: String,
+}
+
+/// One operator's part in a task.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct OperatorReport {
+    /// Address.
+    pub operator: String,
+    /// Weight in the task's epoch; `None` where this node has lost that epoch's set.
+    pub weight: Option<String>,
+    /// `signed`, `refused` or `missing`.
+    pub outcome: String,
+    /// Reason of a refusal, for machines.
+    pub code: Option<String>,
+    /// Reason of a refusal, for people.
+    pub detail: Option<String>,
+    /// After the task's start here.
+    pub after_ms: Option<f64>,
+    /// It came after the threshold had been reached.
+    pub late: bool,
+}
+
+/// One line of `GET /tasks`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TaskLine {
+    /// Task id.
+    pub task_id: String,
+    /// `pending`, `completed`, `expired` or `failed`.
+    pub status: String,
+    /// When this node first saw it.
+    pub created_ms: u64,
+    /// From the start until the threshold was reached here.
+    pub certified_ms: Option<f64>,
+    /// Chain that was read.
+    pub chain_id: u32,
+    /// Block asked about.
+    pub block_number: u64,
+    /// Birth epoch.
+    pub epoch: u32,
+}
+
+/// `GET /operators`: the set of the current epoch.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Operators {
+    /// Epoch of the set.
+    pub epoch: u32,
+    /// Weight of all.
+    pub total_weight: String,
+    /// Threshold.
+    pub threshold: String,
+    /// Ascending by address.
+    pub operators: Vec<OperatorLine>,
+}
+
+/// One operator of the set.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct OperatorLine {
+    /// Address.
+    pub operator: String,
+    /// Signing key.
+    pub signing_key: String,
+    /// Ed25519 key, where the registry has one.
+    pub ed25519_key: Option<String>,
+    /// Weight.
+    pub weight: String,
+    /// Peer that speaks for it, once heard.
+    pub peer_id: Option<String>,
+}
+
+/// One line of `GET /peers`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PeerLine {
+    /// Peer id.
+    pub peer_id: String,
+    /// Operator that it speaks for.
+    pub operator: Option<String>,
+    /// Address of the connection.
+    pub addresses: Vec<String>,
+    /// Gossipsub score.
+    pub score: f64,
+}
+
+/// The body of every error response.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ErrorBody {
+    /// What is wrong, and what to do.
+    pub error: String,
+}

@@ -1,0 +1,157 @@
+//! Signs: the only task that holds the signer.
+//!
+//! What waits is taken together: one synced commit of the signing log for all of it, then the
+//! signatures. A signature exists only after its record is on disk.
+
+use std::sync::Arc;
+
+use quorate_proto::{Address, Domain, Outcome, Refusal, RefusalCode, Response, Statement, limits};
+use quorate_storage::{Batch, Permit, SigningEntry, SigningLog, StoreError};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::NodeError;
+use crate::clock;
+use crate::desk::{DeskHandle, Event};
+use crate::keys::Signer;
+
+/// Answers that wait to be signed; the open tasks bound them.
+const QUEUE: usize = limits::MAX_OPEN_TASKS;
+/// Signed in one go: 64 take 3 ms.
+const GROUP: usize = 64;
+
+/// What is to be signed.
+#[derive(Clone, Debug)]
+pub(crate) enum Job {
+    Attest(Statement),
+    Refuse(Statement, RefusalCode, String),
+}
+
+/// Hands jobs to the attestor.
+pub(crate) type AttestHandle = mpsc::Sender<Job>;
+
+/// The signing task.
+pub(crate) struct Attestor {
+    jobs: mpsc::Receiver<Job>,
+    log: SigningLog,
+    signer: Arc<dyn Signer>,
+    operator: Address,
+    domain: Domain,
+}
+
+impl Attestor {
+    pub(crate) fn new(
+        log: SigningLog,
+        signer: Arc<dyn Signer>,
+        operator: Address,
+        domain: Domain,
+    ) -> (Self, AttestHandle) {
+        let (sender, jobs) = mpsc::channel(QUEUE);
+        let attestor = Self {
+            jobs,
+            log,
+            signer,
+            operator,
+            domain,
+        };
+        (attestor, sender)
+    }
+
+    /// Runs until `token` is cancelled.
+    ///
+    /// # Errors
+    /// A store that cannot be written: who cannot record must not sign.
+    pub(crate) async fn run(mut self, desk: DeskHandle, token: CancellationToken) -> Result<(), NodeError> {
+        let mut group = Vec::with_capacity(GROUP);
+        loop {
+            tokio::select! {
+                count = self.jobs.recv_many(&mut group, GROUP) => {
+                    if count == 0 {
+                        return Ok(());
+                    }
+                    for response in self.sign_all(std::mem::take(&mut group)).await? {
+                        desk.send(Event::Answered(response)).await;
+                    }
+                }
+                () = token.cancelled() => return Ok(()),
+            }
+        }
+    }
+
+    async fn sign_all(&self, jobs: Vec<Job>) -> Result<Vec<Response>, NodeError> {
+        let mut statements = Vec::new();
+        let mut refusals = Vec::new();
+        for job in jobs {
+            match job {
+                Job::Attest(statement) => statements.push(statement),
+                Job::Refuse(statement, code, detail) => refusals.push((statement, code, detail)),
+            }
+        }
+        let entries: Vec<SigningEntry> = statements.iter().map(|s| self.entry(s)).collect();
+        let admission = self.log.admit(&entries);
+        for (place, refusal) in admission.refused {
+            let conflict = conflict_text(refusal)?;
+            if let Some(statement) = statements.get(place) {
+                tracing::error!(task = %statement.task_id(), conflict, "refused to sign a second fact");
+                refusals.push((*statement, RefusalCode::Conflict, conflict));
+            }
+        }
+        let mut responses = Vec::with_capacity(statements.len() + refusals.len());
+        if !admission.reservation.entries().is_empty() {
+            let started = clock::now();
+            let permits = admission.reservation.commit(Batch::new()).await?;
+            let took = clock::now().micros_since(started);
+            metrics::histogram!("quorate_signing_log_seconds").record(crate::figures::seconds(took));
+            for permit in permits {
+                responses.extend(self.attest(&permit, &statements).await);
+            }
+        }
+        for (statement, code, detail) in refusals {
+            responses.extend(self.refuse(statement, code, detail).await);
+        }
+        Ok(responses)
+    }
+
+    fn entry(&self, statement: &Statement) -> SigningEntry {
+        SigningEntry {
+            key: self.signer.address().into_array(),
+            slot: statement.slot().0.0,
+            fact: statement.fact().0,
+            digest: statement.digest(&self.domain).0,
+            task: statement.task_id().0.0,
+            epoch: statement.epoch().0,
+            time_ms: clock::now().millis(),
+        }
+    }
+
+    async fn attest(&self, permit: &Permit, statements: &[Statement]) -> Option<Response> {
+        let of_permit = |s: &&Statement| s.digest(&self.domain).0 == *permit.digest();
+        let statement = *statements.iter().find(of_permit)?;
+        let signed = self.signer.sign(permit.digest().into()).await;
+        let signature = signed.inspect_err(|error| tracing::error!(%error, "not signed")).ok()?;
+        Some(Response {
+            operator: self.operator,
+            statement,
+            outcome: Outcome::Signed(signature),
+        })
+    }
+
+    async fn refuse(&self, statement: Statement, code: RefusalCode, mut detail: String) -> Option<Response> {
+        detail.truncate(detail.floor_char_boundary(limits::MAX_DETAIL_BYTES));
+        let signed = self.signer.sign(statement.refusal_digest(&self.domain, code)).await;
+        let signature = signed.inspect_err(|error| tracing::error!(%error, "not signed")).ok()?;
+        Some(Response {
+            operator: self.operator,
+            statement,
+            outcome: Outcome::Refused(Refusal { code, detail, signature }),
+        })
+    }
+}
+
+/// A conflict is an answer to the network; everything else about the store ends the node.
+fn conflict_text(refusal: StoreError) -> Result<String, NodeError> {
+    match refusal {
+        StoreError::Conflict(conflict) => Ok(conflict.to_string()),
+        other => Err(other.into()),
+    }
+}

@@ -1,0 +1,442 @@
+//! The driver of the pipeline: feeds it, writes what it says, then has it sent.
+//!
+//! One task owns the machine. Everything else about a task of the network (reads, signatures,
+//! commits, publishing) happens elsewhere and comes back as an [`Event`].
+
+mod ledger;
+mod observe;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use quorate_chain::StateReader;
+use quorate_proto::{Address, Certificate, Epoch, OperatorSet, Response, Statement, Task, TaskId, limits};
+use quorate_protocols::pipeline::{ClientId, Input, Output, Pipeline, Refused, Verdict};
+use quorate_protocols::task::{Report, Times};
+use quorate_storage::WriteQueue;
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use ledger::Ledger;
+pub(crate) use ledger::decode;
+pub(crate) use observe::{ReadTrace, observe};
+
+use crate::attest::{AttestHandle, Job};
+use crate::clock;
+use crate::gossip::Verified;
+use crate::home::HomeHandle;
+use crate::outbox::{Effect, OutboxHandle};
+use crate::publish::Item;
+use crate::{NodeError, figures};
+
+/// Events that wait for the desk.
+const QUEUE: usize = 4_096;
+/// Events handled before what they caused is written and sent.
+const GROUP: usize = 256;
+/// Reads of chains under way.
+const MAX_READS: usize = 256;
+/// Updates that wait for one client. Progress is left out when few places are free, so that the
+/// end of a task always finds one.
+const CLIENT_QUEUE: usize = 64;
+const CLIENT_RESERVE: usize = 8;
+
+/// What a waiting user hears.
+#[derive(Clone, Debug)]
+pub(crate) enum Update {
+    Progress(Report),
+    Certified(Arc<Certificate>),
+    Ended(Report),
+    /// The node takes no more.
+    Overloaded(String),
+}
+
+/// What happens to the desk.
+#[derive(Debug)]
+pub(crate) enum Event {
+    Ask {
+        client: ClientId,
+        updates: mpsc::Sender<Update>,
+        statement: Statement,
+        set: Arc<OperatorSet>,
+        read: ReadTrace,
+    },
+    Verified(Verified),
+    Observed(TaskId, Verdict, ReadTrace),
+    Answered(Response),
+    Left(ClientId, TaskId),
+    EpochEnded(Epoch),
+}
+
+/// Speaks to the desk.
+#[derive(Clone)]
+pub(crate) struct DeskHandle {
+    events: mpsc::Sender<Event>,
+    next_client: Arc<AtomicU64>,
+    open_tasks: Arc<AtomicUsize>,
+    waiting: watch::Receiver<usize>,
+}
+
+/// A user's place at the desk; leaving it withdraws the question.
+pub(crate) struct Seat {
+    desk: DeskHandle,
+    client: ClientId,
+    task: TaskId,
+    pub(crate) updates: mpsc::Receiver<Update>,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        // A full queue leaves the place taken until the task ends, at most 15 s.
+        let _ = self.desk.events.try_send(Event::Left(self.client, self.task));
+    }
+}
+
+impl DeskHandle {
+    pub(crate) async fn send(&self, event: Event) {
+        // An error means that the desk has ended, and with it the node.
+        let _ = self.events.send(event).await;
+    }
+
+    pub(crate) async fn verified(&self, entry: Verified) {
+        self.send(Event::Verified(entry)).await;
+    }
+
+    /// Asks the network about a statement that this node has read.
+    pub(crate) async fn ask(&self, statement: Statement, set: Arc<OperatorSet>, read: ReadTrace) -> Seat {
+        let client = ClientId(self.next_client.fetch_add(1, Ordering::Relaxed));
+        let (updates, receiver) = mpsc::channel(CLIENT_QUEUE);
+        let seat = Seat {
+            desk: self.clone(),
+            client,
+            task: statement.task_id(),
+            updates: receiver,
+        };
+        self.send(Event::Ask { client, updates, statement, set, read }).await;
+        seat
+    }
+
+    /// Tasks under way.
+    pub(crate) fn open_tasks(&self) -> usize {
+        self.open_tasks.load(Ordering::Relaxed)
+    }
+
+    /// Returns when no user waits any more.
+    pub(crate) async fn drained(&self) {
+        let _ = self.waiting.clone().wait_for(|waiting| *waiting == 0).await;
+    }
+}
+
+/// The desk.
+pub(crate) struct Desk {
+    pipeline: Pipeline,
+    me: Option<Me>,
+    ledger: Ledger,
+    clients: HashMap<ClientId, mpsc::Sender<Update>>,
+    effects: Vec<Effect>,
+    outbox: OutboxHandle,
+    chains: Arc<Chains>,
+    reads: Arc<Semaphore>,
+    home: HomeHandle,
+    events: mpsc::Receiver<Event>,
+    handle: DeskHandle,
+    waiting: watch::Sender<usize>,
+}
+
+/// The chains that this node reads, by id.
+pub(crate) type Chains = HashMap<u64, Arc<dyn StateReader>>;
+
+/// The operator for whom this node signs.
+pub(crate) struct Me {
+    pub(crate) operator: Address,
+    pub(crate) signing_key: Address,
+    pub(crate) attestor: AttestHandle,
+}
+
+impl Desk {
+    /// A channel for events first, because those who send them are made before the desk.
+    pub(crate) fn channel() -> (DeskHandle, DeskMouth) {
+        let (events, receiver) = mpsc::channel(QUEUE);
+        let (waiting, waiting_rx) = watch::channel(0);
+        let handle = DeskHandle {
+            events,
+            next_client: Arc::default(),
+            open_tasks: Arc::default(),
+            waiting: waiting_rx,
+        };
+        (handle, DeskMouth { receiver, waiting })
+    }
+
+    pub(crate) fn new(
+        mouth: DeskMouth,
+        handle: DeskHandle,
+        me: Option<Me>,
+        chains: Arc<Chains>,
+        home: HomeHandle,
+        writes: WriteQueue,
+        outbox: OutboxHandle,
+    ) -> Self {
+        let operator = me.as_ref().map(|me| me.operator);
+        Self {
+            pipeline: Pipeline::new(operator, Times::default()),
+            me,
+            ledger: Ledger::new(writes),
+            clients: HashMap::new(),
+            effects: Vec::new(),
+            outbox,
+            chains,
+            reads: Arc::new(Semaphore::new(MAX_READS)),
+            home,
+            events: mouth.receiver,
+            handle,
+            waiting: mouth.waiting,
+        }
+    }
+
+    /// Runs until `token` is cancelled.
+    ///
+    /// # Errors
+    /// A store that cannot be read or written.
+    pub(crate) async fn run(mut self, token: CancellationToken) -> Result<(), NodeError> {
+        self.ledger.close_interrupted()?;
+        let mut group = Vec::with_capacity(GROUP);
+        loop {
+            let wake = self.pipeline.next_wake().map(clock::instant_of);
+            tokio::select! {
+                count = self.events.recv_many(&mut group, GROUP) => {
+                    if count == 0 {
+                        return Ok(());
+                    }
+                    for event in group.drain(..) {
+                        self.on_event(event)?;
+                    }
+                }
+                () = sleep_until(wake) => self.feed(Input::Wake)?,
+                () = token.cancelled() => return Ok(()),
+            }
+            self.flush().await;
+        }
+    }
+
+    fn on_event(&mut self, event: Event) -> Result<(), NodeError> {
+        match event {
+            Event::Ask { client, updates, statement, set, read } => {
+                self.on_ask(client, updates, statement, set, read)
+            }
+            Event::Verified(entry) => self.on_verified(entry),
+            Event::Observed(task, verdict, read) => {
+                self.ledger.observed(task, read)?;
+                self.feed(Input::Observed(task, verdict))
+            }
+            Event::Answered(response) => self.feed(Input::Answered(response)),
+            Event::Left(client, task) => {
+                self.clients.remove(&client);
+                self.feed(Input::Left(client, task))
+            }
+            Event::EpochEnded(epoch) => self.feed(Input::EpochEnded(epoch)),
+        }
+    }
+
+    fn on_ask(
+        &mut self,
+        client: ClientId,
+        updates: mpsc::Sender<Update>,
+        statement: Statement,
+        set: Arc<OperatorSet>,
+        read: ReadTrace,
+    ) -> Result<(), NodeError> {
+        let asked = Input::Ask { client, statement, set };
+        match self.pipeline.handle(clock::now(), asked) {
+            Ok(outputs) => {
+                self.clients.insert(client, updates);
+                self.apply(outputs)?;
+                self.ledger.observed(statement.task_id(), read)
+            }
+            Err(refused) => {
+                let update = Update::Overloaded(refused.to_string());
+                self.effects.push(Effect::Tell(updates, update));
+                Ok(())
+            }
+        }
+    }
+
+    /// Entries about tasks that are over here are not worked on again: they are answered from the
+    /// store, or noted.
+    fn on_verified(&mut self, entry: Verified) -> Result<(), NodeError> {
+        let task = match &entry {
+            Verified::Task { statement, .. } => statement.task_id(),
+            Verified::Response { response, .. } => response.statement.task_id(),
+            Verified::Result { certificate, .. } => certificate.statement().task_id(),
+        };
+        if !self.pipeline.is_open(task)
+            && let Some(certificate) = self.ledger.certificate(task)?
+        {
+            match entry {
+                Verified::Task { .. } => {
+                    self.effects.push(Effect::Publish(Item::Result(certificate)));
+                }
+                Verified::Response { response, .. } => self.ledger.late_response(task, &response)?,
+                Verified::Result { .. } => {}
+            }
+            return Ok(());
+        }
+        self.feed(match entry {
+            Verified::Task { author, statement, attempt, set } => {
+                Input::Announced { author, statement, attempt, set }
+            }
+            Verified::Response { response, set } => Input::Heard { response, set },
+            Verified::Result { certificate, set } => Input::Learned { certificate, set },
+        })
+    }
+
+    fn feed(&mut self, input: Input) -> Result<(), NodeError> {
+        match self.pipeline.handle(clock::now(), input) {
+            Ok(outputs) => self.apply(outputs),
+            Err(Refused::Ignored(reason)) => {
+                tracing::trace!(%reason, "ignored");
+                Ok(())
+            }
+            Err(refused) => {
+                metrics::counter!("quorate_tasks_refused_total").increment(1);
+                tracing::warn!(%refused, "task not taken");
+                Ok(())
+            }
+        }
+    }
+
+    fn apply(&mut self, outputs: Vec<Output>) -> Result<(), NodeError> {
+        for output in outputs {
+            self.apply_one(output)?;
+        }
+        self.handle.open_tasks.store(self.pipeline.open_tasks(), Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn apply_one(&mut self, output: Output) -> Result<(), NodeError> {
+        match output {
+            Output::Opened { statement, announced_by } => self.ledger.opened(&statement, announced_by)?,
+            Output::Observe(statement) => self.observe(statement),
+            Output::Attest(statement) => self.sign(Job::Attest(statement), &statement),
+            Output::Refuse(statement, code, detail) => {
+                metrics::counter!("quorate_refusals_total", "code" => code.as_str_name()).increment(1);
+                self.sign(Job::Refuse(statement, code, detail), &statement);
+            }
+            Output::Announce(statement, attempt) => {
+                self.ledger.announced(statement.task_id(), attempt);
+                self.publish(Item::Task(Task { statement, attempt }));
+            }
+            Output::Respond(response) => self.publish(Item::Response(response)),
+            Output::Counted { response, after_micros, late } => {
+                self.ledger.counted(&response, after_micros, late);
+            }
+            Output::Progress(clients, report) => self.tell(&clients, &Update::Progress(report)),
+            Output::Certified { certificate, clients, publish, after_micros } => {
+                self.certified(certificate, &clients, publish, after_micros)?;
+            }
+            Output::Answer(client, certificate) => {
+                self.tell_last(&[client], &Update::Certified(Arc::new(certificate)));
+            }
+            Output::Ended { report, clients } => {
+                self.ledger.ended(&report)?;
+                self.tell_last(&clients, &Update::Ended(report));
+            }
+            Output::Equivocation(first, second) => {
+                tracing::error!(operator = %first.operator, "equivocation: two facts for one slot");
+                self.ledger.equivocation(&first, &second);
+            }
+        }
+        Ok(())
+    }
+
+    fn certified(
+        &mut self,
+        certificate: Certificate,
+        clients: &[ClientId],
+        publish: bool,
+        after_micros: u64,
+    ) -> Result<(), NodeError> {
+        self.ledger.certified(&certificate, after_micros)?;
+        if publish {
+            metrics::histogram!("quorate_certified_seconds").record(figures::seconds(after_micros));
+            self.publish(Item::Result(certificate.clone()));
+        }
+        self.tell_last(clients, &Update::Certified(Arc::new(certificate)));
+        Ok(())
+    }
+
+    fn observe(&self, statement: Statement) {
+        let (chains, reads, desk) = (self.chains.clone(), self.reads.clone(), self.handle.clone());
+        tokio::spawn(async move {
+            let Ok(_permit) = reads.acquire_owned().await else {
+                return;
+            };
+            let (verdict, read) = observe(&chains, &statement).await;
+            desk.send(Event::Observed(statement.task_id(), verdict, read)).await;
+        });
+    }
+
+    /// Only with the key that the home chain knows for that epoch: others would be blamed for
+    /// forwarding anything else.
+    fn sign(&self, job: Job, statement: &Statement) {
+        let Some(me) = &self.me else { return };
+        let view = self.home.view();
+        let member = view.set(statement.epoch()).and_then(|set| set.get(me.operator));
+        if member.is_none_or(|member| member.signing_key != me.signing_key) {
+            metrics::counter!("quorate_unsignable_total").increment(1);
+            tracing::error!(epoch = %statement.epoch(), key = %me.signing_key,
+                "this node's signing key is not the operator's of that epoch; nothing is signed");
+            return;
+        }
+        if me.attestor.try_send(job).is_err() {
+            metrics::counter!("quorate_unsignable_total").increment(1);
+            tracing::error!("too much waits to be signed; one answer is left out");
+        }
+    }
+
+    fn publish(&mut self, item: Item) {
+        self.effects.push(Effect::Publish(item));
+    }
+
+    fn tell(&mut self, clients: &[ClientId], update: &Update) {
+        for client in clients {
+            let Some(updates) = self.clients.get(client) else { continue };
+            if updates.capacity() > CLIENT_RESERVE {
+                self.effects.push(Effect::Tell(updates.clone(), update.clone()));
+            }
+        }
+    }
+
+    fn tell_last(&mut self, clients: &[ClientId], update: &Update) {
+        for client in clients {
+            if let Some(updates) = self.clients.remove(client) {
+                self.effects.push(Effect::Tell(updates, update.clone()));
+            }
+        }
+    }
+
+    /// Writes before it sends.
+    async fn flush(&mut self) {
+        let ack = self.ledger.commit();
+        let effects = std::mem::take(&mut self.effects);
+        if ack.is_some() || !effects.is_empty() {
+            self.outbox.post(ack, effects).await;
+        }
+        let waiting = self.clients.len();
+        self.waiting.send_if_modified(|old| std::mem::replace(old, waiting) != waiting);
+    }
+}
+
+/// The receiving end of a desk that is yet to be made.
+pub(crate) struct DeskMouth {
+    receiver: mpsc::Receiver<Event>,
+    waiting: watch::Sender<usize>,
+}
+
+async fn sleep_until(at: Option<tokio::time::Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+const _: () = assert!(QUEUE >= GROUP && limits::MAX_OPEN_TASKS >= GROUP);

@@ -1,0 +1,208 @@
+//! What the desk writes: gathered in one batch per round.
+
+use std::collections::HashMap;
+
+use prost::Message as _;
+use quorate_proto::store::{Empty, Evidence, ResponseRecord, TaskRecord, TaskRef, TaskStatus};
+use quorate_proto::{Address, Certificate, Response, Statement, TaskId, wire};
+use quorate_protocols::task::{Report, Status};
+use quorate_storage::{Ack, Batch, Durability, Page, WriteQueue, schema};
+
+use super::ReadTrace;
+use crate::{NodeError, clock};
+
+pub(super) struct Ledger {
+    writes: WriteQueue,
+    batch: Batch,
+    /// Records of tasks that are not over, as they are or will be on disk.
+    live: HashMap<TaskId, TaskRecord>,
+    /// Certificates whose commit may be under way. Emptied when it was acknowledged.
+    fresh: HashMap<TaskId, Certificate>,
+}
+
+impl Ledger {
+    pub(super) fn new(writes: WriteQueue) -> Self {
+        Self {
+            writes,
+            batch: Batch::new(),
+            live: HashMap::new(),
+            fresh: HashMap::new(),
+        }
+    }
+
+    /// Tasks that were pending when an earlier run ended are over: their users are gone.
+    pub(super) fn close_interrupted(&mut self) -> Result<(), NodeError> {
+        let newest = Page::newest(quorate_proto::limits::MAX_OPEN_TASKS);
+        let rows = self.writes.store().scan(schema::TASK_TIMES, &(), newest)?;
+        for ((_, id), _) in rows.rows {
+            let Some(mut record) = self.writes.store().get(schema::TASKS, &id)? else { continue };
+            if record.status() == TaskStatus::Pending {
+                record.set_status(TaskStatus::Expired);
+                record.ended_ms = clock::now().millis();
+                record.failure = "the node was restarted while the task was under way".into();
+                self.batch.put(schema::TASKS, &id, &record);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn opened(&mut self, statement: &Statement, announced_by: Option<Address>) -> Result<(), NodeError> {
+        let id = statement.task_id();
+        let key = id.0.0;
+        if let Some(earlier) = self.writes.store().get(schema::TASKS, &key)? {
+            self.batch.delete(schema::TASK_TIMES, &(earlier.created_ms, key));
+        }
+        let record = TaskRecord {
+            statement: Some(statement.into()),
+            status: TaskStatus::Pending.into(),
+            created_ms: clock::now().millis(),
+            entry: announced_by.is_none(),
+            announced_by: announced_by.map(|a| a.to_vec()).unwrap_or_default(),
+            ..TaskRecord::default()
+        };
+        self.batch.put(schema::TASKS, &key, &record);
+        self.batch.put(schema::TASK_TIMES, &(record.created_ms, key), &Empty {});
+        self.live.insert(id, record);
+        Ok(())
+    }
+
+    pub(super) fn announced(&mut self, id: TaskId, attempt: u32) {
+        if let Some(record) = self.live.get_mut(&id) {
+            record.attempts = attempt.saturating_add(1);
+            record.entry = true;
+            self.batch.put(schema::TASKS, &id.0.0, record);
+        }
+    }
+
+    /// This node's own read ended, perhaps after the task did.
+    pub(super) fn observed(&mut self, id: TaskId, read: ReadTrace) -> Result<(), NodeError> {
+        let note = |record: &mut TaskRecord| {
+            record.read_micros = read.micros;
+            record.read_at_block = read.at_block.map(|hash| hash.to_vec()).unwrap_or_default();
+        };
+        if let Some(record) = self.live.get_mut(&id) {
+            note(record);
+        } else if !self.fresh.contains_key(&id)
+            && let Some(mut record) = self.writes.store().get(schema::TASKS, &id.0.0)?
+        {
+            note(&mut record);
+            self.batch.put(schema::TASKS, &id.0.0, &record);
+        }
+        Ok(())
+    }
+
+    pub(super) fn counted(&mut self, response: &Response, after_micros: u64, late: bool) {
+        let record = ResponseRecord {
+            response: Some(response.into()),
+            received_ms: clock::now().millis(),
+            after_micros,
+            late,
+        };
+        let key = (response.statement.task_id().0.0, response.operator.into_array());
+        self.batch.put(schema::RESPONSES, &key, &record);
+    }
+
+    /// A response to a task that is over here. The first one of an operator stands.
+    pub(super) fn late_response(&mut self, id: TaskId, response: &Response) -> Result<(), NodeError> {
+        let store = self.writes.store();
+        let key = (id.0.0, response.operator.into_array());
+        if store.get(schema::RESPONSES, &key)?.is_some() {
+            return Ok(());
+        }
+        let created = store.get(schema::TASKS, &id.0.0)?.map_or(0, |record| record.created_ms);
+        let after = clock::now().millis().saturating_sub(created).saturating_mul(1_000);
+        self.counted(response, after, true);
+        Ok(())
+    }
+
+    pub(super) fn certified(&mut self, certificate: &Certificate, after_micros: u64) -> Result<(), NodeError> {
+        let statement = certificate.statement();
+        let id = statement.task_id();
+        let key = id.0.0;
+        if let Some(mut record) = self.take(id)? {
+            record.set_status(TaskStatus::Completed);
+            record.ended_ms = clock::now().millis();
+            record.certified_micros = after_micros;
+            record.failure.clear();
+            self.batch.put(schema::TASKS, &key, &record);
+        }
+        self.batch.put(schema::CERTIFICATES, &key, &wire::Certificate::from(certificate));
+        let question = (statement.slot().0.0, statement.epoch().0);
+        let answer = TaskRef { task_id: key.to_vec() };
+        self.batch.put(schema::QUESTIONS, &question, &answer);
+        self.fresh.insert(id, certificate.clone());
+        metrics::counter!("quorate_tasks_total", "status" => "completed").increment(1);
+        Ok(())
+    }
+
+    pub(super) fn ended(&mut self, report: &Report) -> Result<(), NodeError> {
+        let Some(mut record) = self.take(report.task)? else {
+            return Ok(());
+        };
+        let (status, word) = match report.status {
+            Status::Failed => (TaskStatus::Failed, "failed"),
+            _ => (TaskStatus::Expired, "expired"),
+        };
+        record.set_status(status);
+        record.ended_ms = clock::now().millis();
+        record.failure = crate::explain::failure_of(report);
+        self.batch.put(schema::TASKS, &report.task.0.0, &record);
+        metrics::counter!("quorate_tasks_total", "status" => word).increment(1);
+        Ok(())
+    }
+
+    pub(super) fn equivocation(&mut self, first: &Response, second: &Response) {
+        let evidence = Evidence {
+            first: Some(first.into()),
+            second: Some(second.into()),
+            found_ms: clock::now().millis(),
+        };
+        let key = (first.statement.slot().0.0, first.operator.into_array());
+        self.batch.put(schema::EVIDENCE, &key, &evidence);
+        metrics::counter!("quorate_equivocations_total").increment(1);
+    }
+
+    /// The certificate of a task, committed or about to be.
+    pub(super) fn certificate(&self, id: TaskId) -> Result<Option<Certificate>, NodeError> {
+        if let Some(certificate) = self.fresh.get(&id) {
+            return Ok(Some(certificate.clone()));
+        }
+        let stored = self.writes.store().get(schema::CERTIFICATES, &id.0.0)?;
+        stored.map(|stored| decode(&stored)).transpose()
+    }
+
+    /// Hands the batch over; `None` where there is nothing to write.
+    pub(super) fn commit(&mut self) -> Option<Ack> {
+        if self.batch.is_empty() {
+            return None;
+        }
+        let batch = std::mem::replace(&mut self.batch, Batch::new());
+        let ack = self.writes.submit(batch, Durability::Buffered);
+        self.forget_committed();
+        Some(ack)
+    }
+
+    /// What the store shows by now need not be kept beside it.
+    fn forget_committed(&mut self) {
+        if self.fresh.len() < 64 {
+            return;
+        }
+        let store = self.writes.store();
+        self.fresh
+            .retain(|id, _| !matches!(store.get(schema::CERTIFICATES, &id.0.0), Ok(Some(_))));
+    }
+
+    fn take(&mut self, id: TaskId) -> Result<Option<TaskRecord>, NodeError> {
+        match self.live.remove(&id) {
+            Some(record) => Ok(Some(record)),
+            None => Ok(self.writes.store().get(schema::TASKS, &id.0.0)?),
+        }
+    }
+}
+
+/// A stored certificate in its checked form.
+pub(crate) fn decode(stored: &wire::Certificate) -> Result<Certificate, NodeError> {
+    Certificate::try_from(stored).map_err(|error| NodeError::Stored {
+        reason: format!("a stored certificate of {} bytes is damaged: {error}", stored.encoded_len()),
+    })
+}

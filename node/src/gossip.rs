@@ -1,0 +1,192 @@
+//! Validates gossip before it is forwarded, and hands what is good to the desk.
+
+mod validator;
+mod window;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use quorate_proto::{Certificate, Epoch, OperatorSet, Response, Statement};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use validator::{Bindings, Validator};
+
+use crate::NodeError;
+use crate::desk::DeskHandle;
+use crate::home::HomeHandle;
+use crate::network::{Acceptance, GossipMessage, NetworkHandle};
+
+/// Messages validated in one go on a blocking thread: at most about 10 ms of work for usual
+/// batches.
+const GROUP: usize = 32;
+/// How long a message of an epoch that this node has not reached yet may wait for it.
+const PARK: Duration = Duration::from_secs(1);
+/// Messages that may wait for their epoch.
+const MAX_PARKED: usize = 256;
+
+/// An entry whose author, form and signatures were checked.
+#[derive(Clone, Debug)]
+pub(crate) enum Verified {
+    Task {
+        author: quorate_proto::Address,
+        statement: Statement,
+        attempt: u32,
+        set: Arc<OperatorSet>,
+    },
+    Response {
+        response: Response,
+        set: Arc<OperatorSet>,
+    },
+    Result {
+        certificate: Certificate,
+        set: Arc<OperatorSet>,
+    },
+}
+
+/// What validation says of a message.
+pub(crate) enum Verdict {
+    /// Forward it, and work with its entries.
+    Good(Vec<Verified>),
+    /// Nobody is to blame, but it is of no use.
+    Useless(&'static str),
+    /// No honest node forwards this.
+    Bad(&'static str),
+    /// Of an epoch that this node has not reached.
+    Ahead(Epoch),
+}
+
+/// The validation task.
+pub(crate) struct Gossip {
+    messages: mpsc::Receiver<GossipMessage>,
+    network: NetworkHandle,
+    home: HomeHandle,
+    desk: DeskHandle,
+    validator: Option<Validator>,
+    parked: Vec<(Instant, GossipMessage)>,
+}
+
+impl Gossip {
+    pub(crate) const fn new(
+        messages: mpsc::Receiver<GossipMessage>,
+        network: NetworkHandle,
+        home: HomeHandle,
+        desk: DeskHandle,
+        validator: Validator,
+    ) -> Self {
+        Self {
+            messages,
+            network,
+            home,
+            desk,
+            validator: Some(validator),
+            parked: Vec::new(),
+        }
+    }
+
+    /// Runs until `token` is cancelled.
+    pub(crate) async fn run(mut self, token: CancellationToken) -> Result<(), NodeError> {
+        let mut view = self.home.watch();
+        let mut group = Vec::with_capacity(GROUP);
+        loop {
+            let deadline = self.parked.first().map(|(until, _)| *until);
+            tokio::select! {
+                count = self.messages.recv_many(&mut group, GROUP) => {
+                    if count == 0 {
+                        return Ok(());
+                    }
+                    self.validate(std::mem::take(&mut group)).await?;
+                }
+                Ok(()) = view.changed(), if deadline.is_some() => self.retry_parked().await?,
+                () = sleep_until(deadline) => self.retry_parked().await?,
+                () = token.cancelled() => return Ok(()),
+            }
+        }
+    }
+
+    async fn validate(&mut self, messages: Vec<GossipMessage>) -> Result<(), NodeError> {
+        let Some(mut validator) = self.validator.take() else {
+            return Ok(());
+        };
+        let view = self.home.view();
+        let work = move || {
+            let verdicts: Vec<(GossipMessage, Verdict)> = messages
+                .into_iter()
+                .map(|message| {
+                    let verdict = validator.validate(&view, &message);
+                    (message, verdict)
+                })
+                .collect();
+            (validator, verdicts)
+        };
+        let (validator, verdicts) = tokio::task::spawn_blocking(work)
+            .await
+            .map_err(|panic| NodeError::Panic { reason: panic.to_string() })?;
+        self.validator = Some(validator);
+        for (message, verdict) in verdicts {
+            self.conclude(message, verdict).await;
+        }
+        Ok(())
+    }
+
+    async fn conclude(&mut self, message: GossipMessage, verdict: Verdict) {
+        match verdict {
+            Verdict::Good(entries) => {
+                self.network.validated(&message, Acceptance::Accept).await;
+                for entry in entries {
+                    self.desk.verified(entry).await;
+                }
+            }
+            Verdict::Useless(reason) => self.drop(&message, Acceptance::Ignore, reason).await,
+            Verdict::Bad(reason) => self.drop(&message, Acceptance::Reject, reason).await,
+            Verdict::Ahead(epoch) => self.park(message, epoch).await,
+        }
+    }
+
+    async fn drop(&self, message: &GossipMessage, acceptance: Acceptance, reason: &'static str) {
+        let kind = message.kind.name();
+        tracing::debug!(peer = %message.source, kind, reason, ?acceptance, "gossip dropped");
+        metrics::counter!("quorate_gossip_rejected_total", "kind" => kind, "reason" => reason)
+            .increment(1);
+        self.network.validated(message, acceptance).await;
+    }
+
+    async fn park(&mut self, message: GossipMessage, epoch: Epoch) {
+        if self.parked.len() >= MAX_PARKED {
+            return self.drop(&message, Acceptance::Ignore, "epoch not reached").await;
+        }
+        tracing::debug!(%epoch, "message of a coming epoch waits");
+        self.home.hurry();
+        self.parked.push((Instant::now() + PARK, message));
+    }
+
+    /// Tries again what waits; what has waited too long is dropped.
+    async fn retry_parked(&mut self) -> Result<(), NodeError> {
+        let now = Instant::now();
+        let (late, waiting): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.parked).into_iter().partition(|(until, _)| *until <= now);
+        for (_, message) in late {
+            self.drop(&message, Acceptance::Ignore, "epoch not reached").await;
+        }
+        let Some(mut validator) = self.validator.take() else {
+            return Ok(());
+        };
+        let view = self.home.view();
+        for (until, message) in waiting {
+            match validator.validate(&view, &message) {
+                Verdict::Ahead(_) => self.parked.push((until, message)),
+                verdict => self.conclude(message, verdict).await,
+            }
+        }
+        self.validator = Some(validator);
+        Ok(())
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,271 @@
+//! Follows the home chain: who is an operator in which epoch.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use quorate_chain::{BlockRef, ChainError, HomeReader};
+use quorate_proto::store::{Cursor, OperatorRecord, OperatorSetRecord};
+use quorate_proto::{Address, Epoch, EpochSchedule, OperatorSet};
+use quorate_protocols::epoch::{EpochMachine, Input, Output};
+use quorate_storage::{Batch, Durability, Store, WriteQueue, schema};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::NodeError;
+use crate::clock;
+
+/// Name of the home chain's cursor in the store.
+const CURSOR: &str = "registrations";
+/// Pause after a failed read of the home chain; polls in between come on demand.
+const RETRY: Duration = Duration::from_secs(1);
+/// Blocks between two written cursors while nothing registers: what a restart reads again.
+const CURSOR_STRIDE: u64 = 256;
+
+/// What the home chain says now.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct EpochView {
+    /// The set in whose epoch new tasks are born.
+    pub(crate) current: Option<Arc<OperatorSet>>,
+    /// All sets whose tasks may be under way.
+    sets: Vec<Arc<OperatorSet>>,
+    /// Newest final block that was followed.
+    pub(crate) head: Option<BlockRef>,
+    /// Why the home chain cannot be followed just now.
+    pub(crate) problem: Option<String>,
+}
+
+impl EpochView {
+    /// The set of an epoch in which tasks may be under way.
+    pub(crate) fn set(&self, epoch: Epoch) -> Option<&Arc<OperatorSet>> {
+        self.sets.iter().find(|set| set.epoch() == epoch)
+    }
+
+    /// All of them.
+    pub(crate) fn sets(&self) -> &[Arc<OperatorSet>] {
+        &self.sets
+    }
+
+    /// Whether this node is behind an epoch that others are in.
+    pub(crate) fn is_behind(&self, epoch: Epoch) -> bool {
+        self.sets.last().is_none_or(|newest| newest.epoch() < epoch)
+    }
+}
+
+/// The task that follows the home chain.
+pub(crate) struct Home {
+    reader: Arc<dyn HomeReader>,
+    poll: Duration,
+    store: Store,
+    writes: WriteQueue,
+    view: watch::Sender<EpochView>,
+    wake: mpsc::Receiver<()>,
+    ended: mpsc::Sender<Epoch>,
+}
+
+/// Sees what the home chain says.
+#[derive(Clone)]
+pub(crate) struct HomeHandle {
+    view: watch::Receiver<EpochView>,
+    wake: mpsc::Sender<()>,
+}
+
+impl HomeHandle {
+    /// What is known now.
+    pub(crate) fn view(&self) -> EpochView {
+        self.view.borrow().clone()
+    }
+
+    /// Changes of it.
+    pub(crate) fn watch(&self) -> watch::Receiver<EpochView> {
+        self.view.clone()
+    }
+
+    /// Looks at the home chain now instead of at the next poll.
+    pub(crate) fn hurry(&self) {
+        // A full channel means that it is about to look anyway.
+        let _ = self.wake.try_send(());
+    }
+}
+
+/// Follows registrations and epochs between two polls.
+struct Follower {
+    machine: EpochMachine,
+    operators: BTreeSet<Address>,
+    /// The next block whose registrations are to be read.
+    next_block: u64,
+    /// The block up to which the cursor on disk goes.
+    written: u64,
+}
+
+impl Home {
+    /// `ended` hears of epochs whose tasks cannot finish any more.
+    pub(crate) fn new(
+        reader: Arc<dyn HomeReader>,
+        poll: Duration,
+        store: Store,
+        writes: WriteQueue,
+        ended: mpsc::Sender<Epoch>,
+    ) -> (Self, HomeHandle) {
+        let (view, view_rx) = watch::channel(EpochView::default());
+        let (wake_tx, wake) = mpsc::channel(1);
+        let home = Self {
+            reader,
+            poll,
+            store,
+            writes,
+            view,
+            wake,
+            ended,
+        };
+        (home, HomeHandle { view: view_rx, wake: wake_tx })
+    }
+
+    /// Runs until `token` is cancelled. A home chain out of reach is a problem in the status, not
+    /// the end.
+    pub(crate) async fn run(mut self, token: CancellationToken) -> Result<(), NodeError> {
+        let Some(schedule) = self.schedule(&token).await? else {
+            return Ok(());
+        };
+        let mut follower = self.recall(schedule)?;
+        loop {
+            let pause = match self.step(&mut follower).await {
+                Ok(()) => self.poll,
+                Err(NodeError::Chain(error)) => self.complain(&error),
+                Err(error) => return Err(error),
+            };
+            let wake = follower.machine.next_wake().map(clock::instant_of);
+            let next = tokio::time::Instant::now() + pause;
+            tokio::select! {
+                () = tokio::time::sleep_until(wake.map_or(next, |at| at.min(next))) => {}
+                Some(()) = self.wake.recv() => {}
+                () = token.cancelled() => return Ok(()),
+            }
+        }
+    }
+
+    fn complain(&self, error: &ChainError) -> Duration {
+        let text = error.to_string();
+        let is_new = self.view.borrow().problem.as_ref() != Some(&text);
+        if is_new {
+            tracing::warn!(%error, "the home chain cannot be followed now");
+        }
+        self.view.send_modify(|view| view.problem = Some(text));
+        RETRY
+    }
+
+    /// The schedule, as soon as the home chain answers; `None` where the node ends before.
+    async fn schedule(&mut self, token: &CancellationToken) -> Result<Option<EpochSchedule>, NodeError> {
+        loop {
+            match self.reader.schedule().await {
+                Ok(schedule) => {
+                    return Ok(Some(EpochSchedule {
+                        genesis: schedule.genesis,
+                        length: schedule.length,
+                        grace: schedule.grace,
+                    }));
+                }
+                Err(error) if error.is_retryable() => self.complain(&error),
+                Err(error) => return Err(error.into()),
+            };
+            tokio::select! {
+                () = tokio::time::sleep(RETRY) => {}
+                () = token.cancelled() => return Ok(None),
+            }
+        }
+    }
+
+    /// Goes on where an earlier run stopped.
+    fn recall(&self, schedule: EpochSchedule) -> Result<Follower, NodeError> {
+        let mut operators = BTreeSet::new();
+        for row in self.store.rows(schema::OPERATORS, &()) {
+            operators.insert(Address::from(row?.0));
+        }
+        let cursor = self.store.get(schema::CURSORS, CURSOR)?;
+        let next_block = cursor.map_or(schedule.genesis, |c| c.block_number.saturating_add(1));
+        Ok(Follower {
+            machine: EpochMachine::new(schedule),
+            operators,
+            next_block,
+            written: next_block,
+        })
+    }
+
+    async fn step(&self, follower: &mut Follower) -> Result<(), NodeError> {
+        let head = self.reader.refresh().await?;
+        self.follow_registrations(follower, head).await?;
+        let mut outputs = follower.machine.handle(clock::now(), Input::Final(head.number));
+        while let Some(output) = outputs.pop() {
+            match output {
+                Output::Load(epoch) => {
+                    let set = self.load(follower, epoch, head).await?;
+                    let more = follower.machine.handle(clock::now(), Input::Loaded(Arc::new(set)));
+                    // What is still to be loaded is asked for again; this round has it already.
+                    outputs.retain(|output| !matches!(output, Output::Load(_)));
+                    outputs.extend(more);
+                }
+                Output::Began(epoch) => tracing::info!(%epoch, "epoch began"),
+                Output::Ended(epoch) => {
+                    let _ = self.ended.send(epoch).await;
+                }
+            }
+        }
+        self.show(follower, head);
+        Ok(())
+    }
+
+    async fn follow_registrations(&self, follower: &mut Follower, head: BlockRef) -> Result<(), NodeError> {
+        if follower.next_block > head.number {
+            return Ok(());
+        }
+        let events = self.reader.registrations(follower.next_block, head.number).await?;
+        follower.next_block = head.number.saturating_add(1);
+        if events.is_empty() && follower.next_block < follower.written + CURSOR_STRIDE {
+            return Ok(());
+        }
+        let mut batch = Batch::new();
+        for event in &events {
+            // Also who left stays known: it may come back, and weights say who counts.
+            follower.operators.insert(event.operator);
+            let record = OperatorRecord {
+                operator: event.operator.to_vec(),
+                registered: event.registered,
+                block_number: event.block_number,
+            };
+            batch.put(schema::OPERATORS, &event.operator.into_array(), &record);
+        }
+        let cursor = Cursor {
+            block_number: head.number,
+            block_hash: head.hash.to_vec(),
+        };
+        batch.put(schema::CURSORS, CURSOR, &cursor);
+        follower.written = follower.next_block;
+        self.writes.submit(batch, Durability::Buffered).await?;
+        Ok(())
+    }
+
+    async fn load(&self, follower: &Follower, epoch: Epoch, head: BlockRef) -> Result<OperatorSet, NodeError> {
+        let operators: Vec<Address> = follower.operators.iter().copied().collect();
+        let set = self.reader.operator_set(epoch, &operators, head.hash).await?;
+        let mut batch = Batch::new();
+        batch.put(schema::SETS, &epoch.0, &OperatorSetRecord::from(&set));
+        self.writes.submit(batch, Durability::Buffered).await?;
+        tracing::info!(%epoch, operators = set.members().len(), total = %set.total_weight(),
+            threshold = %set.threshold(), "operator set loaded");
+        Ok(set)
+    }
+
+    fn show(&self, follower: &Follower, head: BlockRef) {
+        let machine = &follower.machine;
+        let view = EpochView {
+            current: machine.current().and_then(|epoch| machine.set(epoch)).cloned(),
+            sets: machine.sets().cloned().collect(),
+            head: Some(head),
+            problem: None,
+        };
+        if let Some(set) = &view.current {
+            metrics::gauge!("quorate_epoch").set(f64::from(set.epoch().0));
+        }
+        self.view.send_replace(view);
+    }
+}

@@ -1,0 +1,319 @@
+//! What operators, scripts and Prometheus ask, over HTTP on loopback.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use quorate_proto::{Address, Domain, OperatorSet, TaskId};
+use quorate_storage::Store;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::NodeError;
+use crate::api::{
+    ChainStatus, ErrorBody, Health, OperatorLine, Operators, PeerLine, Status, TaskLine,
+};
+use crate::clock;
+use crate::desk::{Chains, DeskHandle};
+use crate::explain;
+use crate::gossip::Bindings;
+use crate::home::HomeHandle;
+use crate::network::{NetworkHandle, peer_id_of};
+use crate::settings::Role;
+
+/// Tasks listed unless asked otherwise, and at most.
+const TASKS_SHOWN: usize = 20;
+const MAX_TASKS_SHOWN: usize = 1_000;
+
+/// Renders the figures of this process.
+pub type MetricsHandle = PrometheusHandle;
+
+/// Starts to collect figures. Once per process.
+///
+/// # Errors
+/// When figures are collected already.
+pub fn collect_metrics() -> Result<MetricsHandle, String> {
+    let seconds = [
+        0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
+        2.5, 5.0, 10.0, 15.0,
+    ];
+    PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &seconds)
+        .and_then(PrometheusBuilder::install_recorder)
+        .map_err(|error| error.to_string())
+}
+
+/// What the pages are made from.
+pub(crate) struct Facts {
+    pub(crate) role: Role,
+    pub(crate) domain: Domain,
+    pub(crate) me: Option<(Address, Address)>,
+    pub(crate) home: HomeHandle,
+    pub(crate) chains: Arc<Chains>,
+    pub(crate) desk: DeskHandle,
+    pub(crate) network: NetworkHandle,
+    pub(crate) bindings: Bindings,
+    pub(crate) store: Store,
+    pub(crate) metrics: Option<MetricsHandle>,
+    pub(crate) started: quorate_proto::Timestamp,
+}
+
+/// The HTTP server.
+pub(crate) struct Http {
+    listener: TcpListener,
+    facts: Arc<Facts>,
+}
+
+impl Http {
+    /// Binds the address.
+    ///
+    /// # Errors
+    /// [`NodeError::Http`] where it is taken.
+    pub(crate) async fn bind(address: SocketAddr, facts: Arc<Facts>) -> Result<Self, NodeError> {
+        let listener = TcpListener::bind(address).await.map_err(|error| NodeError::Http {
+            address,
+            reason: error.to_string(),
+        })?;
+        tracing::info!(address = %listener.local_addr().unwrap_or(address), "HTTP");
+        Ok(Self { listener, facts })
+    }
+
+    /// Runs until `token` is cancelled.
+    pub(crate) async fn run(self, token: CancellationToken) -> Result<(), NodeError> {
+        let router = Router::new()
+            .route("/health", get(health))
+            .route("/status", get(status))
+            .route("/metrics", get(metrics))
+            .route("/epoch", get(operators))
+            .route("/operators", get(operators))
+            .route("/peers", get(peers))
+            .route("/tasks", get(tasks))
+            .route("/tasks/{id}", get(task))
+            .fallback(no_such_page)
+            .with_state(self.facts);
+        axum::serve(self.listener, router)
+            .with_graceful_shutdown(token.cancelled_owned())
+            .await
+            .map_err(|error| NodeError::Internal { reason: error.to_string() })
+    }
+}
+
+type Shared = State<Arc<Facts>>;
+
+async fn health(State(facts): Shared) -> Response {
+    let problems = facts.problems().await;
+    let ok = problems.is_empty();
+    let code = if ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (code, Json(Health { ok, problems })).into_response()
+}
+
+async fn status(State(facts): Shared) -> Json<Status> {
+    Json(facts.status().await)
+}
+
+async fn metrics(State(facts): Shared) -> Response {
+    match &facts.metrics {
+        Some(handle) => {
+            facts.gauge();
+            handle.run_upkeep();
+            handle.render().into_response()
+        }
+        None => failure(StatusCode::NOT_FOUND, "this node collects no figures"),
+    }
+}
+
+async fn operators(State(facts): Shared) -> Response {
+    match facts.home.view().current {
+        Some(set) => Json(facts.operators(&set)).into_response(),
+        None => failure(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the operator set is not known yet; /status says why",
+        ),
+    }
+}
+
+async fn peers(State(facts): Shared) -> Json<Vec<PeerLine>> {
+    let mut lines: Vec<PeerLine> = Vec::new();
+    for info in facts.network.peers().await {
+        lines.push(PeerLine {
+            peer_id: info.peer.to_string(),
+            operator: facts.operator_of(&info.peer),
+            addresses: info.addresses.iter().map(ToString::to_string).collect(),
+            score: info.score,
+        });
+    }
+    lines.sort_by(|a, b| a.peer_id.cmp(&b.peer_id));
+    Json(lines)
+}
+
+#[derive(serde::Deserialize)]
+struct Listing {
+    limit: Option<usize>,
+}
+
+async fn tasks(State(facts): Shared, Query(listing): Query<Listing>) -> Response {
+    let limit = listing.limit.unwrap_or(TASKS_SHOWN).min(MAX_TASKS_SHOWN);
+    match explain::newest(&facts.store, limit) {
+        Ok(lines) => Json::<Vec<TaskLine>>(lines).into_response(),
+        Err(error) => failure(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+    }
+}
+
+async fn task(State(facts): Shared, Path(id): Path<String>) -> Response {
+    let id: TaskId = match id.parse() {
+        Ok(id) => id,
+        Err(_) => {
+            let text = "a task id has 64 hexadecimal digits, with or without 0x";
+            return failure(StatusCode::BAD_REQUEST, text);
+        }
+    };
+    match explain::explain(&facts.store, &facts.domain, id) {
+        Ok(Some(report)) => Json(report).into_response(),
+        Ok(None) => failure(StatusCode::NOT_FOUND, &format!("task {id} is not known to this node")),
+        Err(error) => failure(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+    }
+}
+
+async fn no_such_page() -> Response {
+    let pages = "pages: /health /status /metrics /epoch /operators /peers /tasks /tasks/{id}";
+    failure(StatusCode::NOT_FOUND, pages)
+}
+
+fn failure(code: StatusCode, text: &str) -> Response {
+    (code, Json(ErrorBody { error: text.into() })).into_response()
+}
+
+impl Facts {
+    /// What keeps this node from its job.
+    async fn problems(&self) -> Vec<String> {
+        let view = self.home.view();
+        let mut problems: Vec<String> = view.problem.into_iter().collect();
+        if let Some(cause) = self.store.failed() {
+            problems.push(format!("the store takes no writes: {cause}"));
+        }
+        match (&view.current, self.me) {
+            (None, _) => problems.push("the operator set is not known yet".into()),
+            (Some(set), Some((operator, key))) => problems.extend(stake_problem(set, operator, key)),
+            (Some(_), None) => {}
+        }
+        for (chain_id, chain) in self.chains.iter() {
+            if chain.final_head().is_none() {
+                problems.push(format!("chain {chain_id} has no final block yet, or does not answer"));
+            }
+        }
+        if self.network.peers().await.is_empty() {
+            problems.push("no peer is connected; check --bootstrap".into());
+        }
+        problems
+    }
+
+    async fn status(&self) -> Status {
+        let view = self.home.view();
+        let set = view.current.as_ref();
+        let mut chains = vec![ChainStatus {
+            chain_id: self.domain.home_chain_id(),
+            kind: "home".into(),
+            final_block: view.head.map(|head| head.number),
+            final_timestamp: view.head.map(|head| head.timestamp),
+        }];
+        chains.extend(self.source_chains());
+        Status {
+            version: env!("CARGO_PKG_VERSION").into(),
+            role: self.role.name().into(),
+            network: self.domain.network().to_string(),
+            peer_id: self.network.peer_id().to_string(),
+            listen: self.network.listen_addresses().iter().map(ToString::to_string).collect(),
+            uptime_s: clock::now().micros_since(self.started) / 1_000_000,
+            operator: self.me.map(|(operator, _)| operator.to_string()),
+            signing_key: self.me.map(|(_, key)| key.to_string()),
+            weight: self.me.and_then(|(operator, _)| Some(set?.weight_of(operator).to_string())),
+            epoch: set.map(|set| set.epoch().0),
+            operators: set.map_or(0, |set| set.members().len()),
+            total_weight: set.map(|set| set.total_weight().to_string()),
+            threshold: set.map(|set| set.threshold().to_string()),
+            peers: self.network.peers().await.len(),
+            open_tasks: self.desk.open_tasks(),
+            chains,
+            problems: self.problems().await,
+        }
+    }
+
+    fn source_chains(&self) -> Vec<ChainStatus> {
+        let mut chains: Vec<ChainStatus> = self
+            .chains
+            .iter()
+            .map(|(chain_id, chain)| ChainStatus {
+                chain_id: *chain_id,
+                kind: "source".into(),
+                final_block: chain.final_head().map(|head| head.number),
+                final_timestamp: chain.final_head().map(|head| head.timestamp),
+            })
+            .collect();
+        chains.sort_by_key(|chain| chain.chain_id);
+        chains
+    }
+
+    fn operators(&self, set: &OperatorSet) -> Operators {
+        let line = |member: &quorate_proto::Operator| OperatorLine {
+            operator: member.address.to_string(),
+            signing_key: member.signing_key.to_string(),
+            ed25519_key: member.ed25519_key.map(|key| format!("0x{}", hex::encode(key))),
+            weight: member.weight.to_string(),
+            peer_id: self
+                .bindings
+                .of(member.address)
+                .and_then(|binding| peer_id_of(&binding.peer_key))
+                .map(|peer| peer.to_string()),
+        };
+        Operators {
+            epoch: set.epoch().0,
+            total_weight: set.total_weight().to_string(),
+            threshold: set.threshold().to_string(),
+            operators: set.members().iter().map(line).collect(),
+        }
+    }
+
+    fn operator_of(&self, peer: &libp2p::PeerId) -> Option<String> {
+        let set = self.home.view().current?;
+        let speaks = |operator: Address| {
+            let binding = self.bindings.of(operator)?;
+            (peer_id_of(&binding.peer_key)? == *peer).then(|| operator.to_string())
+        };
+        set.members().iter().find_map(|member| speaks(member.address))
+    }
+
+    /// Figures that are read rather than counted.
+    fn gauge(&self) {
+        let to_f64 = |number: u64| u32::try_from(number).map_or(f64::MAX, f64::from);
+        metrics::gauge!("quorate_open_tasks").set(to_f64(self.desk.open_tasks() as u64));
+        if let Some(head) = self.home.view().head {
+            metrics::gauge!("quorate_home_final_block").set(to_f64(head.number));
+        }
+        for (chain_id, chain) in self.chains.iter() {
+            if let Some(head) = chain.final_head() {
+                let label = chain_id.to_string();
+                metrics::gauge!("quorate_final_block", "chain" => label).set(to_f64(head.number));
+            }
+        }
+    }
+}
+
+fn stake_problem(set: &OperatorSet, operator: Address, key: Address) -> Option<String> {
+    match set.get(operator) {
+        None => Some(format!(
+            "operator {operator} has no stake in epoch {}: register and stake, then wait for the next epoch",
+            set.epoch()
+        )),
+        Some(member) if member.signing_key != key => Some(format!(
+            "the registry says that {operator} signs with {}, this node has {key}: \
+             load the right key, or update it in the registry",
+            member.signing_key
+        )),
+        Some(_) => None,
+    }
+}

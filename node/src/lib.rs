@@ -1,0 +1,28 @@
+//! The shell: libp2p swarm, role wiring, drivers that turn events into machine inputs and
+//! outputs into IO, HTTP.
+//!
+//! [`Node::run`] is the list of named tasks that make a node; `docs/architecture.md` draws them.
+
+pub mod api;
+mod attest;
+mod clock;
+pub mod client;
+mod desk;
+mod explain;
+mod frame;
+mod gossip;
+mod home;
+mod http;
+pub mod keys;
+mod figures;
+mod network;
+mod node;
+mod outbox;
+mod publish;
+mod requests;
+pub mod settings;
+mod tasks;
+
+pub use http::{MetricsHandle, collect_metrics};
+pub use network::peer_id_of;
+pub use node::{Ledgers, Node, NodeError, Parts};

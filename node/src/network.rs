@@ -1,0 +1,38 @@
+//! The swarm: who is connected, what is published, which streams are open.
+
+mod behaviour;
+mod conduct;
+mod dialer;
+mod handle;
+mod swarm;
+
+pub(crate) use behaviour::{UserBehaviour, UserBehaviourEvent, user_swarm};
+pub(crate) use conduct::Offence;
+pub(crate) use handle::{Acceptance, GossipMessage, NetworkHandle};
+pub(crate) use swarm::{Network, NetworkConfig};
+
+use libp2p::PeerId;
+use libp2p::identity::{PublicKey, ed25519};
+
+/// The swarm could not be built, or could not listen.
+#[derive(Debug, thiserror::Error)]
+pub enum NetworkError {
+    /// An address is taken or not of this machine.
+    #[error("cannot listen on {address}: {reason}; choose another --listen address")]
+    Listen {
+        /// As configured.
+        address: libp2p::Multiaddr,
+        /// What the system says.
+        reason: String,
+    },
+    /// A transport could not be set up.
+    #[error("cannot set up the network: {0}")]
+    Setup(String),
+}
+
+/// The libp2p peer id of an Ed25519 public key; `None` where the bytes are no point of the curve.
+#[must_use]
+pub fn peer_id_of(peer_key: &[u8; 32]) -> Option<PeerId> {
+    let key = ed25519::PublicKey::try_from_bytes(peer_key).ok()?;
+    Some(PublicKey::from(key).to_peer_id())
+}

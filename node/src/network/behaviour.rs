@@ -1,0 +1,197 @@
+//! What the swarm is made of, and the limits of each part.
+
+use std::time::Duration;
+
+use libp2p::gossipsub::{
+    self, IdentTopic, MessageAuthenticity, MessageId, PeerScoreParams, PeerScoreThresholds,
+    TopicScoreParams, ValidationMode,
+};
+use libp2p::identity::Keypair;
+use libp2p::swarm::NetworkBehaviour;
+use libp2p::{
+    StreamProtocol, Swarm, SwarmBuilder, allow_block_list, connection_limits, identify, kad, noise,
+    ping, tcp, yamux,
+};
+use quorate_proto::{Kind, NetworkId, limits};
+use sha2::{Digest, Sha256};
+
+use super::NetworkError;
+
+/// Connections that others may hold open: 500 operators and as many users.
+const MAX_INCOMING: u32 = 1_024;
+/// Connections that this node holds open by itself.
+const MAX_OUTGOING: u32 = 512;
+/// Handshakes under way at a time; each costs a key exchange, about 0.2 ms.
+const MAX_PENDING: u32 = 128;
+/// Connections per peer: TCP and QUIC from both sides at once.
+const MAX_PER_PEER: u32 = 4;
+/// A connection without streams is closed after this time, unless both are in the mesh.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// A content seen within this time is not handled again. At 1,000 messages/s that is 60,000 ids
+/// of about 100 bytes.
+const DUPLICATE_CACHE: Duration = Duration::from_secs(60);
+/// How fast the mesh mends itself.
+const HEARTBEAT: Duration = Duration::from_millis(700);
+
+#[derive(NetworkBehaviour)]
+pub(crate) struct Behaviour {
+    limits: connection_limits::Behaviour,
+    pub(super) blocked: allow_block_list::Behaviour<allow_block_list::BlockedPeers>,
+    pub(super) gossipsub: gossipsub::Behaviour,
+    pub(super) identify: identify::Behaviour,
+    ping: ping::Behaviour,
+    pub(super) kad: kad::Behaviour<kad::store::MemoryStore>,
+    pub(super) stream: libp2p_stream::Behaviour,
+}
+
+#[derive(NetworkBehaviour)]
+pub(crate) struct UserBehaviour {
+    pub(crate) identify: identify::Behaviour,
+    pub(crate) stream: libp2p_stream::Behaviour,
+}
+
+/// The swarm of a node.
+pub(super) fn node_swarm(
+    keypair: Keypair,
+    network: &NetworkId,
+) -> Result<Swarm<Behaviour>, NetworkError> {
+    let network = network.clone();
+    let swarm = SwarmBuilder::with_existing_identity(keypair)
+        .with_tokio()
+        .with_tcp(tcp_config(), noise::Config::new, yamux::Config::default)
+        .map_err(setup)?
+        .with_quic()
+        .with_dns()
+        .map_err(setup)?
+        .with_behaviour(|keypair| behaviour(keypair, &network))
+        .map_err(setup)?
+        .with_swarm_config(|config| config.with_idle_connection_timeout(IDLE_TIMEOUT))
+        .build();
+    Ok(swarm)
+}
+
+/// The swarm of a user: it dials, opens streams and nothing else.
+pub(crate) fn user_swarm() -> Result<Swarm<UserBehaviour>, NetworkError> {
+    let swarm = SwarmBuilder::with_new_identity()
+        .with_tokio()
+        .with_tcp(tcp_config(), noise::Config::new, yamux::Config::default)
+        .map_err(setup)?
+        .with_quic()
+        .with_dns()
+        .map_err(setup)?
+        .with_behaviour(|keypair| UserBehaviour {
+            identify: identify(keypair),
+            stream: libp2p_stream::Behaviour::new(),
+        })
+        .map_err(setup)?
+        .with_swarm_config(|config| config.with_idle_connection_timeout(IDLE_TIMEOUT))
+        .build();
+    Ok(swarm)
+}
+
+fn tcp_config() -> tcp::Config {
+    tcp::Config::default().nodelay(true)
+}
+
+fn setup(error: impl std::fmt::Display) -> NetworkError {
+    NetworkError::Setup(error.to_string())
+}
+
+fn behaviour(
+    keypair: &Keypair,
+    network: &NetworkId,
+) -> Result<Behaviour, Box<dyn std::error::Error + Send + Sync>> {
+    Ok(Behaviour {
+        limits: connection_limits::Behaviour::new(connection_limits()),
+        blocked: allow_block_list::Behaviour::default(),
+        gossipsub: gossipsub(network)?,
+        identify: identify(keypair),
+        ping: ping::Behaviour::default(),
+        kad: kademlia(keypair, network)?,
+        stream: libp2p_stream::Behaviour::new(),
+    })
+}
+
+fn connection_limits() -> connection_limits::ConnectionLimits {
+    connection_limits::ConnectionLimits::default()
+        .with_max_pending_incoming(Some(MAX_PENDING))
+        .with_max_pending_outgoing(Some(MAX_PENDING))
+        .with_max_established_incoming(Some(MAX_INCOMING))
+        .with_max_established_outgoing(Some(MAX_OUTGOING))
+        .with_max_established_per_peer(Some(MAX_PER_PEER))
+}
+
+fn identify(keypair: &Keypair) -> identify::Behaviour {
+    let config = identify::Config::new("/quorate/identify/1".into(), keypair.public())
+        .with_agent_version(concat!("quorate/", env!("CARGO_PKG_VERSION")).into());
+    identify::Behaviour::new(config)
+}
+
+fn kademlia(
+    keypair: &Keypair,
+    network: &NetworkId,
+) -> Result<kad::Behaviour<kad::store::MemoryStore>, Box<dyn std::error::Error + Send + Sync>> {
+    let protocol = StreamProtocol::try_from_owned(network.protocol("kad"))?;
+    let mut config = kad::Config::new(protocol);
+    config
+        .set_periodic_bootstrap_interval(Some(Duration::from_secs(30)))
+        .set_record_filtering(kad::StoreInserts::FilterBoth);
+    let id = keypair.public().to_peer_id();
+    let mut kad = kad::Behaviour::with_config(id, kad::store::MemoryStore::new(id), config);
+    kad.set_mode(Some(kad::Mode::Server));
+    Ok(kad)
+}
+
+fn gossipsub(
+    network: &NetworkId,
+) -> Result<gossipsub::Behaviour, Box<dyn std::error::Error + Send + Sync>> {
+    let config = gossipsub::ConfigBuilder::default()
+        .validation_mode(ValidationMode::Anonymous)
+        .validate_messages()
+        .message_id_fn(message_id)
+        .max_transmit_size(limits::MAX_GOSSIP_BYTES.saturating_add(1024))
+        .duplicate_cache_time(DUPLICATE_CACHE)
+        .heartbeat_interval(HEARTBEAT)
+        .build()?;
+    let mut gossipsub = gossipsub::Behaviour::new(MessageAuthenticity::Anonymous, config)?;
+    let topics = Kind::ALL.map(|kind| IdentTopic::new(network.topic(kind)));
+    let params = PeerScoreParams {
+        topics: topics.iter().map(|topic| (topic.hash(), topic_score())).collect(),
+        // Many nodes behind one address are usual in data centres and tests; floods are met by
+        // the other scores.
+        ip_colocation_factor_weight: 0.0,
+        ..PeerScoreParams::default()
+    };
+    gossipsub.with_peer_score(params, PeerScoreThresholds::default())?;
+    for topic in &topics {
+        gossipsub.subscribe(topic)?;
+    }
+    Ok(gossipsub)
+}
+
+/// Messages carry no author of gossipsub's, so their id comes from their content: the first 20
+/// bytes of sha256(topic ‖ 0x00 ‖ data).
+fn message_id(message: &gossipsub::Message) -> MessageId {
+    let digest = Sha256::new()
+        .chain_update(message.topic.as_str())
+        .chain_update([0])
+        .chain_update(&message.data)
+        .finalize();
+    MessageId::from(digest[..20].to_vec())
+}
+
+/// Invalid messages cost; silence does not, because topics are quiet when nobody asks.
+fn topic_score() -> TopicScoreParams {
+    TopicScoreParams {
+        topic_weight: 1.0,
+        time_in_mesh_weight: 0.01,
+        first_message_deliveries_weight: 0.1,
+        first_message_deliveries_cap: 100.0,
+        mesh_message_deliveries_weight: 0.0,
+        mesh_failure_penalty_weight: 0.0,
+        // Three rejected messages within a minute are -90: below the graylist threshold of -80.
+        invalid_message_deliveries_weight: -10.0,
+        invalid_message_deliveries_decay: 0.97,
+        ..TopicScoreParams::default()
+    }
+}

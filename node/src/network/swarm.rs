@@ -1,0 +1,328 @@
+//! The swarm task: the only place that touches the swarm.
+
+use std::collections::HashMap;
+
+use futures::StreamExt;
+use libp2p::core::ConnectedPoint;
+use libp2p::gossipsub::{self, IdentTopic, MessageAcceptance, TopicHash};
+use libp2p::identity::Keypair;
+use libp2p::multiaddr::Protocol;
+use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
+use libp2p::swarm::SwarmEvent;
+use libp2p::{Multiaddr, PeerId, StreamProtocol, Swarm, identify, kad};
+use quorate_proto::{Kind, NetworkId};
+use quorate_storage::{Durability, Store, schema};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::behaviour::{Behaviour, BehaviourEvent, node_swarm};
+use super::conduct::{Conduct, Offence};
+use super::dialer::{Dial, Dialer};
+use super::handle::{Acceptance, Command, GossipMessage, NetworkHandle, PeerInfo};
+use super::NetworkError;
+use crate::clock;
+
+/// Messages that wait for validation: 0.2 s of a full flood of 5,000 messages/s. More are dropped.
+const INBOX: usize = 1_024;
+/// Commands that wait for the swarm.
+const COMMANDS: usize = 1_024;
+
+/// What the swarm is made from.
+pub(crate) struct NetworkConfig {
+    pub(crate) keypair: Keypair,
+    pub(crate) network: NetworkId,
+    pub(crate) listen: Vec<Multiaddr>,
+    pub(crate) external: Vec<Multiaddr>,
+    pub(crate) bootstrap: Vec<Multiaddr>,
+}
+
+/// The swarm and its bookkeeping.
+pub(crate) struct Network {
+    swarm: Swarm<Behaviour>,
+    topics: HashMap<TopicHash, Kind>,
+    network: NetworkId,
+    kad_protocol: StreamProtocol,
+    dialer: Dialer,
+    conduct: Conduct,
+    connections: HashMap<PeerId, Vec<Multiaddr>>,
+    commands: mpsc::Receiver<Command>,
+    inbox: mpsc::Sender<GossipMessage>,
+    listen: watch::Sender<Vec<Multiaddr>>,
+    store: Store,
+}
+
+impl Network {
+    /// Builds the swarm and begins to listen.
+    pub(crate) fn new(
+        config: NetworkConfig,
+        store: Store,
+    ) -> Result<(Self, NetworkHandle, mpsc::Receiver<GossipMessage>), NetworkError> {
+        let swarm = node_swarm(config.keypair, &config.network)?;
+        let (commands_tx, commands) = mpsc::channel(COMMANDS);
+        let (inbox, messages) = mpsc::channel(INBOX);
+        let (listen, listen_rx) = watch::channel(Vec::new());
+        let handle = NetworkHandle {
+            commands: commands_tx,
+            listen: listen_rx,
+            streams: swarm.behaviour().stream.new_control(),
+            peer_id: *swarm.local_peer_id(),
+        };
+        let kad_protocol = StreamProtocol::try_from_owned(config.network.protocol("kad"))
+            .map_err(|e| NetworkError::Setup(e.to_string()))?;
+        let topic = |kind| (IdentTopic::new(config.network.topic(kind)).hash(), kind);
+        let mut network = Self {
+            topics: Kind::ALL.map(topic).into_iter().collect(),
+            swarm,
+            network: config.network,
+            kad_protocol,
+            dialer: Dialer::default(),
+            conduct: Conduct::default(),
+            connections: HashMap::new(),
+            commands,
+            inbox,
+            listen,
+            store,
+        };
+        network.listen_on(config.listen)?;
+        for address in config.external {
+            network.swarm.add_external_address(address);
+        }
+        for address in config.bootstrap {
+            network.dialer.add_bootstrap(clock::now(), address);
+        }
+        network.recall_peers();
+        Ok((network, handle, messages))
+    }
+
+    fn listen_on(&mut self, addresses: Vec<Multiaddr>) -> Result<(), NetworkError> {
+        for address in addresses {
+            self.swarm
+                .listen_on(address.clone())
+                .map_err(|error| NetworkError::Listen {
+                    address,
+                    reason: error.to_string(),
+                })?;
+        }
+        Ok(())
+    }
+
+    /// Peers of an earlier run: a restarted node finds the mesh without its bootstrap peers.
+    fn recall_peers(&mut self) {
+        for row in self.store.rows(schema::PEERS, &()) {
+            let Ok((peer, record)) = row else { continue };
+            let Ok(peer) = PeerId::from_bytes(&peer) else { continue };
+            let addresses: Vec<Multiaddr> =
+                record.addresses.iter().filter_map(|a| a.parse().ok()).collect();
+            self.dialer.learn(clock::now(), peer, &addresses);
+        }
+    }
+
+    /// Runs until `token` is cancelled.
+    ///
+    /// # Errors
+    /// A listener that failed.
+    pub(crate) async fn run(mut self, token: CancellationToken) -> Result<(), crate::NodeError> {
+        loop {
+            let wake = [self.dialer.next_wake(), self.conduct.next_wake()];
+            let wake = wake.into_iter().flatten().min().map(clock::instant_of);
+            tokio::select! {
+                event = self.swarm.select_next_some() => self.on_event(event)?,
+                Some(command) = self.commands.recv() => self.on_command(command),
+                () = sleep_until(wake) => self.on_wake(),
+                () = token.cancelled() => return Ok(()),
+            }
+        }
+    }
+
+    fn on_wake(&mut self) {
+        let now = clock::now();
+        for peer in self.conduct.pardoned(now) {
+            self.swarm.behaviour_mut().blocked.unblock_peer(peer);
+        }
+        for dial in self.dialer.due(now) {
+            let options = match dial {
+                Dial::Peer(peer, addresses) => DialOpts::peer_id(peer)
+                    .condition(PeerCondition::DisconnectedAndNotDialing)
+                    .addresses(addresses)
+                    .build(),
+                Dial::Address(address) => DialOpts::unknown_peer_id().address(address).build(),
+            };
+            if let Err(error) = self.swarm.dial(options) {
+                tracing::debug!(%error, "not dialled");
+            }
+        }
+    }
+
+    fn on_command(&mut self, command: Command) {
+        match command {
+            Command::Publish { kind, data, done } => self.publish(kind, data, done),
+            Command::Validated { source, id, acceptance } => self.validated(source, &id, acceptance),
+            Command::Offence { peer, offence } => self.offence(peer, offence),
+            Command::Peers { reply } => {
+                let _ = reply.send(self.peers());
+            }
+        }
+    }
+
+    fn publish(&mut self, kind: Kind, data: Vec<u8>, done: tokio::sync::oneshot::Sender<()>) {
+        let topic = IdentTopic::new(self.network.topic(kind));
+        let size = data.len();
+        if let Err(error) = self.swarm.behaviour_mut().gossipsub.publish(topic, data) {
+            metrics::counter!("quorate_publish_failures_total").increment(1);
+            tracing::debug!(%error, kind = kind.name(), size, "not published");
+        }
+        let _ = done.send(());
+    }
+
+    fn validated(&mut self, source: PeerId, id: &gossipsub::MessageId, acceptance: Acceptance) {
+        let verdict = match acceptance {
+            Acceptance::Accept => MessageAcceptance::Accept,
+            Acceptance::Ignore => MessageAcceptance::Ignore,
+            Acceptance::Reject => MessageAcceptance::Reject,
+        };
+        let gossipsub = &mut self.swarm.behaviour_mut().gossipsub;
+        gossipsub.report_message_validation_result(id, &source, verdict);
+        if acceptance == Acceptance::Reject {
+            self.offence(source, Offence::InvalidMessage);
+        }
+    }
+
+    fn offence(&mut self, peer: PeerId, offence: Offence) {
+        metrics::counter!("quorate_offences_total").increment(1);
+        if self.conduct.offend(clock::now(), peer) {
+            tracing::warn!(%peer, ?offence, "peer shut out for repeated misconduct");
+            self.swarm.behaviour_mut().blocked.block_peer(peer);
+            let _ = self.swarm.disconnect_peer_id(peer);
+        }
+    }
+
+    fn peers(&self) -> Vec<PeerInfo> {
+        let gossipsub = &self.swarm.behaviour().gossipsub;
+        let info = |(peer, addresses): (&PeerId, &Vec<Multiaddr>)| PeerInfo {
+            peer: *peer,
+            addresses: addresses.clone(),
+            score: gossipsub.peer_score(peer).unwrap_or_default(),
+        };
+        self.connections.iter().map(info).collect()
+    }
+
+    fn on_event(&mut self, event: SwarmEvent<BehaviourEvent>) -> Result<(), NetworkError> {
+        match event {
+            SwarmEvent::Behaviour(event) => self.on_behaviour(event),
+            SwarmEvent::NewListenAddr { address, .. } => self.listens(address),
+            SwarmEvent::ConnectionEstablished { peer_id, endpoint, .. } => {
+                self.connected(peer_id, &endpoint);
+            }
+            SwarmEvent::ConnectionClosed { peer_id, endpoint, num_established, .. } => {
+                self.disconnected(peer_id, &endpoint, num_established);
+            }
+            SwarmEvent::OutgoingConnectionError { peer_id: Some(peer), error, .. } => {
+                tracing::debug!(%peer, %error, "dial failed");
+                self.dialer.failed(peer);
+            }
+            SwarmEvent::ListenerClosed { addresses, reason: Err(error), .. } => {
+                return Err(NetworkError::Listen {
+                    address: addresses.first().cloned().unwrap_or_else(Multiaddr::empty),
+                    reason: error.to_string(),
+                });
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn listens(&mut self, address: Multiaddr) {
+        let peer = *self.swarm.local_peer_id();
+        let address = address.with(Protocol::P2p(peer));
+        tracing::info!(%address, "listening");
+        self.listen.send_modify(|addresses| addresses.push(address));
+    }
+
+    fn connected(&mut self, peer: PeerId, endpoint: &ConnectedPoint) {
+        let address = endpoint.get_remote_address();
+        self.connections.entry(peer).or_default().push(address.clone());
+        self.dialer.connected(peer, address);
+        metrics::gauge!("quorate_peers").set(to_f64(self.connections.len()));
+    }
+
+    fn disconnected(&mut self, peer: PeerId, endpoint: &ConnectedPoint, left: u32) {
+        let address = endpoint.get_remote_address();
+        if let Some(addresses) = self.connections.get_mut(&peer)
+            && let Some(index) = addresses.iter().position(|a| a == address)
+        {
+            addresses.swap_remove(index);
+        }
+        if left == 0 {
+            self.connections.remove(&peer);
+            self.dialer.disconnected(clock::now(), peer);
+        }
+        metrics::gauge!("quorate_peers").set(to_f64(self.connections.len()));
+    }
+
+    fn on_behaviour(&mut self, event: BehaviourEvent) {
+        match event {
+            BehaviourEvent::Gossipsub(gossipsub::Event::Message {
+                propagation_source,
+                message_id,
+                message,
+            }) => self.gossip(propagation_source, message_id, message),
+            BehaviourEvent::Identify(identify::Event::Received { peer_id, info, .. }) => {
+                self.identified(peer_id, info);
+            }
+            BehaviourEvent::Kad(kad::Event::RoutingUpdated { peer, addresses, .. }) => {
+                let addresses: Vec<Multiaddr> = addresses.into_vec();
+                self.dialer.learn(clock::now(), peer, &addresses);
+            }
+            _ => {}
+        }
+    }
+
+    fn gossip(&mut self, source: PeerId, id: gossipsub::MessageId, message: gossipsub::Message) {
+        let Some(kind) = self.topics.get(&message.topic).copied() else {
+            return self.validated(source, &id, Acceptance::Ignore);
+        };
+        let data = message.data;
+        metrics::counter!("quorate_gossip_messages_total", "kind" => kind.name()).increment(1);
+        let message = GossipMessage { source, id: id.clone(), kind, data };
+        if self.inbox.try_send(message).is_err() {
+            metrics::counter!("quorate_gossip_dropped_total").increment(1);
+            self.validated(source, &id, Acceptance::Ignore);
+        }
+    }
+
+    /// A node of this network: remember how to reach it. Users are not remembered.
+    fn identified(&mut self, peer: PeerId, info: identify::Info) {
+        if !info.protocols.contains(&self.kad_protocol) || info.listen_addrs.is_empty() {
+            return;
+        }
+        for address in &info.listen_addrs {
+            self.swarm.behaviour_mut().kad.add_address(&peer, address.clone());
+        }
+        self.dialer.learn(clock::now(), peer, &info.listen_addrs);
+        if let Some(addresses) = self.connections.get(&peer) {
+            for address in addresses.clone() {
+                self.dialer.connected(peer, &address);
+            }
+        }
+        let mut batch = quorate_storage::Batch::new();
+        let record = quorate_proto::store::PeerRecord {
+            addresses: info.listen_addrs.iter().map(ToString::to_string).collect(),
+            last_seen_ms: clock::now().millis(),
+        };
+        batch.put(schema::PEERS, &peer.to_bytes(), &record);
+        if let Err(error) = self.store.write(&batch, Durability::Buffered) {
+            tracing::warn!(%error, "peer not remembered");
+        }
+    }
+}
+
+async fn sleep_until(at: Option<tokio::time::Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn to_f64(count: usize) -> f64 {
+    u32::try_from(count).map_or(f64::MAX, f64::from)
+}

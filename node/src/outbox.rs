@@ -1,0 +1,88 @@
+//! Sends what the desk decided, after what it wrote is on its way to disk: write before send.
+
+use quorate_storage::Ack;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::NodeError;
+use crate::desk::Update;
+use crate::publish::{Item, PublishHandle};
+
+/// Rounds of the desk that wait for their commit.
+const QUEUE: usize = 256;
+
+/// What is to be sent.
+#[derive(Debug)]
+pub(crate) enum Effect {
+    /// To the mesh.
+    Publish(Item),
+    /// To a user; dropped where the user went away.
+    Tell(mpsc::Sender<Update>, Update),
+}
+
+struct Round {
+    ack: Option<Ack>,
+    effects: Vec<Effect>,
+}
+
+/// Hands rounds to the outbox.
+#[derive(Clone)]
+pub(crate) struct OutboxHandle(mpsc::Sender<Round>);
+
+impl OutboxHandle {
+    /// The effects follow once `ack` says that the round is written.
+    pub(crate) async fn post(&self, ack: Option<Ack>, effects: Vec<Effect>) {
+        // An error means that the outbox has ended, and with it the node.
+        let _ = self.0.send(Round { ack, effects }).await;
+    }
+}
+
+/// The sending task.
+pub(crate) struct Outbox {
+    rounds: mpsc::Receiver<Round>,
+    /// `None` at a node that has nothing to say to the mesh.
+    publisher: Option<PublishHandle>,
+}
+
+impl Outbox {
+    pub(crate) fn new(publisher: Option<PublishHandle>) -> (Self, OutboxHandle) {
+        let (sender, rounds) = mpsc::channel(QUEUE);
+        (Self { rounds, publisher }, OutboxHandle(sender))
+    }
+
+    /// Runs until `token` is cancelled.
+    ///
+    /// # Errors
+    /// A write that failed: nothing that depends on it is sent.
+    pub(crate) async fn run(mut self, token: CancellationToken) -> Result<(), NodeError> {
+        loop {
+            tokio::select! {
+                biased;
+                round = self.rounds.recv() => match round {
+                    Some(round) => self.send(round).await?,
+                    None => return Ok(()),
+                },
+                () = token.cancelled() => return Ok(()),
+            }
+        }
+    }
+
+    async fn send(&self, round: Round) -> Result<(), NodeError> {
+        if let Some(ack) = round.ack {
+            ack.await?;
+        }
+        for effect in round.effects {
+            match effect {
+                Effect::Publish(item) => {
+                    if let Some(publisher) = &self.publisher {
+                        publisher.publish(item).await;
+                    }
+                }
+                Effect::Tell(updates, update) => {
+                    let _ = updates.try_send(update);
+                }
+            }
+        }
+        Ok(())
+    }
+}

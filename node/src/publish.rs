@@ -1,0 +1,163 @@
+//! Publishes in batches: what gathered while the previous publish was under way goes out
+//! together, so that load raises throughput and no timer adds latency.
+
+use quorate_proto::{Batch, Certificate, Envelope, Kind, NetworkId, PeerBinding, PeerSecret};
+use prost::Message as _;
+use quorate_proto::{Response, Task, limits, wire};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::NodeError;
+use crate::clock;
+use crate::network::NetworkHandle;
+
+/// Entries that wait to be published: two full batches of each kind.
+const QUEUE: usize = 6 * limits::MAX_BATCH_ITEMS;
+
+/// One entry of a batch.
+#[derive(Clone, Debug)]
+pub(crate) enum Item {
+    Task(Task),
+    Response(Response),
+    Result(Certificate),
+}
+
+impl Item {
+    const fn kind(&self) -> Kind {
+        match self {
+            Self::Task(_) => Kind::Task,
+            Self::Response(_) => Kind::Response,
+            Self::Result(_) => Kind::Result,
+        }
+    }
+
+    fn encoded_len(&self) -> usize {
+        match self {
+            Self::Task(task) => wire::Task::from(task).encoded_len(),
+            Self::Response(response) => wire::Response::from(response).encoded_len(),
+            Self::Result(certificate) => wire::Certificate::from(certificate).encoded_len(),
+        }
+    }
+
+    fn add_to(self, batch: &mut Batch) {
+        match self {
+            Self::Task(task) => batch.tasks.push(task),
+            Self::Response(response) => batch.responses.push(response),
+            Self::Result(certificate) => batch.results.push(certificate),
+        }
+    }
+}
+
+/// Seals and publishes batches.
+pub(crate) struct Publisher {
+    items: mpsc::Receiver<Item>,
+    network: NetworkHandle,
+    id: NetworkId,
+    author: PeerBinding,
+    secret: PeerSecret,
+    sequence: u64,
+}
+
+/// Hands entries to the publisher.
+#[derive(Clone)]
+pub(crate) struct PublishHandle(mpsc::Sender<Item>);
+
+impl PublishHandle {
+    /// Waits while the queue is full.
+    pub(crate) async fn publish(&self, item: Item) {
+        // An error means that the publisher has ended, and with it the node.
+        let _ = self.0.send(item).await;
+    }
+}
+
+impl Publisher {
+    /// Batches are numbered from the current time on, so that numbers grow over restarts.
+    pub(crate) fn new(
+        network: NetworkHandle,
+        id: NetworkId,
+        author: PeerBinding,
+        secret: PeerSecret,
+    ) -> (Self, PublishHandle) {
+        let (sender, items) = mpsc::channel(QUEUE);
+        let publisher = Self {
+            items,
+            network,
+            id,
+            author,
+            secret,
+            sequence: clock::now().0,
+        };
+        (publisher, PublishHandle(sender))
+    }
+
+    /// Runs until `token` is cancelled; what is queued then still goes out.
+    pub(crate) async fn run(mut self, token: CancellationToken) -> Result<(), NodeError> {
+        let mut gathered = Vec::with_capacity(QUEUE);
+        loop {
+            tokio::select! {
+                biased;
+                count = self.items.recv_many(&mut gathered, QUEUE) => {
+                    if count == 0 {
+                        return Ok(());
+                    }
+                    self.publish_all(std::mem::take(&mut gathered)).await;
+                }
+                () = token.cancelled() => return Ok(()),
+            }
+        }
+    }
+
+    async fn publish_all(&mut self, items: Vec<Item>) {
+        let mut batches: [(Kind, Vec<Item>); 3] = Kind::ALL.map(|kind| (kind, Vec::new()));
+        for item in items {
+            let place = batches.iter_mut().find(|(kind, _)| *kind == item.kind());
+            if let Some((_, items)) = place {
+                items.push(item);
+            }
+        }
+        for (kind, items) in batches {
+            for batch in split(items) {
+                self.publish(kind, batch).await;
+            }
+        }
+    }
+
+    async fn publish(&mut self, kind: Kind, items: Vec<Item>) {
+        self.sequence = self.sequence.saturating_add(1);
+        let mut batch = Batch {
+            sequence: self.sequence,
+            ..Batch::default()
+        };
+        metrics::counter!("quorate_published_items_total", "kind" => kind.name())
+            .increment(items.len() as u64);
+        metrics::counter!("quorate_published_batches_total", "kind" => kind.name()).increment(1);
+        for item in items {
+            item.add_to(&mut batch);
+        }
+        let topic = self.id.topic(kind);
+        let message = Envelope::seal(&batch, &self.author, &topic, &self.secret);
+        self.network.publish(kind, message).await;
+    }
+}
+
+/// Batches that receivers accept: neither too many entries nor too many bytes.
+fn split(items: Vec<Item>) -> Vec<Vec<Item>> {
+    /// Tag and length before each entry.
+    const OVERHEAD: usize = 6;
+    let mut batches: Vec<Vec<Item>> = Vec::new();
+    let mut bytes = 0;
+    for item in items {
+        let size = item.encoded_len() + OVERHEAD;
+        match batches.last_mut() {
+            Some(batch) if batch.len() < limits::MAX_BATCH_ITEMS && bytes + size <= limits::MAX_BATCH_BYTES => {
+                bytes += size;
+                batch.push(item);
+            }
+            _ => {
+                bytes = size;
+                batches.push(vec![item]);
+            }
+        }
+    }
+    batches
+}

@@ -1,0 +1,166 @@
+//! Serves users: one stream, many requests, progress, then an answer.
+
+mod answer;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures::{AsyncReadExt, StreamExt};
+use libp2p::{PeerId, Stream, StreamProtocol};
+use quorate_proto::{limits, wire};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use answer::Answerer;
+
+use crate::NodeError;
+use crate::frame::{self, FrameError};
+use crate::network::{NetworkHandle, Offence};
+
+/// Streams of one user: one is enough, the rest is for several programs behind one key.
+const MAX_STREAMS_PER_PEER: usize = 16;
+/// Streams of all users; each takes about 20 kB while idle.
+const MAX_STREAMS: usize = 2_048;
+/// Replies that wait for a slow reader before its requests wait, too.
+const REPLIES: usize = 64;
+
+/// Accepts user streams.
+pub(crate) struct Requests {
+    network: NetworkHandle,
+    protocol: StreamProtocol,
+    answerer: Arc<Answerer>,
+    streams: Streams,
+}
+
+impl Requests {
+    pub(crate) fn new(network: NetworkHandle, protocol: StreamProtocol, answerer: Answerer) -> Self {
+        Self {
+            network,
+            protocol,
+            answerer: Arc::new(answerer),
+            streams: Streams::default(),
+        }
+    }
+
+    /// Runs until `token` is cancelled; streams that are open end with the node.
+    pub(crate) async fn run(self, token: CancellationToken) -> Result<(), NodeError> {
+        let mut incoming = self
+            .network
+            .streams()
+            .accept(self.protocol.clone())
+            .map_err(|e| NodeError::Internal { reason: e.to_string() })?;
+        let mut serving = JoinSet::new();
+        loop {
+            tokio::select! {
+                Some((peer, stream)) = incoming.next() => {
+                    if let Some(place) = self.streams.take(peer) {
+                        serving.spawn(serve(stream, peer, self.network.clone(), self.answerer.clone(), place));
+                    } else {
+                        metrics::counter!("quorate_streams_refused_total").increment(1);
+                    }
+                }
+                Some(_) = serving.join_next() => {}
+                () = token.cancelled() => return Ok(()),
+            }
+        }
+    }
+}
+
+/// Serves one stream until its user closes it or breaks the protocol.
+async fn serve(stream: Stream, peer: PeerId, network: NetworkHandle, answerer: Arc<Answerer>, _place: Place) {
+    let (mut reader, mut writer) = stream.split();
+    let (replies, mut outgoing) = mpsc::channel::<wire::Reply>(REPLIES);
+    let write = async move {
+        while let Some(reply) = outgoing.recv().await {
+            if frame::write(&mut writer, &reply).await.is_err() {
+                return;
+            }
+        }
+        let _ = futures::AsyncWriteExt::close(&mut writer).await;
+    };
+    let read = async move {
+        let permits = Arc::new(Semaphore::new(limits::MAX_STREAM_REQUESTS));
+        let mut answering = JoinSet::new();
+        let ended = loop {
+            match frame::read::<wire::Request>(&mut reader, limits::MAX_REQUEST_FRAME).await {
+                Ok(request) => answer(&answerer, &permits, &mut answering, request, &replies).await,
+                Err(error) => break error,
+            }
+            while answering.try_join_next().is_some() {}
+        };
+        if ended.is_fault() {
+            report(&network, peer, &ended, &replies).await;
+            answering.abort_all();
+        }
+        // A user may close its side after the last request and still read the answers.
+        while answering.join_next().await.is_some() {}
+    };
+    // Whichever side ends first: without a writer there is nobody to answer.
+    tokio::pin!(read);
+    tokio::pin!(write);
+    tokio::select! {
+        () = &mut read => write.await,
+        () = &mut write => {}
+    }
+}
+
+async fn answer(
+    answerer: &Arc<Answerer>,
+    permits: &Arc<Semaphore>,
+    answering: &mut JoinSet<()>,
+    request: wire::Request,
+    replies: &mpsc::Sender<wire::Reply>,
+) {
+    let Ok(permit) = permits.clone().try_acquire_owned() else {
+        let error = answer::overloaded(format!(
+            "{} requests are under way on this stream, which is the most; wait for replies",
+            limits::MAX_STREAM_REQUESTS
+        ));
+        let _ = replies.send(answer::reply(request.id, wire::reply::Kind::Error(error))).await;
+        return;
+    };
+    let (answerer, replies) = (answerer.clone(), replies.clone());
+    answering.spawn(async move {
+        answerer.answer(request, replies).await;
+        drop(permit);
+    });
+}
+
+async fn report(network: &NetworkHandle, peer: PeerId, error: &FrameError, replies: &mpsc::Sender<wire::Reply>) {
+    tracing::debug!(%peer, %error, "user broke the protocol");
+    network.offence(peer, Offence::InvalidFrame).await;
+    let error = answer::invalid(format!("{error}; the stream is closed"));
+    let _ = replies.send(answer::reply(0, wire::reply::Kind::Error(error))).await;
+}
+
+/// Counts open streams.
+#[derive(Clone, Default)]
+struct Streams(Arc<Mutex<HashMap<PeerId, usize>>>);
+
+struct Place(Streams, PeerId);
+
+impl Streams {
+    fn take(&self, peer: PeerId) -> Option<Place> {
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all: usize = open.values().sum();
+        let own = open.get(&peer).copied().unwrap_or_default();
+        if own >= MAX_STREAMS_PER_PEER || all >= MAX_STREAMS {
+            return None;
+        }
+        open.insert(peer, own + 1);
+        Some(Place(self.clone(), peer))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut open = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = open.get_mut(&self.1) {
+            *count -= 1;
+            if *count == 0 {
+                open.remove(&self.1);
+            }
+        }
+    }
+}

@@ -1,0 +1,345 @@
+//! What a user gets for a question.
+
+use std::sync::Arc;
+
+use quorate_chain::{At, BlockRef, ChainError, Reading, StateReader};
+use quorate_proto::wire::reply::Kind as ReplyKind;
+use quorate_proto::wire::request::Kind as RequestKind;
+use quorate_proto::wire::state_request::At as WireAt;
+use quorate_proto::{
+    Address, Certificate, Domain, OperatorSet, StateProof, Statement, TaskId, U256, wire,
+};
+use quorate_protocols::quorum::Progress;
+use quorate_protocols::task::{Report, Status};
+use quorate_storage::{Store, schema};
+use tokio::sync::mpsc;
+
+use crate::desk::{Chains, DeskHandle, ReadTrace, Update};
+use crate::gossip::Bindings;
+use crate::home::HomeHandle;
+use crate::network::{NetworkHandle, peer_id_of};
+use crate::{NodeError, clock};
+
+/// Answers requests; shared by all streams.
+pub(crate) struct Answerer {
+    pub(crate) me: Option<Address>,
+    pub(crate) domain: Domain,
+    pub(crate) chains: Arc<Chains>,
+    pub(crate) home: HomeHandle,
+    pub(crate) desk: DeskHandle,
+    pub(crate) store: Store,
+    pub(crate) bindings: Bindings,
+    pub(crate) network: NetworkHandle,
+    /// Cancelled when the node begins to shut down: questions under way are still answered.
+    pub(crate) closing: tokio_util::sync::CancellationToken,
+}
+
+type Replies = mpsc::Sender<wire::Reply>;
+
+/// A checked state request.
+struct Question {
+    chain_id: u32,
+    user: Address,
+    key: U256,
+    at: At,
+}
+
+impl Answerer {
+    /// Answers one request; returns when its last reply is on its way.
+    pub(crate) async fn answer(&self, request: wire::Request, replies: Replies) {
+        let id = request.id;
+        let started = clock::now();
+        let last = match request.kind {
+            Some(RequestKind::State(state)) => self.state(id, &state, &replies).await,
+            Some(RequestKind::Certificate(query)) => self.certificate(&query.task_id),
+            Some(RequestKind::Operators(_)) => self.operators().await,
+            None => Err(invalid("the request has no kind: set state, certificate or operators")),
+        };
+        let outcome = if last.is_ok() { "answered" } else { "failed" };
+        metrics::counter!("quorate_requests_total", "outcome" => outcome).increment(1);
+        let took = clock::now().micros_since(started);
+        metrics::histogram!("quorate_request_seconds").record(crate::figures::seconds(took));
+        let kind = last.unwrap_or_else(ReplyKind::Error);
+        let _ = replies.send(reply(id, kind)).await;
+    }
+
+    async fn state(
+        &self,
+        id: u64,
+        request: &wire::StateRequest,
+        replies: &Replies,
+    ) -> Result<ReplyKind, wire::RequestError> {
+        let question = parse(request)?;
+        let chain = self.chain(question.chain_id)?;
+        let set = self.serving_set()?;
+        let block = match question.at {
+            At::Block(number) => number,
+            At::Timestamp(_) => chain.locate(question.at).await.map_err(|e| chain_error(&e))?.number,
+        };
+        if let Some(stored) = self.stored_answer(&question, block, &set)? {
+            return Ok(stored);
+        }
+        let started = clock::now();
+        let read = chain.read(question.user, question.key, block);
+        let reading = read.await.map_err(|e| chain_error(&e))?;
+        let trace = ReadTrace {
+            micros: clock::now().micros_since(started),
+            at_block: Some(reading.read_at.hash),
+        };
+        metrics::histogram!("quorate_read_seconds").record(crate::figures::seconds(trace.micros));
+        let statement = question.statement(&reading, &set)?;
+        self.ask(id, statement, set, trace, replies).await
+    }
+
+    /// Waits for the network's answer and passes progress on.
+    async fn ask(
+        &self,
+        id: u64,
+        statement: Statement,
+        set: Arc<OperatorSet>,
+        trace: ReadTrace,
+        replies: &Replies,
+    ) -> Result<ReplyKind, wire::RequestError> {
+        let mut seat = self.desk.ask(statement, set, trace).await;
+        loop {
+            match seat.updates.recv().await {
+                Some(Update::Progress(report)) => {
+                    let progress = ReplyKind::Progress(progress_of(&report));
+                    if replies.send(reply(id, progress)).await.is_err() {
+                        return Err(unavailable("the stream is gone"));
+                    }
+                }
+                Some(Update::Certified(certificate)) => return Ok(self.certified(&certificate, false)),
+                Some(Update::Ended(report)) => return Err(ended(&report)),
+                Some(Update::Overloaded(reason)) => return Err(overloaded(reason)),
+                None => return Err(unavailable("the node is shutting down; ask another operator")),
+            }
+        }
+    }
+
+    fn certificate(&self, task_id: &[u8]) -> Result<ReplyKind, wire::RequestError> {
+        let id = TaskId::try_from(task_id).map_err(|e| invalid(e.to_string()))?;
+        if let Some(certificate) = self.stored(id)? {
+            return Ok(self.certified(&certificate, true));
+        }
+        let known = self.store.get(schema::TASKS, &id.0.0).map_err(store_error)?;
+        Err(match known {
+            None => error(
+                wire::ErrorCode::UnknownTask,
+                false,
+                format!("task {id} is not known to this operator; ask another one"),
+            ),
+            Some(task) if task.status() == quorate_proto::store::TaskStatus::Pending => error(
+                wire::ErrorCode::Pending,
+                true,
+                format!("task {id} is not certified yet; ask again in a moment"),
+            ),
+            Some(task) => error(wire::ErrorCode::Expired, true, format!("task {id} ended without certificate: {}; ask the question again", task.failure)),
+        })
+    }
+
+    fn stored(&self, id: TaskId) -> Result<Option<Certificate>, wire::RequestError> {
+        let stored = self.store.get(schema::CERTIFICATES, &id.0.0).map_err(store_error)?;
+        let certificate = stored.map(|stored| crate::desk::decode(&stored)).transpose();
+        certificate.map_err(|e| unavailable(e.to_string()))
+    }
+
+    fn stored_answer(
+        &self,
+        question: &Question,
+        block: u64,
+        set: &OperatorSet,
+    ) -> Result<Option<ReplyKind>, wire::RequestError> {
+        let slot = StateProof::slot(question.chain_id, question.user, question.key, block);
+        let key = (slot.0.0, set.epoch().0);
+        let Some(answer) = self.store.get(schema::QUESTIONS, &key).map_err(store_error)? else {
+            return Ok(None);
+        };
+        let id = TaskId::try_from(answer.task_id.as_slice()).map_err(|e| unavailable(e.to_string()))?;
+        Ok(self.stored(id)?.map(|certificate| self.certified(&certificate, true)))
+    }
+
+    fn certified(&self, certificate: &Certificate, stored: bool) -> ReplyKind {
+        let statement = certificate.statement();
+        ReplyKind::Certificate(wire::CertificateReply {
+            task_id: statement.task_id().0.to_vec(),
+            certificate: Some(certificate.into()),
+            signature_data: certificate.signature_data(),
+            digest: statement.digest(&self.domain).to_vec(),
+            stored,
+        })
+    }
+
+    async fn operators(&self) -> Result<ReplyKind, wire::RequestError> {
+        let Some(set) = self.home.view().current else {
+            return Err(unavailable("the operator set is not known yet; try again soon"));
+        };
+        let peers = self.network.peers().await;
+        let mut operators = Vec::with_capacity(set.members().len());
+        for member in set.members() {
+            let peer = self.bindings.of(member.address).and_then(|b| peer_id_of(&b.peer_key));
+            let connected = peers.iter().find(|info| Some(info.peer) == peer);
+            operators.push(wire::OperatorEntry {
+                operator: member.address.to_vec(),
+                signing_key: member.signing_key.to_vec(),
+                ed25519_key: member.ed25519_key.map(Vec::from).unwrap_or_default(),
+                weight: member.weight.to_be_bytes_vec(),
+                peer_id: peer.map(|peer| peer.to_string()).unwrap_or_default(),
+                addresses: connected.map_or_else(Vec::new, |info| {
+                    info.addresses.iter().take(3).map(ToString::to_string).collect()
+                }),
+            });
+        }
+        Ok(ReplyKind::Operators(wire::OperatorList {
+            epoch: set.epoch().0,
+            total_weight: set.total_weight().to_be_bytes_vec(),
+            threshold: set.threshold().to_be_bytes_vec(),
+            operators,
+        }))
+    }
+
+    fn chain(&self, chain_id: u32) -> Result<&Arc<dyn StateReader>, wire::RequestError> {
+        self.chains.get(&u64::from(chain_id)).ok_or_else(|| {
+            let mut known: Vec<u64> = self.chains.keys().copied().collect();
+            known.sort_unstable();
+            let known: Vec<String> = known.iter().map(ToString::to_string).collect();
+            let text = format!("chain {chain_id} is not read here; this operator reads {}", known.join(", "));
+            error(wire::ErrorCode::ChainUnsupported, false, text)
+        })
+    }
+
+    /// The set in which this node may announce tasks.
+    fn serving_set(&self) -> Result<Arc<OperatorSet>, wire::RequestError> {
+        if self.closing.is_cancelled() {
+            return Err(unavailable("the node is shutting down; ask another operator"));
+        }
+        let view = self.home.view();
+        let Some(set) = view.current else {
+            let why = view.problem.unwrap_or_else(|| "the home chain is being read".into());
+            return Err(unavailable(format!("the operator set is not known yet ({why}); try again soon")));
+        };
+        match self.me {
+            Some(me) if set.get(me).is_some() => Ok(set),
+            Some(me) => Err(unavailable(format!(
+                "operator {me} has no stake in epoch {}; ask another operator",
+                set.epoch()
+            ))),
+            None => Err(unavailable("this node is a registry and takes no requests; ask an operator")),
+        }
+    }
+}
+
+impl Question {
+    fn statement(&self, reading: &Reading, set: &OperatorSet) -> Result<Statement, wire::RequestError> {
+        let BlockRef { number, timestamp, .. } = reading.block;
+        if timestamp >= 1 << 48 {
+            return Err(unavailable(format!("block {number} claims the impossible timestamp {timestamp}")));
+        }
+        Ok(Statement::StateProof(StateProof {
+            user: self.user,
+            chain_id: self.chain_id,
+            block_number: number,
+            timestamp,
+            epoch: set.epoch(),
+            key: self.key,
+            value: reading.value,
+        }))
+    }
+}
+
+fn parse(request: &wire::StateRequest) -> Result<Question, wire::RequestError> {
+    let user = Address::try_from(request.user.as_slice());
+    let key: Result<[u8; 32], _> = request.key.as_slice().try_into();
+    Ok(Question {
+        chain_id: request.chain_id,
+        user: user.map_err(|_| invalid("user must have 20 bytes"))?,
+        key: U256::from_be_bytes(key.map_err(|_| invalid("key must have 32 bytes, big endian"))?),
+        at: match request.at {
+            Some(WireAt::BlockNumber(number)) => At::Block(number),
+            Some(WireAt::Timestamp(seconds)) => At::Timestamp(seconds),
+            None => return Err(invalid("set block_number or timestamp")),
+        },
+    })
+}
+
+pub(super) const fn reply(id: u64, kind: ReplyKind) -> wire::Reply {
+    wire::Reply { id, kind: Some(kind) }
+}
+
+fn error(code: wire::ErrorCode, retryable: bool, message: impl Into<String>) -> wire::RequestError {
+    wire::RequestError {
+        code: code.into(),
+        message: message.into(),
+        retryable,
+        ..wire::RequestError::default()
+    }
+}
+
+pub(super) fn invalid(message: impl Into<String>) -> wire::RequestError {
+    error(wire::ErrorCode::Invalid, false, message)
+}
+
+pub(super) fn overloaded(message: impl Into<String>) -> wire::RequestError {
+    error(wire::ErrorCode::Overloaded, true, message)
+}
+
+fn unavailable(message: impl Into<String>) -> wire::RequestError {
+    error(wire::ErrorCode::Unavailable, true, message)
+}
+
+fn store_error(cause: quorate_storage::StoreError) -> wire::RequestError {
+    tracing::error!(error = %NodeError::from(cause), "request not answered");
+    unavailable("this operator's store failed; ask another operator")
+}
+
+fn chain_error(cause: &ChainError) -> wire::RequestError {
+    let code = match cause {
+        ChainError::NotFinal { .. } => wire::ErrorCode::NotFinal,
+        ChainError::NoHistory { .. } => wire::ErrorCode::NoHistory,
+        ChainError::BeforeFirstEntry { .. } => wire::ErrorCode::BeforeFirstEntry,
+        ChainError::TimestampTooEarly { .. } => wire::ErrorCode::Invalid,
+        _ => wire::ErrorCode::ChainUnavailable,
+    };
+    error(code, cause.is_retryable(), cause.to_string())
+}
+
+fn ended(report: &Report) -> wire::RequestError {
+    // Only refusals that no retry changes make a task fail.
+    let (code, retryable) = match report.status {
+        Status::Failed => (wire::ErrorCode::Refused, false),
+        _ => (wire::ErrorCode::Expired, true),
+    };
+    let refusal = |r: &quorate_protocols::quorum::RefusalReport| wire::RefusalReport {
+        operator: r.operator.to_vec(),
+        code: r.code.into(),
+        detail: r.detail.clone(),
+    };
+    wire::RequestError {
+        progress: Some(progress_of(report)),
+        refusals: report.refusals.iter().map(refusal).collect(),
+        missing: report.missing.iter().map(|operator| operator.to_vec()).collect(),
+        ..error(code, retryable, crate::explain::failure_of(report))
+    }
+}
+
+fn progress_of(report: &Report) -> wire::Progress {
+    let Progress {
+        signed,
+        refused,
+        signed_weight,
+        refused_weight,
+        threshold,
+        total_weight,
+    } = report.progress;
+    wire::Progress {
+        task_id: report.task.0.to_vec(),
+        epoch: report.statement.epoch().0,
+        signed,
+        refused,
+        signed_weight: signed_weight.to_be_bytes_vec(),
+        refused_weight: refused_weight.to_be_bytes_vec(),
+        threshold: threshold.to_be_bytes_vec(),
+        total_weight: total_weight.to_be_bytes_vec(),
+        attempt: report.attempt,
+    }
+}

@@ -1,0 +1,100 @@
+//! What a node is told at its start. The command line makes this from file, environment and
+//! flags; tests make it by hand.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use libp2p::Multiaddr;
+use quorate_chain::evm::EvmConfig;
+use quorate_proto::Address;
+use quorate_storage::EngineKind;
+use serde::{Deserialize, Serialize};
+
+/// What a node does in the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Follows the home chain, bootstraps the mesh, serves the operator list.
+    Registry,
+    /// Takes requests, reads chains, signs.
+    Operator,
+}
+
+impl Role {
+    /// The word on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Registry => "registry",
+            Self::Operator => "operator",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Role {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "registry" => Ok(Self::Registry),
+            "operator" => Ok(Self::Operator),
+            other => Err(format!("unknown role {other:?}: use registry or operator")),
+        }
+    }
+}
+
+/// Settings of one node.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// What it does.
+    pub role: Role,
+    /// Where its store lives.
+    pub data_dir: PathBuf,
+    /// Which database.
+    pub engine: EngineKind,
+    /// Where it listens for peers and users: TCP and QUIC multiaddrs.
+    pub listen: Vec<Multiaddr>,
+    /// Addresses under which others reach it, if these differ from what it listens on.
+    pub external: Vec<Multiaddr>,
+    /// Peers to dial first, with their peer ids.
+    pub bootstrap: Vec<Multiaddr>,
+    /// Where it serves HTTP; `None` for not at all.
+    pub http: Option<SocketAddr>,
+    /// For whom it signs; operators only.
+    pub operator: Option<Address>,
+    /// The home chain.
+    pub home: HomeSettings,
+    /// The chains that it reads.
+    pub chains: Vec<ChainSettings>,
+    /// How long a shutdown waits for tasks under way.
+    pub drain: Duration,
+}
+
+/// The home chain and its contracts.
+#[derive(Clone, Debug)]
+pub struct HomeSettings {
+    /// The chain and its providers.
+    pub evm: EvmConfig,
+    /// The stake registry.
+    pub registry: Address,
+    /// The epoch manager.
+    pub epoch_manager: Address,
+}
+
+/// A chain whose stored values are attested.
+#[derive(Clone, Debug)]
+pub struct ChainSettings {
+    /// The chain and its providers.
+    pub evm: EvmConfig,
+    /// Its state manager.
+    pub state_manager: Address,
+}

@@ -1,0 +1,14 @@
+//! Compiles the .proto files with a pure-Rust compiler; no `protoc` is needed.
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let files = [
+        "quorate/v1/statement.proto",
+        "quorate/v1/gossip.proto",
+        "quorate/v1/request.proto",
+        "quorate/v1/store.proto",
+    ];
+    println!("cargo::rerun-if-changed=proto");
+    let descriptors = protox::compile(files, ["proto"])?;
+    prost_build::Config::new().compile_fds(descriptors)?;
+    Ok(())
+}

@@ -1,0 +1,168 @@
+//! One small network for tests: four operators whose operator addresses and signing keys sort
+//! differently. Also compiled into the integration tests, hence `super` and not `crate`.
+
+use alloy_primitives::keccak256;
+
+use super::{
+    Address, B256, Certificate, Domain, Epoch, Operator, OperatorSet, Outcome, PeerBinding,
+    PeerSecret, Refusal, RefusalCode, Response, SecretKey, SignerSignature, StateProof, Statement,
+    U256, threshold_of,
+};
+
+/// Numbers of the operators; everything else about one follows from its number.
+pub(crate) const OPERATORS: [u8; 4] = [1, 2, 3, 4];
+
+pub(crate) fn domain() -> Domain {
+    Domain::new(31_337, registry())
+}
+
+pub(crate) fn registry() -> Address {
+    "0x5fbdb2315678afecb367f032d93f642f64180aa3"
+        .parse()
+        .expect("an address")
+}
+
+/// The statement of the published task id.
+pub(crate) fn proof() -> StateProof {
+    StateProof {
+        user: "0x1234567890123456789012345678901234567890"
+            .parse()
+            .expect("an address"),
+        chain_id: 1,
+        block_number: 12_345,
+        timestamp: 1_700_000_000,
+        epoch: Epoch(1),
+        key: U256::from(1),
+        value: U256::from(100),
+    }
+}
+
+pub(crate) fn statement() -> Statement {
+    Statement::StateProof(proof())
+}
+
+/// 0x11…11 for operator 1, 0x22…22 for operator 2.
+pub(crate) fn operator(number: u8) -> Address {
+    Address::repeat_byte(number.wrapping_mul(0x11))
+}
+
+pub(crate) fn secret(number: u8) -> SecretKey {
+    SecretKey::from_bytes(&[number; 32]).expect("a key")
+}
+
+pub(crate) fn peer(number: u8) -> PeerSecret {
+    PeerSecret::from_bytes(&[number.wrapping_add(0x80); 32])
+}
+
+/// The Ed25519 signing key for SVM chains, another one than the peer key.
+pub(crate) fn svm_key(number: u8) -> PeerSecret {
+    PeerSecret::from_bytes(&[number.wrapping_add(0xc0); 32])
+}
+
+pub(crate) fn member(number: u8) -> Operator {
+    Operator {
+        address: operator(number),
+        signing_key: secret(number).address(),
+        ed25519_key: (number != 4).then(|| svm_key(number).public()),
+        weight: U256::from([0, 40, 30, 20, 10][usize::from(number)]),
+    }
+}
+
+/// Weights 40, 30, 20 and 10, so the threshold is 67.
+pub(crate) fn set() -> OperatorSet {
+    let total = U256::from(100);
+    let members = OPERATORS.map(member).to_vec();
+    OperatorSet::new(Epoch(1), members, total, threshold_of(total)).expect("a set")
+}
+
+pub(crate) fn signed(number: u8) -> Response {
+    let digest = statement().digest(&domain());
+    let signature = secret(number).sign(digest).expect("a signature");
+    Response {
+        operator: operator(number),
+        statement: statement(),
+        outcome: Outcome::Signed(signature),
+    }
+}
+
+pub(crate) fn refused(number: u8, code: RefusalCode, detail: &str) -> Response {
+    let digest = statement().refusal_digest(&domain(), code);
+    let signature = secret(number).sign(digest).expect("a signature");
+    Response {
+        operator: operator(number),
+        statement: statement(),
+        outcome: Outcome::Refused(Refusal {
+            code,
+            detail: detail.to_owned(),
+            signature,
+        }),
+    }
+}
+
+pub(crate) fn certificate(numbers: &[u8]) -> Certificate {
+    let digest = statement().digest(&domain());
+    let signer = |number: &u8| SignerSignature {
+        operator: operator(*number),
+        signature: secret(*number).sign(digest).expect("a signature"),
+    };
+    Certificate::new(statement(), numbers.iter().map(signer).collect())
+}
+
+pub(crate) fn binding(number: u8, sequence: u64) -> PeerBinding {
+    let peer_key = peer(number).public();
+    let digest = PeerBinding::digest(&domain(), operator(number), peer_key, sequence);
+    PeerBinding {
+        operator: operator(number),
+        peer_key,
+        sequence,
+        signature: secret(number).sign(digest).expect("a signature"),
+    }
+}
+
+/// EIP-712 by hand: `hashStruct` of a struct whose fields take one word each.
+pub(crate) fn hash_struct(struct_type: &str, fields: &[B256]) -> B256 {
+    let mut encoded = keccak256(struct_type).to_vec();
+    encoded.extend(fields.iter().flatten());
+    keccak256(encoded)
+}
+
+/// EIP-712 by hand: the separator of the domain of a home chain and its registry.
+pub(crate) fn separator(home_chain_id: u64, registry: Address) -> B256 {
+    hash_struct(
+        DOMAIN_TYPE,
+        &[
+            keccak256("Quorate"),
+            keccak256("1"),
+            B256::from(U256::from(home_chain_id)),
+            registry.into_word(),
+        ],
+    )
+}
+
+/// EIP-712 by hand: what is signed.
+pub(crate) fn typed_digest(separator: B256, hash_struct: B256) -> B256 {
+    keccak256([b"\x19\x01", separator.as_slice(), hash_struct.as_slice()].concat())
+}
+
+/// `hashStruct` of a state proof.
+pub(crate) fn state_proof_hash(proof: &StateProof) -> B256 {
+    let word = |number: u64| B256::from(U256::from(number));
+    hash_struct(
+        STATE_PROOF_TYPE,
+        &[
+            proof.user.into_word(),
+            word(proof.chain_id.into()),
+            word(proof.block_number),
+            word(proof.timestamp),
+            word(proof.epoch.0.into()),
+            proof.key.into(),
+            proof.value.into(),
+        ],
+    )
+}
+
+pub(crate) const STATE_PROOF_TYPE: &str = "StateProof(address user,uint32 chainId,\
+    uint64 blockNumber,uint48 timestamp,uint32 epoch,uint256 key,uint256 value)";
+
+pub(crate) const DOMAIN_TYPE: &str =
+    "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)";

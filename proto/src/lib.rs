@@ -1,0 +1,48 @@
+//! What goes on the wire and under a signature: ids, statements, digests, messages.
+//!
+//! Nothing here does IO, reads a clock or draws randomness. The `.proto` files are the
+//! contract with other languages ([`wire`]); the types beside them are the checked forms in
+//! which the rest of the project works. Converting is total in one direction
+//! (`From` to the wire) and checked in the other (`TryFrom` from the wire).
+
+mod certificate;
+mod domain;
+mod envelope;
+mod epoch;
+#[cfg(test)]
+mod fixtures;
+mod id;
+pub mod limits;
+mod operator_set;
+mod response;
+mod signature;
+mod statement;
+mod wire_error;
+
+pub use alloy_primitives::{Address, B256, U256, keccak256};
+pub use certificate::{Certificate, CertificateError, SignerSignature};
+pub use domain::{Domain, Kind, NetworkId};
+pub use envelope::{Batch, Envelope, EnvelopeError, PeerBinding, PeerSecret, Task};
+pub use epoch::{EpochInterval, EpochSchedule};
+pub use id::{Epoch, SlotId, TaskId, Timestamp};
+pub use operator_set::{Operator, OperatorSet, SetError, threshold_of};
+pub use response::{Outcome, Refusal, Response, ResponseError};
+pub use signature::{SecretKey, Signature, SignatureError};
+pub use statement::{StateProof, Statement};
+pub use wire::RefusalCode;
+pub use wire_error::WireError;
+
+#[allow(missing_docs, unreachable_pub, clippy::arithmetic_side_effects)]
+mod generated {
+    pub mod v1 {
+        include!(concat!(env!("OUT_DIR"), "/quorate.v1.rs"));
+    }
+    pub mod store {
+        pub mod v1 {
+            include!(concat!(env!("OUT_DIR"), "/quorate.store.v1.rs"));
+        }
+    }
+}
+
+pub use generated::store::v1 as store;
+pub use generated::v1 as wire;

@@ -1,0 +1,49 @@
+//! Bounds of everything that comes from outside, with their arithmetic.
+
+/// Announcements of one task: the first and three retries (facts: "at most 3 retries").
+pub const MAX_ATTEMPTS: u32 = 4;
+
+/// An operator that has not answered after this many milliseconds missed the attempt.
+pub const RESPONSE_WINDOW_MS: u64 = 3_000;
+
+/// A task without certificate expires after this many milliseconds.
+pub const TASK_DEADLINE_MS: u64 = 15_000;
+
+/// Milliseconds for which the set of the previous epoch may still finish its tasks: a task born
+/// in the last moment lives 15 s, and nodes see the turn up to 15 s apart.
+pub const EPOCH_GRACE_MS: u64 = 30_000;
+
+/// Entries of one gossip batch. A signature takes 230 bytes, so 256 of them are 58 KiB.
+pub const MAX_BATCH_ITEMS: usize = 256;
+
+/// Signers of one certificate: all of 500 operators, for when the heaviest are silent. With 91
+/// bytes each a certificate stays below 64 KiB.
+pub const MAX_SIGNERS: usize = 500;
+
+/// Bytes of one gossip message: 256 results of 19 operators (13 signers of 91 bytes and the
+/// statement, 1.3 KiB) are 340 KiB. Larger sets put fewer results into a batch.
+pub const MAX_GOSSIP_BYTES: usize = 512 * 1024;
+
+/// Bytes of the batch in a gossip message; the author, the signature and the lengths around it
+/// take at most 215.
+pub const MAX_BATCH_BYTES: usize = MAX_GOSSIP_BYTES - 256;
+
+/// Bytes of one frame that a user sends: a state request is about 120 bytes.
+pub const MAX_REQUEST_FRAME: usize = 1024;
+
+/// Bytes of one frame that a user receives: an operator list of 500 entries with three
+/// addresses each is about 180 KiB, a certificate of 500 signers with its ABI form 142 KiB.
+pub const MAX_REPLY_FRAME: usize = 256 * 1024;
+
+/// Bytes of the free text in a refusal.
+pub const MAX_DETAIL_BYTES: usize = 256;
+
+/// Tasks under way at one node. At 1,000 tasks/s each is open for the response window of 3 s:
+/// 3,000; the rest is room for tasks that wait for slow operators.
+pub const MAX_OPEN_TASKS: usize = 8_192;
+
+/// Requests under way on one user stream.
+pub const MAX_STREAM_REQUESTS: usize = 256;
+
+/// Clients that wait for one task.
+pub const MAX_TASK_CLIENTS: usize = 256;

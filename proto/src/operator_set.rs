@@ -1,0 +1,168 @@
+//! The operators of one epoch.
+
+use alloy_primitives::{Address, U256};
+
+use crate::Epoch;
+use crate::store::{MemberRecord, OperatorSetRecord};
+use crate::wire_error::{WireError, address, b256, u256};
+
+/// One operator as the home chain knows it in one epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Operator {
+    /// Whom the stake belongs to.
+    pub address: Address,
+    /// The key whose signatures count for it.
+    pub signing_key: Address,
+    /// Its key for SVM chains, where the registry knows one.
+    pub ed25519_key: Option<[u8; 32]>,
+    /// Its stake.
+    pub weight: U256,
+}
+
+/// The operator set of one epoch with its threshold. Never changes once the epoch has begun.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OperatorSet {
+    epoch: Epoch,
+    members: Vec<Operator>,
+    total_weight: U256,
+    threshold: U256,
+}
+
+/// Why members do not make a set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SetError {
+    /// The same operator twice.
+    #[error("operator {0} appears twice in the set")]
+    Duplicate(Address),
+    /// A threshold of zero would certify anything.
+    #[error("the threshold of epoch {0} is zero: the registry has no stake for it")]
+    NoThreshold(Epoch),
+}
+
+impl OperatorSet {
+    /// Sorts the members by address and leaves out those without weight.
+    ///
+    /// # Errors
+    /// [`SetError`] for a member that appears twice and for a threshold of zero.
+    pub fn new(
+        epoch: Epoch,
+        mut members: Vec<Operator>,
+        total_weight: U256,
+        threshold: U256,
+    ) -> Result<Self, SetError> {
+        if threshold.is_zero() {
+            return Err(SetError::NoThreshold(epoch));
+        }
+        members.retain(|member| !member.weight.is_zero());
+        members.sort_by_key(|member| member.address);
+        if let Some(pair) = members.windows(2).find(|w| w[0].address == w[1].address) {
+            return Err(SetError::Duplicate(pair[0].address));
+        }
+        Ok(Self {
+            epoch,
+            members,
+            total_weight,
+            threshold,
+        })
+    }
+
+    /// The epoch that this set serves.
+    #[must_use]
+    pub const fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// Ascending by address; every weight is above zero.
+    #[must_use]
+    pub fn members(&self) -> &[Operator] {
+        &self.members
+    }
+
+    /// The member with this operator address.
+    #[must_use]
+    pub fn get(&self, operator: Address) -> Option<&Operator> {
+        let index = self
+            .members
+            .binary_search_by_key(&operator, |member| member.address)
+            .ok()?;
+        self.members.get(index)
+    }
+
+    /// Weight of this operator; zero for strangers.
+    #[must_use]
+    pub fn weight_of(&self, operator: Address) -> U256 {
+        self.get(operator)
+            .map_or(U256::ZERO, |member| member.weight)
+    }
+
+    /// Weight of all, as the registry counts it.
+    #[must_use]
+    pub const fn total_weight(&self) -> U256 {
+        self.total_weight
+    }
+
+    /// A certificate needs at least this weight.
+    #[must_use]
+    pub const fn threshold(&self) -> U256 {
+        self.threshold
+    }
+}
+
+/// floor(2 * total / 3) + 1, as the registry contract computes it.
+#[must_use]
+pub fn threshold_of(total: U256) -> U256 {
+    // floor(2t / 3) = 2 * floor(t / 3) + floor(2 * (t mod 3) / 3), without overflow.
+    let (third, rest) = total.div_rem(U256::from(3));
+    let carry = U256::from(u8::from(rest == U256::from(2)));
+    third
+        .saturating_mul(U256::from(2))
+        .saturating_add(carry)
+        .saturating_add(U256::ONE)
+}
+
+impl From<&OperatorSet> for OperatorSetRecord {
+    fn from(set: &OperatorSet) -> Self {
+        let member = |m: &Operator| MemberRecord {
+            operator: m.address.to_vec(),
+            signing_key: m.signing_key.to_vec(),
+            ed25519_key: m.ed25519_key.map(Vec::from).unwrap_or_default(),
+            weight: m.weight.to_be_bytes_vec(),
+        };
+        Self {
+            epoch: set.epoch.0,
+            total_weight: set.total_weight.to_be_bytes_vec(),
+            threshold: set.threshold.to_be_bytes_vec(),
+            members: set.members.iter().map(member).collect(),
+        }
+    }
+}
+
+impl TryFrom<&OperatorSetRecord> for OperatorSet {
+    type Error = WireError;
+
+    fn try_from(record: &OperatorSetRecord) -> Result<Self, WireError> {
+        let member = |m: &MemberRecord| {
+            Ok(Operator {
+                address: address("operator", &m.operator)?,
+                signing_key: address("signing_key", &m.signing_key)?,
+                ed25519_key: match m.ed25519_key.is_empty() {
+                    true => None,
+                    false => Some(b256("ed25519_key", &m.ed25519_key)?.0),
+                },
+                weight: u256("weight", &m.weight)?,
+            })
+        };
+        let members = record
+            .members
+            .iter()
+            .map(member)
+            .collect::<Result<_, _>>()?;
+        let total = u256("total_weight", &record.total_weight)?;
+        let threshold = u256("threshold", &record.threshold)?;
+        Self::new(Epoch(record.epoch), members, total, threshold)
+            .map_err(|_| WireError::new("members", "do not make a set"))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,101 @@
+//! docs/wire.md says what the code does.
+
+use std::fs;
+use std::path::Path;
+
+use quorate_proto::limits;
+use quorate_proto::{RefusalCode, wire::ErrorCode};
+
+fn read(path: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn page() -> String {
+    read("../docs/wire.md")
+}
+
+/// 1,024 for 1024.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[test]
+fn its_hashes_are_in_the_vectors() {
+    let (page, vectors) = (page(), read("tests/golden/vectors.json"));
+    let mut words = 0;
+    for text in page.split("0x").skip(1) {
+        let end = text
+            .find(|c: char| !c.is_ascii_hexdigit())
+            .unwrap_or(text.len());
+        if end >= 40 {
+            words += 1;
+            assert!(
+                vectors.contains(&text[..end]),
+                "0x{} is in no vector",
+                &text[..end]
+            );
+        }
+    }
+    assert!(
+        words >= 10,
+        "the worked example has more than {words} values"
+    );
+}
+
+#[test]
+fn its_limits_are_those_of_the_code() {
+    let page = page();
+    let bytes = |number: usize| number as u64;
+    for (name, value) in [
+        ("MAX_REQUEST_FRAME", bytes(limits::MAX_REQUEST_FRAME)),
+        ("MAX_REPLY_FRAME", bytes(limits::MAX_REPLY_FRAME)),
+        ("MAX_STREAM_REQUESTS", bytes(limits::MAX_STREAM_REQUESTS)),
+        ("MAX_GOSSIP_BYTES", bytes(limits::MAX_GOSSIP_BYTES)),
+        ("MAX_BATCH_BYTES", bytes(limits::MAX_BATCH_BYTES)),
+        ("MAX_BATCH_ITEMS", bytes(limits::MAX_BATCH_ITEMS)),
+        ("MAX_SIGNERS", bytes(limits::MAX_SIGNERS)),
+        ("MAX_DETAIL_BYTES", bytes(limits::MAX_DETAIL_BYTES)),
+        ("MAX_ATTEMPTS", limits::MAX_ATTEMPTS.into()),
+        ("RESPONSE_WINDOW_MS", limits::RESPONSE_WINDOW_MS),
+        ("TASK_DEADLINE_MS", limits::TASK_DEADLINE_MS),
+        ("EPOCH_GRACE_MS", limits::EPOCH_GRACE_MS),
+    ] {
+        let row = format!("| `{name}` | {} |", grouped(value));
+        assert!(page.contains(&row), "missing: {row}");
+    }
+}
+
+#[test]
+fn its_codes_are_those_of_the_code() {
+    let page = page();
+    for code in (0..)
+        .map_while(|number| ErrorCode::try_from(number).ok())
+        .skip(1)
+    {
+        let row = format!(
+            "| `{}` | ",
+            code.as_str_name().trim_start_matches("ERROR_CODE_")
+        );
+        assert!(page.contains(&row), "missing: {row}");
+    }
+    for code in (0..)
+        .map_while(|number| RefusalCode::try_from(number).ok())
+        .skip(1)
+    {
+        let name = code.as_str_name().trim_start_matches("REFUSAL_CODE_");
+        let rows = page
+            .lines()
+            .filter(|l| l.starts_with(&format!("| `{name}` | {} |", code as i32)));
+        let again: Vec<bool> = rows.map(|row| row.ends_with("| yes |")).collect();
+        assert_eq!(again, [code.is_retryable()], "{name}");
+    }
+}

@@ -1,0 +1,178 @@
+//! The bytes of every message and of every record on disk, as they were released.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::{env, fmt, fs};
+
+use prost::Message;
+use quorate_proto::store::{
+    Cursor, Empty, Evidence, Meta, OperatorRecord, OperatorSetRecord, PeerRecord, ResponseRecord,
+    SigningRecord, TaskRecord, TaskRef, TaskStatus,
+};
+use quorate_proto::{RefusalCode, Task, wire};
+
+use crate::fixtures::{binding, certificate, domain, operator, refused, set, signed, statement};
+use crate::vectors::{exchange, gossip};
+
+const NOW_MS: u64 = 1_700_000_012_345;
+
+const UPDATE: &str = "UPDATE_GOLDEN=1 cargo test -p quorate-proto --test it golden";
+
+/// Compares with the file of that name in `tests/golden`, or writes it where that is asked for.
+pub(crate) fn check(name: &str, actual: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden")
+        .join(name);
+    if env::var_os("UPDATE_GOLDEN").is_some() {
+        return fs::write(&path, actual).expect("tests/golden can be written");
+    }
+    let expected = fs::read_to_string(&path).unwrap_or_default();
+    let mut lines = expected.lines().zip(actual.lines()).enumerate();
+    let (line, (old, new)) = match lines.find(|(_, (old, new))| old != new) {
+        Some((number, pair)) => (number + 1, pair),
+        None if expected == actual => return,
+        None => (
+            1 + expected.lines().count().min(actual.lines().count()),
+            ("…", "…"),
+        ),
+    };
+    panic!(
+        "{name}, line {line}: bytes that other programs or older stores rely on have changed\n  \
+         from {old}\n    to {new}\nIf that is meant, and their version says so (docs/wire.md, \
+         \"Versions\"), update with\n  {UPDATE}"
+    );
+}
+
+/// Messages by name, as JSON.
+#[derive(Default)]
+struct Messages(BTreeMap<&'static str, String>);
+
+impl Messages {
+    fn add<M: Message + Default + PartialEq + fmt::Debug>(
+        &mut self,
+        name: &'static str,
+        message: &M,
+    ) {
+        let bytes = message.encode_to_vec();
+        assert_eq!(M::decode(bytes.as_slice()).as_ref(), Ok(message), "{name}");
+        self.0.insert(name, hex::encode(bytes));
+    }
+
+    fn check(&self, file: &str) {
+        let json = serde_json::to_string_pretty(&self.0).expect("strings");
+        check(file, &(json + "\n"));
+    }
+}
+
+#[test]
+fn golden_wire_messages() {
+    let mut messages = Messages::default();
+    let refusal = refused(3, RefusalCode::NotFinal, "block 12345, final 12300");
+    let task = Task {
+        statement: statement(),
+        attempt: 1,
+    };
+    messages.add("statement", &wire::Statement::from(&statement()));
+    messages.add("task", &wire::Task::from(&task));
+    messages.add("response_signed", &wire::Response::from(&signed(1)));
+    messages.add("response_refused", &wire::Response::from(&refusal));
+    messages.add(
+        "certificate",
+        &wire::Certificate::from(&certificate(&[1, 2])),
+    );
+    messages.add(
+        "peer_binding",
+        &wire::PeerBinding::from(&binding(1, 1_700_000_000_000)),
+    );
+    for message in gossip() {
+        let envelope = wire::Envelope::decode(message.bytes.as_slice()).expect("an envelope");
+        messages.add(message.name, &envelope);
+    }
+    for message in exchange() {
+        match message.kind {
+            Ok(request) => messages.add(message.name, &request),
+            Err(reply) => messages.add(message.name, &reply),
+        }
+    }
+    messages.check("wire.json");
+}
+
+#[test]
+fn golden_store_records() {
+    let mut records = Messages::default();
+    add_task_records(&mut records);
+    add_network_records(&mut records);
+    records.check("store.json");
+}
+
+fn add_task_records(records: &mut Messages) {
+    let signing = SigningRecord {
+        fact: statement().fact().to_vec(),
+        digest: statement().digest(&domain()).to_vec(),
+        task_id: statement().task_id().0.to_vec(),
+        epoch: 1,
+        signed_at_ms: NOW_MS,
+    };
+    let response = ResponseRecord {
+        response: Some((&signed(1)).into()),
+        received_ms: NOW_MS + 55,
+        after_micros: 55_000,
+        late: true,
+    };
+    let evidence = Evidence {
+        first: Some((&signed(1)).into()),
+        second: Some((&signed(2)).into()),
+        found_ms: NOW_MS,
+    };
+    let reference = TaskRef {
+        task_id: statement().task_id().0.to_vec(),
+    };
+    records.add("task_record", &task_record());
+    records.add("task_ref", &reference);
+    records.add("signing_record", &signing);
+    records.add("response_record", &response);
+    records.add("evidence", &evidence);
+}
+
+fn add_network_records(records: &mut Messages) {
+    let meta = Meta {
+        schema_version: 1,
+        network: domain().network().to_string(),
+        created_by: "node 0.1.0".to_owned(),
+    };
+    let cursor = Cursor {
+        block_number: 12_345,
+        block_hash: vec![2; 32],
+    };
+    let registered = OperatorRecord {
+        operator: operator(1).to_vec(),
+        registered: true,
+        block_number: 12_345,
+    };
+    let peer = PeerRecord {
+        addresses: vec!["/ip4/192.0.2.1/tcp/4001".to_owned()],
+        last_seen_ms: NOW_MS,
+    };
+    records.add("meta", &meta);
+    records.add("empty", &Empty {});
+    records.add("operator_set_record", &OperatorSetRecord::from(&set()));
+    records.add("cursor", &cursor);
+    records.add("operator_record", &registered);
+    records.add("peer_record", &peer);
+}
+
+fn task_record() -> TaskRecord {
+    TaskRecord {
+        statement: Some((&statement()).into()),
+        status: TaskStatus::Expired.into(),
+        created_ms: NOW_MS,
+        ended_ms: NOW_MS + 15_000,
+        entry: true,
+        announced_by: operator(2).to_vec(),
+        attempts: 4,
+        read_micros: 12_000,
+        read_at_block: vec![3; 32],
+        certified_micros: 60_000,
+        failure: "weight 40 of 67".to_owned(),
+    }
+}

@@ -1,0 +1,18 @@
+//! What other programs and later versions rely on: encodings, hashes, bounds.
+
+#![expect(
+    clippy::arithmetic_side_effects,
+    reason = "a test panics where it overflows"
+)]
+
+use quorate_proto::*;
+
+mod documentation;
+#[path = "../../src/fixtures.rs"]
+mod fixtures;
+mod golden;
+mod hostile;
+mod round_trip;
+mod size;
+mod values;
+mod vectors;

@@ -1,0 +1,90 @@
+//! Any value -> wire -> bytes -> value.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use prost::Message;
+use quorate_proto::store::OperatorSetRecord;
+use quorate_proto::{Domain, Envelope, Epoch, Operator, OperatorSet, PeerSecret, WireError, wire};
+
+use crate::values;
+
+/// Through the bytes of `W` and back.
+fn through<W, T>(value: &T) -> Result<T, WireError>
+where
+    W: Message + Default + for<'a> From<&'a T>,
+    T: for<'a> TryFrom<&'a W, Error = WireError>,
+{
+    let bytes = W::from(value).encode_to_vec();
+    T::try_from(&W::decode(bytes.as_slice()).expect("a message"))
+}
+
+fn operator() -> impl Strategy<Value = Operator> {
+    let key = proptest::option::of(any::<[u8; 32]>());
+    let parts = (values::address(), values::address(), key, values::u256());
+    parts.prop_map(|(address, signing_key, ed25519_key, weight)| Operator {
+        address,
+        signing_key,
+        ed25519_key,
+        weight,
+    })
+}
+
+proptest! {
+    #[test]
+    fn statement(value in values::statement()) {
+        prop_assert_eq!(through::<wire::Statement, _>(&value), Ok(value));
+    }
+
+    #[test]
+    fn response(value in values::response()) {
+        prop_assert_eq!(through::<wire::Response, _>(&value), Ok(value));
+    }
+
+    #[test]
+    fn certificate(value in values::certificate()) {
+        prop_assert_eq!(through::<wire::Certificate, _>(&value), Ok(value));
+    }
+
+    #[test]
+    fn task(value in values::task()) {
+        prop_assert_eq!(through::<wire::Task, _>(&value), Ok(value));
+    }
+
+    #[test]
+    fn binding(value in values::binding()) {
+        prop_assert_eq!(through::<wire::PeerBinding, _>(&value), Ok(value));
+    }
+
+    #[test]
+    fn operator_set(
+        epoch: u32,
+        members in vec(operator(), 0..8),
+        total in values::u256(),
+        threshold in values::u256(),
+    ) {
+        if let Ok(set) = OperatorSet::new(Epoch(epoch), members, total, threshold) {
+            prop_assert_eq!(through::<OperatorSetRecord, _>(&set), Ok(set));
+        }
+    }
+
+    #[test]
+    fn request(value in values::request()) {
+        let bytes = value.encode_length_delimited_to_vec();
+        prop_assert_eq!(wire::Request::decode_length_delimited(bytes.as_slice()), Ok(value));
+    }
+
+    #[test]
+    fn reply(value in values::reply()) {
+        let bytes = value.encode_length_delimited_to_vec();
+        prop_assert_eq!(wire::Reply::decode_length_delimited(bytes.as_slice()), Ok(value));
+    }
+
+    #[test]
+    fn envelope((kind, batch) in values::batch(), author in values::binding(), secret: [u8; 32]) {
+        let peer = PeerSecret::from_bytes(&secret);
+        let author = quorate_proto::PeerBinding { peer_key: peer.public(), ..author };
+        let topic = Domain::new(1, author.operator).network().topic(kind);
+        let sealed = Envelope::seal(&batch, &author, &topic, &peer);
+        prop_assert_eq!(Envelope::open(&sealed, &topic, kind), Ok(Envelope { author, batch }));
+    }
+}

@@ -1,0 +1,241 @@
+//! Any value of a type, for proptest.
+
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use quorate_proto::wire::{reply, request, state_request};
+use quorate_proto::{
+    Address, Batch, Certificate, Epoch, Outcome, PeerBinding, Refusal, RefusalCode, Response,
+    Signature, SignerSignature, StateProof, Statement, Task, U256, wire,
+};
+
+pub(crate) fn address() -> impl Strategy<Value = Address> {
+    any::<[u8; 20]>().prop_map(Address::from)
+}
+
+pub(crate) fn u256() -> impl Strategy<Value = U256> {
+    any::<[u8; 32]>().prop_map(U256::from_be_bytes)
+}
+
+pub(crate) fn statement() -> impl Strategy<Value = Statement> {
+    let numbers = (any::<u32>(), any::<u64>(), 0_u64..1 << 48, any::<u32>());
+    (address(), numbers, u256(), u256()).prop_map(|(user, numbers, key, value)| {
+        let (chain_id, block_number, timestamp, epoch) = numbers;
+        Statement::StateProof(StateProof {
+            user,
+            chain_id,
+            block_number,
+            timestamp,
+            epoch: Epoch(epoch),
+            key,
+            value,
+        })
+    })
+}
+
+/// Anything in the form of a signature.
+pub(crate) fn signature() -> impl Strategy<Value = Signature> {
+    (any::<[u8; 64]>(), 27_u8..=28).prop_map(|(mut rs, v)| {
+        rs[32] &= 0x3f;
+        Signature::parse(&[&rs[..], &[v]].concat()).expect("65 bytes, low s, v 27 or 28")
+    })
+}
+
+pub(crate) fn refusal_code() -> impl Strategy<Value = RefusalCode> {
+    (1..=10).prop_map(|code| RefusalCode::try_from(code).expect("a code"))
+}
+
+fn outcome() -> impl Strategy<Value = Outcome> {
+    let refusal = (refusal_code(), "\\PC{0,64}", signature());
+    prop_oneof![
+        signature().prop_map(Outcome::Signed),
+        refusal.prop_map(|(code, detail, signature)| {
+            Outcome::Refused(Refusal {
+                code,
+                detail,
+                signature,
+            })
+        }),
+    ]
+}
+
+pub(crate) fn response() -> impl Strategy<Value = Response> {
+    let parts = (address(), statement(), outcome());
+    parts.prop_map(|(operator, statement, outcome)| Response {
+        operator,
+        statement,
+        outcome,
+    })
+}
+
+pub(crate) fn certificate() -> impl Strategy<Value = Certificate> {
+    let signer = (address(), signature()).prop_map(|(operator, signature)| SignerSignature {
+        operator,
+        signature,
+    });
+    (statement(), vec(signer, 1..20)).prop_map(|(s, signers)| Certificate::new(s, signers))
+}
+
+pub(crate) fn task() -> impl Strategy<Value = Task> {
+    (statement(), 0_u32..4).prop_map(|(statement, attempt)| Task { statement, attempt })
+}
+
+pub(crate) fn binding() -> impl Strategy<Value = PeerBinding> {
+    let parts = (address(), any::<[u8; 32]>(), any::<u64>(), signature());
+    parts.prop_map(|(operator, peer_key, sequence, signature)| PeerBinding {
+        operator,
+        peer_key,
+        sequence,
+        signature,
+    })
+}
+
+/// A batch with entries of one kind.
+pub(crate) fn batch() -> impl Strategy<Value = (quorate_proto::Kind, Batch)> {
+    use quorate_proto::Kind;
+    let empty = |sequence| Batch {
+        sequence,
+        ..Batch::default()
+    };
+    let tasks = (any::<u64>(), vec(task(), 1..5));
+    let responses = (any::<u64>(), vec(response(), 1..5));
+    let results = (any::<u64>(), vec(certificate(), 1..3));
+    prop_oneof![
+        tasks.prop_map(move |(n, tasks)| (Kind::Task, Batch { tasks, ..empty(n) })),
+        responses.prop_map(move |(n, responses)| (
+            Kind::Response,
+            Batch {
+                responses,
+                ..empty(n)
+            }
+        )),
+        results.prop_map(move |(n, results)| (
+            Kind::Result,
+            Batch {
+                results,
+                ..empty(n)
+            }
+        )),
+    ]
+}
+
+fn word() -> impl Strategy<Value = Vec<u8>> {
+    any::<[u8; 32]>().prop_map(Vec::from)
+}
+
+pub(crate) fn request() -> impl Strategy<Value = wire::Request> {
+    let at = prop_oneof![
+        any::<u64>().prop_map(state_request::At::BlockNumber),
+        any::<u64>().prop_map(state_request::At::Timestamp),
+    ];
+    let state = (any::<u32>(), address(), word(), option::of(at));
+    let state = state.prop_map(|(chain_id, user, key, at)| {
+        request::Kind::State(wire::StateRequest {
+            chain_id,
+            user: user.to_vec(),
+            key,
+            at,
+        })
+    });
+    let certificate =
+        word().prop_map(|task_id| request::Kind::Certificate(wire::CertificateQuery { task_id }));
+    let operators = Just(request::Kind::Operators(wire::OperatorsQuery {}));
+    let kind = option::of(prop_oneof![state, certificate, operators]);
+    (any::<u64>(), kind).prop_map(|(id, kind)| wire::Request { id, kind })
+}
+
+fn progress() -> impl Strategy<Value = wire::Progress> {
+    let counts = (any::<u32>(), any::<u32>(), any::<u32>(), any::<u32>());
+    (word(), counts, word(), word(), word(), word()).prop_map(
+        |(task_id, (epoch, signed, refused, attempt), a, b, c, d)| wire::Progress {
+            task_id,
+            epoch,
+            signed,
+            refused,
+            signed_weight: a,
+            refused_weight: b,
+            threshold: c,
+            total_weight: d,
+            attempt,
+        },
+    )
+}
+
+fn request_error() -> impl Strategy<Value = wire::RequestError> {
+    let refusal = (address(), refusal_code(), "\\PC{0,16}");
+    let refusal = refusal.prop_map(|(operator, code, detail)| wire::RefusalReport {
+        operator: operator.to_vec(),
+        code: code.into(),
+        detail,
+    });
+    let missing = vec(address().prop_map(|address| address.to_vec()), 0..4);
+    let lists = (vec(refusal, 0..4), missing);
+    let parts = (
+        0..=12,
+        "\\PC{0,64}",
+        any::<bool>(),
+        option::of(progress()),
+        lists,
+    );
+    parts.prop_map(
+        |(code, message, retryable, progress, (refusals, missing))| wire::RequestError {
+            code,
+            message,
+            retryable,
+            progress,
+            refusals,
+            missing,
+        },
+    )
+}
+
+fn operator_list() -> impl Strategy<Value = wire::OperatorList> {
+    let addresses = vec("/ip4/[0-9.]{7,15}/tcp/[0-9]{1,5}", 0..3);
+    let keys = (
+        address(),
+        address(),
+        prop_oneof![Just(vec![]), word()],
+        word(),
+    );
+    let entry = (keys, "[1-9A-HJ-NP-Za-km-z]{0,52}", addresses);
+    let entry = entry.prop_map(
+        |((operator, key, ed25519_key, weight), peer_id, addresses)| wire::OperatorEntry {
+            operator: operator.to_vec(),
+            signing_key: key.to_vec(),
+            ed25519_key,
+            weight,
+            peer_id,
+            addresses,
+        },
+    );
+    let parts = (any::<u32>(), word(), word(), vec(entry, 0..4));
+    parts.prop_map(
+        |(epoch, total_weight, threshold, operators)| wire::OperatorList {
+            epoch,
+            total_weight,
+            threshold,
+            operators,
+        },
+    )
+}
+
+pub(crate) fn reply() -> impl Strategy<Value = wire::Reply> {
+    let data = vec(any::<u8>(), 0..64);
+    let certified = (word(), certificate(), data, word(), any::<bool>());
+    let certified = certified.prop_map(|(task_id, certificate, signature_data, digest, stored)| {
+        wire::CertificateReply {
+            task_id,
+            certificate: Some((&certificate).into()),
+            signature_data,
+            digest,
+            stored,
+        }
+    });
+    let kind = prop_oneof![
+        progress().prop_map(reply::Kind::Progress),
+        certified.prop_map(reply::Kind::Certificate),
+        request_error().prop_map(reply::Kind::Error),
+        operator_list().prop_map(reply::Kind::Operators),
+    ];
+    (any::<u64>(), option::of(kind)).prop_map(|(id, kind)| wire::Reply { id, kind })
+}

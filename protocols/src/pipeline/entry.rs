@@ -1,0 +1,65 @@
+//! One open task and this node's part in it.
+
+use quorate_proto::{Outcome, Response, SlotId};
+
+use super::{ClientId, Output};
+use crate::task::Task;
+
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) task: Task,
+    pub(super) slot: SlotId,
+    pub(super) own: Own,
+    pub(super) clients: Vec<ClientId>,
+}
+
+/// How far this node's own answer is.
+#[derive(Clone, Debug)]
+pub(super) enum Own {
+    /// It has no weight in this epoch.
+    Spectator,
+    /// A response was heard, but no announcement yet.
+    Idle,
+    /// It reads.
+    Observing,
+    /// It signs and writes.
+    Answering,
+    /// This is its answer.
+    Answered(Box<Response>),
+}
+
+impl Entry {
+    /// An announcement does not come back to its author, so it asks itself.
+    pub(super) fn ask_myself_again(&mut self) -> Option<Output> {
+        if !self.own.asks_again() {
+            return None;
+        }
+        self.own = Own::Observing;
+        Some(Output::Observe(*self.task.statement()))
+    }
+}
+
+impl Own {
+    /// Whether the answer may become another one when the task is announced again.
+    pub(super) fn asks_again(&self) -> bool {
+        match self {
+            Self::Answered(response) => match &response.outcome {
+                Outcome::Refused(refusal) => refusal.code.is_retryable(),
+                Outcome::Signed(_) => false,
+            },
+            _ => false,
+        }
+    }
+
+    /// Its signature, where it has signed.
+    pub(super) fn signature(self) -> Option<Response> {
+        match self {
+            Self::Answered(response) if is_signed(&response) => Some(*response),
+            _ => None,
+        }
+    }
+}
+
+pub(super) const fn is_signed(response: &Response) -> bool {
+    matches!(response.outcome, Outcome::Signed(_))
+}

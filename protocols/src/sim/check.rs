@@ -1,0 +1,222 @@
+//! What must hold in every story, whatever goes wrong in it.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use quorate_proto::{
+    B256, Certificate, Epoch, OperatorSet, Outcome, Response, SlotId, TaskId, Timestamp, U256,
+};
+
+use super::plan::Behaviour;
+use super::world::{self, World};
+use crate::task::Report;
+
+/// What was broken, in words.
+#[derive(Debug)]
+pub(super) struct Breach(pub(super) String);
+
+pub(super) type Check = Result<(), Breach>;
+
+/// Watches all nodes.
+#[derive(Debug)]
+pub(super) struct Checker {
+    lives: Vec<Life>,
+    /// What operators have signed, over all their lives.
+    signed: HashMap<(usize, SlotId), B256>,
+    /// What was certified.
+    facts: HashMap<(SlotId, Epoch), B256>,
+    /// When a task was first opened anywhere.
+    begun: HashMap<TaskId, Timestamp>,
+    pub(super) spread: Vec<u64>,
+    pub(super) evidence: BTreeSet<usize>,
+    pub(super) epochs: usize,
+}
+
+/// What one life of a node has promised.
+#[derive(Debug, Default)]
+struct Life {
+    open: BTreeMap<TaskId, Timestamp>,
+    certified: BTreeSet<TaskId>,
+    epochs: Vec<Epoch>,
+}
+
+fn ensure(holds: bool, what: impl FnOnce() -> String) -> Check {
+    if holds { Ok(()) } else { Err(Breach(what())) }
+}
+
+impl Checker {
+    pub(super) fn new(nodes: usize) -> Self {
+        Self {
+            lives: (0..nodes).map(|_| Life::default()).collect(),
+            signed: HashMap::new(),
+            facts: HashMap::new(),
+            begun: HashMap::new(),
+            spread: Vec::new(),
+            evidence: BTreeSet::new(),
+            epochs: 0,
+        }
+    }
+
+    pub(super) fn crashed(&mut self, node: usize) {
+        self.lives[node] = Life::default();
+    }
+
+    /// Epochs only go forward, and never ahead of the home chain.
+    pub(super) fn began(&mut self, node: usize, epoch: Epoch, newest: Epoch) -> Check {
+        let epochs = &mut self.lives[node].epochs;
+        ensure(epochs.last() < Some(&epoch), || {
+            format!("epoch {epoch} began after {epochs:?}")
+        })?;
+        ensure(epoch <= newest, || {
+            format!("epoch {epoch} began while the home chain is in {newest}")
+        })?;
+        epochs.push(epoch);
+        self.epochs = self.epochs.max(epochs.len());
+        Ok(())
+    }
+
+    pub(super) fn opened(&mut self, now: Timestamp, node: usize, task: TaskId) -> Check {
+        self.begun.entry(task).or_insert(now);
+        let before = self.lives[node].open.insert(task, now);
+        ensure(before.is_none(), || format!("task {task} was opened twice"))
+    }
+
+    /// An operator signs for the sets that it belongs to, one fact for a slot over all its lives;
+    /// an honest one signs the truth.
+    pub(super) fn responded(&mut self, world: &World, node: usize, response: &Response) -> Check {
+        let statement = &response.statement;
+        let behaviour = world.plan.behaviour(node);
+        let set = world.set(statement.epoch());
+        let member = set.is_some_and(|set| set.get(response.operator).is_some());
+        ensure(member, || {
+            format!("{response:?} is from outside of its set")
+        })?;
+        ensure(world.number(response.operator) == node, || {
+            format!("{response:?} is in another's name")
+        })?;
+        if matches!(response.outcome, Outcome::Refused(_)) || behaviour == Behaviour::Equivocator {
+            return Ok(());
+        }
+        ensure(
+            behaviour != Behaviour::Honest || World::is_true(statement),
+            || format!("an honest operator signed what it did not read: {statement:?}"),
+        )?;
+        let (slot, fact) = world::slot_and_fact(statement);
+        let first = *self.signed.entry((node, slot)).or_insert(fact);
+        ensure(first == fact, || {
+            format!("a second fact was signed: {statement:?}")
+        })
+    }
+
+    /// A certificate holds, is true, comes once and in time.
+    pub(super) fn certified(
+        &mut self,
+        world: &World,
+        now: Timestamp,
+        node: usize,
+        certificate: &Certificate,
+    ) -> Check {
+        let statement = certificate.statement();
+        let task = statement.task_id();
+        let set = world.set(statement.epoch());
+        let set = set.ok_or_else(|| Breach(format!("task {task} has an epoch without set")))?;
+        let flaw = world::flaw(certificate, set);
+        ensure(flaw.is_none(), || {
+            format!(
+                "the certificate of task {task} {}",
+                flaw.unwrap_or_default()
+            )
+        })?;
+        self.truthful(world, set, certificate)?;
+        let life = &mut self.lives[node];
+        ensure(life.certified.insert(task), || {
+            format!("task {task} was certified twice")
+        })?;
+        let opened = life.open.remove(&task);
+        in_time(world, now, task, opened)?;
+        let begun = self.begun.get(&task).copied().unwrap_or(now);
+        self.spread.push(now.micros_since(begun));
+        Ok(())
+    }
+
+    fn truthful(&mut self, world: &World, set: &OperatorSet, certificate: &Certificate) -> Check {
+        use Behaviour::{Equivocator, Liar, Wavering};
+        let statement = certificate.statement();
+        let lying = world.weight_of(set, &[Liar, Wavering, Equivocator]);
+        ensure(
+            lying >= set.threshold() || World::is_true(statement),
+            || format!("too little weight lies for a certificate that is not true: {statement:?}"),
+        )?;
+        // Two certificates share at least this weight; it must have signed twice.
+        let shared = (set.threshold() * U256::from(2)).saturating_sub(set.total_weight());
+        let (slot, fact) = world::slot_and_fact(statement);
+        let first = *self.facts.entry((slot, set.epoch())).or_insert(fact);
+        ensure(
+            first == fact || world.weight_of(set, &[Equivocator]) >= shared,
+            || format!("a second fact was certified: {statement:?}"),
+        )
+    }
+
+    /// What ends without certificate ends in time, has none, and everybody is accounted for.
+    pub(super) fn ended(
+        &mut self,
+        world: &World,
+        now: Timestamp,
+        node: usize,
+        report: &Report,
+    ) -> Check {
+        let task = report.task;
+        let life = &mut self.lives[node];
+        let opened = life.open.remove(&task);
+        in_time(world, now, task, opened)?;
+        ensure(!life.certified.contains(&task), || {
+            format!("task {task} ended without certificate after it had one")
+        })?;
+        let progress = report.progress;
+        ensure(progress.signed_weight < progress.threshold, || {
+            format!("task {task} ended without certificate although enough signed: {progress:?}")
+        })?;
+        let set = world.set(report.statement.epoch());
+        let members = set.map_or(0, |set| set.members().len());
+        let answers = progress.signed as usize + progress.refused as usize;
+        ensure(answers + report.missing.len() == members, || {
+            format!("the report does not name everybody: {report:?}")
+        })
+    }
+
+    /// Evidence is against those who did it, and would convince anybody.
+    pub(super) fn evidence(&mut self, world: &World, a: &Response, b: &Response) -> Check {
+        let operator = world.number(a.operator);
+        let guilty = world.plan.behaviour(operator) == Behaviour::Equivocator;
+        let signed = |r: &Response| matches!(r.outcome, Outcome::Signed(_));
+        let ((slot, fact), (other_slot, other_fact)) = (
+            world::slot_and_fact(&a.statement),
+            world::slot_and_fact(&b.statement),
+        );
+        let proof = slot == other_slot && fact != other_fact && signed(a) && signed(b);
+        ensure(guilty && proof && a.operator == b.operator, || {
+            format!("this is no evidence: {a:?} and {b:?}")
+        })?;
+        self.evidence.insert(operator);
+        Ok(())
+    }
+
+    /// At the end nothing is open.
+    pub(super) fn over(&self, node: usize, open: usize) -> Check {
+        let promised = &self.lives[node].open;
+        ensure(open == 0 && promised.is_empty(), || {
+            format!(
+                "{open} tasks are open at the end, {} without an end",
+                promised.len()
+            )
+        })
+    }
+}
+
+/// A task ends at its deadline, to the microsecond: nothing in the simulation is late.
+fn in_time(world: &World, now: Timestamp, task: TaskId, opened: Option<Timestamp>) -> Check {
+    let opened = opened.ok_or_else(|| Breach(format!("task {task} ended, but was not open")))?;
+    let deadline = opened.plus_millis(world.plan.times.deadline);
+    ensure(now <= deadline, || {
+        format!("task {task} ended after its deadline")
+    })
+}

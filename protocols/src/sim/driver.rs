@@ -1,0 +1,292 @@
+//! A small model of the node around the machines: checks what comes in, does what comes out.
+
+use std::sync::Arc;
+
+use quorate_proto::{Certificate, Outcome, Response, Statement, Timestamp};
+
+use super::check::{Breach, Check};
+use super::engine::Engine;
+use super::event::{Done, Message, Parcel, What};
+use super::outcome::End;
+use super::plan::Behaviour;
+use super::trace::Note;
+use super::world::{self, World};
+use crate::pipeline::{ClientId, Input, Output, Refused, Verdict};
+use crate::task::{Report, Status};
+
+/// Microseconds from the decision to sign until the signature is on disk.
+const WRITE: u64 = 300;
+
+impl Engine {
+    /// A user asks: the node reads the chain first.
+    pub(super) fn request(&mut self, node: usize, request: usize) {
+        self.note(node, "is asked", Note::Request(request));
+        self.after_reading(node, Done::Asked(request));
+    }
+
+    pub(super) fn asked(&mut self, node: usize, request: usize) -> Check {
+        let question = self.requests[request].question;
+        let Some(epoch) = self.nodes[node].epochs.current() else {
+            self.turn_away(node, request, "knows no epoch yet");
+            return Ok(());
+        };
+        let address = self.nodes[node].address;
+        let set = self.nodes[node].epochs.set(epoch).cloned();
+        let Some(set) = set.filter(|set| set.get(address).is_some()) else {
+            self.turn_away(node, request, "has no stake in this epoch");
+            return Ok(());
+        };
+        let value = match self.world.read(&mut self.rng, self.now, node, question) {
+            Ok(value) => value,
+            Err(code) => {
+                self.turn_away(node, request, code.describe());
+                return Ok(());
+            }
+        };
+        let statement = World::statement(question, epoch, value);
+        if self.nodes[node]
+            .store
+            .certificates
+            .contains_key(&statement.task_id())
+        {
+            self.certify(node, request, &statement);
+            return Ok(());
+        }
+        let client = ClientId(request as u64);
+        let ask = Input::Ask {
+            client,
+            statement,
+            set,
+        };
+        if let Some(refused) = self.tell(node, ask)? {
+            self.answer(request, End::TurnedAway(refused.to_string()));
+        }
+        Ok(())
+    }
+
+    fn turn_away(&mut self, node: usize, request: usize, why: &'static str) {
+        self.note(node, "turns a user away", Note::Reason(why));
+        self.answer(request, End::TurnedAway(why.to_owned()));
+    }
+
+    pub(super) fn answer(&mut self, request: usize, end: End) {
+        if let Some(request) = self.requests.get_mut(request) {
+            request.end.get_or_insert(end);
+        }
+    }
+
+    fn certify(&mut self, node: usize, request: usize, statement: &Statement) {
+        let report = self.nodes[node].pipeline.report(statement.task_id());
+        let end = End::Certified {
+            after_micros: self.now.micros_since(self.requests[request].at),
+            attempt: report.map_or(0, |report| report.attempt),
+        };
+        self.answer(request, end);
+    }
+
+    /// A message arrives. Of epochs whose set is not known nothing can be checked.
+    pub(super) fn deliver(&mut self, node: usize, parcel: &Parcel) -> Check {
+        let Parcel {
+            from,
+            task,
+            message,
+        } = parcel;
+        let (from, statement) = (*from, *message.statement());
+        let author = self.world.addresses[from];
+        let Some(set) = self.nodes[node].epochs.set(statement.epoch()).cloned() else {
+            self.note(node, "knows no set for", Note::Epoch(statement.epoch().0));
+            return Ok(());
+        };
+        let (verb, valid, input) = match message.clone() {
+            Message::Announce(statement, attempt) => {
+                let valid = set.get(author).is_some();
+                let input = Input::Announced {
+                    author,
+                    statement,
+                    attempt,
+                    set,
+                };
+                ("hears announcement", valid, input)
+            }
+            Message::Response(response) => {
+                let valid = world::is_genuine(&response, &set);
+                ("hears response", valid, Input::Heard { response, set })
+            }
+            Message::Result(certificate) => {
+                let valid = world::flaw(&certificate, &set).is_none();
+                (
+                    "hears certificate",
+                    valid,
+                    Input::Learned { certificate, set },
+                )
+            }
+        };
+        if valid {
+            self.note_task(node, verb, *task, Note::From(from));
+            self.tell(node, input)?;
+        }
+        Ok(())
+    }
+
+    /// The node has read the chain for a task.
+    pub(super) fn observed(&mut self, node: usize, statement: Statement) -> Check {
+        let read = self.world.judge(&mut self.rng, self.now, node, &statement);
+        let verdict = match read {
+            Ok(()) => Verdict::Agree,
+            Err(code) => Verdict::Refuse(code, code.describe().to_owned()),
+        };
+        self.tell(node, Input::Observed(statement.task_id(), verdict))?;
+        Ok(())
+    }
+
+    /// Tells the pipeline and does what it wants; what it refused changed nothing.
+    pub(super) fn tell(&mut self, node: usize, input: Input) -> Result<Option<Refused>, Breach> {
+        let clock = self.nodes[node].clock(self.now);
+        match self.nodes[node].pipeline.handle(clock, input) {
+            Ok(outputs) => {
+                for output in outputs {
+                    self.act(node, output)?;
+                }
+                Ok(None)
+            }
+            Err(refused) => {
+                self.refused += u64::from(!matches!(refused, Refused::Ignored(_)));
+                Ok(Some(refused))
+            }
+        }
+    }
+
+    fn act(&mut self, node: usize, output: Output) -> Check {
+        match output {
+            Output::Opened { statement, .. } => {
+                let task = statement.task_id();
+                self.note_task(node, "opens", task, Note::Epoch(statement.epoch().0));
+                self.check.opened(self.now, node, task)?;
+            }
+            Output::Observe(statement) => self.after_reading(node, Done::Read(statement)),
+            Output::Attest(statement) => self.attest(node, statement),
+            Output::Refuse(statement, code, _) => {
+                let address = self.nodes[node].address;
+                self.write(node, world::refusal(address, statement, code));
+            }
+            Output::Announce(statement, attempt) => {
+                let task = statement.task_id();
+                self.note_task(node, "announces", task, Note::Attempt(attempt));
+                self.broadcast(node, Message::Announce(statement, attempt));
+            }
+            Output::Respond(response) => self.respond(node, response)?,
+            Output::Certified {
+                certificate,
+                clients,
+                publish,
+                ..
+            } => {
+                self.certified(node, certificate, clients, publish)?;
+            }
+            Output::Answer(ClientId(request), certificate) => {
+                self.certify(node, request as usize, certificate.statement());
+            }
+            Output::Ended { report, clients } => self.ended(node, report, clients)?,
+            Output::Equivocation(a, b) => {
+                let task = b.statement.task_id();
+                self.note_task(node, "finds equivocation", task, Note::None);
+                self.check.evidence(&self.world, &a, &b)?;
+            }
+            Output::Counted { .. } | Output::Progress(..) => {}
+        }
+        Ok(())
+    }
+
+    fn attest(&mut self, node: usize, statement: Statement) {
+        let address = self.nodes[node].address;
+        if self.world.plan.behaviour(node) == Behaviour::Equivocator {
+            let opposite = World::opposite(&statement);
+            self.broadcast(node, Message::Announce(opposite, 0));
+            self.broadcast(node, Message::Response(world::signed(address, opposite)));
+            self.write(node, world::signed(address, statement));
+        } else {
+            let response = self.nodes[node].store.sign(address, statement);
+            self.write(node, response);
+        }
+    }
+
+    fn write(&mut self, node: usize, response: Response) {
+        let at = Timestamp(self.now.0 + WRITE);
+        self.plan_own(node, at, Done::Written(Box::new(response)));
+    }
+
+    fn respond(&mut self, node: usize, response: Response) -> Check {
+        let (verb, note) = match &response.outcome {
+            Outcome::Signed(_) => ("sends signature", Note::None),
+            Outcome::Refused(refusal) => ("sends refusal", Note::Reason(refusal.code.describe())),
+        };
+        self.note_task(node, verb, response.statement.task_id(), note);
+        self.check.responded(&self.world, node, &response)?;
+        self.broadcast(node, Message::Response(response));
+        Ok(())
+    }
+
+    fn certified(
+        &mut self,
+        node: usize,
+        certificate: Certificate,
+        clients: Vec<ClientId>,
+        publish: bool,
+    ) -> Check {
+        let statement = *certificate.statement();
+        let task = statement.task_id();
+        let signers = Note::Signers(certificate.signatures().len());
+        self.note_task(node, "certifies", task, signers);
+        self.check
+            .certified(&self.world, self.now, node, &certificate)?;
+        for ClientId(request) in clients {
+            self.certify(node, request as usize, &statement);
+        }
+        self.nodes[node]
+            .store
+            .certificates
+            .insert(task, certificate.clone());
+        if publish {
+            self.broadcast(node, Message::Result(certificate));
+        }
+        Ok(())
+    }
+
+    fn ended(&mut self, node: usize, report: Report, clients: Vec<ClientId>) -> Check {
+        let verb = match report.status {
+            Status::Failed => "gives up",
+            _ => "lets expire",
+        };
+        self.note_task(node, verb, report.task, Note::None);
+        self.check.ended(&self.world, self.now, node, &report)?;
+        for ClientId(request) in clients {
+            self.answer(request as usize, End::Ended(Box::new(report.clone())));
+        }
+        Ok(())
+    }
+
+    fn broadcast(&mut self, from: usize, message: Message) {
+        if self.world.plan.behaviour(from) == Behaviour::Silent {
+            return;
+        }
+        let task = message.statement().task_id();
+        let parcel = Arc::new(Parcel {
+            from,
+            task,
+            message,
+        });
+        for to in (0..self.nodes.len()).filter(|to| *to != from) {
+            self.messages += 1;
+            let fate = self
+                .world
+                .plan
+                .network
+                .fate(&mut self.rng, self.now, from, to);
+            for delay in fate.into_iter().flatten() {
+                let at = Timestamp(self.now.0 + delay);
+                let parcel = Arc::clone(&parcel);
+                self.queue.plan(at, to, What::Deliver(parcel));
+            }
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! What is true: the operators, the sets of all epochs, what the chains say.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use alloy_primitives::keccak256;
+use quorate_proto::{
+    Address, Certificate, Epoch, Operator, OperatorSet, Outcome, Refusal, RefusalCode, Response,
+    Signature, SlotId, StateProof, Statement, Timestamp, U256, threshold_of,
+};
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+
+use super::network::happens;
+use super::plan::{Behaviour, Plan, START};
+
+#[derive(Debug)]
+pub(super) struct World {
+    pub(super) plan: Plan,
+    pub(super) addresses: Vec<Address>,
+    numbers: HashMap<Address, usize>,
+    sets: BTreeMap<Epoch, Arc<OperatorSet>>,
+    /// Per node, microseconds after the first one.
+    home_delay: Vec<u64>,
+    chain_lag: Vec<u64>,
+    /// When the first node sees the block of a question as final.
+    final_at: Vec<Timestamp>,
+}
+
+impl World {
+    pub(super) fn new(plan: Plan, rng: &mut ChaCha8Rng) -> Self {
+        let nodes = plan.nodes();
+        let addresses: Vec<Address> = (0..nodes).map(address).collect();
+        let mut spread = |millis: u64| {
+            (0..nodes)
+                .map(|_| rng.random_range(0..=millis * 1_000))
+                .collect()
+        };
+        let (home_delay, chain_lag) = (spread(plan.home_delay), spread(plan.chain_lag));
+        let mut world = Self {
+            numbers: addresses.iter().copied().zip(0..).collect(),
+            addresses,
+            sets: BTreeMap::new(),
+            home_delay,
+            chain_lag,
+            final_at: Vec::new(),
+            plan,
+        };
+        let last = world
+            .plan
+            .schedule
+            .epoch_at(world.home_block(world.plan.horizon()));
+        for epoch in (0..=last.0 + 2).map(Epoch) {
+            world
+                .sets
+                .extend(world.make_set(epoch).map(|set| (epoch, Arc::new(set))));
+        }
+        world
+    }
+
+    fn make_set(&self, epoch: Epoch) -> Option<OperatorSet> {
+        let member = |node: usize| Operator {
+            address: self.addresses[node],
+            signing_key: self.addresses[node],
+            ed25519_key: None,
+            weight: U256::from(self.plan.weight(epoch, node)),
+        };
+        let members: Vec<Operator> = (0..self.plan.operators).map(member).collect();
+        let total = members.iter().fold(U256::ZERO, |sum, m| sum + m.weight);
+        OperatorSet::new(epoch, members, total, threshold_of(total)).ok()
+    }
+
+    pub(super) fn set(&self, epoch: Epoch) -> Option<&Arc<OperatorSet>> {
+        self.sets.get(&epoch)
+    }
+
+    /// The number of the node with this address.
+    pub(super) fn number(&self, address: Address) -> usize {
+        self.numbers.get(&address).copied().unwrap_or(usize::MAX)
+    }
+
+    pub(super) fn behaviour_of(&self, address: Address) -> Behaviour {
+        self.plan.behaviour(self.number(address))
+    }
+
+    fn home_block(&self, now: Timestamp) -> u64 {
+        now.micros_since(START) / 1_000 / self.plan.block_time.max(1)
+    }
+
+    /// The newest final home block that `node` sees.
+    pub(super) fn home_block_at(&self, now: Timestamp, node: usize) -> u64 {
+        self.home_block(Timestamp(
+            now.0 - self.home_delay[node].min(now.micros_since(START)),
+        ))
+    }
+
+    /// When `node` sees the block after the one that it sees now.
+    pub(super) fn next_block_at(&self, now: Timestamp, node: usize) -> Timestamp {
+        let next = self.home_block_at(now, node) + 1;
+        let made = START.plus_millis(next * self.plan.block_time);
+        Timestamp(made.0 + self.home_delay[node])
+    }
+
+    /// A new question about a block that is just final where it is asked.
+    pub(super) fn ask(&mut self, at: Timestamp, node: usize) -> usize {
+        self.final_at.push(Timestamp(at.0 - self.chain_lag[node]));
+        self.final_at.len() - 1
+    }
+
+    pub(super) fn statement(question: usize, epoch: Epoch, value: U256) -> Statement {
+        Statement::StateProof(StateProof {
+            user: Address::repeat_byte(0x11),
+            chain_id: 1,
+            block_number: 1_000,
+            timestamp: 1_700_000_000,
+            epoch,
+            key: U256::from(question),
+            value,
+        })
+    }
+
+    /// The question that a statement answers.
+    fn question(statement: &Statement) -> usize {
+        let Statement::StateProof(proof) = statement;
+        proof.key.saturating_to()
+    }
+
+    /// The same statement with the other value of the two that anybody reads.
+    pub(super) fn opposite(statement: &Statement) -> Statement {
+        let value = if Self::is_true(statement) { lie } else { truth };
+        let question = Self::question(statement);
+        Self::statement(question, statement.epoch(), value(question))
+    }
+
+    pub(super) fn is_true(statement: &Statement) -> bool {
+        let Statement::StateProof(proof) = statement;
+        proof.value == truth(Self::question(statement))
+    }
+
+    /// What `node` reads about a question.
+    pub(super) fn read(
+        &self,
+        rng: &mut ChaCha8Rng,
+        now: Timestamp,
+        node: usize,
+        question: usize,
+    ) -> Result<U256, RefusalCode> {
+        if happens(rng, self.plan.failing_reads) {
+            return Err(RefusalCode::ChainUnavailable);
+        }
+        let first = self.final_at.get(question).ok_or(RefusalCode::NoEntry)?;
+        if now.micros_since(*first) < self.chain_lag[node] {
+            return Err(RefusalCode::NotFinal);
+        }
+        let lies = match self.plan.behaviour(node) {
+            Behaviour::Liar => true,
+            Behaviour::Wavering => rng.random_bool(0.5),
+            Behaviour::Honest | Behaviour::Silent | Behaviour::Equivocator => false,
+        };
+        Ok(if lies { lie(question) } else { truth(question) })
+    }
+
+    /// What `node`'s own read says about a statement.
+    pub(super) fn judge(
+        &self,
+        rng: &mut ChaCha8Rng,
+        now: Timestamp,
+        node: usize,
+        statement: &Statement,
+    ) -> Result<(), RefusalCode> {
+        if self.plan.behaviour(node) == Behaviour::Equivocator {
+            return Ok(());
+        }
+        let Statement::StateProof(proof) = statement;
+        let value = self.read(rng, now, node, Self::question(statement))?;
+        if value == proof.value {
+            Ok(())
+        } else {
+            Err(RefusalCode::ValueDiffers)
+        }
+    }
+
+    /// Weight in `set` of those who behave in one of these ways.
+    pub(super) fn weight_of(&self, set: &OperatorSet, behaviours: &[Behaviour]) -> U256 {
+        let counts = |member: &&Operator| behaviours.contains(&self.behaviour_of(member.address));
+        let faulty = set.members().iter().filter(counts);
+        faulty.fold(U256::ZERO, |sum, member| sum + member.weight)
+    }
+}
+
+fn truth(question: usize) -> U256 {
+    U256::from(question * 2)
+}
+
+fn lie(question: usize) -> U256 {
+    U256::from(question * 2 + 1)
+}
+
+/// Addresses in no order, as on a chain.
+fn address(node: usize) -> Address {
+    Address::from_slice(&keccak256(node.to_be_bytes())[12..])
+}
+
+/// A dummy: who signs what, in the form of a signature and without a hash.
+fn dummy(operator: Address, statement: &Statement, last: u8) -> Signature {
+    let Statement::StateProof(proof) = statement;
+    let mut bytes = [0; 65];
+    bytes[..16].copy_from_slice(&proof.value.to_be_bytes::<32>()[16..]);
+    bytes[16..32].copy_from_slice(&proof.key.to_be_bytes::<32>()[16..]);
+    bytes[40..44].copy_from_slice(&proof.epoch.0.to_be_bytes());
+    bytes[44..64].copy_from_slice(operator.as_slice());
+    bytes[64] = last;
+    Signature::parse(&bytes).expect("s is below 2^192, and last is 27 or 28")
+}
+
+pub(super) fn signed(operator: Address, statement: Statement) -> Response {
+    Response {
+        operator,
+        statement,
+        outcome: Outcome::Signed(dummy(operator, &statement, 27)),
+    }
+}
+
+pub(super) fn refusal(operator: Address, statement: Statement, code: RefusalCode) -> Response {
+    let refusal = Refusal {
+        code,
+        detail: code.describe().to_owned(),
+        signature: dummy(operator, &statement, 28),
+    };
+    Response {
+        operator,
+        statement,
+        outcome: Outcome::Refused(refusal),
+    }
+}
+
+/// What the driver checks of a response before it passes it on.
+pub(super) fn is_genuine(response: &Response, set: &OperatorSet) -> bool {
+    let expected = match &response.outcome {
+        Outcome::Signed(signature) => {
+            *signature == dummy(response.operator, &response.statement, 27)
+        }
+        Outcome::Refused(refusal) => {
+            refusal.signature == dummy(response.operator, &response.statement, 28)
+        }
+    };
+    expected && set.get(response.operator).is_some()
+}
+
+/// What is wrong with a certificate, by the rules of the contract.
+pub(super) fn flaw(certificate: &Certificate, set: &OperatorSet) -> Option<String> {
+    let statement = certificate.statement();
+    let signers = certificate.signatures();
+    if statement.epoch() != set.epoch() {
+        return Some("is checked against the set of another epoch".to_owned());
+    }
+    if !signers.is_sorted_by(|a, b| a.operator < b.operator) {
+        return Some("has signers that do not ascend".to_owned());
+    }
+    let forged =
+        |s: &&quorate_proto::SignerSignature| s.signature != dummy(s.operator, statement, 27);
+    if let Some(signer) = signers.iter().find(forged) {
+        return Some(format!(
+            "has a signature that {} did not make",
+            signer.operator
+        ));
+    }
+    if let Some(signer) = signers.iter().find(|s| set.get(s.operator).is_none()) {
+        return Some(format!(
+            "has the signer {}, who is not of its epoch",
+            signer.operator
+        ));
+    }
+    let weight = signers
+        .iter()
+        .fold(U256::ZERO, |sum, s| sum + set.weight_of(s.operator));
+    (weight < set.threshold()).then(|| {
+        format!(
+            "has weight {weight}, below the threshold {}",
+            set.threshold()
+        )
+    })
+}
+
+/// The slot of a statement and its fact, as the signing log keys them.
+pub(super) fn slot_and_fact(statement: &Statement) -> (SlotId, quorate_proto::B256) {
+    (statement.slot(), statement.fact())
+}

@@ -1,0 +1,288 @@
+//! Many nodes, many stories: what must hold is checked inside of the simulator at every event;
+//! here is how well it has to go.
+//!
+//! `QUORATE_SIM_SEED=17 cargo test -p quorate-protocols --test sim one_seed -- --nocapture` tells
+//! the whole story of one seed of the chaos; `QUORATE_SIM_SEEDS=10000` runs that many of them.
+#![allow(
+    clippy::arithmetic_side_effects,
+    reason = "tests panic on overflow, as they should"
+)]
+
+#[path = "sim/chaos.rs"]
+mod chaos;
+
+use std::env;
+
+use quorate_proto::{RefusalCode, U256};
+use quorate_protocols::sim::{Outcome, Sim};
+use quorate_protocols::task::Status;
+
+const MILLISECOND: u64 = 1_000;
+
+/// Nineteen operators of equal weight, so that thirteen certify; 5 ms from node to node.
+fn nineteen(seed: u64) -> Sim {
+    Sim::new(seed)
+        .operators(19)
+        .latency(5..=5)
+        .requests(100, 100)
+}
+
+fn run(sim: Sim) -> Outcome {
+    sim.run().unwrap_or_else(|failure| panic!("{failure}"))
+}
+
+#[test]
+fn a_good_day_takes_three_hops() {
+    for seed in 0..5 {
+        let outcome = run(nineteen(seed));
+        assert_eq!(outcome.certified(), 100);
+        assert_eq!(outcome.most_attempts(), 0);
+        assert!(
+            outcome.within(0.999) <= 15 * MILLISECOND,
+            "{}",
+            outcome.within(0.999)
+        );
+        assert_eq!(outcome.spread.len(), 19 * 100);
+        assert!(outcome.spread_within(1.0) <= 15 * MILLISECOND);
+    }
+}
+
+#[test]
+fn one_percent_of_loss_costs_at_most_one_retry() {
+    for seed in 0..5 {
+        let outcome = run(nineteen(seed).loss(0.01));
+        assert_eq!(outcome.certified(), 100, "seed {seed}");
+        assert!(outcome.most_attempts() <= 1, "seed {seed}");
+        assert!(outcome.within(0.99) <= 15 * MILLISECOND, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_fifth_of_loss_is_survived_by_asking_again() {
+    for seed in 0..5 {
+        let outcome = run(nineteen(seed).loss(0.2).duplication(0.1).reordering(0.1));
+        assert_eq!(outcome.certified(), 100, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_third_may_be_silent() {
+    for seed in 0..5 {
+        let silent = (0..6).fold(nineteen(seed), Sim::silent);
+        let outcome = run(silent);
+        assert_eq!(outcome.certified(), 100);
+        assert!(outcome.within(1.0) <= 15 * MILLISECOND);
+    }
+}
+
+#[test]
+fn more_than_a_third_silent_and_the_missing_weight_is_named() {
+    let outcome = run((0..7).fold(nineteen(1), Sim::silent));
+    assert_eq!(outcome.ended_as(Status::Expired), 100);
+    for report in outcome.ended() {
+        let short = report.progress.threshold - report.progress.signed_weight;
+        assert_eq!(short, U256::from(1));
+        assert_eq!(report.missing.len(), 7);
+        assert_eq!(report.attempt, 3);
+    }
+}
+
+#[test]
+fn weight_decides_and_not_the_number() {
+    // Nodes 0 and 1 hold 68 of 100.
+    let weights = [34, 34, 8, 8, 8, 8];
+    let six = |seed| {
+        Sim::new(seed)
+            .operators(6)
+            .weights(weights)
+            .requests(20, 20)
+    };
+    let minnows = (2..6).fold(six(1), Sim::silent);
+    assert_eq!(run(minnows).certified(), 20);
+    let outcome = run(six(2).silent(0));
+    assert_eq!(outcome.ended_as(Status::Expired), 20);
+    let report = outcome.ended().next().expect("all have ended");
+    assert_eq!(report.progress.signed_weight, U256::from(66));
+}
+
+#[test]
+fn liars_below_a_third_do_not_matter() {
+    for seed in 0..5 {
+        let outcome = run((0..6).fold(nineteen(seed), Sim::liar).entry(18));
+        assert_eq!(outcome.certified(), 100);
+    }
+}
+
+#[test]
+fn a_lie_fails_at_once_and_says_why() {
+    for seed in 0..5 {
+        let outcome = run((0..6).fold(nineteen(seed), Sim::liar).entry(0));
+        assert_eq!(outcome.ended_as(Status::Failed), 100);
+        for report in outcome.ended() {
+            assert!(report.refusals.len() >= 7);
+            let differs = |code| code == RefusalCode::ValueDiffers;
+            assert!(report.refusals.iter().all(|refusal| differs(refusal.code)));
+        }
+    }
+}
+
+#[test]
+fn who_reads_now_this_now_that_never_signs_both() {
+    let wavering = |seed| (0..6).fold(nineteen(seed), Sim::wavering);
+    for seed in 0..5 {
+        let restless = (0..6).fold(wavering(seed), |sim, node| {
+            sim.crash(node, 1_200).restart(node, 1_300)
+        });
+        let outcome = run(restless.repeats(0.8));
+        assert!(outcome.evidence.is_empty());
+        assert!(outcome.certified() > 20, "{}", outcome.certified());
+    }
+}
+
+#[test]
+fn who_signs_both_is_caught() {
+    for seed in 0..5 {
+        let outcome = run(nineteen(seed).equivocator(4).equivocator(9).entry(1));
+        assert_eq!(outcome.evidence.into_iter().collect::<Vec<_>>(), [4, 9]);
+        assert_eq!(outcome.answers.len(), 100);
+    }
+}
+
+#[test]
+fn the_epoch_turns_without_losing_a_task() {
+    // Epochs of 10 s; nodes see the turn up to 2 s apart, the next set 4 s before it.
+    for seed in 0..5 {
+        let sim = nineteen(seed)
+            .requests(300, 10)
+            .epochs(10, 4, 1_000)
+            .home_delay(2_000)
+            .weights_from(1, [3, 1, 0, 5])
+            .weights_from(2, [1, 0, 7, 1, 2])
+            .weights_from(3, [0, 0, 0, 0, 9]);
+        let outcome = run(sim.entry(10));
+        assert_eq!(outcome.certified(), 300, "seed {seed}");
+        assert_eq!(outcome.most_attempts(), 0, "seed {seed}");
+        assert!(outcome.within(1.0) <= 15 * MILLISECOND, "seed {seed}");
+        assert!(outcome.epochs > 3);
+    }
+}
+
+#[test]
+fn blocks_that_are_not_final_everywhere_cost_one_retry() {
+    for seed in 0..5 {
+        let outcome = run(nineteen(seed).lagging_chains(2_500));
+        assert_eq!(outcome.certified(), 100, "seed {seed}");
+        assert!(outcome.most_attempts() <= 1, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_split_network_goes_on_where_the_weight_is_and_heals() {
+    let groups = || vec![(0..13).collect(), (13..19).collect()];
+    for seed in 0..5 {
+        let split = |until| nineteen(seed).partition(0, until, groups());
+        let majority = run(split(60_000).entry(0));
+        assert_eq!(majority.certified(), 100);
+        let minority = run(split(60_000).entry(13));
+        assert_eq!(minority.ended_as(Status::Expired), 100);
+        let healed = run(split(9_500).entry(13));
+        assert_eq!(healed.certified(), 100);
+    }
+}
+
+#[test]
+fn a_rolling_restart_loses_only_what_was_asked_of_the_dead() {
+    for seed in 0..3 {
+        let sim = (0..19).fold(nineteen(seed).requests(400, 20), |sim, node| {
+            let at = 1_000 + 1_000 * node as u64;
+            sim.crash(node, at).restart(node, at + 800)
+        });
+        let outcome = run(sim.spectators(1));
+        let lost = outcome.answers.len() - outcome.certified();
+        assert_eq!(outcome.ended().count(), 0);
+        assert!(lost <= 40, "seed {seed}: {lost} lost");
+    }
+}
+
+#[test]
+fn one_question_in_many_places_is_one_task() {
+    let outcome = run(nineteen(3).repeats(0.9).requests(200, 400));
+    assert_eq!(outcome.certified(), 200);
+    assert!(outcome.spread.len() < 19 * 60, "{}", outcome.spread.len());
+}
+
+#[test]
+fn a_flood_is_refused_and_passes() {
+    let sim = Sim::new(1).operators(4).silent(0).silent(1);
+    let outcome = run(sim.requests(9_000, 9_000).entry(3));
+    assert!(outcome.refused > 0);
+    assert_eq!(outcome.most_open, quorate_proto::limits::MAX_OPEN_TASKS);
+    assert_eq!(outcome.ended_as(Status::Expired), 8_192);
+}
+
+#[test]
+fn a_hundred_operators() {
+    for seed in 0..2 {
+        let sim = Sim::new(seed).operators(100).latency(1..=40).loss(0.01);
+        let outcome = run(sim.requests(20, 10).epochs(4, 1, 500).spectators(4));
+        assert_eq!(outcome.certified(), 20, "seed {seed}");
+        assert!(outcome.within(0.99) <= 120 * MILLISECOND, "seed {seed}");
+    }
+}
+
+#[test]
+fn the_same_seed_is_the_same_story() {
+    for seed in 0..20 {
+        let (first, second) = (run(chaos::story(seed)), run(chaos::story(seed).traced()));
+        assert_eq!(first.trace, second.trace, "seed {seed}");
+        assert_eq!(first.events, second.events, "seed {seed}");
+        assert!(second.lines.ends_with(&first.lines), "seed {seed}");
+        assert_ne!(first.trace, run(chaos::story(seed + 1)).trace);
+    }
+}
+
+#[test]
+fn many_seeds_of_chaos() {
+    let seeds = env::var("QUORATE_SIM_SEEDS").map_or(300, |n| n.parse().expect("a number"));
+    let mut sum = chaos::Sum::default();
+    for seed in 0..seeds {
+        match chaos::story(seed).run() {
+            Ok(outcome) => sum.add(&outcome),
+            Err(failure) => panic!("{failure}\n\n{}", chaos::replay(seed)),
+        }
+    }
+    println!("{sum:?}");
+    sum.is_worth_it();
+}
+
+/// Nothing here takes a third of the weight away, so nothing may be lost.
+#[test]
+fn many_seeds_of_bad_weather() {
+    for seed in 0..100 {
+        let outcome = match chaos::weather(seed).run() {
+            Ok(outcome) => outcome,
+            Err(failure) => panic!("{failure}"),
+        };
+        assert_eq!(
+            outcome.ended().count(),
+            0,
+            "seed {seed}: {:?}",
+            outcome.answers
+        );
+        assert!(outcome.certified() > 0, "seed {seed}");
+    }
+}
+
+#[test]
+fn one_seed() {
+    let Ok(seed) = env::var("QUORATE_SIM_SEED") else {
+        return;
+    };
+    let outcome = run(chaos::story(seed.parse().expect("a number")).traced());
+    for line in &outcome.lines {
+        println!("{line}");
+    }
+    for answer in &outcome.answers {
+        println!("node {}: {:?}", answer.node, answer.end);
+    }
+}

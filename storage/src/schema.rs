@@ -1,0 +1,55 @@
+//! Every table of the store, on one screen.
+//!
+//! Ids and names are on disk: never change or reuse one. A key or a value that changes its meaning
+//! is a new [`crate::SCHEMA_VERSION`]; a new table is not.
+
+use quorate_proto::{store, wire};
+
+use crate::{Access, Table, TableDef};
+
+/// 32 bytes: a task id, a slot.
+pub type Id = [u8; 32];
+/// 20 bytes: an operator's address, the address of a signing key.
+pub type Address = [u8; 20];
+
+macro_rules! tables {
+    ($(
+        $(#[$doc:meta])*
+        $vis:vis $name:ident = $id:literal, $access:ident: $key:ty => $value:ty;
+    )*) => {
+        $($(#[$doc])* $vis const $name: Table<$key, $value> =
+            Table::new($id, stringify!($name), Access::$access);)*
+
+        /// Every table, for an engine to create.
+        pub const ALL: &[TableDef] = &[$($name.def()),*];
+    };
+}
+
+tables! {
+    /// What this store is: one row, `"store"`.
+    pub(crate) META = 1, Point: String => store::Meta;
+    /// (signing key, slot): what was signed. Only [`crate::SigningLog`] writes here.
+    pub(crate) SIGNING_LOG = 2, Point: (Address, Id) => store::SigningRecord;
+    /// Task: its statement and its life on this node.
+    pub TASKS = 3, Point: Id => store::TaskRecord;
+    /// (task, operator): what the operator answered, and when.
+    pub RESPONSES = 4, Point: (Id, Address) => store::ResponseRecord;
+    /// Task: its certificate.
+    pub CERTIFICATES = 5, Point: Id => wire::Certificate;
+    /// (slot, epoch): the task that answers this question.
+    pub QUESTIONS = 6, Point: (Id, u32) => store::TaskRef;
+    /// (created in ms, task): the index that lists tasks newest first.
+    pub TASK_TIMES = 7, Scan: (u64, Id) => store::Empty;
+    /// Operator: the peer that speaks for it.
+    pub BINDINGS = 8, Point: Address => wire::PeerBinding;
+    /// Epoch: its operator set.
+    pub SETS = 9, Point: u32 => store::OperatorSetRecord;
+    /// Name of a reader: how far it has followed its chain.
+    pub CURSORS = 10, Point: String => store::Cursor;
+    /// Peer id in bytes: how the peer was last reached.
+    pub PEERS = 11, Point: Vec<u8> => store::PeerRecord;
+    /// (slot, operator): two facts it signed for that slot.
+    pub EVIDENCE = 12, Point: (Id, Address) => store::Evidence;
+    /// Operator: what its registration events said.
+    pub OPERATORS = 13, Point: Address => store::OperatorRecord;
+}

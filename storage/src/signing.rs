@@ -1,0 +1,353 @@
+use std::{
+    collections::{HashMap, hash_map},
+    fmt,
+    pin::Pin,
+    sync::{Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
+};
+
+use futures::future::FutureExt;
+use quorate_proto::store::SigningRecord;
+
+use crate::{
+    Ack, Batch, Conflict, Durability, EncodeKey, Store, StoreError, WriteQueue,
+    schema::{Address, Id, SIGNING_LOG},
+};
+
+/// Slots reserved at a time: every open task of a node (8,192) twice over; 300 bytes each are 5 MB.
+const MAX_RESERVED: usize = 16_384;
+
+type SlotKey = (Address, Id);
+
+/// Which fact each signing key has put its name to: one per slot, for ever.
+///
+/// # Contract
+///
+/// A [`Permit`] is needed to sign. It comes only from [`Reservation::commit`], after the record is
+/// on disk; a reservation comes only from here, and only while no other fact holds the slot, be it
+/// on disk or reserved by somebody else in this process (the store's lock keeps other processes
+/// out). The table takes no other writes and no deletes. The same fact may be signed again, also in
+/// a later epoch: the digest differs then, the truth does not.
+///
+/// Dropping a reservation frees its slot. Dropping the future of a commit does not: the slot stays
+/// reserved until the write is decided.
+#[derive(Debug, Clone)]
+pub struct SigningLog {
+    queue: WriteQueue,
+}
+
+/// One signature about to be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SigningEntry {
+    /// Address of the signing key.
+    pub key: Address,
+    /// What may have one truth only.
+    pub slot: Id,
+    /// Hash of the statement without its epoch: the truth.
+    pub fact: Id,
+    /// What is signed: the fact in this epoch.
+    pub digest: Id,
+    /// The task it answers.
+    pub task: Id,
+    /// The task's birth epoch.
+    pub epoch: u32,
+    /// Now, in milliseconds since the Unix epoch.
+    pub time_ms: u64,
+}
+
+/// How an entry stands to what holds its slot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing was signed for this slot.
+    Fresh,
+    /// This fact was, or is about to be.
+    Same {
+        /// The last signature for it.
+        recorded: SigningEntry,
+    },
+    /// Another fact was. Signing would be equivocation.
+    Conflict(Box<Conflict>),
+}
+
+/// What became of a group of entries.
+#[derive(Debug)]
+pub struct Admission {
+    /// Those that may be signed once this is committed.
+    pub reservation: Reservation,
+    /// The others: their place in the group, and why.
+    pub refused: Vec<(usize, StoreError)>,
+}
+
+impl SigningLog {
+    pub(crate) fn new(queue: WriteQueue) -> Self {
+        Self { queue }
+    }
+
+    /// What [`SigningLog::reserve`] would say now. Reserves nothing: good for reports, not for
+    /// signing.
+    pub fn check(&self, entry: &SigningEntry) -> Result<Verdict, StoreError> {
+        judge(self.store(), &self.store().overlay().pending(), entry)
+    }
+
+    /// Reserves the slot for this fact, or refuses with [`StoreError::Conflict`].
+    pub fn reserve(&self, entry: SigningEntry) -> Result<Reservation, StoreError> {
+        let mut admission = self.admit(&[entry]);
+        match admission.refused.pop() {
+            Some((_, refusal)) => Err(refusal),
+            None => Ok(admission.reservation),
+        }
+    }
+
+    /// Reserves as many of `entries` as may be signed. Of two that contradict each other the first
+    /// wins, as if they had come one after the other.
+    pub fn admit(&self, entries: &[SigningEntry]) -> Admission {
+        let mut reservation = Reservation::new(self.queue.clone());
+        let mut refused = Vec::new();
+        for (place, entry) in entries.iter().enumerate() {
+            match hold(self.store(), entry) {
+                Ok(hold) => reservation.add(*entry, hold),
+                Err(refusal) => refused.push((place, refusal)),
+            }
+        }
+        Admission {
+            reservation,
+            refused,
+        }
+    }
+
+    /// What `key` last signed for `slot`, as far as it is committed.
+    pub fn recorded(&self, key: &Address, slot: &Id) -> Result<Option<SigningEntry>, StoreError> {
+        recorded(self.store(), &(*key, *slot))
+    }
+
+    /// Everything `key` ever signed, by slot.
+    pub fn signed_by(
+        &self,
+        key: &Address,
+    ) -> impl Iterator<Item = Result<SigningEntry, StoreError>> {
+        let rows = self.store().rows(SIGNING_LOG, key);
+        rows.map(|row| row.and_then(|(slot, record)| from_record(&slot, &record)))
+    }
+
+    fn store(&self) -> &Store {
+        self.queue.store()
+    }
+}
+
+/// Slots held for facts that are not on disk yet.
+#[must_use = "dropping it frees the slots"]
+pub struct Reservation {
+    queue: WriteQueue,
+    entries: Vec<SigningEntry>,
+    holds: Holds,
+}
+
+impl Reservation {
+    fn new(queue: WriteQueue) -> Self {
+        Self {
+            queue,
+            entries: Vec::new(),
+            holds: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, entry: SigningEntry, hold: Hold) {
+        self.entries.push(entry);
+        self.holds.push(hold);
+    }
+
+    /// What is reserved, in the order given.
+    pub fn entries(&self) -> &[SigningEntry] {
+        &self.entries
+    }
+
+    /// Writes the records, with `batch` beside them in the same commit, and syncs. The permits come
+    /// when all of it is on disk. The write begins at once, whether or not the future is polled.
+    pub fn commit(self, mut batch: Batch) -> Permits {
+        for entry in &self.entries {
+            batch.put(SIGNING_LOG, &(entry.key, entry.slot), &to_record(entry));
+        }
+        let ack = self
+            .queue
+            .submit_holding(batch, Durability::Synced, Some(self.holds));
+        Permits {
+            ack,
+            entries: self.entries,
+        }
+    }
+}
+
+impl fmt::Debug for Reservation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reservation")
+            .field("entries", &self.entries)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Resolves to one [`Permit`] per reserved entry, or to why there is none.
+#[derive(Debug)]
+#[must_use = "without its permits nothing may be signed"]
+pub struct Permits {
+    ack: Ack,
+    entries: Vec<SigningEntry>,
+}
+
+impl Permits {
+    /// Waits on this thread; for commands and tests, never inside an async task.
+    pub fn wait(self) -> Result<Vec<Permit>, StoreError> {
+        futures::executor::block_on(self)
+    }
+}
+
+impl Future for Permits {
+    type Output = Result<Vec<Permit>, StoreError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let done = std::task::ready!(self.ack.poll_unpin(cx));
+        let entries = std::mem::take(&mut self.entries);
+        Poll::Ready(done.map(|()| entries.into_iter().map(|entry| Permit { entry }).collect()))
+    }
+}
+
+/// Permission to make one signature: its record is on disk. Used up by signing, hence not `Clone`.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Permit {
+    entry: SigningEntry,
+}
+
+impl Permit {
+    /// What to sign.
+    pub fn digest(&self) -> &Id {
+        &self.entry.digest
+    }
+
+    /// With which key.
+    pub fn key(&self) -> &Address {
+        &self.entry.key
+    }
+
+    /// The whole entry.
+    pub fn entry(&self) -> &SigningEntry {
+        &self.entry
+    }
+}
+
+/// Reservations of this process, of all handles to one store.
+#[derive(Default)]
+pub(crate) struct Overlay {
+    pending: Mutex<Pending>,
+}
+
+type Pending = HashMap<SlotKey, Held>;
+
+struct Held {
+    entry: SigningEntry,
+    holders: usize,
+}
+
+impl Overlay {
+    fn pending(&self) -> MutexGuard<'_, Pending> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The reservations that travel with one batch.
+pub(crate) type Holds = Vec<Hold>;
+
+/// One holder of a slot; frees it when dropped as the last one.
+pub(crate) struct Hold {
+    store: Store,
+    slot: SlotKey,
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let mut pending = self.store.overlay().pending();
+        if let hash_map::Entry::Occupied(mut held) = pending.entry(self.slot) {
+            held.get_mut().holders -= 1;
+            if held.get().holders == 0 {
+                held.remove();
+            }
+        }
+    }
+}
+
+/// The decision and its reservation under one lock. A commit frees its slot only after its record
+/// can be read, so a slot is seen reserved or recorded, never neither.
+fn hold(store: &Store, entry: &SigningEntry) -> Result<Hold, StoreError> {
+    if let Some(cause) = store.failed() {
+        return Err(cause.stopped_by());
+    }
+    let mut pending = store.overlay().pending();
+    if let Verdict::Conflict(conflict) = judge(store, &pending, entry)? {
+        return Err(StoreError::Conflict(conflict));
+    }
+    if pending.len() >= MAX_RESERVED {
+        return Err(StoreError::QueueFull {
+            what: "signing log",
+            limit: MAX_RESERVED,
+        });
+    }
+    let slot = (entry.key, entry.slot);
+    pending
+        .entry(slot)
+        .or_insert(Held {
+            entry: *entry,
+            holders: 0,
+        })
+        .holders += 1;
+    Ok(Hold {
+        store: store.clone(),
+        slot,
+    })
+}
+
+fn judge(store: &Store, pending: &Pending, asked: &SigningEntry) -> Result<Verdict, StoreError> {
+    let slot = (asked.key, asked.slot);
+    let (recorded, committed) = match pending.get(&slot) {
+        Some(held) => (Some(held.entry), false),
+        None => (recorded(store, &slot)?, true),
+    };
+    Ok(match recorded {
+        None => Verdict::Fresh,
+        Some(recorded) if recorded.fact == asked.fact => Verdict::Same { recorded },
+        Some(recorded) => Verdict::Conflict(Box::new(Conflict {
+            asked: *asked,
+            recorded,
+            committed,
+        })),
+    })
+}
+
+fn recorded(store: &Store, slot: &SlotKey) -> Result<Option<SigningEntry>, StoreError> {
+    let record = store.get(SIGNING_LOG, slot)?;
+    record.map(|record| from_record(slot, &record)).transpose()
+}
+
+fn to_record(entry: &SigningEntry) -> SigningRecord {
+    SigningRecord {
+        fact: entry.fact.to_vec(),
+        digest: entry.digest.to_vec(),
+        task_id: entry.task.to_vec(),
+        epoch: entry.epoch,
+        signed_at_ms: entry.time_ms,
+    }
+}
+
+fn from_record(slot: &SlotKey, record: &SigningRecord) -> Result<SigningEntry, StoreError> {
+    let id = |name: &str, bytes: &[u8]| {
+        let wrong = format!("{name} has {} bytes, not 32", bytes.len());
+        let corrupt = |_| StoreError::corrupt(SIGNING_LOG.def().name, &slot.key_bytes(), wrong);
+        Id::try_from(bytes).map_err(corrupt)
+    };
+    Ok(SigningEntry {
+        key: slot.0,
+        slot: slot.1,
+        fact: id("fact", &record.fact)?,
+        digest: id("digest", &record.digest)?,
+        task: id("task", &record.task_id)?,
+        epoch: record.epoch,
+        time_ms: record.signed_at_ms,
+    })
+}

@@ -1,0 +1,313 @@
+use std::collections::HashMap;
+
+use futures::FutureExt;
+use proptest::{collection::vec, prelude::*};
+use quorate_storage::{
+    Batch, EngineKind, Reservation, SigningEntry, SigningLog, StoreError, Verdict, WriteQueue,
+    WriterGuard,
+    schema::{CURSORS, TASKS},
+};
+
+use crate::{
+    double::Double,
+    support::{cursor, fresh, id, on_both_engines, open, task},
+};
+
+on_both_engines!(
+    one_fact_per_slot_for_ever,
+    concurrent_callers_agree_on_one_fact
+);
+
+const KEY: [u8; 20] = [7; 20];
+
+/// `fact` for `slot` in `epoch`; the digest is another one in every epoch.
+fn entry(slot: u8, fact: u8, epoch: u32) -> SigningEntry {
+    let mut digest = id(fact);
+    digest[..4].copy_from_slice(&epoch.to_be_bytes());
+    SigningEntry {
+        key: KEY,
+        slot: id(slot),
+        fact: id(fact),
+        digest,
+        task: digest,
+        epoch,
+        time_ms: 1,
+    }
+}
+
+fn log_on(double: &Double) -> (SigningLog, WriteQueue, WriterGuard) {
+    let (queue, guard) = WriteQueue::new(double.store()).unwrap();
+    (queue.signing_log(), queue, guard)
+}
+
+fn sign(log: &SigningLog, entry: SigningEntry) -> Result<(), StoreError> {
+    let permits = log.reserve(entry)?.commit(Batch::new()).wait()?;
+    assert_eq!(permits.len(), 1);
+    assert_eq!(permits[0].entry(), &entry);
+    assert_eq!(
+        (permits[0].key(), permits[0].digest()),
+        (&entry.key, &entry.digest)
+    );
+    Ok(())
+}
+
+fn is_conflict<T>(result: Result<T, StoreError>, committed: bool) -> bool {
+    matches!(result, Err(StoreError::Conflict(found)) if found.committed == committed)
+}
+
+fn one_fact_per_slot_for_ever(kind: EngineKind) {
+    let (dir, store) = fresh(kind);
+    let (queue, guard) = WriteQueue::new(store).unwrap();
+    let log = queue.signing_log();
+    assert_eq!(log.check(&entry(1, 1, 1)), Ok(Verdict::Fresh));
+    sign(&log, entry(1, 1, 1)).unwrap();
+    sign(&log, entry(1, 1, 2)).unwrap();
+    assert!(is_conflict(sign(&log, entry(1, 2, 3)), true));
+    sign(&log, entry(2, 2, 3)).unwrap();
+    sign(
+        &log,
+        SigningEntry {
+            key: [8; 20],
+            ..entry(1, 2, 3)
+        },
+    )
+    .unwrap();
+    guard.close().unwrap();
+    drop((queue, log));
+
+    let (queue, _guard) = WriteQueue::new(open(dir.path(), kind)).unwrap();
+    let log = queue.signing_log();
+    assert_eq!(
+        log.check(&entry(1, 1, 9)),
+        Ok(Verdict::Same {
+            recorded: entry(1, 1, 2)
+        })
+    );
+    assert_eq!(log.recorded(&KEY, &id(1)), Ok(Some(entry(1, 1, 2))));
+    let Ok(Verdict::Conflict(conflict)) = log.check(&entry(1, 9, 9)) else {
+        panic!("no conflict")
+    };
+    assert_eq!(
+        (conflict.asked, conflict.recorded),
+        (entry(1, 9, 9), entry(1, 1, 2))
+    );
+    assert!(is_conflict(log.reserve(entry(1, 9, 9)), true));
+    let mine: Vec<_> = log.signed_by(&KEY).map(Result::unwrap).collect();
+    assert_eq!(mine, [entry(1, 1, 2), entry(2, 2, 3)]);
+}
+
+/// Eight threads, each for another fact, at the same slots: each slot goes to one of them.
+fn concurrent_callers_agree_on_one_fact(kind: EngineKind) {
+    let (_dir, store) = fresh(kind);
+    let (queue, _guard) = WriteQueue::new(store).unwrap();
+    let log = queue.signing_log();
+    let signed: Vec<Vec<u8>> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..8_u8)
+            .map(|fact| {
+                let log = &log;
+                let signs = move |slot: &u8| sign(log, entry(*slot, fact, 1)).is_ok();
+                scope.spawn(move || (0..20).filter(signs).collect())
+            })
+            .collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .collect()
+    });
+    for slot in 0..20 {
+        let signers = signed.iter().filter(|slots| slots.contains(&slot)).count();
+        assert_eq!(signers, 1, "slot {slot}: {signed:?}");
+    }
+}
+
+#[test]
+fn a_reservation_keeps_others_out_until_it_is_dropped() {
+    let (log, queue, _guard) = log_on(&Double::default());
+    let held = log.reserve(entry(1, 1, 1)).unwrap();
+    assert!(is_conflict(log.reserve(entry(1, 2, 1)), false));
+    assert!(
+        is_conflict(queue.signing_log().reserve(entry(1, 2, 1)), false),
+        "another handle"
+    );
+    let same = log.reserve(entry(1, 1, 2)).unwrap();
+    drop(held);
+    assert!(
+        is_conflict(log.reserve(entry(1, 2, 1)), false),
+        "the second holder holds"
+    );
+    drop(same);
+    sign(&log, entry(1, 2, 1)).unwrap();
+}
+
+#[test]
+fn in_a_group_the_first_wins() {
+    let (log, queue, _guard) = log_on(&Double::default());
+    sign(&log, entry(4, 4, 1)).unwrap();
+    let group = [
+        entry(1, 1, 1),
+        entry(1, 2, 1),
+        entry(2, 5, 1),
+        entry(4, 5, 1),
+        entry(1, 1, 2),
+    ];
+    let admission = log.admit(&group);
+    let refused: Vec<_> = admission.refused.iter().map(|(place, _)| *place).collect();
+    assert_eq!(refused, [1, 3]);
+    assert_eq!(
+        admission.reservation.entries(),
+        [group[0], group[2], group[4]]
+    );
+    let mut beside = Batch::new();
+    beside.put(CURSORS, "beside", &cursor(1));
+    assert_eq!(
+        admission.reservation.commit(beside).wait().unwrap().len(),
+        3
+    );
+    assert_eq!(
+        queue.store().get(CURSORS, "beside").unwrap(),
+        Some(cursor(1))
+    );
+}
+
+/// A permit comes after the synced write, and the slot is held all the while.
+#[test]
+fn no_permit_before_the_record_is_on_disk() {
+    let double = Double::default();
+    let (log, _queue, _guard) = log_on(&double);
+    double.hold_back();
+    let mut permits = log.reserve(entry(1, 1, 1)).unwrap().commit(Batch::new());
+    double.until_asked(2);
+    assert_eq!(double.writes()[1], (1, true), "synced");
+    assert!((&mut permits).now_or_never().is_none());
+    assert_eq!(log.recorded(&KEY, &id(1)), Ok(None));
+    assert!(is_conflict(log.reserve(entry(1, 2, 1)), false));
+    double.let_pass();
+    assert_eq!(permits.wait().unwrap().len(), 1);
+    assert!(is_conflict(log.reserve(entry(1, 2, 1)), true));
+}
+
+/// A caller that gives up on a commit does not free the slot: the write may be on its way.
+#[test]
+fn a_dropped_commit_still_holds_its_slot() {
+    let double = Double::default();
+    let (log, _queue, guard) = log_on(&double);
+    double.hold_back();
+    drop(log.reserve(entry(1, 1, 1)).unwrap().commit(Batch::new()));
+    assert!(is_conflict(log.reserve(entry(1, 2, 1)), false));
+    double.let_pass();
+    guard.close().unwrap();
+    assert!(is_conflict(log.reserve(entry(1, 2, 1)), true));
+}
+
+#[test]
+fn a_failed_write_gives_no_permit_and_no_further_reservation() {
+    let double = Double::default();
+    let (log, _queue, _guard) = log_on(&double);
+    let early = log.reserve(entry(2, 1, 1)).unwrap();
+    double.fail_with(StoreError::NoSpace {
+        context: "write".into(),
+    });
+    assert!(matches!(
+        sign(&log, entry(1, 1, 1)),
+        Err(StoreError::NoSpace { .. })
+    ));
+    double.mend();
+    assert!(matches!(
+        log.reserve(entry(3, 1, 1)),
+        Err(StoreError::Stopped { .. })
+    ));
+    assert!(matches!(
+        early.commit(Batch::new()).wait(),
+        Err(StoreError::Stopped { .. })
+    ));
+}
+
+#[test]
+fn a_refused_commit_frees_its_slot() {
+    let (log, _queue, _guard) = log_on(&Double::default());
+    let mut large = Batch::new();
+    large.put(
+        TASKS,
+        &id(1),
+        &task(&"x".repeat(quorate_storage::MAX_BATCH_BYTES)),
+    );
+    let refused = log.reserve(entry(1, 1, 1)).unwrap().commit(large).wait();
+    assert!(matches!(refused, Err(StoreError::TooLarge { .. })));
+    sign(&log, entry(1, 2, 1)).unwrap();
+}
+
+#[test]
+fn the_conflict_names_both_tasks() {
+    let (log, _queue, _guard) = log_on(&Double::default());
+    sign(&log, entry(1, 1, 1)).unwrap();
+    let error = sign(&log, entry(1, 0xab, 1)).unwrap_err();
+    assert!(!error.is_retryable());
+    let text = error.to_string();
+    assert!(
+        text.contains("holds another fact, signed for task"),
+        "{text}"
+    );
+    assert!(text.contains("abababab"), "{text}");
+}
+
+/// One step of a caller: several are under way, each with its own reservations.
+#[derive(Debug, Clone)]
+enum Step {
+    Reserve(Vec<(u8, u8, u32)>),
+    Drop(usize),
+    Commit(usize),
+    CommitAndForget(usize),
+    Restart,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let wish = (0..4_u8, 0..3_u8, 0..3_u32);
+    let step = prop_oneof![
+        6 => vec(wish, 1..4).prop_map(Step::Reserve),
+        1 => any::<usize>().prop_map(Step::Drop),
+        3 => any::<usize>().prop_map(Step::Commit),
+        1 => any::<usize>().prop_map(Step::CommitAndForget),
+        1 => Just(Step::Restart),
+    ];
+    vec(step, 1..60)
+}
+
+proptest! {
+    /// Whatever the order of reserving, committing, giving up and restarting: no slot ever gets
+    /// permits for two facts, and what has a permit is recorded.
+    #[test]
+    fn no_slot_ever_gets_two_facts(steps in steps()) {
+        let double = Double::default();
+        let (mut log, mut queue, mut guard) = log_on(&double);
+        let mut open: Vec<Reservation> = Vec::new();
+        let mut signed: HashMap<[u8; 32], [u8; 32]> = HashMap::new();
+        for step in steps {
+            match step {
+                Step::Reserve(wishes) => {
+                    let group: Vec<_> = wishes.iter().map(|(s, f, e)| entry(*s, *f, *e)).collect();
+                    open.push(log.admit(&group).reservation);
+                }
+                Step::Drop(pick) if !open.is_empty() => drop(open.swap_remove(pick % open.len())),
+                Step::Commit(pick) if !open.is_empty() => {
+                    let reservation = open.swap_remove(pick % open.len());
+                    for permit in reservation.commit(Batch::new()).wait().unwrap() {
+                        let SigningEntry { slot, fact, key, .. } = *permit.entry();
+                        prop_assert_eq!(*signed.entry(slot).or_insert(fact), fact);
+                        let recorded = log.recorded(&key, &slot).unwrap();
+                        prop_assert_eq!(recorded.map(|entry| entry.fact), Some(fact));
+                    }
+                }
+                Step::CommitAndForget(pick) if !open.is_empty() => {
+                    drop(open.swap_remove(pick % open.len()).commit(Batch::new()));
+                }
+                Step::Restart => {
+                    open.clear();
+                    guard.close().unwrap();
+                    drop((log, queue));
+                    (log, queue, guard) = log_on(&double);
+                }
+                _ => {}
+            }
+        }
+    }
+}

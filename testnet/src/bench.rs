@@ -1,0 +1,51 @@
+//! `make bench`: what the network does on this machine.
+
+mod double;
+mod figures;
+mod local;
+
+use anyhow::Result;
+use clap::Args;
+
+/// What is measured.
+#[derive(Args, Clone, Debug)]
+pub struct BenchOptions {
+    /// Requests one at a time, for the latency.
+    #[arg(long, default_value_t = 500)]
+    pub latency_requests: usize,
+    /// Seconds under load.
+    #[arg(long, default_value_t = 15)]
+    pub seconds: u64,
+    /// Requests under way during the load.
+    #[arg(long, default_value_t = 64)]
+    pub in_flight: usize,
+    /// Tasks after which memory is read the second time; it is read first at half of them.
+    #[arg(long, default_value_t = 10_000)]
+    pub memory_tasks: usize,
+    /// Only this part: latency, throughput, double or memory.
+    #[arg(long)]
+    pub only: Option<String>,
+}
+
+impl BenchOptions {
+    fn wants(&self, part: &str) -> bool {
+        self.only.as_deref().is_none_or(|only| only == part)
+    }
+}
+
+/// Measures, and prints tables.
+///
+/// # Errors
+/// A network that does not start, or a request that fails.
+pub async fn run(options: BenchOptions) -> Result<()> {
+    if cfg!(debug_assertions) {
+        println!("Note: this is a development build; `make bench` builds for release.\n");
+    }
+    if ["latency", "throughput", "memory"].iter().any(|part| options.wants(part)) {
+        local::run(&options).await?;
+    }
+    if options.wants("double") {
+        double::run(&options).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,222 @@
+//! Five operators with an in-memory chain: network, crypto and disk only.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use futures::future::BoxFuture;
+use quorate_chain::evm::{EvmConfig, Finality};
+use quorate_chain::{At, BlockRef, ChainError, HomeReader, Reading, Registration, StateReader};
+use quorate_node::client::{Client, StateQuestion};
+use quorate_node::keys::LocalSigner;
+use quorate_node::settings::{HomeSettings, Role, Settings};
+use quorate_node::{Ledgers, Node, Parts};
+use quorate_proto::{Address, B256, Epoch, Operator, OperatorSet, U256, threshold_of};
+use tokio_util::sync::CancellationToken;
+
+use super::BenchOptions;
+use super::figures::{Latencies, ms, table};
+use crate::OperatorKeys;
+use crate::deployment::{HOME_CHAIN, SOURCE_CHAIN};
+
+const OPERATORS: usize = 5;
+const HEAD: BlockRef = BlockRef { number: 1_000_000_000, hash: B256::repeat_byte(1), timestamp: 1_700_000_000 };
+
+/// A chain on which every user has the value of the key at every block.
+struct SourceDouble;
+
+impl StateReader for SourceDouble {
+    fn chain_id(&self) -> u64 {
+        SOURCE_CHAIN
+    }
+
+    fn final_head(&self) -> Option<BlockRef> {
+        Some(HEAD)
+    }
+
+    fn locate(&self, _at: At) -> BoxFuture<'_, Result<BlockRef, ChainError>> {
+        Box::pin(std::future::ready(Ok(HEAD)))
+    }
+
+    fn read(&self, _user: Address, key: U256, block: u64) -> BoxFuture<'_, Result<Reading, ChainError>> {
+        let block = BlockRef { number: block, ..HEAD };
+        let reading = Reading { value: key, block, read_at: HEAD };
+        Box::pin(std::future::ready(Ok(reading)))
+    }
+}
+
+/// A registry with five operators and an epoch that does not end.
+struct HomeDouble(OperatorSet);
+
+impl HomeReader for HomeDouble {
+    fn chain_id(&self) -> u64 {
+        HOME_CHAIN
+    }
+
+    fn registry(&self) -> Address {
+        Address::repeat_byte(7)
+    }
+
+    fn final_head(&self) -> Option<BlockRef> {
+        Some(BlockRef { number: 1, ..HEAD })
+    }
+
+    fn refresh(&self) -> BoxFuture<'_, Result<BlockRef, ChainError>> {
+        Box::pin(std::future::ready(Ok(BlockRef { number: 1, ..HEAD })))
+    }
+
+    fn schedule(&self) -> BoxFuture<'_, Result<quorate_chain::EpochSchedule, ChainError>> {
+        let schedule = quorate_chain::EpochSchedule { genesis: 0, length: 1_000_000, grace: 10 };
+        Box::pin(std::future::ready(Ok(schedule)))
+    }
+
+    fn registrations(&self, _from: u64, _to: u64) -> BoxFuture<'_, Result<Vec<Registration>, ChainError>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+
+    fn operator_set<'a>(
+        &'a self,
+        _epoch: Epoch,
+        _operators: &'a [Address],
+        _at: B256,
+    ) -> BoxFuture<'a, Result<OperatorSet, ChainError>> {
+        Box::pin(std::future::ready(Ok(self.0.clone())))
+    }
+
+    fn minimum_weight(&self) -> BoxFuture<'_, Result<U256, ChainError>> {
+        Box::pin(std::future::ready(Ok(U256::from(1))))
+    }
+}
+
+fn operator_set() -> Result<OperatorSet> {
+    let weights = [40_u64, 30, 20, 15, 10];
+    let member = |number: usize| Operator {
+        address: account(number),
+        signing_key: OperatorKeys::of(number).signing.address(),
+        ed25519_key: None,
+        weight: U256::from(weights[number]),
+    };
+    let total = U256::from(weights.iter().sum::<u64>());
+    let members = (0..OPERATORS).map(member).collect();
+    Ok(OperatorSet::new(Epoch(0), members, total, threshold_of(total))?)
+}
+
+fn account(number: usize) -> Address {
+    Address::repeat_byte(u8::try_from(number + 1).unwrap_or_default())
+}
+
+pub(super) async fn run(options: &BenchOptions) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let stop = CancellationToken::new();
+    let mut nodes = tokio::task::JoinSet::new();
+    let mut addresses = Vec::new();
+    for number in 0..OPERATORS {
+        let settings = settings(number, folder.path(), &addresses)?;
+        let keys = OperatorKeys::of(number);
+        let parts = Parts {
+            settings,
+            peer_secret: keys.peer,
+            signer: Some(Arc::new(LocalSigner::new(keys.signing.clone()))),
+            metrics: None,
+        };
+        let ledgers = Ledgers {
+            home: Arc::new(HomeDouble(operator_set()?)),
+            sources: vec![Arc::new(SourceDouble)],
+            followers: Vec::new(),
+            home_poll: Duration::from_secs(1),
+        };
+        let node = Node::start_with(parts, ledgers).await?;
+        node.ready().await;
+        addresses.extend(node.listen_addresses());
+        nodes.spawn(node.run(stop.clone()));
+    }
+    let mut clients = Vec::new();
+    for address in &addresses {
+        clients.push(Client::connect(address, None).await?);
+    }
+    warm_up(&clients).await?;
+    let (mut latencies, took) = load(options, &clients).await?;
+    #[allow(clippy::cast_precision_loss)]
+    let rate = latencies.count() as f64 / took.as_secs_f64();
+    let rows = vec![vec![
+        format!("{} requests in flight for {} s", options.in_flight, options.seconds),
+        format!("{rate:.0}/s"),
+        ms(latencies.quantile(0.5)),
+        ms(latencies.quantile(0.99)),
+    ]];
+    table("Throughput, five operators in one process, chain double", &["", "certificates", "median", "p99"], &rows);
+    stop.cancel();
+    while let Some(node) = nodes.join_next().await {
+        node??;
+    }
+    Ok(())
+}
+
+fn settings(number: usize, folder: &std::path::Path, bootstrap: &[libp2p::Multiaddr]) -> Result<Settings> {
+    let url = "http://127.0.0.1:1".parse()?;
+    let data_dir = folder.join(number.to_string());
+    std::fs::create_dir_all(&data_dir)?;
+    Ok(Settings {
+        role: Role::Operator,
+        data_dir,
+        engine: "rocksdb".parse().map_err(|_| anyhow::anyhow!("no such engine"))?,
+        listen: vec!["/ip4/127.0.0.1/tcp/0".parse()?],
+        external: Vec::new(),
+        bootstrap: bootstrap.to_vec(),
+        http: None,
+        operator: Some(account(number)),
+        home: HomeSettings {
+            evm: EvmConfig::new(HOME_CHAIN, vec![url], Finality::Confirmations(0)),
+            registry: Address::repeat_byte(7),
+            epoch_manager: Address::repeat_byte(8),
+        },
+        chains: Vec::new(),
+        drain: Duration::from_secs(1),
+    })
+}
+
+static NEXT: AtomicU64 = AtomicU64::new(1);
+
+fn question() -> StateQuestion {
+    StateQuestion {
+        chain_id: u32::try_from(SOURCE_CHAIN).unwrap_or_default(),
+        user: Address::repeat_byte(9),
+        key: U256::from(5),
+        at: At::Block(NEXT.fetch_add(1, Ordering::Relaxed)),
+    }
+}
+
+/// The mesh stands when each operator certifies.
+async fn warm_up(clients: &[Client]) -> Result<()> {
+    for client in clients {
+        crate::wait::until("the first certificate", Duration::from_secs(60), || async {
+            client.request_state(&question(), |_| {}).await.ok()
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+async fn load(options: &BenchOptions, clients: &[Client]) -> Result<(Latencies, Duration)> {
+    let began = Instant::now();
+    let until = began + Duration::from_secs(options.seconds);
+    let mut workers = tokio::task::JoinSet::new();
+    for number in 0..options.in_flight {
+        let client = clients[number % clients.len()].clone();
+        workers.spawn(async move {
+            let mut latencies = Latencies::default();
+            while Instant::now() < until {
+                let began = Instant::now();
+                client.request_state(&question(), |_| {}).await?;
+                latencies.add(began.elapsed());
+            }
+            anyhow::Ok(latencies)
+        });
+    }
+    let mut all = Latencies::default();
+    while let Some(worker) = workers.join_next().await {
+        all.extend(worker??);
+    }
+    Ok((all, began.elapsed()))
+}

@@ -1,0 +1,167 @@
+//! Two local chains with the contracts on them, and operators with stake.
+
+use std::time::Duration;
+
+use alloy::primitives::{Address, B256, Bytes, U256};
+use alloy::providers::{DynProvider, Provider};
+use anyhow::{Context, Result, ensure};
+use quorate_chain::anvil::{AnvilChain, AnvilOptions};
+use quorate_chain::contracts::{EpochManager, StakeRegistry, StakeVault, StateManager};
+use quorate_proto::Domain;
+
+use crate::OperatorKeys;
+
+/// How the chains and contracts are made.
+#[derive(Clone, Debug)]
+pub struct DeploymentOptions {
+    /// Stake of each operator in ether.
+    pub stakes: Vec<u64>,
+    /// Blocks per epoch.
+    pub epoch_length: u64,
+    /// Blocks of the grace period.
+    pub grace: u64,
+    /// Time between blocks; `None` for blocks on demand.
+    pub block_time: Option<Duration>,
+}
+
+impl Default for DeploymentOptions {
+    fn default() -> Self {
+        Self {
+            stakes: vec![40, 30, 20, 15, 10],
+            epoch_length: 100,
+            grace: 20,
+            block_time: None,
+        }
+    }
+}
+
+/// Blocks mined after a change, so that it is final for whoever waits for a few confirmations.
+const SETTLE: u64 = 5;
+
+/// EIP-155 id of the home chain.
+pub const HOME_CHAIN: u64 = 31_337;
+/// EIP-155 id of the source chain.
+pub const SOURCE_CHAIN: u64 = 31_338;
+
+/// Running chains with contracts.
+pub struct Deployment {
+    /// Holds the stake registry.
+    pub home: AnvilChain,
+    /// Holds the values.
+    pub source: AnvilChain,
+    /// On the home chain.
+    pub epoch_manager: Address,
+    /// On the home chain.
+    pub registry: Address,
+    /// On the home chain.
+    pub vault: Address,
+    /// On the source chain.
+    pub state_manager: Address,
+    /// Operator accounts and their keys, in the order of the stakes.
+    pub operators: Vec<(Address, OperatorKeys)>,
+}
+
+impl Deployment {
+    /// Starts both chains, deploys everything and registers the operators.
+    ///
+    /// # Errors
+    /// No anvil, or a transaction that failed.
+    pub async fn start(options: &DeploymentOptions) -> Result<Self> {
+        let accounts = u16::try_from(options.stakes.len() + 2)?.max(10);
+        let chain = |chain_id| AnvilOptions { chain_id, accounts, block_time: options.block_time, ..AnvilOptions::default() };
+        let (home, source) =
+            tokio::try_join!(AnvilChain::start(chain(HOME_CHAIN)), AnvilChain::start(chain(SOURCE_CHAIN)))?;
+        let provider = home.provider().clone();
+        let deployer = *home.accounts().last().context("no accounts")?;
+        let epochs = EpochManager::deploy_builder(&provider, options.epoch_length, options.grace);
+        let epoch_manager = deploy(epochs.from(deployer).deploy().await, "EpochManager")?;
+        let vault = StakeVault::deploy_builder(&provider, epoch_manager, 10);
+        let vault = deploy(vault.from(deployer).deploy().await, "StakeVault")?;
+        let minimum = ether(1);
+        let registry = StakeRegistry::deploy_builder(&provider, epoch_manager, vault, minimum);
+        let registry = deploy(registry.from(deployer).deploy().await, "StakeRegistry")?;
+        let link = StakeVault::new(vault, &provider).setRegistry(registry).from(deployer).send().await?;
+        ensure!(link.get_receipt().await?.status(), "setRegistry reverted");
+        let states = StateManager::deploy_builder(source.provider());
+        let state_manager = deploy(states.from(deployer).deploy().await, "StateManager")?;
+        let mut deployment = Self { home, source, epoch_manager, registry, vault, state_manager, operators: Vec::new() };
+        for (number, stake) in options.stakes.iter().enumerate() {
+            deployment.register(number, *stake).await?;
+        }
+        deployment.next_epoch().await?;
+        Ok(deployment)
+    }
+
+    /// Stakes for, and registers, the account with this number.
+    async fn register(&mut self, number: usize, stake: u64) -> Result<()> {
+        let account = *self.home.accounts().get(number).context("no such account")?;
+        let keys = OperatorKeys::of(number);
+        let provider = self.provider();
+        let staked = StakeVault::new(self.vault, &provider)
+            .deposit(account)
+            .value(ether(stake))
+            .from(account)
+            .send()
+            .await?
+            .get_receipt()
+            .await?;
+        ensure!(staked.status(), "the deposit of operator {number} reverted");
+        let signing_key = keys.signing.address();
+        let ed25519_key = B256::from(keys.ed25519_secret().public());
+        let proof = keys.signing.sign(self.domain().registration_digest(account, signing_key, ed25519_key))?;
+        let message = self.domain().ed25519_registration(account, signing_key);
+        let ed25519_proof = keys.ed25519_secret().sign(&message);
+        let registered = StakeRegistry::new(self.registry, &provider)
+            .registerOperator(
+                signing_key,
+                Bytes::copy_from_slice(proof.as_bytes()),
+                ed25519_key,
+                Bytes::copy_from_slice(&ed25519_proof),
+            )
+            .from(account)
+            .send()
+            .await?
+            .get_receipt()
+            .await?;
+        ensure!(registered.status(), "the registration of operator {number} reverted");
+        self.operators.push((account, keys));
+        Ok(())
+    }
+
+    /// Mines up to the first block of the next epoch in which all changes made so far count.
+    ///
+    /// # Errors
+    /// The chain is gone.
+    pub async fn next_epoch(&self) -> Result<()> {
+        let epochs = EpochManager::new(self.epoch_manager, self.home.provider());
+        let height = self.home.height().await?;
+        let effective = epochs.getEffectiveEpochForBlock(height).call().await?;
+        let start = epochs.getEpochInterval(effective).call().await?.start;
+        self.home.mine(start.saturating_sub(height) + SETTLE).await?;
+        Ok(())
+    }
+
+    /// The network's EIP-712 domain.
+    #[must_use]
+    pub fn domain(&self) -> Domain {
+        Domain::new(HOME_CHAIN, self.registry)
+    }
+
+    /// A user account on the source chain that is no operator.
+    #[must_use]
+    pub fn user(&self) -> Address {
+        self.source.accounts().last().copied().unwrap_or_default()
+    }
+
+    fn provider(&self) -> DynProvider {
+        self.home.provider().clone().erased()
+    }
+}
+
+fn ether(amount: u64) -> U256 {
+    U256::from(amount) * U256::from(10).pow(U256::from(18))
+}
+
+fn deploy(address: Result<Address, alloy::contract::Error>, name: &str) -> Result<Address> {
+    address.with_context(|| format!("{name} was not deployed"))
+}

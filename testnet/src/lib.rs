@@ -1,0 +1,16 @@
+//! Many nodes on one machine: local chains with deployed contracts, operators as separate
+//! processes, and what scenario tests, the demo and the benches do with them.
+
+pub mod bench;
+pub mod demo;
+pub mod deployment;
+mod http;
+pub mod keys;
+pub mod network;
+pub mod process;
+pub mod wait;
+
+pub use deployment::{Deployment, DeploymentOptions};
+pub use keys::OperatorKeys;
+pub use network::{LocalNetwork, NetworkOptions};
+pub use process::NodeProcess;

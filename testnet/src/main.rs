@@ -1,0 +1,36 @@
+//! `quorate-testnet`: the local network for people.
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use quorate_testnet::{bench, demo};
+
+/// Local networks of Quorate nodes: a demo and benches, on real chains and real processes.
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Shows the main job: a value certified by five operators and accepted by a contract.
+    Demo {
+        /// Leave the network up at the end and print how to talk to it.
+        #[arg(long)]
+        keep: bool,
+    },
+    /// Measures latency, throughput and memory of a local network.
+    Bench(bench::BenchOptions),
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    match Cli::parse().command {
+        Command::Demo { keep } => {
+            let ending = if keep { demo::Ending::Keep } else { demo::Ending::TearDown };
+            demo::run(ending).await
+        }
+        Command::Bench(options) => bench::run(options).await,
+    }
+}

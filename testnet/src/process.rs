@@ -1,0 +1,236 @@
+//! One node as a process of its own, with its own folder.
+
+use std::fs::File;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use quorate_node::api::{Health, Status, TaskReport};
+use serde::de::DeserializeOwned;
+
+use crate::wait;
+
+/// How long a node may take to answer over HTTP after its start.
+const START_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// A node process. Killed when dropped.
+pub struct NodeProcess {
+    /// Its name in logs: `operator-0`, `registry-0`.
+    pub name: String,
+    /// Its folder: configuration, keys, store, log.
+    pub dir: PathBuf,
+    /// Where it takes requests, with its peer id.
+    pub address: libp2p::Multiaddr,
+    /// Its HTTP interface, as host and port.
+    pub http: String,
+    child: Option<Child>,
+}
+
+/// Two free ports: for the mesh and for HTTP.
+///
+/// # Errors
+/// No port is free.
+pub fn free_ports() -> Result<[u16; 2]> {
+    let sockets = [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
+    Ok([sockets[0].local_addr()?.port(), sockets[1].local_addr()?.port()])
+}
+
+/// The `node` binary beside this program.
+///
+/// # Errors
+/// It was not built.
+pub fn node_binary() -> Result<PathBuf> {
+    let own = std::env::current_exe()?;
+    let beside = own.ancestors().skip(1).take(2).map(|dir| dir.join("node"));
+    beside
+        .into_iter()
+        .find(|path| path.is_file())
+        .context("the node binary is not built; run `cargo build --workspace` first")
+}
+
+impl NodeProcess {
+    /// A node whose folder holds `config.toml`. It does not run yet.
+    #[must_use]
+    pub const fn new(name: String, dir: PathBuf, address: libp2p::Multiaddr, http: String) -> Self {
+        Self { name, dir, address, http, child: None }
+    }
+
+    /// Starts the process; its output goes to `node.log` in its folder.
+    ///
+    /// # Errors
+    /// The binary is missing, or the process runs already.
+    pub fn start(&mut self) -> Result<()> {
+        self.start_with(&[])
+    }
+
+    /// Starts the process with more arguments.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_with(&mut self, more: &[&str]) -> Result<()> {
+        if self.child.is_some() {
+            bail!("{} runs already", self.name);
+        }
+        let log = File::options().create(true).append(true).open(self.log_path())?;
+        let child = Command::new(node_binary()?)
+            .arg("--config")
+            .arg(self.dir.join("config.toml"))
+            .args(more)
+            .env("QUORATE_PASSWORD", crate::network::PASSWORD)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+            .with_context(|| format!("{} does not start", self.name))?;
+        self.child = Some(child);
+        Ok(())
+    }
+
+    /// Waits until the node is healthy.
+    ///
+    /// # Errors
+    /// It ended, or has problems after 20 s; with the end of its log.
+    pub async fn ready(&mut self) -> Result<()> {
+        let deadline = tokio::time::Instant::now() + START_TIMEOUT;
+        loop {
+            if let Some(status) = self.exited()? {
+                bail!("{} ended with {status}:\n{}", self.name, self.log_tail());
+            }
+            let health = self.get::<Health>("/health").await;
+            match health {
+                Ok(health) if health.ok => return Ok(()),
+                _ if tokio::time::Instant::now() < deadline => wait::tick().await,
+                Ok(health) => bail!("{} is not healthy: {:?}", self.name, health.problems),
+                Err(error) => bail!("{} does not answer: {error:#}\n{}", self.name, self.log_tail()),
+            }
+        }
+    }
+
+    /// `GET` of a JSON page.
+    ///
+    /// # Errors
+    /// No answer, or another form than expected.
+    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+        let body = self.get_text(path).await?;
+        serde_json::from_str(&body).with_context(|| format!("{path} of {}: {body}", self.name))
+    }
+
+    /// `GET` of any page.
+    ///
+    /// # Errors
+    /// No answer within 5 s.
+    pub async fn get_text(&self, path: &str) -> Result<String> {
+        crate::http::get(&self.http, path).await
+    }
+
+    /// `GET /status`.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn status(&self) -> Result<Status> {
+        self.get("/status").await
+    }
+
+    /// `GET /tasks/{id}`.
+    ///
+    /// # Errors
+    /// As [`Self::get`]; also where the task is not known.
+    pub async fn task(&self, id: &str) -> Result<TaskReport> {
+        self.get(&format!("/tasks/{id}")).await
+    }
+
+    /// Resident memory in bytes.
+    ///
+    /// # Errors
+    /// The process does not run.
+    pub fn memory(&self) -> Result<u64> {
+        let pid = self.pid().context("not running")?;
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).context("no VmRSS")?;
+        let kib: u64 = line.split_whitespace().nth(1).context("no figure")?.parse()?;
+        Ok(kib * 1024)
+    }
+
+    /// Process id while it runs.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
+    /// kill -9, and waits for the end.
+    ///
+    /// # Errors
+    /// The process does not run.
+    pub fn kill(&mut self) -> Result<()> {
+        let mut child = self.child.take().context("not running")?;
+        child.kill()?;
+        child.wait()?;
+        Ok(())
+    }
+
+    /// Asks it to stop (SIGTERM) and waits for its exit status.
+    ///
+    /// # Errors
+    /// It did not end within 30 s.
+    pub async fn stop(&mut self) -> Result<ExitStatus> {
+        let pid = self.pid().context("not running")?;
+        Command::new("kill").arg(pid.to_string()).status()?;
+        self.ended(Duration::from_secs(30)).await
+    }
+
+    /// Waits for the process to end by itself.
+    ///
+    /// # Errors
+    /// It still runs after `timeout`.
+    pub async fn ended(&mut self, timeout: Duration) -> Result<ExitStatus> {
+        let deadline = tokio::time::Instant::now() + timeout;
+        loop {
+            if let Some(status) = self.exited()? {
+                return Ok(status);
+            }
+            if tokio::time::Instant::now() > deadline {
+                bail!("{} still runs", self.name);
+            }
+            wait::tick().await;
+        }
+    }
+
+    fn exited(&mut self) -> Result<Option<ExitStatus>> {
+        let Some(child) = &mut self.child else {
+            bail!("{} does not run", self.name);
+        };
+        let status = child.try_wait()?;
+        if status.is_some() {
+            self.child = None;
+        }
+        Ok(status)
+    }
+
+    /// Where its output goes.
+    #[must_use]
+    pub fn log_path(&self) -> PathBuf {
+        self.dir.join("node.log")
+    }
+
+    /// The last lines of its output.
+    #[must_use]
+    pub fn log_tail(&self) -> String {
+        tail(&self.log_path(), 30)
+    }
+}
+
+impl Drop for NodeProcess {
+    fn drop(&mut self) {
+        if self.child.is_some() {
+            let _ = self.kill();
+        }
+    }
+}
+
+fn tail(path: &Path, lines: usize) -> String {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let all: Vec<&str> = text.lines().collect();
+    all[all.len().saturating_sub(lines)..].join("\n")
+}
