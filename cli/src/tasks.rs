@@ -85,7 +85,8 @@ fn facts(report: &TaskReport) -> Facts {
     facts.add("Digest", &statement.digest);
     facts.add("Status", status(report));
     facts.add("First seen", format!("{}, {}", format::time_ms(report.created_ms), origin(report)));
-    facts.add("Announced", format::count(report.attempts as usize, "time"));
+    let announced = (report.attempts > 0).then(|| format::count(report.attempts as usize, "time"));
+    facts.add_some("Announced", announced);
     let block = report.read_at_block.as_deref().map(|hash| format!(" at block {}", format::short(hash)));
     let read = report.read_ms.map(format::millis);
     facts.add_some("Own read", read.map(|took| took + &block.unwrap_or_default()));
@@ -98,7 +99,9 @@ fn status(report: &TaskReport) -> String {
     let ended = report.ended_ms.filter(|_| took.is_none()).map(|ms| {
         format!(" after {}", format::millis(ms.saturating_sub(report.created_ms) as f64))
     });
-    let failure = report.failure.as_ref().map(|reason| format!(": {reason}"));
+    // What an expired task lacked is told by the tables below.
+    let told = report.status == "expired" && report.threshold.is_some();
+    let failure = report.failure.as_ref().filter(|_| !told).map(|reason| format!(": {reason}"));
     let parts = [took, ended, failure].into_iter().flatten();
     parts.fold(report.status.clone(), |text, part| text + &part)
 }

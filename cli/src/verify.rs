@@ -131,6 +131,14 @@ async fn chain_id_of(url: &SecretUrl) -> anyhow::Result<u64> {
 }
 
 fn off_chain(certificate: &Certificate, set: &OperatorSet, domain: &Domain) -> Report {
+    let (signed_in, given) = (certificate.statement().epoch(), set.epoch());
+    if signed_in != given {
+        let text = format!(
+            "it is of epoch {signed_in}, but the set is of epoch {given}; give the set of epoch \
+             {signed_in}, or check on chain with --rpc"
+        );
+        return Report { off_chain: Some(Err(text)), ..Report::default() };
+    }
     let digest = certificate.statement().digest(domain);
     let verified = certificate.verify(set, domain).map_err(|error| error.to_string());
     let signers: Vec<_> = certificate.signatures().iter().map(|s| check_signer(s, digest, set)).collect();

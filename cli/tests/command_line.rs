@@ -1,7 +1,8 @@
 //! The program from outside: what it prints, and how it ends.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -29,6 +30,10 @@ impl Shell {
     }
 
     fn run(&self, line: &str) -> Ran {
+        Ran::from(self.command(line).output().expect("it runs"))
+    }
+
+    fn command(&self, line: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_node"));
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("QUORATE_")) {
             command.env_remove(name);
@@ -38,8 +43,8 @@ impl Shell {
             .current_dir(self.dir.path())
             .env("HOME", self.dir.path())
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
-            .stdin(std::process::Stdio::null());
-        Ran::from(command.output().expect("it runs"))
+            .stdin(Stdio::null());
+        command
     }
 
     fn json(&self, line: &str) -> Value {
@@ -231,6 +236,29 @@ fn a_node_with_the_wrong_password_does_not_start() {
     assert_eq!(ran.code, 4);
     assert!(ran.stderr.contains("wrong password for key file"), "{}", ran.stderr);
     assert!(!ran.stderr.contains("topsecret"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_node_runs_until_it_is_told_to_stop() {
+    let shell = Shell::new();
+    std::fs::write(shell.path("node.toml"), FILE).expect("written");
+    assert_eq!(shell.run("keys new --light --password-file password").code, 0);
+    let line = "--config node.toml --engine sled --log-format json";
+    let mut node = shell.command(line).stderr(Stdio::piped()).spawn().expect("it runs");
+    let mut log = BufReader::new(node.stderr.take().expect("a log")).lines();
+    let listening = |line: &String| line.contains("listening");
+    let line = log.by_ref().map_while(Result::ok).find(listening).expect("it listens");
+    let event: Value = serde_json::from_str(&line).expect("JSON");
+    assert_eq!(event["level"], "INFO");
+    // Its store is its own.
+    let second = shell.run("--config node.toml --engine sled");
+    assert_eq!(second.code, 3);
+    assert!(second.stderr.contains("is locked by another process"), "{}", second.stderr);
+    let told = Command::new("kill").arg(node.id().to_string()).status().expect("told");
+    assert!(told.success());
+    let rest: Vec<String> = log.map_while(Result::ok).collect();
+    assert_eq!(node.wait().expect("it ends").code(), Some(0), "{rest:?}");
+    assert!(rest.iter().all(|line| !line.contains("topsecret")), "{rest:?}");
 }
 
 #[test]

@@ -88,6 +88,7 @@ impl Deployment {
         for (number, stake) in options.stakes.iter().enumerate() {
             deployment.register(number, *stake).await?;
         }
+        deployment.source.mine(SETTLE).await?;
         deployment.next_epoch().await?;
         Ok(deployment)
     }

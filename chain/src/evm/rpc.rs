@@ -1,5 +1,7 @@
 //! JSON-RPC as it goes over the wire, and how a provider can fail.
 
+use std::collections::HashMap;
+
 use alloy::primitives::{Bytes, hex};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -72,7 +74,7 @@ pub(super) struct Response<'a> {
     #[serde(borrow, default, deserialize_with = "present")]
     result: Option<&'a RawValue>,
     #[serde(borrow, default)]
-    error: Option<ErrorObject<'a>>,
+    error: Option<&'a RawValue>,
 }
 
 /// `null` is a result, too; only a missing one is none.
@@ -80,14 +82,24 @@ fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<&'de RawValue>, 
     Deserialize::deserialize(from).map(Some)
 }
 
-#[derive(Deserialize)]
+/// An error, read leniently: one that is written oddly must not spoil the rest of its batch.
 struct ErrorObject<'a> {
-    #[serde(default)]
     code: i64,
-    #[serde(default)]
-    message: Option<String>,
-    #[serde(borrow, default)]
+    message: String,
     data: Option<&'a RawValue>,
+}
+
+impl<'a> ErrorObject<'a> {
+    fn read(error: &'a RawValue) -> Self {
+        let fields: HashMap<&str, &'a RawValue> =
+            serde_json::from_str(error.get()).unwrap_or_default();
+        let message = fields.get("message").copied().unwrap_or(error).get();
+        Self {
+            code: fields.get("code").and_then(|code| code.get().parse().ok()).unwrap_or_default(),
+            message: serde_json::from_str(message).unwrap_or_else(|_| message.to_owned()),
+            data: fields.get("data").copied(),
+        }
+    }
 }
 
 impl Response<'_> {
@@ -107,14 +119,10 @@ impl Response<'_> {
 
     /// The provider asks for fewer calls per time.
     pub(super) fn is_rate_limit(&self) -> bool {
-        let Some(error) = &self.error else {
+        let Some(error) = self.error.map(ErrorObject::read) else {
             return false;
         };
-        let message = error
-            .message
-            .as_deref()
-            .unwrap_or_default()
-            .to_ascii_lowercase();
+        let message = error.message.to_ascii_lowercase();
         matches!(error.code, 429 | -32005)
             || [
                 "rate limit",
@@ -129,7 +137,7 @@ impl Response<'_> {
 
     pub(super) fn into_answer(self, url: &RpcUrl) -> Answer {
         match (self.error, self.result) {
-            (Some(error), _) => Err(error.into_failure(url)),
+            (Some(error), _) => Err(ErrorObject::read(error).into_failure(url)),
             (None, Some(result)) => Ok(result.to_owned()),
             (None, None) => Err(Failure::Malformed(
                 "neither a result nor an error".to_owned(),
@@ -140,11 +148,10 @@ impl Response<'_> {
 
 impl ErrorObject<'_> {
     fn into_failure(self, url: &RpcUrl) -> Failure {
-        let message = self.message.unwrap_or_default();
         Failure::Rpc {
             code: self.code,
-            revert: revert_data(self.code, &message, self.data.map(RawValue::get)),
-            message: url.scrub(&message),
+            revert: revert_data(self.code, &self.message, self.data.map(RawValue::get)),
+            message: url.scrub(&self.message),
         }
     }
 }
@@ -260,6 +267,26 @@ mod tests {
                 "{code} {message} {data:?}"
             );
         }
+    }
+
+    #[test]
+    fn odd_errors_are_errors() {
+        let table = [
+            (r#""no such thing""#, "answered with error 0: no such thing"),
+            (r#"{"code":"x","message":"no"}"#, "answered with error 0: no"),
+            (r#"{"code":-5}"#, r#"answered with error -5: {"code":-5}"#),
+            (r#"{"message":{"a":1}}"#, r#"answered with error 0: {"a":1}"#),
+            ("[]", "answered with error 0: []"),
+        ];
+        for (error, expected) in table {
+            let text = format!(r#"{{"id":1,"result":null,"error":{error}}}"#);
+            let response: Response<'_> = serde_json::from_str(&text).expect("a response");
+            let failure = response.into_answer(&url()).expect_err("an error");
+            assert_eq!(failure.to_string(), expected);
+        }
+        let fine = r#"{"id":1,"result":"0x1","error":null}"#;
+        let response: Response<'_> = serde_json::from_str(fine).expect("a response");
+        assert!(response.into_answer(&url()).is_ok());
     }
 
     #[test]

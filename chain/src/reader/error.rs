@@ -19,6 +19,12 @@ pub enum ChainError {
         /// The newest final block.
         final_block: Option<u64>,
     },
+    /// A contract lives there, but its deployment is not final yet.
+    #[error("the contract at {address} is newer than the final block; ask again later")]
+    ContractNotFinal {
+        /// The address.
+        address: Address,
+    },
     /// Too few providers answered.
     #[error("too few RPC providers answered: {detail}; check the rpc setting and the providers")]
     Unavailable {
@@ -99,7 +105,7 @@ impl ChainError {
     pub const fn is_retryable(&self) -> bool {
         matches!(
             self,
-            Self::NotFinal { .. } | Self::Unavailable { .. } | Self::Disagreement { .. }
+            Self::NotFinal { .. } | Self::ContractNotFinal { .. } | Self::Unavailable { .. } | Self::Disagreement { .. }
         )
     }
 

@@ -16,7 +16,13 @@ pub(super) fn tell(failure: &RequestFailure, as_json: bool) -> anyhow::Result<An
     } else {
         eprint!("{}", report(failure));
     }
-    let text = format!("not certified: {}", failure.message);
+    // Weights and names stand in the report already.
+    let reason = match (failure.code, &failure.progress) {
+        (ErrorCode::Expired, Some(_)) => "too little weight signed in time",
+        (ErrorCode::Refused, Some(_)) => "so much weight refused that the threshold is out of reach",
+        _ => &failure.message,
+    };
+    let text = format!("not certified: {reason}");
     match is_answer(failure.code) {
         true => Err(No(text).into()),
         false => Err(anyhow::anyhow!(text)),

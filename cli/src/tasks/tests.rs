@@ -98,7 +98,9 @@ fn a_failed_task_says_why() {
         ended_ms: Some(1_700_000_075_042),
         ..report()
     };
-    assert_eq!(status(&report), "expired after 15.00 s: too few answered");
+    assert_eq!(status(&report), "expired after 15.00 s");
+    let report = TaskReport { status: "failed".into(), ..report };
+    assert_eq!(status(&report), "failed after 15.00 s: too few answered");
 }
 
 #[test]

@@ -59,6 +59,18 @@ fn too_little_weight_is_not_valid() {
 }
 
 #[test]
+fn the_set_of_another_epoch_says_nothing() {
+    let file = file(&[2, 3]);
+    let domain = domain_of(NETWORK).expect("a network");
+    let mut set = set_file();
+    set.operators.epoch = 8;
+    let report = off_chain(&file.certificate().expect("whole"), &set.set().expect("a set"), &domain);
+    let reason = report.failure().expect("a failure");
+    assert!(reason.starts_with("it is of epoch 7, but the set is of epoch 8; "), "{reason}");
+    assert!(report.signers.is_empty());
+}
+
+#[test]
 fn the_chain_has_the_last_word() {
     let (file, domain, mut report) = report(&[2, 3]);
     report.on_chain = Some(Verdict::Rejected(Rejection::InvalidSignature));

@@ -14,6 +14,7 @@ on_both_engines!(
     a_batch_is_seen_whole,
     scans_are_in_key_order,
     prefixes_end_where_they_should,
+    variable_prefixes_end_where_they_should,
     pages_join_without_gap_or_repetition,
     pages_are_bounded_in_bytes,
     rows_walks_all_pages,
@@ -142,11 +143,29 @@ fn prefixes_end_where_they_should(kind: EngineKind) {
     let (_dir, store) = fresh(kind);
     let slots = [id(0), id(0xfe), [0xff; 32]];
     put(&store, |batch| {
-        for slot in slots {
-            for epoch in [0, 1, u32::MAX] {
-                batch.put(QUESTIONS, &(slot, epoch), &task_ref(1));
-            }
+        for (slot, epoch) in slots
+            .iter()
+            .flat_map(|slot| [0, 1, u32::MAX].map(|e| (*slot, e)))
+        {
+            batch.put(QUESTIONS, &(slot, epoch), &task_ref(1));
         }
+    });
+    for slot in slots {
+        let keys = |page| -> Vec<_> {
+            let rows = store.scan(QUESTIONS, &slot, page).unwrap().rows;
+            rows.into_iter().map(|(key, _)| key).collect()
+        };
+        let all = [(slot, 0), (slot, 1), (slot, u32::MAX)];
+        assert_eq!(keys(Page::first(9)), all);
+        assert_eq!(keys(Page::newest(9)), [all[2], all[1], all[0]]);
+        assert_eq!(keys(Page::newest(9).after((slot, 1))), [(slot, 0)]);
+        assert_eq!(keys(Page::first(9).after((slot, u32::MAX))), []);
+    }
+}
+
+fn variable_prefixes_end_where_they_should(kind: EngineKind) {
+    let (_dir, store) = fresh(kind);
+    put(&store, |batch| {
         for name in ["evm", "evm:1", "evm:\u{10ffff}", "evn"] {
             batch.put(CURSORS, name, &cursor(1));
         }
@@ -160,58 +179,18 @@ fn prefixes_end_where_they_should(kind: EngineKind) {
             batch.put(PEERS, peer, &Default::default());
         }
     });
-    for slot in slots {
-        let keys = |page| -> Vec<_> {
-            let rows = store.scan(QUESTIONS, &slot, page).unwrap().rows;
-            rows.into_iter().map(|(key, _)| key).collect()
-        };
-        assert_eq!(
-            keys(Page::first(9)),
-            [(slot, 0), (slot, 1), (slot, u32::MAX)]
-        );
-        assert_eq!(
-            keys(Page::newest(9)),
-            [(slot, u32::MAX), (slot, 1), (slot, 0)]
-        );
-        assert_eq!(keys(Page::newest(9).after((slot, 1))), [(slot, 0)]);
-        assert_eq!(keys(Page::first(9).after((slot, u32::MAX))), []);
-    }
-    assert_eq!(
+    let names = |prefix| {
         store
-            .scan(CURSORS, "evm", Page::first(9))
+            .scan(CURSORS, prefix, Page::first(9))
             .unwrap()
             .rows
-            .len(),
-        3
-    );
-    assert_eq!(
-        store
-            .scan(CURSORS, "evm:", Page::first(9))
-            .unwrap()
-            .rows
-            .len(),
-        2
-    );
-    assert_eq!(
-        store
-            .scan(PEERS, [0xff, 0xff].as_slice(), Page::first(9))
-            .unwrap()
-            .rows
-            .len(),
-        2
-    );
-    assert_eq!(
-        store
-            .scan(PEERS, [0xff].as_slice(), Page::newest(9))
-            .unwrap()
-            .rows
-            .len(),
-        3
-    );
-    assert_eq!(
-        store.scan(PEERS, &(), Page::newest(9)).unwrap().rows.len(),
-        5
-    );
+            .len()
+    };
+    assert_eq!((names("evm"), names("evm:"), names("")), (3, 2, 4));
+    let peers = |prefix: &[u8], page| store.scan(PEERS, prefix, page).unwrap().rows.len();
+    assert_eq!(peers(&[0xff, 0xff], Page::first(9)), 2);
+    assert_eq!(peers(&[0xff], Page::newest(9)), 3);
+    assert_eq!(peers(&[], Page::newest(9)), 5);
 }
 
 fn pages_join_without_gap_or_repetition(kind: EngineKind) {

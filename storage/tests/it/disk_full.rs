@@ -39,10 +39,10 @@ fn stops_in_good_order(kind: EngineKind, test: &str) {
         output.status.success() && said.contains("stopped in good order"),
         "{said}\n{told}"
     );
-    let acks = said
+    let mut acks = said
         .lines()
         .filter_map(|line| line.strip_prefix("ack ")?.parse::<u64>().ok());
-    let last = acks.last().unwrap();
+    let last = acks.next_back().unwrap();
     assert!(last > 3, "{said}");
     let store = open(dir.path(), kind);
     for number in 0..=last {

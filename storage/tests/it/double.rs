@@ -7,6 +7,8 @@ use quorate_storage::{Batch, Engine, KeyRange, Op, Order, RawRows, Store, StoreE
 
 use crate::support::identity;
 
+type Rows = BTreeMap<(u8, Vec<u8>), Vec<u8>>;
+
 /// An engine in memory that fails or waits on demand and notes what it is asked for.
 #[derive(Clone, Default)]
 pub(crate) struct Double {
@@ -15,7 +17,7 @@ pub(crate) struct Double {
 
 #[derive(Default)]
 struct Inner {
-    rows: Mutex<BTreeMap<(u8, Vec<u8>), Vec<u8>>>,
+    rows: Mutex<Rows>,
     failure: Mutex<Option<StoreError>>,
     panics: Mutex<bool>,
     shut: Mutex<bool>,

@@ -37,7 +37,7 @@ fn all_submitters_are_answered_in_order(kind: EngineKind) {
                         let mut batch = set(&name, round * 5 + step);
                         batch.put(
                             TASKS,
-                            &numbered(writer << 32 | round * 5 + step),
+                            &numbered(writer * 1_000 + round * 5 + step),
                             &task(&name),
                         );
                         let synced = step % 2 == 0;

@@ -1,0 +1,81 @@
+// The vectors of proto/tests/golden/vectors.json, computed by this client.
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { big, fromHex, hex } from '../lib/bytes.mjs'
+import { recover, signatureData, threshold, verify } from '../lib/certificate.mjs'
+import { digest, domainSeparator, hashStruct, networkOf, parseNetwork, requestProtocol, slot, taskId } from '../lib/statement.mjs'
+import { Certificate, Reply, Request, Statement, encode, frame, frames, plain } from '../lib/wire.mjs'
+
+const golden = join(import.meta.dirname, '..', '..', '..', '..', 'proto', 'tests', 'golden', 'vectors.json')
+const vectors = JSON.parse(readFileSync(golden, 'utf8'))
+const network = parseNetwork(vectors.network.name)
+
+const proofOf = (vector) => ({ ...vector, user: fromHex(vector.user), key: fromHex(vector.key), value: fromHex(vector.value) })
+
+const set = {
+  epoch: 1,
+  operators: vectors.operators.map(({ operator, signing_key, weight }) => ({
+    operator: fromHex(operator), signing_key: fromHex(signing_key), weight: big(weight, 32)
+  }))
+}
+
+test('the network has its name and its domain', () => {
+  assert.equal(network.homeChainId.toString(), vectors.network.home_chain_id)
+  assert.equal(hex(network.registry), vectors.network.registry)
+  assert.equal(hex(domainSeparator(network)), vectors.network.domain_separator)
+  assert.equal(requestProtocol(network.name), vectors.network.request_protocol)
+  assert.equal(networkOf(vectors.network.request_protocol), network.name)
+  assert.equal(networkOf(vectors.network.topics[0]), null)
+})
+
+test('statements have their ids, digests and bytes', () => {
+  for (const vector of vectors.statements) {
+    const proof = proofOf(vector)
+    assert.equal(hex(taskId(proof)), vector.task_id)
+    assert.equal(hex(slot(proof)), vector.slot)
+    assert.equal(hex(hashStruct(proof)), vector.hash_struct)
+    assert.equal(hex(digest(network, proof)), vector.digest)
+    assert.equal(hex(encode(Statement, { state_proof: proof })), vector.protobuf)
+    assert.equal(hex(recover(fromHex(vector.digest), fromHex(vector.signature))), vectors.operators[0].signing_key)
+  }
+})
+
+test('certificates hold where they should, and only there', () => {
+  assert.equal(threshold(BigInt(vectors.total_weight)).toString(), vectors.threshold)
+  for (const vector of vectors.certificates) {
+    const signers = vector.operators.map((operator, i) => ({ operator: fromHex(operator), signature: fromHex(vector.signatures[i]) }))
+    assert.equal(hex(signatureData(signers, vector.epoch)), vector.signature_data)
+    const read = plain(Certificate, fromHex(vector.protobuf))
+    assert.deepEqual(read.signatures.map(({ operator }) => hex(operator)), vector.operators)
+    const check = () => verify(fromHex(vector.digest), signers, set).toString()
+    if (vector.certifies) assert.equal(check(), vector.weight)
+    else assert.throws(check, /is needed/)
+    assert.throws(() => verify(fromHex(vector.digest), [...signers, signers[0]], set), /ascend/)
+  }
+})
+
+test('malformed signatures are refused before anybody asks who signed', () => {
+  const message = fromHex(vectors.statements[0].digest)
+  for (const { why, signature } of vectors.malformed_signatures) {
+    assert.throws(() => recover(message, fromHex(signature)), undefined, why)
+  }
+})
+
+test('frames are read and written as they are', async () => {
+  const all = vectors.exchange.map((entry) => fromHex(entry.frame))
+  // In pieces of seven bytes: no frame comes alone or whole.
+  const bytes = Buffer.concat(all)
+  const pieces = Array.from({ length: Math.ceil(bytes.length / 7) }, (_, i) => Uint8Array.from(bytes.subarray(7 * i, 7 * i + 7)))
+  let count = 0
+  for await (const message of frames(pieces)) {
+    const { name, from } = vectors.exchange[count]
+    const type = from === 'client' ? Request : Reply
+    assert.equal(hex(frame(encode(type, type.toObject(type.decode(message), { longs: String })))), vectors.exchange[count].frame, name)
+    count += 1
+  }
+  assert.equal(count, all.length)
+  await assert.rejects(async () => { for await (const _ of frames([bytes.subarray(0, 20)])); }, /within a frame/)
+  await assert.rejects(async () => { for await (const _ of frames([[255, 255, 255, 127].map(Number)].map(Uint8Array.from))); }, /allowed/)
+})
