@@ -20,11 +20,13 @@ help: ## list the targets
 tools: ## install or check everything that the other targets use
 	@scripts/tools all
 
-.PHONY: native contracts-tools
+.PHONY: native contracts-tools clients-tools
 native:
 	@scripts/tools native
 contracts-tools:
 	@scripts/tools contracts
+clients-tools:
+	@scripts/tools clients
 
 .PHONY: build
 build: native ## build all crates (debug)
@@ -36,16 +38,21 @@ demo: build contracts-tools ## run a whole network here and watch it certify a v
 	@target/debug/quorate-testnet demo $(if $(KEEP),--keep)
 
 .PHONY: test
-test: native contracts-tools layering contracts-test rust-test ## run all tests
+test: layering contracts-test clients-test rust-test ## run all tests
 
 .PHONY: contracts-test
 contracts-test: contracts-tools
 	@cd $(CONTRACTS) && npm run --silent check
+	@echo "contracts: chain/artifacts is what the sources compile to"
 	@cd $(CONTRACTS) && npm test --silent
+
+.PHONY: clients-test
+clients-test: clients-tools
+	@cd testnet/clients/js && npm test --silent
 
 # Without nextest one test at a time: the scenario tests each run a whole network.
 .PHONY: rust-test
-rust-test: native contracts-tools
+rust-test: native contracts-tools clients-tools
 	@scripts/tools note-first-build
 	@if cargo nextest --version >/dev/null 2>&1; then \
 	  $(cargo) nextest run --workspace --locked $(FILTER); \

@@ -1,4 +1,5 @@
 // One connection to one operator, one stream, several questions.
+import './node20.mjs'
 import { noise } from '@chainsafe/libp2p-noise'
 import { yamux } from '@chainsafe/libp2p-yamux'
 import { identify } from '@libp2p/identify'
