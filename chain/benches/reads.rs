@@ -1,4 +1,5 @@
-//! Reads per second and median latency against a local chain, with 1 and 64 reads in flight.
+//! Reads per second and median latency against a local chain, with 1 and 64 reads in flight. With
+//! fresh headers every read takes two calls, with known ones only the call of the contract.
 //!
 //! `cargo bench -p quorate-chain`; needs the anvil binary.
 
@@ -29,60 +30,71 @@ async fn main() -> Result<(), Failed> {
     let written = anvil.set_values(state_manager, user, &values).await?;
     anvil.mine(BLOCKS).await?;
 
-    println!("providers  in flight   reads/s   median us   p99 us   reads/s of own CPU time");
+    println!(
+        "providers  headers  in flight   reads/s   median us   p99 us   reads/s of own CPU time"
+    );
     for providers in [1, 3] {
         for in_flight in [1, 64] {
             let rpc = vec![anvil.url()?; providers];
             let config = EvmConfig::new(anvil.chain_id(), rpc, Finality::Confirmations(0));
             let reader = Arc::new(EvmChain::connect(config, state_manager).await?);
-            let figures = measure(&reader, user, written, in_flight).await?;
-            println!("{providers:9}  {in_flight:9}  {figures}");
+            for (headers, reads) in [("fresh", BLOCKS), ("known", u64::MAX)] {
+                let load = Load {
+                    user,
+                    first: written,
+                    reads,
+                    in_flight,
+                };
+                let figures = load.measure(&reader).await?;
+                println!("{providers:9}  {headers:>7}  {in_flight:9}  {figures}");
+            }
         }
     }
     Ok(())
 }
 
-async fn measure(
-    reader: &Arc<EvmChain>,
+struct Load {
     user: Address,
     first: u64,
+    reads: u64,
     in_flight: usize,
-) -> Result<String, Failed> {
-    let (began, cpu) = (Instant::now(), cpu_time());
-    let mut reads = stream::iter(0u64..)
-        .take_while(|_| std::future::ready(began.elapsed() < DURATION))
-        .map(|number| {
-            let reader = Arc::clone(reader);
-            // A step that is prime to the number of blocks: every block in turn, none in order.
-            let block = first + number * 997 % BLOCKS;
-            let read = async move {
-                let asked = Instant::now();
-                let reading = reader.read(user, U256::from(number % KEYS), block).await;
-                (asked.elapsed(), reading)
-            };
-            tokio::spawn(read)
-        })
-        .buffer_unordered(in_flight);
-    let mut times = Vec::new();
-    while let Some(read) = reads.next().await {
-        let (time, reading) = read?;
-        reading?;
-        times.push(time);
+}
+
+impl Load {
+    async fn measure(&self, reader: &Arc<EvmChain>) -> Result<String, Failed> {
+        let (began, cpu, user) = (Instant::now(), cpu_time(), self.user);
+        let mut reads = stream::iter(0..self.reads)
+            .take_while(|_| std::future::ready(began.elapsed() < DURATION))
+            .map(|number| {
+                let reader = Arc::clone(reader);
+                // A step that is prime to the number of blocks: every block in turn, none in order.
+                let block = self.first + number * 997 % BLOCKS;
+                let read = async move {
+                    let asked = Instant::now();
+                    let reading = reader.read(user, U256::from(number % KEYS), block).await;
+                    (asked.elapsed(), reading)
+                };
+                tokio::spawn(read)
+            })
+            .buffer_unordered(self.in_flight);
+        let mut times = Vec::new();
+        while let Some(read) = reads.next().await {
+            let (time, reading) = read?;
+            reading?;
+            times.push(time);
+        }
+        let took = began.elapsed().as_secs_f64();
+        let cpu = cpu_time().zip(cpu).map(|(after, before)| after - before);
+        times.sort_unstable();
+        let per_second = |time: f64| times.len() as f64 / time;
+        let micros = |share: usize| times[(times.len() - 1) * share / 100].as_micros();
+        let own = cpu.map_or_else(|| "?".to_owned(), |cpu| format!("{:.0}", per_second(cpu)));
+        let (median, slow) = (micros(50), micros(99));
+        Ok(format!(
+            "{:8.0}  {median:10}  {slow:7}   {own:>24}",
+            per_second(took)
+        ))
     }
-    let (took, cpu) = (
-        began.elapsed(),
-        cpu_time().zip(cpu).map(|(after, before)| after - before),
-    );
-    times.sort_unstable();
-    let per_second = |time: f64| times.len() as f64 / time;
-    let micros = |share: usize| times[(times.len() - 1) * share / 100].as_micros();
-    let own = cpu.map_or_else(|| "?".to_owned(), |cpu| format!("{:.0}", per_second(cpu)));
-    Ok(format!(
-        "{:8.0}  {:10}  {:7}   {own:>24}",
-        per_second(took.as_secs_f64()),
-        micros(50),
-        micros(99),
-    ))
 }
 
 /// Processor seconds of this process so far, where the system tells.

@@ -3,7 +3,7 @@
 //! [`StateReader`] and [`HomeReader`] are the verbs that the rest of the project uses; they know
 //! no chain family. [`evm`] implements both over several JSON-RPC providers of which a quorum
 //! must give the same answer. [`contracts`] has bindings for deployments and transactions, and
-//! with the feature `anvil`, [`anvil`] starts local chains to try things on.
+//! with the feature `anvil`, the module of that name starts local chains to try things on.
 
 #[cfg(feature = "anvil")]
 pub mod anvil;

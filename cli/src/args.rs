@@ -56,7 +56,10 @@ pub(crate) fn parse() -> Result<Cli, ExitCode> {
     let matches = command().try_get_matches();
     let parsed = matches.and_then(|matches| Cli::from_arg_matches(&matches));
     parsed.map_err(|error| {
-        let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+        let asked = matches!(
+            error.kind(),
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+        );
         // Where even standard error is closed, the code has to do.
         let _ = without_secrets(error).print();
         ExitCode::from(if asked { 0 } else { exit::USAGE })

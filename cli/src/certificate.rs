@@ -126,8 +126,15 @@ impl CertificateFile {
     }
 
     pub(crate) fn statement(&self) -> Statement {
-        let StatementJson::StateProof { chain_id, user, key, value, block_number, timestamp, epoch } =
-            self.statement;
+        let StatementJson::StateProof {
+            chain_id,
+            user,
+            key,
+            value,
+            block_number,
+            timestamp,
+            epoch,
+        } = self.statement;
         Statement::StateProof(StateProof {
             user,
             chain_id,
@@ -143,7 +150,10 @@ impl CertificateFile {
     pub(crate) fn certificate(&self) -> Result<Certificate, Broken> {
         let signer = |signer: &SignerJson| {
             Signature::parse(&signer.signature)
-                .map(|signature| SignerSignature { operator: signer.operator, signature })
+                .map(|signature| SignerSignature {
+                    operator: signer.operator,
+                    signature,
+                })
                 .map_err(|error| Broken::Signature {
                     operator: signer.operator,
                     reason: error.to_string(),
@@ -161,8 +171,14 @@ impl CertificateFile {
             ("the task id", statement.task_id() == TaskId(self.task_id)),
             ("the epoch", statement.epoch().0 == self.epoch),
             ("the digest", statement.digest(domain) == self.digest),
-            ("the list of signers", certificate.signatures().len() == self.signers.len()),
-            ("signature_data", certificate.signature_data() == self.signature_data),
+            (
+                "the list of signers",
+                certificate.signatures().len() == self.signers.len(),
+            ),
+            (
+                "signature_data",
+                certificate.signature_data() == self.signature_data,
+            ),
         ];
         match table.into_iter().find(|(_, same)| !same) {
             Some((what, _)) => Err(Broken::Differs(what)),
@@ -179,14 +195,24 @@ pub(crate) fn domain_of(network: &str) -> Option<Domain> {
 
 impl fmt::Display for CertificateFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let StatementJson::StateProof { chain_id, user, key, value, block_number, timestamp, .. } =
-            self.statement;
+        let StatementJson::StateProof {
+            chain_id,
+            user,
+            key,
+            value,
+            block_number,
+            timestamp,
+            ..
+        } = self.statement;
         let mut facts = Facts::default();
         facts.add("Value", Number(value.0));
         facts.add("Key", Number(key.0));
         facts.add("User", user);
         facts.add("Chain", chain_id);
-        facts.add("Block", format!("{block_number}, {}", format::time(timestamp)));
+        facts.add(
+            "Block",
+            format!("{block_number}, {}", format::time(timestamp)),
+        );
         facts.add("Epoch", self.epoch);
         facts.add("Network", &self.network);
         facts.add("Task", self.task_id);

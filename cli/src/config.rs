@@ -59,7 +59,12 @@ fn check(args: &RunArgs) -> anyhow::Result<()> {
     facts.add("Home chain", home(&settings));
     for chain in &settings.chains {
         let evm = &chain.evm;
-        let text = format!("{}, {} RPC, finality {}", evm.chain_id, evm.rpc.len(), evm.finality);
+        let text = format!(
+            "{}, {} RPC, finality {}",
+            evm.chain_id,
+            evm.rpc.len(),
+            evm.finality
+        );
         facts.add("Chain", text);
     }
     for key in keys {

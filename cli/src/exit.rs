@@ -25,8 +25,14 @@ pub(crate) const ABORTED: u8 = 130;
 const TABLE: [(u8, &str); 8] = [
     (0, "done; a node: stopped in good order"),
     (FAILED, "failed; a later try may succeed"),
-    (NO, "the answer is no: not certified, not valid, not healthy"),
-    (STORE, "the store is locked, full, damaged, or of another network or version"),
+    (
+        NO,
+        "the answer is no: not certified, not valid, not healthy",
+    ),
+    (
+        STORE,
+        "the store is locked, full, damaged, or of another network or version",
+    ),
     (KEYS, "a key file or password is missing or wrong"),
     (USAGE, "the command line is wrong"),
     (CONFIG, "the configuration is wrong"),
@@ -92,7 +98,9 @@ mod tests {
 
     #[test]
     fn every_error_finds_its_code() {
-        let locked = StoreError::Locked { path: PathBuf::from("x") };
+        let locked = StoreError::Locked {
+            path: PathBuf::from("x"),
+        };
         let settings = ChainError::Settings { detail: "x".into() };
         let table: [(anyhow::Error, u8); 9] = [
             (anyhow::anyhow!("x"), FAILED),
@@ -106,7 +114,9 @@ mod tests {
             (ChainError::NoHistory.into(), FAILED),
         ];
         for (error, expected) in table {
-            let error = Err::<(), _>(error).context("while at it").expect_err("an error");
+            let error = Err::<(), _>(error)
+                .context("while at it")
+                .expect_err("an error");
             assert_eq!(code_of(&error), expected, "{error:#}");
         }
     }

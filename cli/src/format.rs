@@ -17,7 +17,11 @@ pub(crate) fn amount(value: U256) -> String {
     let digits = format!("{digits:0>width$}", width = UNIT_DIGITS + 1);
     let (whole, fraction) = digits.split_at(digits.len() - UNIT_DIGITS);
     let (shown, cut) = fraction.split_at(SHOWN_DIGITS);
-    let mark = if cut.bytes().any(|digit| digit != b'0') { "≈" } else { "" };
+    let mark = if cut.bytes().any(|digit| digit != b'0') {
+        "≈"
+    } else {
+        ""
+    };
     let shown = shown.trim_end_matches('0');
     let point = if shown.is_empty() { "" } else { "." };
     format!("{mark}{}{point}{shown} e18", grouped(whole))
@@ -31,7 +35,7 @@ pub(crate) fn amount_text(text: &str) -> String {
 fn grouped(digits: &str) -> String {
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(' ');
         }
         text.push(digit);
@@ -95,7 +99,11 @@ fn civil(days: u64) -> (u64, u64, u64) {
     let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted = (5 * of_year + 2) / 153;
     let day = of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let month = if shifted < 10 {
+        shifted + 3
+    } else {
+        shifted - 9
+    };
     let year = era * 400 + year_of_era + u64::from(month <= 2);
     (year, month, day)
 }

@@ -17,7 +17,12 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Args, Debug)]
 pub(crate) struct NodeArgs {
     /// HTTP address of the running node
-    #[arg(long, value_name = "ADDR", env = "QUORATE_HTTP", default_value = "127.0.0.1:9080")]
+    #[arg(
+        long,
+        value_name = "ADDR",
+        env = "QUORATE_HTTP",
+        default_value = "127.0.0.1:9080"
+    )]
     http: String,
 
     /// Print JSON, with exact numbers
@@ -31,14 +36,23 @@ impl NodeArgs {
         let url = self.url(path)?;
         let client = Client::builder().timeout(TIMEOUT).build()?;
         let unreachable = || {
-            format!("no node answers at {}; is it running with --http, and is --http here the same?", self.http)
+            format!(
+                "no node answers at {}; is it running with --http, and is --http here the same?",
+                self.http
+            )
         };
-        let response = client.get(url).send().await.map_err(without_url).with_context(unreachable)?;
+        let response = client
+            .get(url)
+            .send()
+            .await
+            .map_err(without_url)
+            .with_context(unreachable)?;
         let status = response.status();
         let body = response.bytes().await.map_err(without_url)?;
         if status.is_success() {
-            return serde_json::from_slice(&body)
-                .with_context(|| format!("what answers at {} is no node of this version", self.http));
+            return serde_json::from_slice(&body).with_context(|| {
+                format!("what answers at {} is no node of this version", self.http)
+            });
         }
         let text = serde_json::from_slice::<ErrorBody>(&body).map(|body| body.error);
         let text = text.unwrap_or_else(|_| format!("the node answered {status}"));
@@ -54,11 +68,14 @@ impl NodeArgs {
             true => format!("{base}{path}"),
             false => format!("http://{base}{path}"),
         };
-        Url::parse(&text).with_context(|| format!("--http {:?} is no address; write 127.0.0.1:9080", self.http))
+        Url::parse(&text)
+            .with_context(|| format!("--http {:?} is no address; write 127.0.0.1:9080", self.http))
     }
 }
 
 /// The address stands in the message already.
-fn without_url(error: alloy::transports::http::reqwest::Error) -> alloy::transports::http::reqwest::Error {
+fn without_url(
+    error: alloy::transports::http::reqwest::Error,
+) -> alloy::transports::http::reqwest::Error {
     error.without_url()
 }

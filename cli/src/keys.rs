@@ -27,7 +27,12 @@ pub(crate) enum KeysCommand {
 #[derive(Args, Debug)]
 pub(crate) struct DirArgs {
     /// Folder of the key files
-    #[arg(long, value_name = "DIR", env = "QUORATE_KEY_DIR", default_value = "~/.quorate/keys")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "QUORATE_KEY_DIR",
+        default_value = "~/.quorate/keys"
+    )]
     key_dir: PathBuf,
 
     /// Print JSON
@@ -125,7 +130,11 @@ impl DirArgs {
 impl SaveArgs {
     const fn saving(&self) -> Saving {
         Saving {
-            strength: if self.light { Strength::Light } else { Strength::Standard },
+            strength: if self.light {
+                Strength::Light
+            } else {
+                Strength::Standard
+            },
             overwrite: self.force,
         }
     }
@@ -159,7 +168,10 @@ fn new(args: &NewArgs) -> anyhow::Result<()> {
     for kind in kinds {
         made.push(store.create(kind, &args.save.name, &password, args.save.saving())?);
     }
-    let listing = Listing { keys: made, unreadable: Vec::new() };
+    let listing = Listing {
+        keys: made,
+        unreadable: Vec::new(),
+    };
     print_keys(&listing, args.dir.json)?;
     if !args.dir.json {
         println!("Keep copies of them and of the password: nobody can restore them.");
@@ -173,7 +185,10 @@ fn import(args: &ImportArgs) -> anyhow::Result<()> {
     let text = read_secret(args.file.as_deref())?;
     let secret = match (text.trim_start().starts_with('{'), args.file.as_deref()) {
         (true, Some(path)) if path != Path::new("-") => {
-            let file = args.old_password_file.as_deref().or(args.password.password_file.as_deref());
+            let file = args
+                .old_password_file
+                .as_deref()
+                .or(args.password.password_file.as_deref());
             let old = password::obtain(file, "Password of the keystore that is imported", false)?;
             Secret::from_file(&expand_home(path), &old)?
         }
@@ -181,8 +196,17 @@ fn import(args: &ImportArgs) -> anyhow::Result<()> {
         (false, _) => Secret::parse(args.kind, &text)?,
     };
     let password = args.password.new_keys()?;
-    let made = store.import(args.kind, &args.save.name, &secret, &password, args.save.saving())?;
-    let listing = Listing { keys: vec![made], unreadable: Vec::new() };
+    let made = store.import(
+        args.kind,
+        &args.save.name,
+        &secret,
+        &password,
+        args.save.saving(),
+    )?;
+    let listing = Listing {
+        keys: vec![made],
+        unreadable: Vec::new(),
+    };
     print_keys(&listing, args.dir.json)
 }
 
@@ -191,7 +215,9 @@ fn read_secret(file: Option<&Path>) -> anyhow::Result<Zeroizing<String>> {
     match file {
         None => *text = password::ask("Secret key")?,
         Some(path) if path == Path::new("-") => {
-            std::io::stdin().read_to_string(&mut text).context("cannot read standard input")?;
+            std::io::stdin()
+                .read_to_string(&mut text)
+                .context("cannot read standard input")?;
         }
         Some(path) => {
             let path = expand_home(path);
@@ -209,7 +235,10 @@ fn list(args: &ListArgs) -> anyhow::Result<()> {
     let store = args.dir.store();
     let listing = store.list()?;
     if listing.keys.is_empty() && !args.dir.json {
-        println!("There are no keys in {}; make some with `node keys new`.", store.dir().display());
+        println!(
+            "There are no keys in {}; make some with `node keys new`.",
+            store.dir().display()
+        );
     } else {
         print_keys(&listing, args.dir.json)?;
     }
@@ -219,14 +248,17 @@ fn list(args: &ListArgs) -> anyhow::Result<()> {
 fn print_keys(listing: &Listing, as_json: bool) -> anyhow::Result<()> {
     let warnings = listing.keys.iter().filter_map(|key| key.warning.clone());
     let broken = listing.unreadable.iter().map(ToString::to_string);
-    warnings.chain(broken).for_each(|warning| eprintln!("warning: {warning}"));
+    warnings
+        .chain(broken)
+        .for_each(|warning| eprintln!("warning: {warning}"));
     if as_json {
         let keys: Vec<Value> = listing.keys.iter().map(key_json).collect();
         println!("{}", serde_json::to_string_pretty(&keys)?);
     } else {
         print!("{}", key_table(&listing.keys));
         let dirs = listing.keys.first().and_then(|key| key.path.parent());
-        dirs.into_iter().for_each(|dir| println!("\nThe files are in {}.", dir.display()));
+        dirs.into_iter()
+            .for_each(|dir| println!("\nThe files are in {}.", dir.display()));
     }
     Ok(())
 }
@@ -244,8 +276,16 @@ fn key_json(key: &KeyInfo) -> Value {
 fn key_table(keys: &[KeyInfo]) -> Table {
     let mut table = Table::new(&["NAME", "KIND", "PUBLIC", "FILE"]);
     for key in keys {
-        let public = key.public.clone().unwrap_or_else(|| "(not in the file)".into());
-        let file = key.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let public = key
+            .public
+            .clone()
+            .unwrap_or_else(|| "(not in the file)".into());
+        let file = key
+            .path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         table.row([key.name.clone(), key.kind.to_string(), public, file]);
     }
     table

@@ -24,7 +24,10 @@ pub(crate) fn quiet() {
 /// For a running node.
 pub(crate) fn start(filter: &str, format: &str) -> Result<(), ConfigError> {
     let filter = check(filter, format)?;
-    let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours());
+    let builder = fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(colours());
     let started = match format {
         "json" => builder.json().flatten_event(true).try_init(),
         _ => builder.try_init(),
@@ -42,7 +45,10 @@ fn colours() -> bool {
 pub(crate) fn check(filter: &str, format: &str) -> Result<EnvFilter, ConfigError> {
     if !matches!(format, "human" | "json") {
         let text = format!("{format:?} is not known; use human or json");
-        return Err(ConfigError::Problems(vec![Problem::new("log_format", text)]));
+        return Err(ConfigError::Problems(vec![Problem::new(
+            "log_format",
+            text,
+        )]));
     }
     EnvFilter::try_new(filter).map_err(|error| {
         let text = format!("{filter:?} cannot be read ({error}); use a level such as info");

@@ -55,7 +55,9 @@ pub(crate) async fn run(args: OperatorsArgs) -> anyhow::Result<()> {
 }
 
 async fn ask(address: &Multiaddr, network: Option<&str>) -> anyhow::Result<SetFile> {
-    let client = Client::connect(address, network).await.context("correct --to, or ask another operator")?;
+    let client = Client::connect(address, network)
+        .await
+        .context("correct --to, or ask another operator")?;
     let list = client.operators().await?;
     Ok(SetFile {
         network: Some(client.network().to_owned()),
@@ -83,11 +85,18 @@ fn line(entry: &wire::OperatorEntry) -> OperatorLine {
 }
 
 fn weight(bytes: &[u8]) -> String {
-    U256::try_from_be_slice(bytes).unwrap_or_default().to_string()
+    U256::try_from_be_slice(bytes)
+        .unwrap_or_default()
+        .to_string()
 }
 
 fn render(set: &SetFile) -> String {
-    let Operators { epoch, total_weight, threshold, operators } = &set.operators;
+    let Operators {
+        epoch,
+        total_weight,
+        threshold,
+        operators,
+    } = &set.operators;
     let total: U256 = total_weight.parse().unwrap_or_default();
     let share = |weight: &str| format::percent(weight.parse().unwrap_or_default(), total);
     let mut facts = Facts::default();
@@ -95,7 +104,10 @@ fn render(set: &SetFile) -> String {
     facts.add("Epoch", epoch);
     facts.add("Operators", operators.len());
     facts.add("Weight", format::amount_text(total_weight));
-    facts.add("Threshold", format!("{} ({})", format::amount_text(threshold), share(threshold)));
+    facts.add(
+        "Threshold",
+        format!("{} ({})", format::amount_text(threshold), share(threshold)),
+    );
     let mut table = Table::new(&["OPERATOR", ">WEIGHT", ">SHARE", "SIGNING KEY", "PEER"]);
     for line in operators {
         table.row([
@@ -114,30 +126,47 @@ impl SetFile {
     pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
         let shown = path.display();
         let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?;
-        serde_json::from_str(&text)
-            .with_context(|| format!("{shown} is no operator set; `node operators --json` prints one"))
+        serde_json::from_str(&text).with_context(|| {
+            format!("{shown} is no operator set; `node operators --json` prints one")
+        })
     }
 
     /// The set, if it is one: a file that asks for less than the contract would is refused.
     pub(crate) fn set(&self) -> anyhow::Result<OperatorSet> {
         let set = &self.operators;
-        let members = set.operators.iter().map(member).collect::<anyhow::Result<Vec<_>>>()?;
+        let members = set
+            .operators
+            .iter()
+            .map(member)
+            .collect::<anyhow::Result<Vec<_>>>()?;
         let total = number("total_weight", &set.total_weight)?;
         let threshold = number("threshold", &set.threshold)?;
-        let listed = members.iter().fold(U256::ZERO, |sum, m| sum.saturating_add(m.weight));
+        let listed = members
+            .iter()
+            .fold(U256::ZERO, |sum, m| sum.saturating_add(m.weight));
         anyhow::ensure!(
             listed <= total && threshold >= threshold_of(total),
             "the operator set contradicts itself: weights of {listed} in a total of {total} with \
              threshold {threshold}; fetch it again with `node operators --json`"
         );
-        Ok(OperatorSet::new(Epoch(set.epoch), members, total, threshold)?)
+        Ok(OperatorSet::new(
+            Epoch(set.epoch),
+            members,
+            total,
+            threshold,
+        )?)
     }
 }
 
 fn member(line: &OperatorLine) -> anyhow::Result<Operator> {
-    let address = |text: &str| text.parse::<Address>().with_context(|| format!("{text:?} is no address"));
+    let address = |text: &str| {
+        text.parse::<Address>()
+            .with_context(|| format!("{text:?} is no address"))
+    };
     let key = line.ed25519_key.as_deref().map(|text| {
-        text.parse::<B256>().map(|key| key.0).with_context(|| format!("{text:?} is no Ed25519 key"))
+        text.parse::<B256>()
+            .map(|key| key.0)
+            .with_context(|| format!("{text:?} is no Ed25519 key"))
     });
     Ok(Operator {
         address: address(&line.operator)?,

@@ -46,11 +46,21 @@ pub(crate) struct RunOptions {
 
     /// Folder of the node's store. An operator that loses it has forgotten what it signed: keep
     /// it on a disk that stays.
-    #[arg(long, value_name = "DIR", env = "QUORATE_DATA_DIR", help_heading = "Node")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "QUORATE_DATA_DIR",
+        help_heading = "Node"
+    )]
     pub(crate) data_dir: Option<PathBuf>,
 
     /// Storage engine: "rocksdb", or "sled", which is pure Rust.
-    #[arg(long, value_name = "NAME", env = "QUORATE_ENGINE", help_heading = "Node")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "QUORATE_ENGINE",
+        help_heading = "Node"
+    )]
     pub(crate) engine: Option<String>,
 
     /// Address of the HTTP interface (/health /status /metrics /tasks …); "off" for none. It has
@@ -59,104 +69,191 @@ pub(crate) struct RunOptions {
     pub(crate) http: Option<String>,
 
     /// Milliseconds that a shutdown waits for tasks under way. A task lives 15 s at most.
-    #[arg(long, value_name = "MS", env = "QUORATE_DRAIN_MS", help_heading = "Node")]
+    #[arg(
+        long,
+        value_name = "MS",
+        env = "QUORATE_DRAIN_MS",
+        help_heading = "Node"
+    )]
     pub(crate) drain_ms: Option<u64>,
 
     /// What is logged: a level (error, warn, info, debug, trace), or levels per module as in
     /// "info,libp2p=warn".
-    #[arg(long, value_name = "FILTER", env = "QUORATE_LOG", help_heading = "Node")]
+    #[arg(
+        long,
+        value_name = "FILTER",
+        env = "QUORATE_LOG",
+        help_heading = "Node"
+    )]
     pub(crate) log: Option<String>,
 
     /// Form of the log on standard error: "human" or "json".
-    #[arg(long, value_name = "FORM", env = "QUORATE_LOG_FORMAT", help_heading = "Node")]
+    #[arg(
+        long,
+        value_name = "FORM",
+        env = "QUORATE_LOG_FORMAT",
+        help_heading = "Node"
+    )]
     pub(crate) log_format: Option<String>,
 
     /// Address of the operator: the account that holds the stake and is registered. Operators only.
-    #[arg(long, value_name = "ADDRESS", env = "QUORATE_OPERATOR", help_heading = "Keys")]
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        env = "QUORATE_OPERATOR",
+        help_heading = "Keys"
+    )]
     pub(crate) operator: Option<String>,
 
     /// Folder of the key files.
-    #[arg(long, value_name = "DIR", env = "QUORATE_KEY_DIR", help_heading = "Keys")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "QUORATE_KEY_DIR",
+        help_heading = "Keys"
+    )]
     pub(crate) key_dir: Option<PathBuf>,
 
     /// Name or path of the signing key (keystore v3). Operators only. Instead of a file, the
     /// environment variable QUORATE_SIGNING_SECRET may hold the secret in hexadecimal.
-    #[arg(long, value_name = "KEY", env = "QUORATE_SIGNING_KEY", help_heading = "Keys")]
+    #[arg(
+        long,
+        value_name = "KEY",
+        env = "QUORATE_SIGNING_KEY",
+        help_heading = "Keys"
+    )]
     pub(crate) signing_key: Option<String>,
 
     /// Name or path of the peer key. Never run two nodes with one peer key. Instead of a file, the
     /// environment variable QUORATE_PEER_SECRET may hold the secret in hexadecimal.
-    #[arg(long, value_name = "KEY", env = "QUORATE_PEER_KEY", help_heading = "Keys")]
+    #[arg(
+        long,
+        value_name = "KEY",
+        env = "QUORATE_PEER_KEY",
+        help_heading = "Keys"
+    )]
     pub(crate) peer_key: Option<String>,
 
     /// File with the password of the keys. Without it the password is taken from the environment
     /// variable QUORATE_PASSWORD, or asked for on a terminal.
-    #[arg(long, value_name = "FILE", env = "QUORATE_PASSWORD_FILE", help_heading = "Keys")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "QUORATE_PASSWORD_FILE",
+        help_heading = "Keys"
+    )]
     pub(crate) password_file: Option<PathBuf>,
 
     /// Multiaddrs on which the node listens for peers and users.
     #[arg(
-        long, value_name = "MULTIADDR", env = "QUORATE_LISTEN",
-        value_delimiter = ',', help_heading = "Mesh"
+        long,
+        value_name = "MULTIADDR",
+        env = "QUORATE_LISTEN",
+        value_delimiter = ',',
+        help_heading = "Mesh"
     )]
     pub(crate) listen: Option<Vec<String>>,
 
     /// Multiaddrs under which others reach the node, where they differ from what it listens on
     /// (NAT, a load balancer).
     #[arg(
-        long, value_name = "MULTIADDR", env = "QUORATE_EXTERNAL",
-        value_delimiter = ',', help_heading = "Mesh"
+        long,
+        value_name = "MULTIADDR",
+        env = "QUORATE_EXTERNAL",
+        value_delimiter = ',',
+        help_heading = "Mesh"
     )]
     pub(crate) external: Option<Vec<String>>,
 
     /// Multiaddrs of peers to dial first, each ending in /p2p/<peer id>. The first node of a
     /// network has none.
     #[arg(
-        long, value_name = "MULTIADDR", env = "QUORATE_BOOTSTRAP",
-        value_delimiter = ',', help_heading = "Mesh"
+        long,
+        value_name = "MULTIADDR",
+        env = "QUORATE_BOOTSTRAP",
+        value_delimiter = ',',
+        help_heading = "Mesh"
     )]
     pub(crate) bootstrap: Option<Vec<String>>,
 
     /// EIP-155 id of the home chain, which holds the stake registry and the epoch manager. Required.
-    #[arg(long, value_name = "ID", env = "QUORATE_HOME_CHAIN_ID", help_heading = "Home chain")]
+    #[arg(
+        long,
+        value_name = "ID",
+        env = "QUORATE_HOME_CHAIN_ID",
+        help_heading = "Home chain"
+    )]
     pub(crate) home_chain_id: Option<u64>,
 
     /// JSON-RPC URLs of the home chain. Required. Use several of different providers: what a
     /// majority says alike is believed, and one that is down counts as a "no".
     #[arg(
-        long, value_name = "URL", env = "QUORATE_HOME_RPC", hide_env_values = true,
-        value_delimiter = ',', help_heading = "Home chain"
+        long,
+        value_name = "URL",
+        env = "QUORATE_HOME_RPC",
+        hide_env_values = true,
+        value_delimiter = ',',
+        help_heading = "Home chain"
     )]
     pub(crate) home_rpc: Option<Vec<SecretUrl>>,
 
     /// How many of the home chain's RPC URLs must give the same answer; more than half of them
     /// unless set.
-    #[arg(long, value_name = "K", env = "QUORATE_HOME_RPC_QUORUM", help_heading = "Home chain")]
+    #[arg(
+        long,
+        value_name = "K",
+        env = "QUORATE_HOME_RPC_QUORUM",
+        help_heading = "Home chain"
+    )]
     pub(crate) home_rpc_quorum: Option<usize>,
 
     /// Address of the stake registry. Required.
-    #[arg(long, value_name = "ADDRESS", env = "QUORATE_REGISTRY", help_heading = "Home chain")]
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        env = "QUORATE_REGISTRY",
+        help_heading = "Home chain"
+    )]
     pub(crate) registry: Option<String>,
 
     /// Address of the epoch manager. Required.
-    #[arg(long, value_name = "ADDRESS", env = "QUORATE_EPOCH_MANAGER", help_heading = "Home chain")]
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        env = "QUORATE_EPOCH_MANAGER",
+        help_heading = "Home chain"
+    )]
     pub(crate) epoch_manager: Option<String>,
 
     /// When a block of the home chain is final: "finalized" for the chain's own rule, or a number
     /// of confirmations.
-    #[arg(long, value_name = "RULE", env = "QUORATE_HOME_FINALITY", help_heading = "Home chain")]
+    #[arg(
+        long,
+        value_name = "RULE",
+        env = "QUORATE_HOME_FINALITY",
+        help_heading = "Home chain"
+    )]
     pub(crate) home_finality: Option<NumberOrWord>,
 
     /// Milliseconds between two looks for a new head of the home chain.
-    #[arg(long, value_name = "MS", env = "QUORATE_HOME_POLL_MS", help_heading = "Home chain")]
+    #[arg(
+        long,
+        value_name = "MS",
+        env = "QUORATE_HOME_POLL_MS",
+        help_heading = "Home chain"
+    )]
     pub(crate) home_poll_ms: Option<u64>,
 
     /// A chain whose stored values this operator attests; give it once per chain, as in
     /// 'id=31338,rpc=http://a,rpc=http://b,state-manager=0x…,finality=12'. In the environment,
     /// chains are separated by ';'. In the file each is a [[chains]] table. Operators only.
     #[arg(
-        long = "chain", value_name = "SPEC", env = "QUORATE_CHAINS",
-        hide_env_values = true, value_delimiter = ';', help_heading = "Chains"
+        long = "chain",
+        value_name = "SPEC",
+        env = "QUORATE_CHAINS",
+        hide_env_values = true,
+        value_delimiter = ';',
+        help_heading = "Chains"
     )]
     pub(crate) chains: Option<Vec<ChainOptions>>,
 }

@@ -25,7 +25,11 @@ pub(crate) struct PasswordArgs {
 impl PasswordArgs {
     /// For protecting new keys: asked for twice.
     pub(crate) fn new_keys(&self) -> anyhow::Result<Password> {
-        obtain(self.password_file.as_deref(), "New password for the keys", true)
+        obtain(
+            self.password_file.as_deref(),
+            "New password for the keys",
+            true,
+        )
     }
 }
 
@@ -53,8 +57,11 @@ pub(crate) fn ask(prompt: &str) -> anyhow::Result<String> {
 }
 
 fn missing() -> anyhow::Error {
-    let cure = format!("use --password-file FILE or set {VARIABLE}; there is no terminal to ask on");
-    anyhow::Error::new(KeyError::EmptyPassword).context(cure).context("no password for the keys")
+    let cure =
+        format!("use --password-file FILE or set {VARIABLE}; there is no terminal to ask on");
+    anyhow::Error::new(KeyError::EmptyPassword)
+        .context(cure)
+        .context("no password for the keys")
 }
 
 /// The first line of a file: editors add an end of line, and nobody means it.
@@ -80,7 +87,10 @@ mod tests {
         let path = dir.path().join("password");
         for text in ["pass word", "pass word\n", "pass word\r\n"] {
             std::fs::write(&path, text).expect("written");
-            assert_eq!(from_file(&path).expect("a password").as_bytes(), b"pass word");
+            assert_eq!(
+                from_file(&path).expect("a password").as_bytes(),
+                b"pass word"
+            );
         }
     }
 
@@ -89,10 +99,16 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("password");
         let absent = format!("{:#}", from_file(&path).expect_err("refused"));
-        assert!(absent.starts_with("cannot read the password file "), "{absent}");
+        assert!(
+            absent.starts_with("cannot read the password file "),
+            "{absent}"
+        );
         std::fs::write(&path, "\n").expect("written");
         let empty = from_file(&path).expect_err("refused");
         assert_eq!(crate::exit::code_of(&empty), crate::exit::KEYS);
-        assert!(format!("{empty:#}").contains("the password is empty"), "{empty:#}");
+        assert!(
+            format!("{empty:#}").contains("the password is empty"),
+            "{empty:#}"
+        );
     }
 }

@@ -29,7 +29,13 @@ pub(crate) struct AccountArgs {
     config: Option<PathBuf>,
 
     /// JSON-RPC URL of the home chain; the first of home_rpc in the file
-    #[arg(long, value_name = "URL", env = "QUORATE_HOME_RPC", hide_env_values = true, value_delimiter = ',')]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "QUORATE_HOME_RPC",
+        hide_env_values = true,
+        value_delimiter = ','
+    )]
     home_rpc: Vec<SecretUrl>,
 
     /// Address of the stake registry; registry in the file
@@ -64,11 +70,21 @@ pub(crate) struct RegisterArgs {
     stake: String,
 
     /// Name or path of the signing key
-    #[arg(long, value_name = "KEY", env = "QUORATE_SIGNING_KEY", default_value = "default")]
+    #[arg(
+        long,
+        value_name = "KEY",
+        env = "QUORATE_SIGNING_KEY",
+        default_value = "default"
+    )]
     signing_key: String,
 
     /// Name or path of the Ed25519 key
-    #[arg(long, value_name = "KEY", env = "QUORATE_ED25519_KEY", default_value = "default")]
+    #[arg(
+        long,
+        value_name = "KEY",
+        env = "QUORATE_ED25519_KEY",
+        default_value = "default"
+    )]
     ed25519_key: String,
 
     #[command(flatten)]
@@ -105,7 +121,11 @@ pub(crate) async fn register(args: RegisterArgs) -> anyhow::Result<()> {
     let account = args.account.connect(&options, &store).await?;
     let proofs = prove(&account.domain(), account.address(), &signing, &ed25519)?;
     let plan = account.check(stake, &proofs).await?;
-    eprintln!("Operator {} on chain {}", account.address(), account.domain().home_chain_id());
+    eprintln!(
+        "Operator {} on chain {}",
+        account.address(),
+        account.domain().home_chain_id()
+    );
     let mut sent = Vec::new();
     if !stake.is_zero() {
         eprintln!("Depositing a stake of {} …", args.stake);
@@ -118,7 +138,13 @@ pub(crate) async fn register(args: RegisterArgs) -> anyhow::Result<()> {
         sent.push(account.register(&proofs).await?);
     }
     let epoch = account.effective_epoch(&sent).await?;
-    print_sent(&args.account, &account, &sent, epoch, "It counts from epoch")
+    print_sent(
+        &args.account,
+        &account,
+        &sent,
+        epoch,
+        "It counts from epoch",
+    )
 }
 
 pub(crate) async fn deregister(args: DeregisterArgs) -> anyhow::Result<()> {
@@ -128,30 +154,47 @@ pub(crate) async fn deregister(args: DeregisterArgs) -> anyhow::Result<()> {
     eprintln!("Operator {} leaves …", account.address());
     let sent = vec![account.deregister().await?];
     let epoch = account.effective_epoch(&sent).await?;
-    print_sent(&args.account, &account, &sent, epoch, "Keep the node running until epoch")
+    print_sent(
+        &args.account,
+        &account,
+        &sent,
+        epoch,
+        "Keep the node running until epoch",
+    )
 }
 
 impl AccountArgs {
     fn store(&self, options: &RunOptions) -> KeyStore {
         let dir = self.key_dir.clone().or(options.key_dir.clone());
-        KeyStore::open(expand_home(&dir.unwrap_or_else(|| PathBuf::from("~/.quorate/keys"))))
+        KeyStore::open(expand_home(
+            &dir.unwrap_or_else(|| PathBuf::from("~/.quorate/keys")),
+        ))
     }
 
     fn password_file(&self, options: &RunOptions) -> Option<PathBuf> {
-        self.password.password_file.clone().or(options.password_file.clone())
+        self.password
+            .password_file
+            .clone()
+            .or(options.password_file.clone())
     }
 
     async fn connect(&self, options: &RunOptions, store: &KeyStore) -> anyhow::Result<Account> {
         let urls = options.home_rpc.as_deref().unwrap_or_default();
         let url = self.home_rpc.first().or(urls.first());
-        let url = url.ok_or_else(|| Usage("no RPC URL of the home chain; give --home-rpc or --config".into()))?;
+        let url = url.ok_or_else(|| {
+            Usage("no RPC URL of the home chain; give --home-rpc or --config".into())
+        })?;
         let registry = self.registry.as_ref().or(options.registry.as_ref());
-        let registry = registry.ok_or_else(|| Usage("no stake registry; give --registry or --config".into()))?;
+        let registry = registry
+            .ok_or_else(|| Usage("no stake registry; give --registry or --config".into()))?;
         let registry: Address = registry
             .parse()
             .map_err(|_| Usage(format!("--registry {registry:?} is no address")))?;
         store.locate(KeyKind::Signing, &self.account_key)?;
-        let file = self.account_password_file.clone().or(self.password_file(options));
+        let file = self
+            .account_password_file
+            .clone()
+            .or(self.password_file(options));
         let password = obtain(file.as_deref(), "Password of the account key", false)?;
         let key = store.load_signing(&self.account_key, &password)?;
         Account::connect(url, registry, &key, options.home_chain_id).await
@@ -174,7 +217,9 @@ fn prove(
     let ed25519 = PeerSecret::from_bytes(ed25519.bytes());
     let (signing_key, ed25519_key) = (signing.address(), B256::from(ed25519.public()));
     let digest = domain.registration_digest(operator, signing_key, ed25519_key);
-    let proof = signing.sign(digest).context("the signing key does not sign")?;
+    let proof = signing
+        .sign(digest)
+        .context("the signing key does not sign")?;
     let message = domain.ed25519_registration(operator, signing_key);
     Ok(Proofs {
         signing_key,
@@ -206,8 +251,20 @@ fn print_sent(
         return Ok(());
     }
     let mut facts = Facts::default();
-    for Sent { what, hash, block, gas } in sent {
-        facts.add(what, format!("{hash}, block {block}, gas {}", format::amount(U256::from(*gas))));
+    for Sent {
+        what,
+        hash,
+        block,
+        gas,
+    } in sent
+    {
+        facts.add(
+            what,
+            format!(
+                "{hash}, block {block}, gas {}",
+                format::amount(U256::from(*gas))
+            ),
+        );
     }
     facts.add_some(when, epoch);
     print!("{facts}");
@@ -220,7 +277,10 @@ mod tests {
 
     #[test]
     fn stakes_are_read_in_coins() {
-        assert_eq!(stake("0.5").expect("an amount"), U256::from(500_000_000_000_000_000_u64));
+        assert_eq!(
+            stake("0.5").expect("an amount"),
+            U256::from(500_000_000_000_000_000_u64)
+        );
         assert_eq!(stake("0").expect("an amount"), U256::ZERO);
         for text in ["", "much", "-1"] {
             assert!(stake(text).is_err(), "{text}");
@@ -234,7 +294,8 @@ mod tests {
         let signing = SecretKey::from_bytes(&[7; 32]).expect("a key");
         let proofs = prove(&domain, operator, &signing, &Secret::new([8; 32])).expect("proved");
         let digest = domain.registration_digest(operator, proofs.signing_key, proofs.ed25519_key);
-        let signature = quorate_proto::Signature::parse(&proofs.signing_key_proof).expect("a signature");
+        let signature =
+            quorate_proto::Signature::parse(&proofs.signing_key_proof).expect("a signature");
         assert_eq!(signature.recover(digest), Ok(signing.address()));
         assert_eq!(proofs.ed25519_proof.len(), 64);
     }

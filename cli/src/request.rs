@@ -101,7 +101,12 @@ async fn state(args: &StateArgs) -> anyhow::Result<()> {
         (None, Some(seconds)) => At::Timestamp(seconds),
         (None, None) => return Err(Usage("give --block or --timestamp".into()).into()),
     };
-    let question = StateQuestion { chain_id: args.chain, user: args.user, key: args.key, at };
+    let question = StateQuestion {
+        chain_id: args.chain,
+        user: args.user,
+        key: args.key,
+        at,
+    };
     let client = connect(&args.ask).await?;
     let live = RefCell::new(Live::new());
     let started = Instant::now();
@@ -155,7 +160,12 @@ async fn limited(
     }
 }
 
-fn finish(args: &AskArgs, client: &Client, answer: &Answer, elapsed: Duration) -> anyhow::Result<()> {
+fn finish(
+    args: &AskArgs,
+    client: &Client,
+    answer: &Answer,
+    elapsed: Duration,
+) -> anyhow::Result<()> {
     let file = CertificateFile::new(answer, client.network(), elapsed);
     let json = serde_json::to_string_pretty(&file)? + "\n";
     if let Some(path) = &args.out {
@@ -166,12 +176,19 @@ fn finish(args: &AskArgs, client: &Client, answer: &Answer, elapsed: Duration) -
         return Ok(());
     }
     let signers = format::count(file.signers.len(), "operator");
-    let from = if file.stored { ", from the operator's store" } else { "" };
+    let from = if file.stored {
+        ", from the operator's store"
+    } else {
+        ""
+    };
     #[allow(clippy::cast_precision_loss)]
     let took = format::millis(elapsed.as_micros() as f64 / 1_000.0);
     print!("Certified by {signers} in {took}{from}\n\n{file}");
     if let Some(path) = &args.out {
-        println!("\nWritten to {}; check it with `node verify`.", path.display());
+        println!(
+            "\nWritten to {}; check it with `node verify`.",
+            path.display()
+        );
     }
     Ok(())
 }
@@ -182,6 +199,10 @@ fn write_out(path: &Path, json: &str) -> anyhow::Result<()> {
 
 /// Reads a task id as people write it.
 pub(crate) fn task_id(text: &str) -> anyhow::Result<TaskId> {
-    text.parse()
-        .map_err(|_| Usage(format!("{text:?} is no task id; it has 64 hexadecimal digits")).into())
+    text.parse().map_err(|_| {
+        Usage(format!(
+            "{text:?} is no task id; it has 64 hexadecimal digits"
+        ))
+        .into()
+    })
 }

@@ -19,14 +19,19 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
     let settings = options.to_settings()?;
     logging::start(text(&options.log), text(&options.log_format))?;
     let keys = Keys::open(&options, &settings)?;
-    let metrics = collect_metrics().map_err(anyhow::Error::msg).context("cannot collect figures")?;
+    let metrics = collect_metrics()
+        .map_err(anyhow::Error::msg)
+        .context("cannot collect figures")?;
     let parts = Parts {
         settings,
         peer_secret: *keys.peer.bytes(),
         signer: keys.signer,
         metrics: Some(metrics),
     };
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serve(parts))
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(serve(parts))
 }
 
 async fn serve(parts: Parts) -> anyhow::Result<()> {
@@ -71,7 +76,11 @@ struct Keys {
 
 impl Keys {
     fn open(options: &RunOptions, settings: &Settings) -> anyhow::Result<Self> {
-        let mut source = Source { options, store: key_store(options), password: None };
+        let mut source = Source {
+            options,
+            store: key_store(options),
+            password: None,
+        };
         let peer = source.secret(KeyKind::Peer, text(&options.peer_key))?;
         let signer = match settings.role {
             Role::Registry => None,
@@ -95,15 +104,22 @@ struct Source<'a> {
 impl Source<'_> {
     fn secret(&mut self, kind: KeyKind, which: &str) -> anyhow::Result<Secret> {
         let variable = secret_variable(kind);
-        if let Some((name, text)) = variable.and_then(|name| Some((name, std::env::var(name).ok()?))) {
+        if let Some((name, text)) =
+            variable.and_then(|name| Some((name, std::env::var(name).ok()?)))
+        {
             let text = zeroize::Zeroizing::new(text);
-            return Secret::parse(kind, &text).with_context(|| format!("the environment variable {name}"));
+            return Secret::parse(kind, &text)
+                .with_context(|| format!("the environment variable {name}"));
         }
         // Before the password is asked for.
         self.store.locate(kind, which)?;
         let password = match self.password.take() {
             Some(password) => password,
-            None => password::obtain(self.options.password_file.as_deref(), "Password of the keys", false)?,
+            None => password::obtain(
+                self.options.password_file.as_deref(),
+                "Password of the keys",
+                false,
+            )?,
         };
         let secret = self.store.load(kind, which, &password);
         self.password = Some(password);

@@ -22,7 +22,9 @@ pub(crate) async fn run(args: StatusArgs) -> anyhow::Result<()> {
     if args.node.json {
         println!("{}", serde_json::to_string_pretty(&status)?);
     } else {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_secs());
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |age| age.as_secs());
         print!("{}", render(&status, now));
     }
     match status.problems.len() {
@@ -33,7 +35,15 @@ pub(crate) async fn run(args: StatusArgs) -> anyhow::Result<()> {
 
 fn render(status: &Status, now: u64) -> String {
     let mut facts = Facts::default();
-    facts.add("Node", format!("{} {}, up {}", status.role, status.version, format::seconds(status.uptime_s)));
+    facts.add(
+        "Node",
+        format!(
+            "{} {}, up {}",
+            status.role,
+            status.version,
+            format::seconds(status.uptime_s)
+        ),
+    );
     facts.add("Network", &status.network);
     facts.add("Peer id", &status.peer_id);
     for address in &status.listen {
@@ -42,23 +52,49 @@ fn render(status: &Status, now: u64) -> String {
     facts.add("Peers", status.peers);
     facts.add_some("Operator", status.operator.as_ref());
     facts.add_some("Signing key", status.signing_key.as_ref());
-    facts.add_some("Weight", status.weight.as_deref().map(|weight| weight_of(status, weight)));
-    facts.add("Epoch", status.epoch.map_or_else(|| "not known yet".into(), |epoch| epoch.to_string()));
+    facts.add_some(
+        "Weight",
+        status
+            .weight
+            .as_deref()
+            .map(|weight| weight_of(status, weight)),
+    );
+    facts.add(
+        "Epoch",
+        status
+            .epoch
+            .map_or_else(|| "not known yet".into(), |epoch| epoch.to_string()),
+    );
     facts.add_some("Set", set_of(status));
     facts.add("Open tasks", status.open_tasks);
     let mut table = Table::new(&[">CHAIN", "KIND", ">FINAL BLOCK", ">BEHIND"]);
     for chain in &status.chains {
         table.row(chain_row(chain, now));
     }
-    let problems: String = status.problems.iter().map(|text| format!("! {text}\n")).collect();
-    let health = if status.problems.is_empty() { "Healthy\n".to_owned() } else { problems };
+    let problems: String = status
+        .problems
+        .iter()
+        .map(|text| format!("! {text}\n"))
+        .collect();
+    let health = if status.problems.is_empty() {
+        "Healthy\n".to_owned()
+    } else {
+        problems
+    };
     format!("{facts}\n{table}\n{health}")
 }
 
 fn weight_of(status: &Status, weight: &str) -> String {
-    let whole: Option<U256> = status.total_weight.as_deref().and_then(|total| total.parse().ok());
+    let whole: Option<U256> = status
+        .total_weight
+        .as_deref()
+        .and_then(|total| total.parse().ok());
     match (weight.parse(), whole) {
-        (Ok(part), Some(whole)) => format!("{} ({})", format::amount(part), format::percent(part, whole)),
+        (Ok(part), Some(whole)) => format!(
+            "{} ({})",
+            format::amount(part),
+            format::percent(part, whole)
+        ),
         _ => format::amount_text(weight),
     }
 }
@@ -67,7 +103,9 @@ fn set_of(status: &Status) -> Option<String> {
     let total = status.total_weight.as_deref().map(format::amount_text)?;
     let threshold = status.threshold.as_deref().map(format::amount_text)?;
     let operators = format::count(status.operators, "operator");
-    Some(format!("{operators}, weight {total}, threshold {threshold}"))
+    Some(format!(
+        "{operators}, weight {total}, threshold {threshold}"
+    ))
 }
 
 /// "Behind" is the age of the newest final block: what cannot be asked about yet.
@@ -76,7 +114,9 @@ fn chain_row(chain: &ChainStatus, now: u64) -> [String; 4] {
     [
         chain.chain_id.to_string(),
         chain.kind.clone(),
-        chain.final_block.map_or_else(|| "none".into(), |block| block.to_string()),
+        chain
+            .final_block
+            .map_or_else(|| "none".into(), |block| block.to_string()),
         chain.final_timestamp.map_or_else(String::new, age),
     ]
 }

@@ -46,11 +46,16 @@ impl Table {
 
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let columns: Vec<_> = self.header.iter().enumerate().filter_map(|(index, (name, align))| {
-            let cells = (0..self.rows.len()).map(|row| self.cell(row, index));
-            let widest = cells.map(width).max().unwrap_or(0);
-            (widest > 0).then_some((index, *name, *align, widest.max(width(name))))
-        }).collect();
+        let columns: Vec<_> = self
+            .header
+            .iter()
+            .enumerate()
+            .filter_map(|(index, (name, align))| {
+                let cells = (0..self.rows.len()).map(|row| self.cell(row, index));
+                let widest = cells.map(width).max().unwrap_or(0);
+                (widest > 0).then_some((index, *name, *align, widest.max(width(name))))
+            })
+            .collect();
         let mut line = String::new();
         for (_, name, align, wide) in &columns {
             push(&mut line, name, *align, *wide);
@@ -88,7 +93,12 @@ impl Facts {
 
 impl fmt::Display for Facts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let wide = self.0.iter().map(|(name, _)| width(name)).max().unwrap_or(0);
+        let wide = self
+            .0
+            .iter()
+            .map(|(name, _)| width(name))
+            .max()
+            .unwrap_or(0);
         for (name, value) in &self.0 {
             let mut line = String::new();
             push(&mut line, name, Align::Left, wide);

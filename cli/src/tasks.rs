@@ -39,7 +39,10 @@ pub(crate) async fn explain(args: ExplainArgs) -> anyhow::Result<()> {
 }
 
 pub(crate) async fn list(args: ListArgs) -> anyhow::Result<()> {
-    let lines: Vec<TaskLine> = args.node.get(&format!("/tasks?limit={}", args.limit)).await?;
+    let lines: Vec<TaskLine> = args
+        .node
+        .get(&format!("/tasks?limit={}", args.limit))
+        .await?;
     match args.node.json {
         true => println!("{}", serde_json::to_string_pretty(&lines)?),
         false if lines.is_empty() => println!("This node has seen no task yet."),
@@ -49,8 +52,15 @@ pub(crate) async fn list(args: ListArgs) -> anyhow::Result<()> {
 }
 
 fn task_table(lines: &[TaskLine]) -> Table {
-    let mut table =
-        Table::new(&["FIRST SEEN", "STATUS", ">AFTER", ">CHAIN", ">BLOCK", ">EPOCH", "TASK"]);
+    let mut table = Table::new(&[
+        "FIRST SEEN",
+        "STATUS",
+        ">AFTER",
+        ">CHAIN",
+        ">BLOCK",
+        ">EPOCH",
+        "TASK",
+    ]);
     for line in lines {
         table.row([
             format::time_ms(line.created_ms),
@@ -66,7 +76,12 @@ fn task_table(lines: &[TaskLine]) -> Table {
 }
 
 fn render(report: &TaskReport) -> String {
-    format!("{}\n{}\n{}", facts(report), operators(report), weights(report))
+    format!(
+        "{}\n{}\n{}",
+        facts(report),
+        operators(report),
+        weights(report)
+    )
 }
 
 fn facts(report: &TaskReport) -> Facts {
@@ -77,31 +92,53 @@ fn facts(report: &TaskReport) -> Facts {
         "Statement",
         format!(
             "on chain {}, {} had stored {} under key {} at block {}",
-            statement.chain_id, statement.user, statement.value, statement.key, statement.block_number
+            statement.chain_id,
+            statement.user,
+            statement.value,
+            statement.key,
+            statement.block_number
         ),
     );
     facts.add("Block time", format::time(statement.timestamp));
     facts.add("Epoch", statement.epoch);
     facts.add("Digest", &statement.digest);
     facts.add("Status", status(report));
-    facts.add("First seen", format!("{}, {}", format::time_ms(report.created_ms), origin(report)));
+    facts.add(
+        "First seen",
+        format!("{}, {}", format::time_ms(report.created_ms), origin(report)),
+    );
     let announced = (report.attempts > 0).then(|| format::count(report.attempts as usize, "time"));
     facts.add_some("Announced", announced);
-    let block = report.read_at_block.as_deref().map(|hash| format!(" at block {}", format::short(hash)));
+    let block = report
+        .read_at_block
+        .as_deref()
+        .map(|hash| format!(" at block {}", format::short(hash)));
     let read = report.read_ms.map(format::millis);
-    facts.add_some("Own read", read.map(|took| took + &block.unwrap_or_default()));
+    facts.add_some(
+        "Own read",
+        read.map(|took| took + &block.unwrap_or_default()),
+    );
     facts
 }
 
 fn status(report: &TaskReport) -> String {
-    let took = report.certified_ms.map(|ms| format!(", certified after {}", format::millis(ms)));
+    let took = report
+        .certified_ms
+        .map(|ms| format!(", certified after {}", format::millis(ms)));
     #[allow(clippy::cast_precision_loss)]
     let ended = report.ended_ms.filter(|_| took.is_none()).map(|ms| {
-        format!(" after {}", format::millis(ms.saturating_sub(report.created_ms) as f64))
+        format!(
+            " after {}",
+            format::millis(ms.saturating_sub(report.created_ms) as f64)
+        )
     });
     // What an expired task lacked is told by the tables below.
     let told = report.status == "expired" && report.threshold.is_some();
-    let failure = report.failure.as_ref().filter(|_| !told).map(|reason| format!(": {reason}"));
+    let failure = report
+        .failure
+        .as_ref()
+        .filter(|_| !told)
+        .map(|reason| format!(": {reason}"));
     let parts = [took, ended, failure].into_iter().flatten();
     parts.fold(report.status.clone(), |text, part| text + &part)
 }
@@ -115,10 +152,21 @@ fn origin(report: &TaskReport) -> String {
 }
 
 fn operators(report: &TaskReport) -> Table {
-    let mut table =
-        Table::new(&["OPERATOR", ">WEIGHT", ">SHARE", "OUTCOME", ">AFTER", "CERTIFICATE", "REASON"]);
+    let mut table = Table::new(&[
+        "OPERATOR",
+        ">WEIGHT",
+        ">SHARE",
+        "OUTCOME",
+        ">AFTER",
+        "CERTIFICATE",
+        "REASON",
+    ]);
     let mut operators: Vec<&OperatorReport> = report.operators.iter().collect();
-    operators.sort_by(|a, b| order(a).partial_cmp(&order(b)).unwrap_or(std::cmp::Ordering::Equal));
+    operators.sort_by(|a, b| {
+        order(a)
+            .partial_cmp(&order(b))
+            .unwrap_or(std::cmp::Ordering::Equal)
+    });
     for operator in operators {
         table.row(row(operator, report));
     }
@@ -138,15 +186,31 @@ fn order(operator: &OperatorReport) -> (u8, f64) {
 fn row(operator: &OperatorReport, report: &TaskReport) -> [String; 7] {
     let late = if operator.late { ", late" } else { "" };
     let reason = [operator.code.as_deref(), operator.detail.as_deref()];
-    let reason: Vec<&str> = reason.into_iter().flatten().filter(|text| !text.is_empty()).collect();
+    let reason: Vec<&str> = reason
+        .into_iter()
+        .flatten()
+        .filter(|text| !text.is_empty())
+        .collect();
     let within = report.certificate_signers.contains(&operator.operator);
     [
         operator.operator.clone(),
-        operator.weight.as_deref().map(format::amount_text).unwrap_or_default(),
-        operator.weight.as_deref().map(|weight| share(report, weight)).unwrap_or_default(),
+        operator
+            .weight
+            .as_deref()
+            .map(format::amount_text)
+            .unwrap_or_default(),
+        operator
+            .weight
+            .as_deref()
+            .map(|weight| share(report, weight))
+            .unwrap_or_default(),
         format!("{}{late}", operator.outcome),
         operator.after_ms.map(format::millis).unwrap_or_default(),
-        if within { "in it".into() } else { String::new() },
+        if within {
+            "in it".into()
+        } else {
+            String::new()
+        },
         reason.join(": "),
     ]
 }
@@ -161,12 +225,18 @@ fn weights(report: &TaskReport) -> Facts {
     facts.add("Refused", shown(&report.refused_weight));
     facts.add_some("Needed", report.threshold.as_deref().map(shown));
     facts.add_some("Missing", report.missing_weight.as_deref().map(shown));
-    facts.add_some("Total", report.total_weight.as_deref().map(format::amount_text));
+    facts.add_some(
+        "Total",
+        report.total_weight.as_deref().map(format::amount_text),
+    );
     facts
 }
 
 fn share(report: &TaskReport, weight: &str) -> String {
-    let total: Option<U256> = report.total_weight.as_deref().and_then(|total| total.parse().ok());
+    let total: Option<U256> = report
+        .total_weight
+        .as_deref()
+        .and_then(|total| total.parse().ok());
     match (weight.parse(), total) {
         (Ok(part), Some(total)) => format::percent(part, total),
         _ => "-".into(),

@@ -83,7 +83,10 @@ pub(crate) async fn run(args: VerifyArgs) -> anyhow::Result<()> {
         report.on_chain = Some(answer.await.context("cannot check on chain")?);
     }
     match args.json {
-        true => println!("{}", serde_json::to_string_pretty(&report.as_value(&file, &domain))?),
+        true => println!(
+            "{}",
+            serde_json::to_string_pretty(&report.as_value(&file, &domain))?
+        ),
         false => print!("{}", report.render(&file, &domain)),
     }
     report.conclude()
@@ -92,24 +95,34 @@ pub(crate) async fn run(args: VerifyArgs) -> anyhow::Result<()> {
 fn read(path: &Path) -> anyhow::Result<CertificateFile> {
     let shown = path.display();
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?;
-    serde_json::from_str(&text)
-        .with_context(|| format!("{shown} is no certificate; `node request … --out FILE` writes one"))
+    serde_json::from_str(&text).with_context(|| {
+        format!("{shown} is no certificate; `node request … --out FILE` writes one")
+    })
 }
 
 /// The network that the user trusts. What the certificate says of itself is no ground for trust:
 /// anybody can deploy a registry that says yes.
-fn trusted(args: &VerifyArgs, served: Option<u64>, set: Option<&SetFile>) -> anyhow::Result<Domain> {
+fn trusted(
+    args: &VerifyArgs,
+    served: Option<u64>,
+    set: Option<&SetFile>,
+) -> anyhow::Result<Domain> {
     let of_set = set.and_then(|set| domain_of(set.network.as_deref()?));
     let registry = args.registry.or(of_set.map(|domain| domain.registry()));
     let registry = registry.ok_or_else(|| {
         Usage("which network do you trust? give its stake registry with --registry ADDRESS".into())
     })?;
-    let chain = args.home_chain_id.or(served).or(of_set.map(|domain| domain.home_chain_id()));
+    let chain = args
+        .home_chain_id
+        .or(served)
+        .or(of_set.map(|domain| domain.home_chain_id()));
     let chain = chain.ok_or_else(|| {
         Usage("which network do you trust? give its home chain with --home-chain-id ID".into())
     })?;
     if let Some(served) = served.filter(|served| *served != chain) {
-        let text = format!("--rpc serves chain {served}, but the home chain is {chain}; correct one of them");
+        let text = format!(
+            "--rpc serves chain {served}, but the home chain is {chain}; correct one of them"
+        );
         return Err(Usage(text).into());
     }
     Ok(Domain::new(chain, registry))
@@ -120,14 +133,23 @@ fn check_network(file: &CertificateFile, trusted: &Domain) -> Result<(), No> {
         return Ok(());
     }
     let (theirs, ours) = (&file.network, trusted.network());
-    Err(No(format!("not valid: the certificate is of network {theirs}, not of {ours}")))
+    Err(No(format!(
+        "not valid: the certificate is of network {theirs}, not of {ours}"
+    )))
 }
 
 async fn chain_id_of(url: &SecretUrl) -> anyhow::Result<u64> {
     let shown = redact(url.reveal());
-    let parsed = url.reveal().parse().map_err(|_| Usage("--rpc is no URL; write https://host/path".into()))?;
-    let asked = ProviderBuilder::new().connect_http(parsed).get_chain_id().await;
-    asked.map_err(|error| anyhow::anyhow!("{shown} does not answer: {}", redact(&error.to_string())))
+    let parsed = url
+        .reveal()
+        .parse()
+        .map_err(|_| Usage("--rpc is no URL; write https://host/path".into()))?;
+    let asked = ProviderBuilder::new()
+        .connect_http(parsed)
+        .get_chain_id()
+        .await;
+    asked
+        .map_err(|error| anyhow::anyhow!("{shown} does not answer: {}", redact(&error.to_string())))
 }
 
 fn off_chain(certificate: &Certificate, set: &OperatorSet, domain: &Domain) -> Report {
@@ -137,11 +159,20 @@ fn off_chain(certificate: &Certificate, set: &OperatorSet, domain: &Domain) -> R
             "it is of epoch {signed_in}, but the set is of epoch {given}; give the set of epoch \
              {signed_in}, or check on chain with --rpc"
         );
-        return Report { off_chain: Some(Err(text)), ..Report::default() };
+        return Report {
+            off_chain: Some(Err(text)),
+            ..Report::default()
+        };
     }
     let digest = certificate.statement().digest(domain);
-    let verified = certificate.verify(set, domain).map_err(|error| error.to_string());
-    let signers: Vec<_> = certificate.signatures().iter().map(|s| check_signer(s, digest, set)).collect();
+    let verified = certificate
+        .verify(set, domain)
+        .map_err(|error| error.to_string());
+    let signers: Vec<_> = certificate
+        .signatures()
+        .iter()
+        .map(|s| check_signer(s, digest, set))
+        .collect();
     let valid = signers.iter().filter(|signer| signer.verdict.is_ok());
     let weight = valid.fold(U256::ZERO, |sum, signer| sum.saturating_add(signer.weight));
     Report {
@@ -172,21 +203,40 @@ impl Report {
     fn render(&self, file: &CertificateFile, domain: &Domain) -> String {
         let mut table = Table::new(&["OPERATOR", ">WEIGHT", "SIGNATURE"]);
         for signer in &self.signers {
-            let verdict = signer.verdict.as_ref().map_or_else(Clone::clone, |()| "valid".into());
-            table.row([signer.operator.to_string(), format::amount(signer.weight), verdict]);
+            let verdict = signer
+                .verdict
+                .as_ref()
+                .map_or_else(Clone::clone, |()| "valid".into());
+            table.row([
+                signer.operator.to_string(),
+                format::amount(signer.weight),
+                verdict,
+            ]);
         }
         let mut facts = Facts::default();
         facts.add("Task", file.task_id);
         facts.add("Network", domain.network());
         facts.add("Epoch", file.epoch);
         if let Some((weight, threshold, total)) = self.weight {
-            let share = |weight| format!("{} ({})", format::amount(weight), format::percent(weight, total));
-            facts.add("Weight", format!("{}, needed {}", share(weight), share(threshold)));
+            let share = |weight| {
+                format!(
+                    "{} ({})",
+                    format::amount(weight),
+                    format::percent(weight, total)
+                )
+            };
+            facts.add(
+                "Weight",
+                format!("{}, needed {}", share(weight), share(threshold)),
+            );
         }
-        facts.add_some("Against set", self.off_chain.as_ref().map(|checked| match checked {
-            Ok(_) => "valid".to_owned(),
-            Err(reason) => format!("not valid: {reason}"),
-        }));
+        facts.add_some(
+            "Against set",
+            self.off_chain.as_ref().map(|checked| match checked {
+                Ok(_) => "valid".to_owned(),
+                Err(reason) => format!("not valid: {reason}"),
+            }),
+        );
         facts.add_some("On chain", self.on_chain.as_ref());
         match self.signers.is_empty() {
             true => facts.to_string(),
@@ -226,8 +276,14 @@ impl Report {
 
     /// The first check that failed.
     fn failure(&self) -> Option<String> {
-        let off_chain = self.off_chain.as_ref().and_then(|checked| checked.as_ref().err().cloned());
-        let on_chain = self.on_chain.as_ref().filter(|verdict| **verdict != Verdict::Valid);
+        let off_chain = self
+            .off_chain
+            .as_ref()
+            .and_then(|checked| checked.as_ref().err().cloned());
+        let on_chain = self
+            .on_chain
+            .as_ref()
+            .filter(|verdict| **verdict != Verdict::Valid);
         off_chain.or_else(|| on_chain.map(|verdict| format!("the registry says {verdict}")))
     }
 

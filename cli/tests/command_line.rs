@@ -17,7 +17,10 @@ impl Shell {
     fn new() -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         std::fs::write(dir.path().join("password"), "correct horse\n").expect("written");
-        Self { dir, variables: Vec::new() }
+        Self {
+            dir,
+            variables: Vec::new(),
+        }
     }
 
     fn with(mut self, name: &str, value: &str) -> Self {
@@ -75,8 +78,21 @@ fn help_names_every_command_setting_and_exit_code() {
     let help = Shell::new().run("--help");
     assert_eq!(help.code, 0);
     for word in [
-        "keys", "config", "request", "verify", "explain", "tasks", "status", "operators", "register",
-        "deregister", "--home-rpc", "QUORATE_HOME_RPC", "[default: rocksdb]", "Home chain:", "Exit codes:",
+        "keys",
+        "config",
+        "request",
+        "verify",
+        "explain",
+        "tasks",
+        "status",
+        "operators",
+        "register",
+        "deregister",
+        "--home-rpc",
+        "QUORATE_HOME_RPC",
+        "[default: rocksdb]",
+        "Home chain:",
+        "Exit codes:",
     ] {
         assert!(help.stdout.contains(word), "{word}");
     }
@@ -87,21 +103,41 @@ fn help_names_every_command_setting_and_exit_code() {
 fn help_does_not_show_secrets_of_the_environment() {
     let shell = Shell::new()
         .with("QUORATE_HOME_RPC", "https://h/topsecret")
-        .with("QUORATE_CHAINS", "id=1,rpc=https://h/topsecret,state-manager=0x0");
-    for line in ["--help", "verify --help", "register --help", "config show --help"] {
+        .with(
+            "QUORATE_CHAINS",
+            "id=1,rpc=https://h/topsecret,state-manager=0x0",
+        );
+    for line in [
+        "--help",
+        "verify --help",
+        "register --help",
+        "config show --help",
+    ] {
         assert!(!shell.run(line).stdout.contains("topsecret"), "{line}");
     }
 }
 
 #[test]
 fn wrong_flags_end_with_64() {
-    for line in ["--rolle operator", "keys", "request state --to /ip4/1.2.3.4/tcp/1", "verify", "status now"] {
+    for line in [
+        "--rolle operator",
+        "keys",
+        "request state --to /ip4/1.2.3.4/tcp/1",
+        "verify",
+        "status now",
+    ] {
         let ran = Shell::new().run(line);
         assert_eq!(ran.code, 64, "{line}: {}", ran.stderr);
         assert!(ran.stdout.is_empty(), "{line}");
     }
     let ran = Shell::new().run("explain 0x12");
-    assert_eq!((ran.code, ran.stderr.as_str()), (64, "error: \"0x12\" is no task id; it has 64 hexadecimal digits\n"));
+    assert_eq!(
+        (ran.code, ran.stderr.as_str()),
+        (
+            64,
+            "error: \"0x12\" is no task id; it has 64 hexadecimal digits\n"
+        )
+    );
 }
 
 #[test]
@@ -111,7 +147,12 @@ fn a_node_without_settings_says_what_to_set() {
     assert!(ran.stderr.contains("role: not set"), "{}", ran.stderr);
     let ran = Shell::new().run("--role operator");
     assert_eq!(ran.code, 78);
-    assert!(ran.stderr.contains("registry: not set; use --registry, QUORATE_REGISTRY"), "{}", ran.stderr);
+    assert!(
+        ran.stderr
+            .contains("registry: not set; use --registry, QUORATE_REGISTRY"),
+        "{}",
+        ran.stderr
+    );
 }
 
 #[test]
@@ -119,18 +160,41 @@ fn keys_are_made_listed_and_not_overwritten() {
     let shell = Shell::new();
     let made = shell.run("keys new --light --password-file password");
     assert_eq!(made.code, 0, "{}", made.stderr);
-    assert!(made.stdout.starts_with("NAME     KIND     PUBLIC"), "{}", made.stdout);
+    assert!(
+        made.stdout.starts_with("NAME     KIND     PUBLIC"),
+        "{}",
+        made.stdout
+    );
     let listed = shell.json("keys list --json");
-    let kinds: Vec<&str> = listed.as_array().expect("keys").iter().filter_map(|k| k["kind"].as_str()).collect();
+    let kinds: Vec<&str> = listed
+        .as_array()
+        .expect("keys")
+        .iter()
+        .filter_map(|k| k["kind"].as_str())
+        .collect();
     assert_eq!(kinds, ["signing", "ed25519", "peer"]);
-    assert!(listed[2]["public"].as_str().expect("text").starts_with("12D3KooW"));
+    assert!(
+        listed[2]["public"]
+            .as_str()
+            .expect("text")
+            .starts_with("12D3KooW")
+    );
     assert!(Path::new(&shell.path(".quorate/keys/default.signing.json")).is_file());
     let again = shell.run("keys new --kind peer --light --password-file password");
     assert_eq!(again.code, 4);
-    assert!(again.stderr.contains("exists already; choose another --name"), "{}", again.stderr);
+    assert!(
+        again
+            .stderr
+            .contains("exists already; choose another --name"),
+        "{}",
+        again.stderr
+    );
     let forced = shell.run("keys new --kind peer --light --force --password-file password --json");
     assert_eq!(forced.code, 0);
-    assert_ne!(shell.json("keys list --json")[2]["public"], listed[2]["public"]);
+    assert_ne!(
+        shell.json("keys list --json")[2]["public"],
+        listed[2]["public"]
+    );
 }
 
 #[test]
@@ -140,10 +204,16 @@ fn keys_are_imported_from_text_and_from_keystores() {
     let secret = "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
     std::fs::write(shell.path("secret"), format!("0x{secret}\n")).expect("written");
     let line = "keys import secret --kind signing --light --password-file password --json";
-    assert_eq!(shell.json(line)[0]["public"], "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266");
+    assert_eq!(
+        shell.json(line)[0]["public"],
+        "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
+    );
     let line = "keys import .quorate/keys/default.signing.json --kind signing --name copy --light \
                 --password-file password --json";
-    assert_eq!(shell.json(line)[0]["public"], "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266");
+    assert_eq!(
+        shell.json(line)[0]["public"],
+        "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
+    );
     std::fs::write(shell.path("secret"), "hunter2").expect("written");
     let bad = shell.run("keys import secret --kind peer --light --password-file password");
     assert_eq!(bad.code, 4);
@@ -154,7 +224,12 @@ fn keys_are_imported_from_text_and_from_keystores() {
 fn passwords_come_from_file_or_environment() {
     let none = Shell::new().run("keys new --light");
     assert_eq!(none.code, 4);
-    assert!(none.stderr.contains("use --password-file FILE or set QUORATE_PASSWORD"), "{}", none.stderr);
+    assert!(
+        none.stderr
+            .contains("use --password-file FILE or set QUORATE_PASSWORD"),
+        "{}",
+        none.stderr
+    );
     let shell = Shell::new().with("QUORATE_PASSWORD", "correct horse");
     assert_eq!(shell.run("keys new --light").code, 0);
 }
@@ -163,8 +238,15 @@ fn passwords_come_from_file_or_environment() {
 fn an_empty_folder_says_how_to_fill_it() {
     let ran = Shell::new().run("keys list");
     assert_eq!(ran.code, 0);
-    assert!(ran.stdout.contains("make some with `node keys new`"), "{}", ran.stdout);
-    assert_eq!(Shell::new().json("keys list --json"), Value::Array(Vec::new()));
+    assert!(
+        ran.stdout.contains("make some with `node keys new`"),
+        "{}",
+        ran.stdout
+    );
+    assert_eq!(
+        Shell::new().json("keys list --json"),
+        Value::Array(Vec::new())
+    );
 }
 
 const FILE: &str = r#"
@@ -187,15 +269,27 @@ state_manager = "0x4444444444444444444444444444444444444444"
 fn a_configuration_is_printed_checked_and_shown() {
     let shell = Shell::new();
     let file = shell.run("config default --role registry");
-    assert!(file.stdout.contains("\nrole = \"registry\"\n"), "{}", file.stdout);
+    assert!(
+        file.stdout.contains("\nrole = \"registry\"\n"),
+        "{}",
+        file.stdout
+    );
     std::fs::write(shell.path("node.toml"), FILE).expect("written");
     let keyless = shell.run("config check --config node.toml");
     assert_eq!(keyless.code, 4);
-    assert!(keyless.stderr.contains("there is no peer key"), "{}", keyless.stderr);
+    assert!(
+        keyless.stderr.contains("there is no peer key"),
+        "{}",
+        keyless.stderr
+    );
     shell.run("keys new --light --password-file password");
     let checked = shell.run("config check --config node.toml");
     assert_eq!(checked.code, 0, "{}", checked.stderr);
-    assert!(checked.stdout.ends_with("\nThe configuration is good.\n"), "{}", checked.stdout);
+    assert!(
+        checked.stdout.ends_with("\nThe configuration is good.\n"),
+        "{}",
+        checked.stdout
+    );
     let shown = shell.run("config show --config node.toml --drain-ms 7");
     assert!(shown.stdout.contains("drain_ms = 7\n"), "{}", shown.stdout);
     assert!(shown.stdout.contains("http://127.0.0.1:1") && !shown.stdout.contains("topsecret"));
@@ -205,36 +299,60 @@ fn a_configuration_is_printed_checked_and_shown() {
 
 #[test]
 fn the_environment_stands_between_flags_and_file() {
-    let shell = Shell::new().with("QUORATE_DRAIN_MS", "8").with("QUORATE_LOG", "warn");
+    let shell = Shell::new()
+        .with("QUORATE_DRAIN_MS", "8")
+        .with("QUORATE_LOG", "warn");
     std::fs::write(shell.path("node.toml"), format!("drain_ms = 9\n{FILE}")).expect("written");
     let json = shell.json("config show --config node.toml --log error --json");
-    assert_eq!((&json["drain_ms"], &json["log"]), (&Value::from(8), &Value::from("error")));
+    assert_eq!(
+        (&json["drain_ms"], &json["log"]),
+        (&Value::from(8), &Value::from("error"))
+    );
 }
 
 #[test]
 fn wrong_files_end_with_78() {
     let shell = Shell::new();
-    std::fs::write(shell.path("node.toml"), "role = \"operator\"\nlissten = 1\n").expect("written");
+    std::fs::write(
+        shell.path("node.toml"),
+        "role = \"operator\"\nlissten = 1\n",
+    )
+    .expect("written");
     let ran = shell.run("--config node.toml");
     assert_eq!(ran.code, 78);
-    assert!(ran.stderr.contains("line 2: unknown field `lissten`"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("line 2: unknown field `lissten`"),
+        "{}",
+        ran.stderr
+    );
     let ran = shell.run("--config absent.toml");
     assert_eq!(ran.code, 78);
     assert!(ran.stderr.contains("correct --config"), "{}", ran.stderr);
     let ran = shell.run("config default --role king");
     assert_eq!(ran.code, 64);
-    assert!(ran.stderr.contains("use registry or operator"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("use registry or operator"),
+        "{}",
+        ran.stderr
+    );
 }
 
 #[test]
 fn a_node_with_the_wrong_password_does_not_start() {
     let shell = Shell::new();
     std::fs::write(shell.path("node.toml"), FILE).expect("written");
-    assert_eq!(shell.run("keys new --light --password-file password").code, 0);
+    assert_eq!(
+        shell.run("keys new --light --password-file password").code,
+        0
+    );
     std::fs::write(shell.path("password"), "wrong").expect("written");
     let ran = shell.run("--config node.toml");
     assert_eq!(ran.code, 4);
-    assert!(ran.stderr.contains("wrong password for key file"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("wrong password for key file"),
+        "{}",
+        ran.stderr
+    );
     assert!(!ran.stderr.contains("topsecret"), "{}", ran.stderr);
 }
 
@@ -242,31 +360,61 @@ fn a_node_with_the_wrong_password_does_not_start() {
 fn a_node_runs_until_it_is_told_to_stop() {
     let shell = Shell::new();
     std::fs::write(shell.path("node.toml"), FILE).expect("written");
-    assert_eq!(shell.run("keys new --light --password-file password").code, 0);
+    assert_eq!(
+        shell.run("keys new --light --password-file password").code,
+        0
+    );
     let line = "--config node.toml --engine sled --log-format json";
-    let mut node = shell.command(line).stderr(Stdio::piped()).spawn().expect("it runs");
+    let mut node = shell
+        .command(line)
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it runs");
     let mut log = BufReader::new(node.stderr.take().expect("a log")).lines();
     let listening = |line: &String| line.contains("listening");
-    let line = log.by_ref().map_while(Result::ok).find(listening).expect("it listens");
+    let line = log
+        .by_ref()
+        .map_while(Result::ok)
+        .find(listening)
+        .expect("it listens");
     let event: Value = serde_json::from_str(&line).expect("JSON");
     assert_eq!(event["level"], "INFO");
     // Its store is its own.
     let second = shell.run("--config node.toml --engine sled");
     assert_eq!(second.code, 3);
-    assert!(second.stderr.contains("is locked by another process"), "{}", second.stderr);
-    let told = Command::new("kill").arg(node.id().to_string()).status().expect("told");
+    assert!(
+        second.stderr.contains("is locked by another process"),
+        "{}",
+        second.stderr
+    );
+    let told = Command::new("kill")
+        .arg(node.id().to_string())
+        .status()
+        .expect("told");
     assert!(told.success());
     let rest: Vec<String> = log.map_while(Result::ok).collect();
     assert_eq!(node.wait().expect("it ends").code(), Some(0), "{rest:?}");
-    assert!(rest.iter().all(|line| !line.contains("topsecret")), "{rest:?}");
+    assert!(
+        rest.iter().all(|line| !line.contains("topsecret")),
+        "{rest:?}"
+    );
 }
 
 #[test]
 fn queries_say_where_they_asked_in_vain() {
     let ran = Shell::new().run("status --http 127.0.0.1:1");
     assert_eq!(ran.code, 1);
-    assert!(ran.stderr.starts_with("error: no node answers at 127.0.0.1:1"), "{}", ran.stderr);
+    assert!(
+        ran.stderr
+            .starts_with("error: no node answers at 127.0.0.1:1"),
+        "{}",
+        ran.stderr
+    );
     let ran = Shell::new().run("operators --to /ip4/127.0.0.1/tcp/1");
     assert_eq!(ran.code, 1);
-    assert!(ran.stderr.contains("cannot reach /ip4/127.0.0.1/tcp/1"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("cannot reach /ip4/127.0.0.1/tcp/1"),
+        "{}",
+        ran.stderr
+    );
 }

@@ -61,7 +61,11 @@ impl Attestor {
     ///
     /// # Errors
     /// A store that cannot be written: who cannot record must not sign.
-    pub(crate) async fn run(mut self, desk: DeskHandle, token: CancellationToken) -> Result<(), NodeError> {
+    pub(crate) async fn run(
+        mut self,
+        desk: DeskHandle,
+        token: CancellationToken,
+    ) -> Result<(), NodeError> {
         let mut group = Vec::with_capacity(GROUP);
         loop {
             tokio::select! {
@@ -101,7 +105,8 @@ impl Attestor {
             let started = clock::now();
             let permits = admission.reservation.commit(Batch::new()).await?;
             let took = clock::now().micros_since(started);
-            metrics::histogram!("quorate_signing_log_seconds").record(crate::figures::seconds(took));
+            metrics::histogram!("quorate_signing_log_seconds")
+                .record(crate::figures::seconds(took));
             for permit in permits {
                 responses.extend(self.attest(&permit, &statements).await);
             }
@@ -128,7 +133,9 @@ impl Attestor {
         let of_permit = |s: &&Statement| s.digest(&self.domain).0 == *permit.digest();
         let statement = *statements.iter().find(of_permit)?;
         let signed = self.signer.sign(permit.digest().into()).await;
-        let signature = signed.inspect_err(|error| tracing::error!(%error, "not signed")).ok()?;
+        let signature = signed
+            .inspect_err(|error| tracing::error!(%error, "not signed"))
+            .ok()?;
         Some(Response {
             operator: self.operator,
             statement,
@@ -136,14 +143,28 @@ impl Attestor {
         })
     }
 
-    async fn refuse(&self, statement: Statement, code: RefusalCode, mut detail: String) -> Option<Response> {
+    async fn refuse(
+        &self,
+        statement: Statement,
+        code: RefusalCode,
+        mut detail: String,
+    ) -> Option<Response> {
         detail.truncate(detail.floor_char_boundary(limits::MAX_DETAIL_BYTES));
-        let signed = self.signer.sign(statement.refusal_digest(&self.domain, code)).await;
-        let signature = signed.inspect_err(|error| tracing::error!(%error, "not signed")).ok()?;
+        let signed = self
+            .signer
+            .sign(statement.refusal_digest(&self.domain, code))
+            .await;
+        let signature = signed
+            .inspect_err(|error| tracing::error!(%error, "not signed"))
+            .ok()?;
         Some(Response {
             operator: self.operator,
             statement,
-            outcome: Outcome::Refused(Refusal { code, detail, signature }),
+            outcome: Outcome::Refused(Refusal {
+                code,
+                detail,
+                signature,
+            }),
         })
     }
 }

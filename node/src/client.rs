@@ -276,11 +276,21 @@ impl Client {
     }
 
     async fn send(&self, kind: RequestKind) -> Result<Replies, ClientError> {
-        let id = self.next_id.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+        let id = self
+            .next_id
+            .fetch_add(1, Ordering::Relaxed)
+            .saturating_add(1);
         let (sender, receiver) = mpsc::channel(REPLIES);
         lock(&self.waiting).insert(id, sender);
-        let replies = Replies { id, receiver, waiting: self.waiting.clone() };
-        let request = wire::Request { id, kind: Some(kind) };
+        let replies = Replies {
+            id,
+            receiver,
+            waiting: self.waiting.clone(),
+        };
+        let request = wire::Request {
+            id,
+            kind: Some(kind),
+        };
         let sent = self.requests.send(request).await;
         sent.map_err(|_| ClientError::Lost("the stream is closed".into()))?;
         Ok(replies)
@@ -324,8 +334,13 @@ fn unexpected(kind: ReplyKind) -> ClientError {
 }
 
 /// Dials, and waits until the peer has said which protocols it speaks.
-async fn dial(swarm: &mut Swarm<UserBehaviour>, address: &Multiaddr) -> Result<(PeerId, Vec<String>), String> {
-    swarm.dial(address.clone()).map_err(|error| error.to_string())?;
+async fn dial(
+    swarm: &mut Swarm<UserBehaviour>,
+    address: &Multiaddr,
+) -> Result<(PeerId, Vec<String>), String> {
+    swarm
+        .dial(address.clone())
+        .map_err(|error| error.to_string())?;
     loop {
         match swarm.select_next_some().await {
             SwarmEvent::OutgoingConnectionError { error, .. } => return Err(plain(&error)),
@@ -357,20 +372,32 @@ fn plain(error: &DialError) -> String {
 }
 
 fn network_of(protocol: &str) -> Option<String> {
-    let network = protocol.strip_prefix("/quorate/")?.strip_suffix("/request/1")?;
+    let network = protocol
+        .strip_prefix("/quorate/")?
+        .strip_suffix("/request/1")?;
     Some(network.to_owned())
 }
 
-fn choose(address: &Multiaddr, mut served: Vec<String>, wanted: Option<&str>) -> Result<String, ClientError> {
+fn choose(
+    address: &Multiaddr,
+    mut served: Vec<String>,
+    wanted: Option<&str>,
+) -> Result<String, ClientError> {
     let cure = match (wanted, served.len()) {
-        (Some(wanted), _) if served.iter().any(|network| network == wanted) => return Ok(wanted.into()),
+        (Some(wanted), _) if served.iter().any(|network| network == wanted) => {
+            return Ok(wanted.into());
+        }
         (None, 1) => return Ok(served.remove(0)),
         (_, 0) => "ask an operator's --listen address",
         (Some(_), _) => "check --network",
         (None, _) => "choose one with --network",
     };
     let address = address.clone();
-    Err(ClientError::NoSuchNetwork { address, found: served, cure })
+    Err(ClientError::NoSuchNetwork {
+        address,
+        found: served,
+        cure,
+    })
 }
 
 async fn drive(mut swarm: Swarm<UserBehaviour>, alive: CancellationToken) {
@@ -398,7 +425,8 @@ async fn exchange(
         }
     };
     let read = async {
-        while let Ok(reply) = frame::read::<wire::Reply>(&mut reader, limits::MAX_REPLY_FRAME).await {
+        while let Ok(reply) = frame::read::<wire::Reply>(&mut reader, limits::MAX_REPLY_FRAME).await
+        {
             let sender = lock(&waiting).get(&reply.id).cloned();
             if let Some(sender) = sender {
                 let _ = sender.send(reply).await;
@@ -433,13 +461,15 @@ impl TryFrom<wire::CertificateReply> for Answer {
 
     fn try_from(reply: wire::CertificateReply) -> Result<Self, ClientError> {
         let missing = || ClientError::Malformed("a reply without certificate".into());
-        let certificate: Certificate = reply.certificate.as_ref().ok_or_else(missing)?.try_into()?;
+        let certificate: Certificate =
+            reply.certificate.as_ref().ok_or_else(missing)?.try_into()?;
         let digest = B256::try_from(reply.digest.as_slice());
         Ok(Self {
             task_id: certificate.statement().task_id(),
             signature_data: certificate.signature_data(),
             certificate,
-            digest: digest.map_err(|_| ClientError::Malformed("digest must have 32 bytes".into()))?,
+            digest: digest
+                .map_err(|_| ClientError::Malformed("digest must have 32 bytes".into()))?,
             stored: reply.stored,
         })
     }
@@ -451,7 +481,8 @@ impl TryFrom<&wire::Progress> for Progress {
     fn try_from(progress: &wire::Progress) -> Result<Self, ClientError> {
         let weight = |bytes: &[u8]| {
             let word: Result<[u8; 32], _> = bytes.try_into();
-            let word = word.map_err(|_| ClientError::Malformed("a weight must have 32 bytes".into()))?;
+            let word =
+                word.map_err(|_| ClientError::Malformed("a weight must have 32 bytes".into()))?;
             Ok::<U256, ClientError>(U256::from_be_bytes(word))
         };
         Ok(Self {
@@ -488,8 +519,16 @@ impl TryFrom<&wire::RequestError> for RequestFailure {
             message: error.message.clone(),
             retryable: error.retryable,
             progress: error.progress.as_ref().map(TryInto::try_into).transpose()?,
-            refusals: error.refusals.iter().map(refused).collect::<Result<_, _>>()?,
-            missing: error.missing.iter().map(|m| operator(m)).collect::<Result<_, _>>()?,
+            refusals: error
+                .refusals
+                .iter()
+                .map(refused)
+                .collect::<Result<_, _>>()?,
+            missing: error
+                .missing
+                .iter()
+                .map(|m| operator(m))
+                .collect::<Result<_, _>>()?,
         })
     }
 }

@@ -14,7 +14,10 @@ pub(crate) fn now() -> Timestamp {
         let micros = since.map_or(0, |d| d.as_micros());
         (Timestamp(saturate(micros)), Instant::now())
     });
-    Timestamp(wall.0.saturating_add(saturate(started.elapsed().as_micros())))
+    Timestamp(
+        wall.0
+            .saturating_add(saturate(started.elapsed().as_micros())),
+    )
 }
 
 /// The instant at which [`now`] will be `at`.

@@ -11,11 +11,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use quorate_chain::StateReader;
-use quorate_proto::{Address, Certificate, Epoch, OperatorSet, Response, Statement, Task, TaskId, limits};
+use quorate_proto::{
+    Address, Certificate, Epoch, OperatorSet, Response, Statement, Task, TaskId, limits,
+};
 use quorate_protocols::pipeline::{ClientId, Input, Output, Pipeline, Refused, Verdict};
 use quorate_protocols::task::{Report, Times};
 use quorate_storage::WriteQueue;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use ledger::Ledger;
@@ -74,7 +76,6 @@ pub(crate) struct DeskHandle {
     events: mpsc::Sender<Event>,
     next_client: Arc<AtomicU64>,
     open_tasks: Arc<AtomicUsize>,
-    waiting: watch::Receiver<usize>,
 }
 
 /// A user's place at the desk; leaving it withdraws the question.
@@ -88,7 +89,10 @@ pub(crate) struct Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         // A full queue leaves the place taken until the task ends, at most 15 s.
-        let _ = self.desk.events.try_send(Event::Left(self.client, self.task));
+        let _ = self
+            .desk
+            .events
+            .try_send(Event::Left(self.client, self.task));
     }
 }
 
@@ -103,7 +107,12 @@ impl DeskHandle {
     }
 
     /// Asks the network about a statement that this node has read.
-    pub(crate) async fn ask(&self, statement: Statement, set: Arc<OperatorSet>, read: ReadTrace) -> Seat {
+    pub(crate) async fn ask(
+        &self,
+        statement: Statement,
+        set: Arc<OperatorSet>,
+        read: ReadTrace,
+    ) -> Seat {
         let client = ClientId(self.next_client.fetch_add(1, Ordering::Relaxed));
         let (updates, receiver) = mpsc::channel(CLIENT_QUEUE);
         let seat = Seat {
@@ -112,18 +121,20 @@ impl DeskHandle {
             task: statement.task_id(),
             updates: receiver,
         };
-        self.send(Event::Ask { client, updates, statement, set, read }).await;
+        self.send(Event::Ask {
+            client,
+            updates,
+            statement,
+            set,
+            read,
+        })
+        .await;
         seat
     }
 
     /// Tasks under way.
     pub(crate) fn open_tasks(&self) -> usize {
         self.open_tasks.load(Ordering::Relaxed)
-    }
-
-    /// Returns when no user waits any more.
-    pub(crate) async fn drained(&self) {
-        let _ = self.waiting.clone().wait_for(|waiting| *waiting == 0).await;
     }
 }
 
@@ -140,7 +151,6 @@ pub(crate) struct Desk {
     home: HomeHandle,
     events: mpsc::Receiver<Event>,
     handle: DeskHandle,
-    waiting: watch::Sender<usize>,
 }
 
 /// The chains that this node reads, by id.
@@ -157,14 +167,12 @@ impl Desk {
     /// A channel for events first, because those who send them are made before the desk.
     pub(crate) fn channel() -> (DeskHandle, DeskMouth) {
         let (events, receiver) = mpsc::channel(QUEUE);
-        let (waiting, waiting_rx) = watch::channel(0);
         let handle = DeskHandle {
             events,
             next_client: Arc::default(),
             open_tasks: Arc::default(),
-            waiting: waiting_rx,
         };
-        (handle, DeskMouth { receiver, waiting })
+        (handle, DeskMouth(receiver))
     }
 
     pub(crate) fn new(
@@ -187,9 +195,8 @@ impl Desk {
             chains,
             reads: Arc::new(Semaphore::new(MAX_READS)),
             home,
-            events: mouth.receiver,
+            events: mouth.0,
             handle,
-            waiting: mouth.waiting,
         }
     }
 
@@ -220,9 +227,13 @@ impl Desk {
 
     fn on_event(&mut self, event: Event) -> Result<(), NodeError> {
         match event {
-            Event::Ask { client, updates, statement, set, read } => {
-                self.on_ask(client, updates, statement, set, read)
-            }
+            Event::Ask {
+                client,
+                updates,
+                statement,
+                set,
+                read,
+            } => self.on_ask(client, updates, statement, set, read),
             Event::Verified(entry) => self.on_verified(entry),
             Event::Observed(task, verdict, read) => {
                 self.ledger.observed(task, read)?;
@@ -245,7 +256,11 @@ impl Desk {
         set: Arc<OperatorSet>,
         read: ReadTrace,
     ) -> Result<(), NodeError> {
-        let asked = Input::Ask { client, statement, set };
+        let asked = Input::Ask {
+            client,
+            statement,
+            set,
+        };
         match self.pipeline.handle(clock::now(), asked) {
             Ok(outputs) => {
                 self.clients.insert(client, updates);
@@ -273,17 +288,34 @@ impl Desk {
         {
             match entry {
                 Verified::Task { .. } => {
-                    self.effects.push(Effect::Publish(Item::Result(certificate)));
+                    self.effects
+                        .push(Effect::Publish(Item::Result(certificate)));
                 }
-                Verified::Response { response, .. } => self.ledger.late_response(task, &response)?,
+                Verified::Response { response, .. } => {
+                    self.ledger.late_response(task, &response)?
+                }
                 Verified::Result { .. } => {}
             }
             return Ok(());
         }
+        if let Verified::Response { response, .. } = &entry
+            && !self.pipeline.is_open(task)
+            && self.ledger.ended_recently(task)?
+        {
+            return self.ledger.late_response(task, response);
+        }
         self.feed(match entry {
-            Verified::Task { author, statement, attempt, set } => {
-                Input::Announced { author, statement, attempt, set }
-            }
+            Verified::Task {
+                author,
+                statement,
+                attempt,
+                set,
+            } => Input::Announced {
+                author,
+                statement,
+                attempt,
+                set,
+            },
             Verified::Response { response, set } => Input::Heard { response, set },
             Verified::Result { certificate, set } => Input::Learned { certificate, set },
         })
@@ -308,17 +340,23 @@ impl Desk {
         for output in outputs {
             self.apply_one(output)?;
         }
-        self.handle.open_tasks.store(self.pipeline.open_tasks(), Ordering::Relaxed);
+        self.handle
+            .open_tasks
+            .store(self.pipeline.open_tasks(), Ordering::Relaxed);
         Ok(())
     }
 
     fn apply_one(&mut self, output: Output) -> Result<(), NodeError> {
         match output {
-            Output::Opened { statement, announced_by } => self.ledger.opened(&statement, announced_by)?,
+            Output::Opened {
+                statement,
+                announced_by,
+            } => self.opened(&statement, announced_by)?,
             Output::Observe(statement) => self.observe(statement),
             Output::Attest(statement) => self.sign(Job::Attest(statement), &statement),
             Output::Refuse(statement, code, detail) => {
-                metrics::counter!("quorate_refusals_total", "code" => code.as_str_name()).increment(1);
+                metrics::counter!("quorate_refusals_total", "code" => code.as_str_name())
+                    .increment(1);
                 self.sign(Job::Refuse(statement, code, detail), &statement);
             }
             Output::Announce(statement, attempt) => {
@@ -326,11 +364,20 @@ impl Desk {
                 self.publish(Item::Task(Task { statement, attempt }));
             }
             Output::Respond(response) => self.publish(Item::Response(response)),
-            Output::Counted { response, after_micros, late } => {
+            Output::Counted {
+                response,
+                after_micros,
+                late,
+            } => {
                 self.ledger.counted(&response, after_micros, late);
             }
             Output::Progress(clients, report) => self.tell(&clients, &Update::Progress(report)),
-            Output::Certified { certificate, clients, publish, after_micros } => {
+            Output::Certified {
+                certificate,
+                clients,
+                publish,
+                after_micros,
+            } => {
                 self.certified(certificate, &clients, publish, after_micros)?;
             }
             Output::Answer(client, certificate) => {
@@ -344,6 +391,22 @@ impl Desk {
                 tracing::error!(operator = %first.operator, "equivocation: two facts for one slot");
                 self.ledger.equivocation(&first, &second);
             }
+        }
+        Ok(())
+    }
+
+    fn opened(
+        &mut self,
+        statement: &Statement,
+        announced_by: Option<Address>,
+    ) -> Result<(), NodeError> {
+        let signatures = self.ledger.opened(statement, announced_by)?;
+        let Some(set) = self.home.view().set(statement.epoch()).cloned() else {
+            return Ok(());
+        };
+        for response in signatures {
+            let set = set.clone();
+            self.feed(Input::Heard { response, set })?;
         }
         Ok(())
     }
@@ -371,7 +434,8 @@ impl Desk {
                 return;
             };
             let (verdict, read) = observe(&chains, &statement).await;
-            desk.send(Event::Observed(statement.task_id(), verdict, read)).await;
+            desk.send(Event::Observed(statement.task_id(), verdict, read))
+                .await;
         });
     }
 
@@ -380,7 +444,9 @@ impl Desk {
     fn sign(&self, job: Job, statement: &Statement) {
         let Some(me) = &self.me else { return };
         let view = self.home.view();
-        let member = view.set(statement.epoch()).and_then(|set| set.get(me.operator));
+        let member = view
+            .set(statement.epoch())
+            .and_then(|set| set.get(me.operator));
         if member.is_none_or(|member| member.signing_key != me.signing_key) {
             metrics::counter!("quorate_unsignable_total").increment(1);
             tracing::error!(epoch = %statement.epoch(), key = %me.signing_key,
@@ -399,9 +465,12 @@ impl Desk {
 
     fn tell(&mut self, clients: &[ClientId], update: &Update) {
         for client in clients {
-            let Some(updates) = self.clients.get(client) else { continue };
+            let Some(updates) = self.clients.get(client) else {
+                continue;
+            };
             if updates.capacity() > CLIENT_RESERVE {
-                self.effects.push(Effect::Tell(updates.clone(), update.clone()));
+                self.effects
+                    .push(Effect::Tell(updates.clone(), update.clone()));
             }
         }
     }
@@ -421,16 +490,11 @@ impl Desk {
         if ack.is_some() || !effects.is_empty() {
             self.outbox.post(ack, effects).await;
         }
-        let waiting = self.clients.len();
-        self.waiting.send_if_modified(|old| std::mem::replace(old, waiting) != waiting);
     }
 }
 
 /// The receiving end of a desk that is yet to be made.
-pub(crate) struct DeskMouth {
-    receiver: mpsc::Receiver<Event>,
-    waiting: watch::Sender<usize>,
-}
+pub(crate) struct DeskMouth(mpsc::Receiver<Event>);
 
 async fn sleep_until(at: Option<tokio::time::Instant>) {
     match at {

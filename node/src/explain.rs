@@ -35,17 +35,30 @@ pub(crate) fn failure_of(report: &Report) -> String {
 }
 
 /// All that the store has about a task; `None` where it has nothing.
-pub(crate) fn explain(store: &Store, domain: &Domain, id: TaskId) -> Result<Option<TaskReport>, NodeError> {
+pub(crate) fn explain(
+    store: &Store,
+    domain: &Domain,
+    id: TaskId,
+) -> Result<Option<TaskReport>, NodeError> {
     let Some(record) = store.get(schema::TASKS, &id.0.0)? else {
         return Ok(None);
     };
     let statement = statement_of(&record)?;
     let set = store.get(schema::SETS, &statement.epoch().0)?;
-    let set = set.as_ref().map(OperatorSet::try_from).transpose().map_err(damaged)?;
+    let set = set
+        .as_ref()
+        .map(OperatorSet::try_from)
+        .transpose()
+        .map_err(damaged)?;
     let responses = responses_of(store, id)?;
     let certificate = store.get(schema::CERTIFICATES, &id.0.0)?;
     let certificate = certificate.as_ref().map(crate::desk::decode).transpose()?;
-    let signers = certificate.map(|c| c.signatures().iter().map(|s| s.operator.to_string()).collect());
+    let signers = certificate.map(|c| {
+        c.signatures()
+            .iter()
+            .map(|s| s.operator.to_string())
+            .collect()
+    });
     let operators = operators_of(set.as_ref(), &responses);
     let [signed, refused] = weights_of(set.as_ref(), &responses);
     let completed = record.status() == TaskStatus::Completed;
@@ -64,7 +77,8 @@ pub(crate) fn explain(store: &Store, domain: &Domain, id: TaskId) -> Result<Opti
         announced_by: address_text(&record.announced_by),
         attempts: record.attempts,
         read_ms: Some(millis(record.read_micros)).filter(|ms| *ms > 0.0),
-        read_at_block: Some(hex_text(&record.read_at_block)).filter(|_| !record.read_at_block.is_empty()),
+        read_at_block: Some(hex_text(&record.read_at_block))
+            .filter(|_| !record.read_at_block.is_empty()),
         certified_ms: completed.then(|| millis(record.certified_micros)),
         signed_weight: signed.to_string(),
         refused_weight: refused.to_string(),
@@ -81,13 +95,16 @@ pub(crate) fn newest(store: &Store, limit: usize) -> Result<Vec<TaskLine>, NodeE
     let rows = store.scan(schema::TASK_TIMES, &(), Page::newest(limit))?;
     let mut lines = Vec::with_capacity(rows.rows.len());
     for ((_, id), _) in rows.rows {
-        let Some(record) = store.get(schema::TASKS, &id)? else { continue };
+        let Some(record) = store.get(schema::TASKS, &id)? else {
+            continue;
+        };
         let Statement::StateProof(proof) = statement_of(&record)?;
         lines.push(TaskLine {
             task_id: hex_text(&id),
             status: status_word(&record).into(),
             created_ms: record.created_ms,
-            certified_ms: (record.status() == TaskStatus::Completed).then(|| millis(record.certified_micros)),
+            certified_ms: (record.status() == TaskStatus::Completed)
+                .then(|| millis(record.certified_micros)),
             chain_id: proof.chain_id,
             block_number: proof.block_number,
             epoch: proof.epoch.0,
@@ -107,10 +124,16 @@ fn responses_of(store: &Store, id: TaskId) -> Result<Vec<(Response, ResponseReco
     Ok(responses)
 }
 
-fn operators_of(set: Option<&OperatorSet>, responses: &[(Response, ResponseRecord)]) -> Vec<OperatorReport> {
+fn operators_of(
+    set: Option<&OperatorSet>,
+    responses: &[(Response, ResponseRecord)],
+) -> Vec<OperatorReport> {
     let answered = |operator: &Address| responses.iter().any(|(r, _)| r.operator == *operator);
     let members = set.map(OperatorSet::members).unwrap_or_default();
-    let silent = members.iter().map(|m| m.address).filter(|operator| !answered(operator));
+    let silent = members
+        .iter()
+        .map(|m| m.address)
+        .filter(|operator| !answered(operator));
     let weight = |operator| set.map(|set| set.weight_of(operator).to_string());
     let mut reports: Vec<(Address, OperatorReport)> = silent
         .map(|operator| (operator, missing_report(operator, weight(operator))))
@@ -135,7 +158,11 @@ fn missing_report(operator: Address, weight: Option<String>) -> OperatorReport {
     }
 }
 
-fn answer_report(response: &Response, record: &ResponseRecord, weight: Option<String>) -> OperatorReport {
+fn answer_report(
+    response: &Response,
+    record: &ResponseRecord,
+    weight: Option<String>,
+) -> OperatorReport {
     let mut report = OperatorReport {
         outcome: "signed".into(),
         after_ms: Some(millis(record.after_micros)),
@@ -176,13 +203,17 @@ fn statement_report(statement: &Statement, domain: &Domain) -> StatementReport {
 }
 
 fn statement_of(record: &TaskRecord) -> Result<Statement, NodeError> {
-    let damage = || NodeError::Stored { reason: "a stored task has no statement".into() };
+    let damage = || NodeError::Stored {
+        reason: "a stored task has no statement".into(),
+    };
     let message = record.statement.as_ref().ok_or_else(damage)?;
     Statement::try_from(message).map_err(damaged)
 }
 
-fn damaged(error: quorate_proto::WireError) -> NodeError {
-    NodeError::Stored { reason: format!("a stored record is damaged: {error}") }
+pub(crate) fn damaged(error: quorate_proto::WireError) -> NodeError {
+    NodeError::Stored {
+        reason: format!("a stored record is damaged: {error}"),
+    }
 }
 
 const fn status_word(record: &TaskRecord) -> &'static str {
@@ -198,7 +229,9 @@ const fn status_word(record: &TaskRecord) -> &'static str {
 }
 
 fn address_text(bytes: &[u8]) -> Option<String> {
-    Address::try_from(bytes).ok().map(|address| address.to_string())
+    Address::try_from(bytes)
+        .ok()
+        .map(|address| address.to_string())
 }
 
 fn hex_text(bytes: &[u8]) -> String {

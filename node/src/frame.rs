@@ -75,6 +75,8 @@ pub(crate) async fn write(
     stream: &mut (impl AsyncWrite + Unpin),
     message: &impl Message,
 ) -> io::Result<()> {
-    stream.write_all(&message.encode_length_delimited_to_vec()).await?;
+    stream
+        .write_all(&message.encode_length_delimited_to_vec())
+        .await?;
     stream.flush().await
 }

@@ -120,9 +120,12 @@ impl Gossip {
                 .collect();
             (validator, verdicts)
         };
-        let (validator, verdicts) = tokio::task::spawn_blocking(work)
-            .await
-            .map_err(|panic| NodeError::Panic { reason: panic.to_string() })?;
+        let (validator, verdicts) =
+            tokio::task::spawn_blocking(work)
+                .await
+                .map_err(|panic| NodeError::Panic {
+                    reason: panic.to_string(),
+                })?;
         self.validator = Some(validator);
         for (message, verdict) in verdicts {
             self.conclude(message, verdict).await;
@@ -154,7 +157,9 @@ impl Gossip {
 
     async fn park(&mut self, message: GossipMessage, epoch: Epoch) {
         if self.parked.len() >= MAX_PARKED {
-            return self.drop(&message, Acceptance::Ignore, "epoch not reached").await;
+            return self
+                .drop(&message, Acceptance::Ignore, "epoch not reached")
+                .await;
         }
         tracing::debug!(%epoch, "message of a coming epoch waits");
         self.home.hurry();
@@ -164,10 +169,12 @@ impl Gossip {
     /// Tries again what waits; what has waited too long is dropped.
     async fn retry_parked(&mut self) -> Result<(), NodeError> {
         let now = Instant::now();
-        let (late, waiting): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.parked).into_iter().partition(|(until, _)| *until <= now);
+        let (late, waiting): (Vec<_>, Vec<_>) = std::mem::take(&mut self.parked)
+            .into_iter()
+            .partition(|(until, _)| *until <= now);
         for (_, message) in late {
-            self.drop(&message, Acceptance::Ignore, "epoch not reached").await;
+            self.drop(&message, Acceptance::Ignore, "epoch not reached")
+                .await;
         }
         let Some(mut validator) = self.validator.take() else {
             return Ok(());

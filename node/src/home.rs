@@ -41,6 +41,17 @@ impl EpochView {
         self.sets.iter().find(|set| set.epoch() == epoch)
     }
 
+    /// A view of these sets, ascending by epoch, for tests.
+    #[cfg(test)]
+    pub(crate) fn of(sets: Vec<Arc<OperatorSet>>) -> Self {
+        Self {
+            current: sets.last().cloned(),
+            sets,
+            head: None,
+            problem: None,
+        }
+    }
+
     /// All of them.
     pub(crate) fn sets(&self) -> &[Arc<OperatorSet>] {
         &self.sets
@@ -118,7 +129,13 @@ impl Home {
             wake,
             ended,
         };
-        (home, HomeHandle { view: view_rx, wake: wake_tx })
+        (
+            home,
+            HomeHandle {
+                view: view_rx,
+                wake: wake_tx,
+            },
+        )
     }
 
     /// Runs until `token` is cancelled. A home chain out of reach is a problem in the status, not
@@ -155,7 +172,10 @@ impl Home {
     }
 
     /// The schedule, as soon as the home chain answers; `None` where the node ends before.
-    async fn schedule(&mut self, token: &CancellationToken) -> Result<Option<EpochSchedule>, NodeError> {
+    async fn schedule(
+        &mut self,
+        token: &CancellationToken,
+    ) -> Result<Option<EpochSchedule>, NodeError> {
         loop {
             match self.reader.schedule().await {
                 Ok(schedule) => {
@@ -194,12 +214,16 @@ impl Home {
     async fn step(&self, follower: &mut Follower) -> Result<(), NodeError> {
         let head = self.reader.refresh().await?;
         self.follow_registrations(follower, head).await?;
-        let mut outputs = follower.machine.handle(clock::now(), Input::Final(head.number));
+        let mut outputs = follower
+            .machine
+            .handle(clock::now(), Input::Final(head.number));
         while let Some(output) = outputs.pop() {
             match output {
                 Output::Load(epoch) => {
                     let set = self.load(follower, epoch, head).await?;
-                    let more = follower.machine.handle(clock::now(), Input::Loaded(Arc::new(set)));
+                    let more = follower
+                        .machine
+                        .handle(clock::now(), Input::Loaded(Arc::new(set)));
                     // What is still to be loaded is asked for again; this round has it already.
                     outputs.retain(|output| !matches!(output, Output::Load(_)));
                     outputs.extend(more);
@@ -214,11 +238,18 @@ impl Home {
         Ok(())
     }
 
-    async fn follow_registrations(&self, follower: &mut Follower, head: BlockRef) -> Result<(), NodeError> {
+    async fn follow_registrations(
+        &self,
+        follower: &mut Follower,
+        head: BlockRef,
+    ) -> Result<(), NodeError> {
         if follower.next_block > head.number {
             return Ok(());
         }
-        let events = self.reader.registrations(follower.next_block, head.number).await?;
+        let events = self
+            .reader
+            .registrations(follower.next_block, head.number)
+            .await?;
         follower.next_block = head.number.saturating_add(1);
         if events.is_empty() && follower.next_block < follower.written + CURSOR_STRIDE {
             return Ok(());
@@ -244,9 +275,17 @@ impl Home {
         Ok(())
     }
 
-    async fn load(&self, follower: &Follower, epoch: Epoch, head: BlockRef) -> Result<OperatorSet, NodeError> {
+    async fn load(
+        &self,
+        follower: &Follower,
+        epoch: Epoch,
+        head: BlockRef,
+    ) -> Result<OperatorSet, NodeError> {
         let operators: Vec<Address> = follower.operators.iter().copied().collect();
-        let set = self.reader.operator_set(epoch, &operators, head.hash).await?;
+        let set = self
+            .reader
+            .operator_set(epoch, &operators, head.hash)
+            .await?;
         let mut batch = Batch::new();
         batch.put(schema::SETS, &epoch.0, &OperatorSetRecord::from(&set));
         self.writes.submit(batch, Durability::Buffered).await?;
@@ -258,7 +297,10 @@ impl Home {
     fn show(&self, follower: &Follower, head: BlockRef) {
         let machine = &follower.machine;
         let view = EpochView {
-            current: machine.current().and_then(|epoch| machine.set(epoch)).cloned(),
+            current: machine
+                .current()
+                .and_then(|epoch| machine.set(epoch))
+                .cloned(),
             sets: machine.sets().cloned().collect(),
             head: Some(head),
             problem: None,

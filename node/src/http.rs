@@ -75,10 +75,12 @@ impl Http {
     /// # Errors
     /// [`NodeError::Http`] where it is taken.
     pub(crate) async fn bind(address: SocketAddr, facts: Arc<Facts>) -> Result<Self, NodeError> {
-        let listener = TcpListener::bind(address).await.map_err(|error| NodeError::Http {
-            address,
-            reason: error.to_string(),
-        })?;
+        let listener = TcpListener::bind(address)
+            .await
+            .map_err(|error| NodeError::Http {
+                address,
+                reason: error.to_string(),
+            })?;
         tracing::info!(address = %listener.local_addr().unwrap_or(address), "HTTP");
         Ok(Self { listener, facts })
     }
@@ -99,7 +101,9 @@ impl Http {
         axum::serve(self.listener, router)
             .with_graceful_shutdown(token.cancelled_owned())
             .await
-            .map_err(|error| NodeError::Internal { reason: error.to_string() })
+            .map_err(|error| NodeError::Internal {
+                reason: error.to_string(),
+            })
     }
 }
 
@@ -108,7 +112,11 @@ type Shared = State<Arc<Facts>>;
 async fn health(State(facts): Shared) -> Response {
     let problems = facts.problems().await;
     let ok = problems.is_empty();
-    let code = if ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let code = if ok {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
     (code, Json(Health { ok, problems })).into_response()
 }
 
@@ -174,7 +182,10 @@ async fn task(State(facts): Shared, Path(id): Path<String>) -> Response {
     };
     match explain::explain(&facts.store, &facts.domain, id) {
         Ok(Some(report)) => Json(report).into_response(),
-        Ok(None) => failure(StatusCode::NOT_FOUND, &format!("task {id} is not known to this node")),
+        Ok(None) => failure(
+            StatusCode::NOT_FOUND,
+            &format!("task {id} is not known to this node"),
+        ),
         Err(error) => failure(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
     }
 }
@@ -198,15 +209,20 @@ impl Facts {
         }
         match (&view.current, self.me) {
             (None, _) => problems.push("the operator set is not known yet".into()),
-            (Some(set), Some((operator, key))) => problems.extend(stake_problem(set, operator, key)),
+            (Some(set), Some((operator, key))) => {
+                problems.extend(stake_problem(set, operator, key))
+            }
             (Some(_), None) => {}
         }
         for (chain_id, chain) in self.chains.iter() {
             if chain.final_head().is_none() {
-                problems.push(format!("chain {chain_id} has no final block yet, or does not answer"));
+                problems.push(format!(
+                    "chain {chain_id} has no final block yet, or does not answer"
+                ));
             }
         }
-        if self.network.peers().await.is_empty() {
+        // The first registry of a network waits for the others.
+        if self.role == Role::Operator && self.network.peers().await.is_empty() {
             problems.push("no peer is connected; check --bootstrap".into());
         }
         problems
@@ -227,11 +243,18 @@ impl Facts {
             role: self.role.name().into(),
             network: self.domain.network().to_string(),
             peer_id: self.network.peer_id().to_string(),
-            listen: self.network.listen_addresses().iter().map(ToString::to_string).collect(),
+            listen: self
+                .network
+                .listen_addresses()
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
             uptime_s: clock::now().micros_since(self.started) / 1_000_000,
             operator: self.me.map(|(operator, _)| operator.to_string()),
             signing_key: self.me.map(|(_, key)| key.to_string()),
-            weight: self.me.and_then(|(operator, _)| Some(set?.weight_of(operator).to_string())),
+            weight: self
+                .me
+                .and_then(|(operator, _)| Some(set?.weight_of(operator).to_string())),
             epoch: set.map(|set| set.epoch().0),
             operators: set.map_or(0, |set| set.members().len()),
             total_weight: set.map(|set| set.total_weight().to_string()),
@@ -262,7 +285,9 @@ impl Facts {
         let line = |member: &quorate_proto::Operator| OperatorLine {
             operator: member.address.to_string(),
             signing_key: member.signing_key.to_string(),
-            ed25519_key: member.ed25519_key.map(|key| format!("0x{}", hex::encode(key))),
+            ed25519_key: member
+                .ed25519_key
+                .map(|key| format!("0x{}", hex::encode(key))),
             weight: member.weight.to_string(),
             peer_id: self
                 .bindings
@@ -284,7 +309,9 @@ impl Facts {
             let binding = self.bindings.of(operator)?;
             (peer_id_of(&binding.peer_key)? == *peer).then(|| operator.to_string())
         };
-        set.members().iter().find_map(|member| speaks(member.address))
+        set.members()
+            .iter()
+            .find_map(|member| speaks(member.address))
     }
 
     /// Figures that are read rather than counted.

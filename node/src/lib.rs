@@ -5,16 +5,16 @@
 
 pub mod api;
 mod attest;
-mod clock;
 pub mod client;
+mod clock;
 mod desk;
 mod explain;
+mod figures;
 mod frame;
 mod gossip;
 mod home;
 mod http;
 pub mod keys;
-mod figures;
 mod network;
 mod node;
 mod outbox;

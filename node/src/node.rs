@@ -15,14 +15,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::attest::Attestor;
 use crate::clock;
-use crate::desk::{Chains, Desk, DeskHandle, Event, Me};
+use crate::desk::{Chains, Desk, DeskHandle, DeskMouth, Event, Me};
 use crate::gossip::{Bindings, Gossip, Validator};
 use crate::home::{Home, HomeHandle};
 use crate::http::{Facts, Http, MetricsHandle};
 use crate::keys::{Signer, SignerError};
-use crate::network::{Network, NetworkConfig, NetworkError, NetworkHandle};
+use crate::network::{GossipMessage, Network, NetworkConfig, NetworkError, NetworkHandle};
 use crate::outbox::Outbox;
-use crate::publish::{PublishHandle, Publisher};
+use crate::publish::Publisher;
 use crate::requests::{Answerer, Requests};
 use crate::settings::{Role, Settings};
 use crate::tasks::Tasks;
@@ -106,10 +106,10 @@ pub struct Ledgers {
 /// A node that is ready to run.
 pub struct Node {
     tasks: Tasks,
-    desk: DeskHandle,
     network: NetworkHandle,
     home: HomeHandle,
     closing: CancellationToken,
+    drained: CancellationToken,
     halt: CancellationToken,
     drain: Duration,
     /// Dropped last: everything accepted is on disk then.
@@ -122,7 +122,10 @@ impl Ledgers {
     /// # Errors
     /// A provider of another chain, or settings that make no sense. Providers that are down are
     /// tried again later.
-    pub async fn connect(settings: &Settings, halt: &CancellationToken) -> Result<Self, ChainError> {
+    pub async fn connect(
+        settings: &Settings,
+        halt: &CancellationToken,
+    ) -> Result<Self, ChainError> {
         let home = &settings.home;
         let evm = EvmHome::connect(home.evm.clone(), home.registry, home.epoch_manager).await?;
         let evm = Arc::new(evm);
@@ -134,7 +137,9 @@ impl Ledgers {
         };
         for chain in &settings.chains {
             let evm = Arc::new(EvmChain::connect(chain.evm.clone(), chain.state_manager).await?);
-            ledgers.followers.push(Box::pin(evm.clone().run(halt.clone())));
+            ledgers
+                .followers
+                .push(Box::pin(evm.clone().run(halt.clone())));
             ledgers.sources.push(evm);
         }
         Ok(ledgers)
@@ -171,92 +176,56 @@ impl Node {
         ledgers: Ledgers,
         halt: CancellationToken,
     ) -> Result<Self, NodeError> {
-        let Parts { settings, peer_secret, signer, metrics } = parts;
-        let domain = domain_of(&settings);
-        let secret = PeerSecret::from_bytes(&peer_secret);
-        let identity = identity_of(&settings, signer, &domain, &secret).await?;
+        let domain = domain_of(&parts.settings);
+        let secret = PeerSecret::from_bytes(&parts.peer_secret);
+        let speaker = speaker_of(&parts.settings, parts.signer, &domain, &secret).await?;
         let (writes, writer) = WriteQueue::new(store.clone())?;
-        let closing = halt.child_token();
         let mut tasks = Tasks::new(halt.clone());
+        let (network, messages) = spawn_swarm(
+            &mut tasks,
+            &parts.settings,
+            &parts.peer_secret,
+            &domain,
+            &store,
+            &halt,
+        )?;
+        let (desk, mouth) = Desk::channel();
+        let home = spawn_home(&mut tasks, &ledgers, &store, &writes, &desk, &halt);
+        let sources = ledgers.sources.into_iter();
+        let wiring = Wiring {
+            domain,
+            bindings: recall_bindings(&store)?,
+            speaker,
+            chains: Arc::new(sources.map(|chain| (chain.chain_id(), chain)).collect()),
+            store,
+            writes,
+            network,
+            home,
+            desk,
+            closing: halt.child_token(),
+            drained: CancellationToken::new(),
+            halt,
+        };
         for follower in ledgers.followers {
             tasks.spawn("chain", async move { Ok(follower.await?) });
         }
-        let config = NetworkConfig {
-            keypair: keypair_of(&peer_secret)?,
-            network: domain.network(),
-            listen: settings.listen.clone(),
-            external: settings.external.clone(),
-            bootstrap: settings.bootstrap.clone(),
-        };
-        let (swarm, network, messages) = Network::new(config, store.clone())?;
-        tasks.spawn("swarm", swarm.run(halt.clone()));
-        let (ended, ended_epochs) = mpsc::channel(16);
-        let (home, home_handle) =
-            Home::new(ledgers.home, ledgers.home_poll, store.clone(), writes.clone(), ended);
-        tasks.spawn("home", home.run(halt.clone()));
-        let (desk, mouth) = Desk::channel();
-        tasks.spawn("epochs", forward_epochs(ended_epochs, desk.clone(), halt.clone()));
-        let bindings = recall_bindings(&store)?;
-        let publisher = spawn_publisher(&mut tasks, &identity, &network, &domain, secret, &halt);
-        let (outbox, outbox_handle) = Outbox::new(publisher);
-        tasks.spawn("outbox", outbox.run(halt.clone()));
-        let me = spawn_attestor(&mut tasks, &identity, &writes, &domain, &desk, &halt);
-        let chains: Arc<Chains> =
-            Arc::new(ledgers.sources.into_iter().map(|chain| (chain.chain_id(), chain)).collect());
-        let driver = Desk::new(
-            mouth,
-            desk.clone(),
-            me,
-            chains.clone(),
-            home_handle.clone(),
-            writes.clone(),
-            outbox_handle,
-        );
-        tasks.spawn("desk", driver.run(halt.clone()));
-        let validator = Validator::new(domain, bindings.clone());
-        let gossip = Gossip::new(messages, network.clone(), home_handle.clone(), desk.clone(), validator);
-        tasks.spawn("gossip", gossip.run(halt.clone()));
-        let answerer = Answerer {
-            me: identity.as_ref().map(|identity| identity.binding.operator),
-            domain,
-            chains: chains.clone(),
-            home: home_handle.clone(),
-            desk: desk.clone(),
-            store: store.clone(),
-            bindings: bindings.clone(),
-            network: network.clone(),
-            closing: closing.clone(),
-        };
-        let protocol = StreamProtocol::try_from_owned(domain.network().protocol("request"))
-            .map_err(|error| NodeError::Internal { reason: error.to_string() })?;
-        let requests = Requests::new(network.clone(), protocol, answerer);
-        tasks.spawn("requests", requests.run(halt.clone()));
-        if let Some(address) = settings.http {
-            let facts = Facts {
-                role: settings.role,
-                domain,
-                me: identity.as_ref().map(|i| (i.binding.operator, i.signer.address())),
-                home: home_handle.clone(),
-                chains,
-                desk: desk.clone(),
-                network: network.clone(),
-                bindings,
-                store: store.clone(),
-                metrics,
-                started: clock::now(),
-            };
+        wiring.spawn_desk(&mut tasks, mouth, secret);
+        wiring.spawn_gossip(&mut tasks, messages);
+        wiring.spawn_requests(&mut tasks)?;
+        if let Some(address) = parts.settings.http {
+            let facts = wiring.facts(parts.settings.role, parts.metrics);
             let http = Http::bind(address, Arc::new(facts)).await?;
-            tasks.spawn("http", http.run(halt.clone()));
+            tasks.spawn("http", http.run(wiring.halt.clone()));
         }
-        tasks.spawn("store", watch_store(store, halt.clone()));
+        tasks.spawn("store", watch_store(wiring.store, wiring.halt.clone()));
         Ok(Self {
             tasks,
-            desk,
-            network,
-            home: home_handle,
-            closing,
-            halt,
-            drain: settings.drain,
+            network: wiring.network,
+            home: wiring.home,
+            closing: wiring.closing,
+            drained: wiring.drained,
+            halt: wiring.halt,
+            drain: parts.settings.drain,
             writer,
         })
     }
@@ -269,8 +238,17 @@ impl Node {
 
     /// Returns when the node listens and knows the set of the current epoch.
     pub async fn ready(&self) {
-        let _ = self.network.listen.clone().wait_for(|addresses| !addresses.is_empty()).await;
-        let _ = self.home.watch().wait_for(|view| view.current.is_some()).await;
+        let _ = self
+            .network
+            .listen
+            .clone()
+            .wait_for(|addresses| !addresses.is_empty())
+            .await;
+        let _ = self
+            .home
+            .watch()
+            .wait_for(|view| view.current.is_some())
+            .await;
     }
 
     /// Runs until `stop` is cancelled; then finishes what users wait for, and ends.
@@ -278,11 +256,22 @@ impl Node {
     /// # Errors
     /// Why it ended without being told to.
     pub async fn run(self, stop: CancellationToken) -> Result<(), NodeError> {
-        let Self { tasks, desk, closing, halt, drain, writer, .. } = self;
+        let Self {
+            tasks,
+            closing,
+            drained,
+            halt,
+            drain,
+            writer,
+            ..
+        } = self;
         let shutdown = async {
             stop.cancelled().await;
             closing.cancel();
-            if tokio::time::timeout(drain, desk.drained()).await.is_err() {
+            if tokio::time::timeout(drain, drained.cancelled())
+                .await
+                .is_err()
+            {
                 tracing::warn!("tasks were still under way after the drain time");
             }
             halt.cancel();
@@ -302,13 +291,169 @@ impl Node {
     }
 }
 
+/// What the tasks of a node share.
+struct Wiring {
+    domain: Domain,
+    store: Store,
+    writes: WriteQueue,
+    speaker: Option<Speaker>,
+    chains: Arc<Chains>,
+    bindings: Bindings,
+    network: NetworkHandle,
+    home: HomeHandle,
+    desk: DeskHandle,
+    closing: CancellationToken,
+    drained: CancellationToken,
+    halt: CancellationToken,
+}
+
+impl Wiring {
+    /// The desk, and those who carry out what it says: attestor, outbox, publisher.
+    fn spawn_desk(&self, tasks: &mut Tasks, mouth: DeskMouth, secret: PeerSecret) {
+        let publisher = self.speaker.as_ref().map(|speaker| {
+            let (publisher, handle) = Publisher::new(
+                self.network.clone(),
+                self.domain.network(),
+                speaker.binding,
+                secret,
+            );
+            tasks.spawn("publisher", publisher.run(self.halt.clone()));
+            handle
+        });
+        let me = self.speaker.as_ref().map(|Speaker { signer, binding }| {
+            let operator = binding.operator;
+            let log = self.writes.signing_log();
+            let (task, attestor) = Attestor::new(log, signer.clone(), operator, self.domain);
+            tasks.spawn("attestor", task.run(self.desk.clone(), self.halt.clone()));
+            let signing_key = signer.address();
+            Me {
+                operator,
+                signing_key,
+                attestor,
+            }
+        });
+        let (outbox, outbox_handle) = Outbox::new(publisher);
+        tasks.spawn("outbox", outbox.run(self.halt.clone()));
+        let desk = Desk::new(
+            mouth,
+            self.desk.clone(),
+            me,
+            self.chains.clone(),
+            self.home.clone(),
+            self.writes.clone(),
+            outbox_handle,
+        );
+        tasks.spawn("desk", desk.run(self.halt.clone()));
+    }
+
+    fn spawn_gossip(&self, tasks: &mut Tasks, messages: mpsc::Receiver<GossipMessage>) {
+        let validator = Validator::new(self.domain, self.bindings.clone());
+        let gossip = Gossip::new(
+            messages,
+            self.network.clone(),
+            self.home.clone(),
+            self.desk.clone(),
+            validator,
+        );
+        tasks.spawn("gossip", gossip.run(self.halt.clone()));
+    }
+
+    fn spawn_requests(&self, tasks: &mut Tasks) -> Result<(), NodeError> {
+        let answerer = Answerer {
+            me: self
+                .speaker
+                .as_ref()
+                .map(|speaker| speaker.binding.operator),
+            domain: self.domain,
+            chains: self.chains.clone(),
+            home: self.home.clone(),
+            desk: self.desk.clone(),
+            store: self.store.clone(),
+            bindings: self.bindings.clone(),
+            network: self.network.clone(),
+            closing: self.closing.clone(),
+        };
+        let name = self.domain.network().protocol("request");
+        let protocol =
+            StreamProtocol::try_from_owned(name).map_err(|error| NodeError::Internal {
+                reason: error.to_string(),
+            })?;
+        let requests = Requests::new(
+            self.network.clone(),
+            protocol,
+            answerer,
+            self.drained.clone(),
+        );
+        tasks.spawn("requests", requests.run(self.halt.clone()));
+        Ok(())
+    }
+
+    fn facts(&self, role: Role, metrics: Option<MetricsHandle>) -> Facts {
+        let me = self.speaker.as_ref();
+        Facts {
+            role,
+            domain: self.domain,
+            me: me.map(|speaker| (speaker.binding.operator, speaker.signer.address())),
+            home: self.home.clone(),
+            chains: self.chains.clone(),
+            desk: self.desk.clone(),
+            network: self.network.clone(),
+            bindings: self.bindings.clone(),
+            store: self.store.clone(),
+            metrics,
+            started: clock::now(),
+        }
+    }
+}
+
+fn spawn_swarm(
+    tasks: &mut Tasks,
+    settings: &Settings,
+    peer_secret: &[u8; 32],
+    domain: &Domain,
+    store: &Store,
+    halt: &CancellationToken,
+) -> Result<(NetworkHandle, mpsc::Receiver<GossipMessage>), NodeError> {
+    let config = NetworkConfig {
+        keypair: keypair_of(peer_secret)?,
+        network: domain.network(),
+        listen: settings.listen.clone(),
+        external: settings.external.clone(),
+        bootstrap: settings.bootstrap.clone(),
+    };
+    let (swarm, network, messages) = Network::new(config, store.clone())?;
+    tasks.spawn("swarm", swarm.run(halt.clone()));
+    Ok((network, messages))
+}
+
+fn spawn_home(
+    tasks: &mut Tasks,
+    ledgers: &Ledgers,
+    store: &Store,
+    writes: &WriteQueue,
+    desk: &DeskHandle,
+    halt: &CancellationToken,
+) -> HomeHandle {
+    /// Epochs end one at a time; the desk is never that far behind.
+    const ENDED: usize = 16;
+    let (ended, ended_epochs) = mpsc::channel(ENDED);
+    let (reader, poll) = (ledgers.home.clone(), ledgers.home_poll);
+    let (home, handle) = Home::new(reader, poll, store.clone(), writes.clone(), ended);
+    tasks.spawn("home", home.run(halt.clone()));
+    tasks.spawn(
+        "epochs",
+        forward_epochs(ended_epochs, desk.clone(), halt.clone()),
+    );
+    handle
+}
+
 /// The operator that a node speaks for.
 struct Speaker {
     signer: Arc<dyn Signer>,
     binding: PeerBinding,
 }
 
-async fn identity_of(
+async fn speaker_of(
     settings: &Settings,
     signer: Option<Arc<dyn Signer>>,
     domain: &Domain,
@@ -321,7 +466,12 @@ async fn identity_of(
             let peer_key = secret.public();
             let digest = PeerBinding::digest(domain, operator, peer_key, sequence);
             let signature = signer.sign(digest).await?;
-            let binding = PeerBinding { operator, peer_key, sequence, signature };
+            let binding = PeerBinding {
+                operator,
+                peer_key,
+                sequence,
+                signature,
+            };
             Ok(Some(Speaker { signer, binding }))
         }
         (Role::Operator, None, _) => Err(NodeError::Settings(
@@ -331,37 +481,6 @@ async fn identity_of(
             "an operator needs a signing key; make one with `node keys new`".into(),
         )),
     }
-}
-
-fn spawn_publisher(
-    tasks: &mut Tasks,
-    identity: &Option<Speaker>,
-    network: &NetworkHandle,
-    domain: &Domain,
-    secret: PeerSecret,
-    halt: &CancellationToken,
-) -> Option<PublishHandle> {
-    let identity = identity.as_ref()?;
-    let (publisher, handle) =
-        Publisher::new(network.clone(), domain.network(), identity.binding, secret);
-    tasks.spawn("publisher", publisher.run(halt.clone()));
-    Some(handle)
-}
-
-fn spawn_attestor(
-    tasks: &mut Tasks,
-    identity: &Option<Speaker>,
-    writes: &WriteQueue,
-    domain: &Domain,
-    desk: &DeskHandle,
-    halt: &CancellationToken,
-) -> Option<Me> {
-    let Speaker { signer, binding } = identity.as_ref()?;
-    let operator = binding.operator;
-    let signing_key = signer.address();
-    let (attestor, handle) = Attestor::new(writes.signing_log(), signer.clone(), operator, *domain);
-    tasks.spawn("attestor", attestor.run(desk.clone(), halt.clone()));
-    Some(Me { operator, signing_key, attestor: handle })
 }
 
 async fn forward_epochs(
@@ -390,7 +509,9 @@ fn domain_of(settings: &Settings) -> Domain {
 }
 
 fn open_store(settings: &Settings, domain: &Domain) -> Result<Store, StoreError> {
-    let identity = Identity { network: domain.network().to_string() };
+    let identity = Identity {
+        network: domain.network().to_string(),
+    };
     Store::open(settings.data_dir.join("store"), settings.engine, &identity)
 }
 

@@ -1,8 +1,8 @@
 //! Publishes in batches: what gathered while the previous publish was under way goes out
 //! together, so that load raises throughput and no timer adds latency.
 
-use quorate_proto::{Batch, Certificate, Envelope, Kind, NetworkId, PeerBinding, PeerSecret};
 use prost::Message as _;
+use quorate_proto::{Batch, Certificate, Envelope, Kind, NetworkId, PeerBinding, PeerSecret};
 use quorate_proto::{Response, Task, limits, wire};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -149,7 +149,10 @@ fn split(items: Vec<Item>) -> Vec<Vec<Item>> {
     for item in items {
         let size = item.encoded_len() + OVERHEAD;
         match batches.last_mut() {
-            Some(batch) if batch.len() < limits::MAX_BATCH_ITEMS && bytes + size <= limits::MAX_BATCH_BYTES => {
+            Some(batch)
+                if batch.len() < limits::MAX_BATCH_ITEMS
+                    && bytes + size <= limits::MAX_BATCH_BYTES =>
+            {
                 bytes += size;
                 batch.push(item);
             }

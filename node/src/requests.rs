@@ -31,11 +31,19 @@ pub(crate) struct Requests {
     protocol: StreamProtocol,
     answerer: Arc<Answerer>,
     streams: Streams,
+    drained: CancellationToken,
 }
 
 impl Requests {
-    pub(crate) fn new(network: NetworkHandle, protocol: StreamProtocol, answerer: Answerer) -> Self {
+    /// `drained` is cancelled when the node is closing and every question was answered.
+    pub(crate) fn new(
+        network: NetworkHandle,
+        protocol: StreamProtocol,
+        answerer: Answerer,
+        drained: CancellationToken,
+    ) -> Self {
         Self {
+            drained,
             network,
             protocol,
             answerer: Arc::new(answerer),
@@ -43,32 +51,57 @@ impl Requests {
         }
     }
 
-    /// Runs until `token` is cancelled; streams that are open end with the node.
+    /// Serves until the node is closing, then finishes what is under way. Ends when `token` is
+    /// cancelled.
     pub(crate) async fn run(self, token: CancellationToken) -> Result<(), NodeError> {
         let mut incoming = self
             .network
             .streams()
             .accept(self.protocol.clone())
-            .map_err(|e| NodeError::Internal { reason: e.to_string() })?;
+            .map_err(|e| NodeError::Internal {
+                reason: e.to_string(),
+            })?;
+        let closing = self.answerer.closing.clone();
         let mut serving = JoinSet::new();
         loop {
             tokio::select! {
-                Some((peer, stream)) = incoming.next() => {
-                    if let Some(place) = self.streams.take(peer) {
-                        serving.spawn(serve(stream, peer, self.network.clone(), self.answerer.clone(), place));
-                    } else {
-                        metrics::counter!("quorate_streams_refused_total").increment(1);
-                    }
-                }
+                Some((peer, stream)) = incoming.next() => self.admit(&mut serving, peer, stream),
                 Some(_) = serving.join_next() => {}
-                () = token.cancelled() => return Ok(()),
+                () = closing.cancelled() => break,
             }
         }
+        drop(incoming);
+        tokio::select! {
+            () = async { while serving.join_next().await.is_some() {} } => self.drained.cancel(),
+            () = token.cancelled() => {}
+        }
+        token.cancelled().await;
+        Ok(())
+    }
+
+    fn admit(&self, serving: &mut JoinSet<()>, peer: PeerId, stream: Stream) {
+        let Some(place) = self.streams.take(peer) else {
+            metrics::counter!("quorate_streams_refused_total").increment(1);
+            return;
+        };
+        serving.spawn(serve(
+            stream,
+            peer,
+            self.network.clone(),
+            self.answerer.clone(),
+            place,
+        ));
     }
 }
 
 /// Serves one stream until its user closes it or breaks the protocol.
-async fn serve(stream: Stream, peer: PeerId, network: NetworkHandle, answerer: Arc<Answerer>, _place: Place) {
+async fn serve(
+    stream: Stream,
+    peer: PeerId,
+    network: NetworkHandle,
+    answerer: Arc<Answerer>,
+    _place: Place,
+) {
     let (mut reader, mut writer) = stream.split();
     let (replies, mut outgoing) = mpsc::channel::<wire::Reply>(REPLIES);
     let write = async move {
@@ -82,8 +115,14 @@ async fn serve(stream: Stream, peer: PeerId, network: NetworkHandle, answerer: A
     let read = async move {
         let permits = Arc::new(Semaphore::new(limits::MAX_STREAM_REQUESTS));
         let mut answering = JoinSet::new();
+        let closing = answerer.closing.clone();
         let ended = loop {
-            match frame::read::<wire::Request>(&mut reader, limits::MAX_REQUEST_FRAME).await {
+            let request = frame::read::<wire::Request>(&mut reader, limits::MAX_REQUEST_FRAME);
+            let request = tokio::select! {
+                request = request => request,
+                () = closing.cancelled() => Err(FrameError::Closed),
+            };
+            match request {
                 Ok(request) => answer(&answerer, &permits, &mut answering, request, &replies).await,
                 Err(error) => break error,
             }
@@ -117,7 +156,9 @@ async fn answer(
             "{} requests are under way on this stream, which is the most; wait for replies",
             limits::MAX_STREAM_REQUESTS
         ));
-        let _ = replies.send(answer::reply(request.id, wire::reply::Kind::Error(error))).await;
+        let _ = replies
+            .send(answer::reply(request.id, wire::reply::Kind::Error(*error)))
+            .await;
         return;
     };
     let (answerer, replies) = (answerer.clone(), replies.clone());
@@ -127,11 +168,18 @@ async fn answer(
     });
 }
 
-async fn report(network: &NetworkHandle, peer: PeerId, error: &FrameError, replies: &mpsc::Sender<wire::Reply>) {
+async fn report(
+    network: &NetworkHandle,
+    peer: PeerId,
+    error: &FrameError,
+    replies: &mpsc::Sender<wire::Reply>,
+) {
     tracing::debug!(%peer, %error, "user broke the protocol");
     network.offence(peer, Offence::InvalidFrame).await;
     let error = answer::invalid(format!("{error}; the stream is closed"));
-    let _ = replies.send(answer::reply(0, wire::reply::Kind::Error(error))).await;
+    let _ = replies
+        .send(answer::reply(0, wire::reply::Kind::Error(*error)))
+        .await;
 }
 
 /// Counts open streams.

@@ -7,7 +7,8 @@
 //!   final: from then on no change can reach it. A node that is a moment behind can therefore
 //!   already check what its neighbours sign in the new epoch.
 //! - The set of the previous epoch stays for [`limits::EPOCH_GRACE_MS`], so that tasks in flight
-//!   at the turn finish with the set that they began with.
+//!   at the turn finish with the set that they began with. Who starts, or comes back after a long
+//!   time, loads it too: the turn may have been a moment ago.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,7 +29,7 @@ pub enum Input {
 /// What an [`EpochMachine`] wants done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
-    /// Read the set of this epoch. Repeated at every final block until it is there.
+    /// Read the set of this epoch. Repeated at every input until it is there.
     Load(Epoch),
     /// New tasks are born in this epoch from now on.
     Began(Epoch),
@@ -87,26 +88,21 @@ impl EpochMachine {
     /// Takes one input. Nothing is refused: a block below the known head and a set of an epoch
     /// that is over change nothing.
     pub fn handle(&mut self, now: Timestamp, input: Input) -> Vec<Output> {
-        let wanted = match input {
-            Input::Final(block) => {
-                self.head = self.head.max(Some(block));
-                self.wanted()
-            }
-            Input::Loaded(set) => {
-                self.keep(set);
-                Vec::new()
-            }
-            Input::Wake => Vec::new(),
-        };
+        match input {
+            Input::Final(block) => self.head = self.head.max(Some(block)),
+            Input::Loaded(set) => self.keep(set),
+            Input::Wake => {}
+        }
         let mut outputs: Vec<Output> = self.advance(now).into_iter().collect();
         outputs.extend(self.end(now));
-        outputs.extend(wanted.into_iter().map(Output::Load));
+        outputs.extend(self.wanted().into_iter().map(Output::Load));
         outputs
     }
 
     fn keep(&mut self, set: Arc<OperatorSet>) {
-        if Some(set.epoch()) >= self.current {
-            self.sets.entry(set.epoch()).or_insert(set);
+        let epoch = set.epoch();
+        if Some(epoch) >= self.current || self.ending.contains_key(&epoch) {
+            self.sets.entry(epoch).or_insert(set);
         }
     }
 
@@ -116,7 +112,8 @@ impl EpochMachine {
             return None;
         }
         let until = now.plus_millis(limits::EPOCH_GRACE_MS);
-        for over in self.sets.range(..epoch).map(|(over, _)| *over) {
+        let before = self.sets.range(..epoch).map(|(over, _)| *over);
+        for over in before.chain(epoch.previous()) {
             self.ending.entry(over).or_insert(until);
         }
         self.current = Some(epoch);
@@ -133,17 +130,21 @@ impl EpochMachine {
         over.into_iter().map(Output::Ended).collect()
     }
 
-    /// The epochs whose sets are fixed but not here.
+    /// The epochs whose sets are fixed and in use, but not here.
     fn wanted(&self) -> Vec<Epoch> {
         let Some(head) = self.head else {
             return Vec::new();
         };
         let epoch = self.schedule.epoch_at(head);
-        let mut wanted = vec![epoch];
+        let mut wanted = Vec::new();
+        let turning = self.current < Some(epoch);
+        let finishing = |epoch: &Epoch| turning || self.ending.contains_key(epoch);
+        wanted.extend(epoch.previous().filter(finishing));
+        wanted.push(epoch);
         if head >= self.schedule.interval(epoch).grace_start {
             wanted.push(epoch.next());
         }
-        wanted.retain(|epoch| Some(*epoch) >= self.current && !self.sets.contains_key(epoch));
+        wanted.retain(|epoch| !self.sets.contains_key(epoch));
         wanted
     }
 }

@@ -41,7 +41,10 @@ pub async fn run(options: BenchOptions) -> Result<()> {
     if cfg!(debug_assertions) {
         println!("Note: this is a development build; `make bench` builds for release.\n");
     }
-    if ["latency", "throughput", "memory"].iter().any(|part| options.wants(part)) {
+    if ["latency", "throughput", "memory"]
+        .iter()
+        .any(|part| options.wants(part))
+    {
         local::run(&options).await?;
     }
     if options.wants("double") {

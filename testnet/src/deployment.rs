@@ -68,9 +68,16 @@ impl Deployment {
     /// No anvil, or a transaction that failed.
     pub async fn start(options: &DeploymentOptions) -> Result<Self> {
         let accounts = u16::try_from(options.stakes.len() + 2)?.max(10);
-        let chain = |chain_id| AnvilOptions { chain_id, accounts, block_time: options.block_time, ..AnvilOptions::default() };
-        let (home, source) =
-            tokio::try_join!(AnvilChain::start(chain(HOME_CHAIN)), AnvilChain::start(chain(SOURCE_CHAIN)))?;
+        let chain = |chain_id| AnvilOptions {
+            chain_id,
+            accounts,
+            block_time: options.block_time,
+            ..AnvilOptions::default()
+        };
+        let (home, source) = tokio::try_join!(
+            AnvilChain::start(chain(HOME_CHAIN)),
+            AnvilChain::start(chain(SOURCE_CHAIN))
+        )?;
         let provider = home.provider().clone();
         let deployer = *home.accounts().last().context("no accounts")?;
         let epochs = EpochManager::deploy_builder(&provider, options.epoch_length, options.grace);
@@ -80,11 +87,23 @@ impl Deployment {
         let minimum = ether(1);
         let registry = StakeRegistry::deploy_builder(&provider, epoch_manager, vault, minimum);
         let registry = deploy(registry.from(deployer).deploy().await, "StakeRegistry")?;
-        let link = StakeVault::new(vault, &provider).setRegistry(registry).from(deployer).send().await?;
+        let link = StakeVault::new(vault, &provider)
+            .setRegistry(registry)
+            .from(deployer)
+            .send()
+            .await?;
         ensure!(link.get_receipt().await?.status(), "setRegistry reverted");
         let states = StateManager::deploy_builder(source.provider());
         let state_manager = deploy(states.from(deployer).deploy().await, "StateManager")?;
-        let mut deployment = Self { home, source, epoch_manager, registry, vault, state_manager, operators: Vec::new() };
+        let mut deployment = Self {
+            home,
+            source,
+            epoch_manager,
+            registry,
+            vault,
+            state_manager,
+            operators: Vec::new(),
+        };
         for (number, stake) in options.stakes.iter().enumerate() {
             deployment.register(number, *stake).await?;
         }
@@ -95,7 +114,11 @@ impl Deployment {
 
     /// Stakes for, and registers, the account with this number.
     async fn register(&mut self, number: usize, stake: u64) -> Result<()> {
-        let account = *self.home.accounts().get(number).context("no such account")?;
+        let account = *self
+            .home
+            .accounts()
+            .get(number)
+            .context("no such account")?;
         let keys = OperatorKeys::of(number);
         let provider = self.provider();
         let staked = StakeVault::new(self.vault, &provider)
@@ -109,7 +132,11 @@ impl Deployment {
         ensure!(staked.status(), "the deposit of operator {number} reverted");
         let signing_key = keys.signing.address();
         let ed25519_key = B256::from(keys.ed25519_secret().public());
-        let proof = keys.signing.sign(self.domain().registration_digest(account, signing_key, ed25519_key))?;
+        let proof = keys.signing.sign(self.domain().registration_digest(
+            account,
+            signing_key,
+            ed25519_key,
+        ))?;
         let message = self.domain().ed25519_registration(account, signing_key);
         let ed25519_proof = keys.ed25519_secret().sign(&message);
         let registered = StakeRegistry::new(self.registry, &provider)
@@ -124,7 +151,10 @@ impl Deployment {
             .await?
             .get_receipt()
             .await?;
-        ensure!(registered.status(), "the registration of operator {number} reverted");
+        ensure!(
+            registered.status(),
+            "the registration of operator {number} reverted"
+        );
         self.operators.push((account, keys));
         Ok(())
     }
@@ -138,7 +168,9 @@ impl Deployment {
         let height = self.home.height().await?;
         let effective = epochs.getEffectiveEpochForBlock(height).call().await?;
         let start = epochs.getEpochInterval(effective).call().await?.start;
-        self.home.mine(start.saturating_sub(height) + SETTLE).await?;
+        self.home
+            .mine(start.saturating_sub(height) + SETTLE)
+            .await?;
         Ok(())
     }
 

@@ -6,11 +6,13 @@ pub mod demo;
 pub mod deployment;
 mod http;
 pub mod keys;
+pub mod liar;
 pub mod network;
 pub mod process;
 pub mod wait;
 
 pub use deployment::{Deployment, DeploymentOptions};
 pub use keys::OperatorKeys;
+pub use liar::{Liar, Manner};
 pub use network::{LocalNetwork, NetworkOptions};
 pub use process::NodeProcess;

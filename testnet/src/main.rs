@@ -28,7 +28,11 @@ enum Command {
 async fn main() -> Result<()> {
     match Cli::parse().command {
         Command::Demo { keep } => {
-            let ending = if keep { demo::Ending::Keep } else { demo::Ending::TearDown };
+            let ending = if keep {
+                demo::Ending::Keep
+            } else {
+                demo::Ending::TearDown
+            };
             demo::run(ending).await
         }
         Command::Bench(options) => bench::run(options).await,

@@ -106,15 +106,20 @@ impl LocalNetwork {
         operator: Option<usize>,
         bootstrap: &[Multiaddr],
     ) -> Result<NodeProcess> {
-        let role = if operator.is_some() { "operator" } else { "registry" };
+        let role = if operator.is_some() {
+            "operator"
+        } else {
+            "registry"
+        };
         let name = format!("{role}-{number}");
         let dir = self.dir.join(&name);
         // Registries have keys of their own numbers.
         let keys = OperatorKeys::of(operator.unwrap_or(1_000 + number));
         write_keys(&dir.join("keys"), &keys, operator.is_some())?;
         let [port, http] = free_ports()?;
-        let peer = quorate_node::peer_id_of(&quorate_proto::PeerSecret::from_bytes(&keys.peer).public())
-            .context("no peer id")?;
+        let peer =
+            quorate_node::peer_id_of(&quorate_proto::PeerSecret::from_bytes(&keys.peer).public())
+                .context("no peer id")?;
         let address: Multiaddr = format!("/ip4/127.0.0.1/tcp/{port}/p2p/{peer}").parse()?;
         let http = format!("127.0.0.1:{http}");
         let mut config = format!(
@@ -131,13 +136,24 @@ impl LocalNetwork {
             epochs = self.deployment.epoch_manager,
         );
         if !bootstrap.is_empty() {
-            let peers: Vec<String> = bootstrap.iter().map(|peer| format!("{:?}", peer.to_string())).collect();
+            let peers: Vec<String> = bootstrap
+                .iter()
+                .map(|peer| format!("{:?}", peer.to_string()))
+                .collect();
             writeln!(config, "bootstrap = [{}]", peers.join(", "))?;
         }
         if let Some(number) = operator {
-            let (account, _) = self.deployment.operators.get(number).context("no such operator")?;
+            let (account, _) = self
+                .deployment
+                .operators
+                .get(number)
+                .context("no such operator")?;
             writeln!(config, "operator = \"{account}\"")?;
-            let own = options.source_rpc.iter().find(|(n, _)| *n == number).map(|(_, urls)| urls.clone());
+            let own = options
+                .source_rpc
+                .iter()
+                .find(|(n, _)| *n == number)
+                .map(|(_, urls)| urls.clone());
             let urls = own.unwrap_or_else(|| vec![self.deployment.source.endpoint()]);
             write!(
                 config,
@@ -169,7 +185,12 @@ impl LocalNetwork {
     /// # Errors
     /// They are not within 20 s.
     pub async fn meshed(&self) -> Result<()> {
-        let running = || self.registries.iter().chain(&self.operators).filter(|n| n.pid().is_some());
+        let running = || {
+            self.registries
+                .iter()
+                .chain(&self.operators)
+                .filter(|n| n.pid().is_some())
+        };
         let others = running().count().saturating_sub(1);
         wait::until("the mesh", Duration::from_secs(20), || async {
             for node in running() {
@@ -190,7 +211,9 @@ impl LocalNetwork {
     pub async fn set_value(&self, key: u64, value: u64) -> Result<u64> {
         let values = [(U256::from(key), U256::from(value))];
         let chain = &self.deployment.source;
-        let block = chain.set_values(self.deployment.state_manager, self.user(), &values).await?;
+        let block = chain
+            .set_values(self.deployment.state_manager, self.user(), &values)
+            .await?;
         chain.mine(CONFIRMATIONS).await?;
         Ok(block)
     }
@@ -231,12 +254,27 @@ impl LocalNetwork {
 fn write_keys(dir: &Path, keys: &OperatorKeys, operator: bool) -> Result<()> {
     let store = KeyStore::open(dir);
     let password = Password::new(PASSWORD)?;
-    let saving = Saving { strength: Strength::Light, overwrite: true };
-    store.import(KeyKind::Peer, "default", &Secret::new(keys.peer), &password, saving)?;
+    let saving = Saving {
+        strength: Strength::Light,
+        overwrite: true,
+    };
+    store.import(
+        KeyKind::Peer,
+        "default",
+        &Secret::new(keys.peer),
+        &password,
+        saving,
+    )?;
     if operator {
         let signing = Secret::new(keys.signing.to_bytes());
         store.import(KeyKind::Signing, "default", &signing, &password, saving)?;
-        store.import(KeyKind::Ed25519, "default", &Secret::new(keys.ed25519), &password, saving)?;
+        store.import(
+            KeyKind::Ed25519,
+            "default",
+            &Secret::new(keys.ed25519),
+            &password,
+            saving,
+        )?;
     }
     Ok(())
 }

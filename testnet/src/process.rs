@@ -1,9 +1,11 @@
 //! One node as a process of its own, with its own folder.
 
 use std::fs::File;
-use std::net::TcpListener;
+use std::net::{TcpListener, UdpSocket};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -28,13 +30,34 @@ pub struct NodeProcess {
     child: Option<Child>,
 }
 
+/// Below those that systems give to outgoing connections (from 32768 on Linux): a port is still
+/// free when its node starts, and when it starts again.
+const PORTS: Range<u16> = 12_000..32_000;
+
 /// Two free ports: for the mesh and for HTTP.
 ///
 /// # Errors
 /// No port is free.
 pub fn free_ports() -> Result<[u16; 2]> {
-    let sockets = [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
-    Ok([sockets[0].local_addr()?.port(), sockets[1].local_addr()?.port()])
+    Ok([free_port()?, free_port()?])
+}
+
+/// Each process begins elsewhere and takes no port twice, so that networks of several processes
+/// rarely look at the same.
+fn free_port() -> Result<u16> {
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    let begin = std::process::id().wrapping_mul(389);
+    let count = u32::from(PORTS.end - PORTS.start);
+    for _ in 0..count {
+        let place = begin.wrapping_add(TAKEN.fetch_add(1, Ordering::Relaxed)) % count;
+        let port = PORTS.start + u16::try_from(place)?;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok()
+            && UdpSocket::bind(("127.0.0.1", port)).is_ok()
+        {
+            return Ok(port);
+        }
+    }
+    bail!("none of the ports {PORTS:?} is free")
 }
 
 /// The `node` binary beside this program.
@@ -54,7 +77,13 @@ impl NodeProcess {
     /// A node whose folder holds `config.toml`. It does not run yet.
     #[must_use]
     pub const fn new(name: String, dir: PathBuf, address: libp2p::Multiaddr, http: String) -> Self {
-        Self { name, dir, address, http, child: None }
+        Self {
+            name,
+            dir,
+            address,
+            http,
+            child: None,
+        }
     }
 
     /// Starts the process; its output goes to `node.log` in its folder.
@@ -70,11 +99,31 @@ impl NodeProcess {
     /// # Errors
     /// As [`Self::start`].
     pub fn start_with(&mut self, more: &[&str]) -> Result<()> {
+        self.spawn(Command::new(node_binary()?), more)
+    }
+
+    /// Starts the process by a shell that does `first` before, such as setting a limit.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_after(&mut self, first: &str) -> Result<()> {
+        let mut shell = Command::new("sh");
+        shell
+            .arg("-c")
+            .arg(format!("{first}; exec \"$0\" \"$@\""))
+            .arg(node_binary()?);
+        self.spawn(shell, &[])
+    }
+
+    fn spawn(&mut self, mut command: Command, more: &[&str]) -> Result<()> {
         if self.child.is_some() {
             bail!("{} runs already", self.name);
         }
-        let log = File::options().create(true).append(true).open(self.log_path())?;
-        let child = Command::new(node_binary()?)
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(self.log_path())?;
+        let child = command
             .arg("--config")
             .arg(self.dir.join("config.toml"))
             .args(more)
@@ -103,7 +152,11 @@ impl NodeProcess {
                 Ok(health) if health.ok => return Ok(()),
                 _ if tokio::time::Instant::now() < deadline => wait::tick().await,
                 Ok(health) => bail!("{} is not healthy: {:?}", self.name, health.problems),
-                Err(error) => bail!("{} does not answer: {error:#}\n{}", self.name, self.log_tail()),
+                Err(error) => bail!(
+                    "{} does not answer: {error:#}\n{}",
+                    self.name,
+                    self.log_tail()
+                ),
             }
         }
     }
@@ -148,8 +201,15 @@ impl NodeProcess {
     pub fn memory(&self) -> Result<u64> {
         let pid = self.pid().context("not running")?;
         let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).context("no VmRSS")?;
-        let kib: u64 = line.split_whitespace().nth(1).context("no figure")?.parse()?;
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("VmRSS:"))
+            .context("no VmRSS")?;
+        let kib: u64 = line
+            .split_whitespace()
+            .nth(1)
+            .context("no figure")?
+            .parse()?;
         Ok(kib * 1024)
     }
 

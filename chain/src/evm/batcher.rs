@@ -25,9 +25,6 @@ mod limit;
 /// the rest of that time belongs to signing and the way through the network.
 pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Requests under way at one provider: one may be answered while the next is on its way there.
-const MAX_IN_FLIGHT: usize = 2;
-
 /// Calls that wait for one provider: 1,000 reads/s with two calls each, for the 2 s of a timeout.
 const MAX_WAITING: usize = 4_096;
 
@@ -119,9 +116,8 @@ impl Batcher {
             return Err(Failure::Busy(MAX_WAITING));
         }
         queue.waiting.push_back(Waiting { call, reply });
-        if queue.in_flight < MAX_IN_FLIGHT {
-            queue.in_flight += 1;
-            tokio::spawn(Arc::clone(&self.0).work());
+        if queue.in_flight < queue.limit.requests() {
+            self.0.add_worker(&mut queue);
         }
         Ok(answer)
     }
@@ -130,6 +126,11 @@ impl Batcher {
 impl Shared {
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add_worker(self: &Arc<Self>, queue: &mut Queue) {
+        queue.in_flight += 1;
+        tokio::spawn(Arc::clone(self).work());
     }
 
     /// Sends batches until nothing waits.
@@ -159,7 +160,7 @@ impl Shared {
         Some(batch)
     }
 
-    async fn exchange(&self, batch: Vec<Waiting>) {
+    async fn exchange(self: &Arc<Self>, batch: Vec<Waiting>) {
         let body = encode(batch.iter().map(|waiting| &waiting.call));
         let outcome = match timeout(CALL_TIMEOUT, self.post(body)).await {
             Err(_) => Outcome::Failed(Failure::Timeout(CALL_TIMEOUT.as_millis())),
@@ -182,12 +183,15 @@ impl Shared {
         }
     }
 
-    /// The calls go out again, in smaller batches.
-    fn put_back(&self, batch: Vec<Waiting>) {
+    /// The calls go out again, in smaller batches and more of them.
+    fn put_back(self: &Arc<Self>, batch: Vec<Waiting>) {
         let mut queue = self.queue();
         queue.limit.refused(batch.len());
         for waiting in batch.into_iter().rev() {
             queue.waiting.push_front(waiting);
+        }
+        while queue.in_flight < queue.limit.requests() {
+            self.add_worker(&mut queue);
         }
         tracing::info!(provider = %self.url, limit = queue.limit.get(), "provider takes smaller batches");
     }

@@ -109,6 +109,14 @@ pub(super) fn eth_call_latest(to: Address, data: &[u8]) -> Call {
     }
 }
 
+/// The code at an address now.
+pub(super) fn code(address: Address) -> Call {
+    Call {
+        method: "eth_getCode",
+        params: format!(r#"["{address:#x}","latest"]"#),
+    }
+}
+
 /// Events of one contract whose first topic is one of `topics`, in these blocks.
 pub(super) fn logs(address: Address, topics: &[B256], from: u64, to: u64) -> Call {
     let topics: Vec<String> = topics

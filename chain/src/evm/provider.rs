@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use alloy::primitives::{Address, B256, U64};
+use alloy::primitives::{Address, B256, Bytes, U64};
 use alloy::transports::http::reqwest::Client;
 
 use super::RpcUrl;
@@ -172,6 +172,12 @@ impl Provider {
     /// Calls a contract at the newest state of whatever chain this is.
     pub(super) async fn eth_call_latest(&self, to: Address, data: &[u8]) -> Result<Ended, Failure> {
         ended(self.batcher.call(calls::eth_call_latest(to, data)).await)
+    }
+
+    /// Whether a contract lives there now, final or not.
+    pub(super) async fn has_code(&self, address: Address) -> Result<bool, Failure> {
+        let answer = self.call(calls::code(address)).await?;
+        Ok(!decode::<Bytes>(&answer)?.is_empty())
     }
 
     /// Events of one contract.

@@ -17,7 +17,9 @@ mod errors {
     }
 }
 
-/// What a revert of the state manager means; ours and the older one that is deployed.
+/// What a revert of the state manager means; ours and the older ones that are deployed. Of those,
+/// some know only the blocks in which a key was written, and say so with the same error as if
+/// the key had been written later.
 pub(super) fn read_error(data: Bytes) -> ChainError {
     let is = |selector: [u8; 4]| data.as_ref() == selector;
     if is(errors::NoHistory::SELECTOR)

@@ -95,7 +95,10 @@ impl<'a> ErrorObject<'a> {
             serde_json::from_str(error.get()).unwrap_or_default();
         let message = fields.get("message").copied().unwrap_or(error).get();
         Self {
-            code: fields.get("code").and_then(|code| code.get().parse().ok()).unwrap_or_default(),
+            code: fields
+                .get("code")
+                .and_then(|code| code.get().parse().ok())
+                .unwrap_or_default(),
             message: serde_json::from_str(message).unwrap_or_else(|_| message.to_owned()),
             data: fields.get("data").copied(),
         }
@@ -273,9 +276,15 @@ mod tests {
     fn odd_errors_are_errors() {
         let table = [
             (r#""no such thing""#, "answered with error 0: no such thing"),
-            (r#"{"code":"x","message":"no"}"#, "answered with error 0: no"),
+            (
+                r#"{"code":"x","message":"no"}"#,
+                "answered with error 0: no",
+            ),
             (r#"{"code":-5}"#, r#"answered with error -5: {"code":-5}"#),
-            (r#"{"message":{"a":1}}"#, r#"answered with error 0: {"a":1}"#),
+            (
+                r#"{"message":{"a":1}}"#,
+                r#"answered with error 0: {"a":1}"#,
+            ),
             ("[]", "answered with error 0: []"),
         ];
         for (error, expected) in table {

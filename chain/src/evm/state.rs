@@ -24,7 +24,9 @@ mod interface {
 /// The state manager of an EVM chain.
 ///
 /// A past value is read from the state after the final head, not after the block in question: the
-/// contract keeps the history, so the providers need not be archive nodes.
+/// contract keeps the history, so the providers need not be archive nodes. They must keep the
+/// state of the final head, though: where that is far below the newest block, as on some layer 2
+/// chains, plain full nodes do not.
 pub struct EvmChain {
     client: Arc<EvmClient>,
     state_manager: Address,

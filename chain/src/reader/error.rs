@@ -105,7 +105,10 @@ impl ChainError {
     pub const fn is_retryable(&self) -> bool {
         matches!(
             self,
-            Self::NotFinal { .. } | Self::ContractNotFinal { .. } | Self::Unavailable { .. } | Self::Disagreement { .. }
+            Self::NotFinal { .. }
+                | Self::ContractNotFinal { .. }
+                | Self::Unavailable { .. }
+                | Self::Disagreement { .. }
         )
     }
 

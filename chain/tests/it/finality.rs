@@ -107,25 +107,21 @@ async fn many_who_wait_for_a_block_share_one_poll() -> TestResult {
         .await;
     let written = ledger.set(7, 100).await?;
 
-    let polls = double.count("eth_getBlockByNumber");
+    // One that is under way may have begun too early for some, who then share another one.
+    let before = double.count("eth_getBlockByNumber");
     let reads = (0..200).map(|_| ledger.value(&reader, 7, written));
-    assert!(
-        join_all(reads)
-            .await
-            .into_iter()
-            .all(|value| value == Ok(100))
-    );
-    assert_eq!(double.count("eth_getBlockByNumber") - polls, 1);
+    let values = join_all(reads).await;
+    assert!(values.into_iter().all(|value| value == Ok(100)));
+    let polls = double.count("eth_getBlockByNumber") - before;
+    assert!((1..=2).contains(&polls), "{polls} polls");
 
+    let before = double.count("eth_getBlockByNumber");
     let future = (0..200).map(|_| ledger.value(&reader, 7, written + 1));
     let refusal = Err(not_final(written + 1, Some(written)));
-    assert!(
-        join_all(future)
-            .await
-            .into_iter()
-            .all(|value| value == refusal)
-    );
-    assert_eq!(double.count("eth_getBlockByNumber") - polls, 2);
+    let values = join_all(future).await;
+    assert!(values.into_iter().all(|value| value == refusal));
+    let polls = double.count("eth_getBlockByNumber") - before;
+    assert!((1..=2).contains(&polls), "{polls} polls");
     Ok(())
 }
 

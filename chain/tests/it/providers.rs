@@ -227,6 +227,26 @@ async fn no_one_alone_moves_the_head() -> TestResult {
 }
 
 #[tokio::test]
+async fn no_one_alone_makes_a_block_final() -> TestResult {
+    let (ledger, _) = ledger().await?;
+    ledger.anvil.mine(100).await?;
+    let truth = ledger.reader(Finality::Finalized).await.final_head();
+    for claimed in [0, 3, 104, 1u64 << 40] {
+        let forged = Behaviour::default().tamper(move |request, response| {
+            if request["params"][0] == "finalized" {
+                response["result"]["number"] = json!(format!("{claimed:#x}"));
+                response["result"]["hash"] = json!(format!("0x{}", "66".repeat(32)));
+            }
+        });
+        let liar = Double::start(ledger.anvil.endpoint(), forged).await;
+        let rpc = vec![ledger.url(), liar.url.clone(), ledger.url()];
+        let reader = ledger.reader_over(rpc, Finality::Finalized).await;
+        assert_eq!(reader.final_head(), truth, "one claims {claimed}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn another_chain_is_fatal_at_the_start() -> TestResult {
     let ledger = Ledger::start().await?;
     let other = Ledger::start_with(AnvilOptions {

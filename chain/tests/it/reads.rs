@@ -2,7 +2,8 @@
 
 use alloy::primitives::{Address, U256};
 use alloy::providers::Provider;
-use quorate_chain::contracts::EpochManager;
+use quorate_chain::anvil::{AnvilChain, AnvilOptions};
+use quorate_chain::contracts::{EpochManager, StateManager};
 use quorate_chain::evm::{EvmChain, Finality};
 use quorate_chain::{At, ChainError, StateReader};
 
@@ -146,6 +147,32 @@ async fn wrong_addresses_are_named() -> TestResult {
         .await
         .expect_err("another contract");
     assert!(matches!(error, ChainError::Reverted { .. }), "{error}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_contract_that_is_not_final_yet_is_no_mistake() -> TestResult {
+    let anvil = AnvilChain::start(AnvilOptions::default()).await?;
+    anvil.mine(5).await?;
+    let contract = StateManager::deploy(anvil.provider().clone()).await?;
+    let (state_manager, user) = (*contract.address(), anvil.accounts()[0]);
+    let ledger = Ledger {
+        anvil,
+        state_manager,
+        user,
+    };
+    let reader = ledger.reader(Finality::Confirmations(2)).await;
+    let error = ledger.value(&reader, 7, 1).await.expect_err("not final");
+    let expected = ChainError::ContractNotFinal {
+        address: state_manager,
+    };
+    assert_eq!(error, expected);
+    assert!(error.is_retryable() && !error.is_misconfiguration());
+
+    ledger.anvil.mine(2).await?;
+    let deployed = ledger.anvil.height().await? - 2;
+    let value = ledger.value(&reader, 7, deployed).await;
+    assert_eq!(value, Err(ChainError::NoHistory));
     Ok(())
 }
 

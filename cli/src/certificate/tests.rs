@@ -17,8 +17,13 @@ pub(crate) fn set() -> OperatorSet {
         weight: U256::from(index) * U256::from(100),
     };
     let total = U256::from(600);
-    OperatorSet::new(Epoch(7), vec![member(1), member(2), member(3)], total, threshold_of(total))
-        .expect("a set")
+    OperatorSet::new(
+        Epoch(7),
+        vec![member(1), member(2), member(3)],
+        total,
+        threshold_of(total),
+    )
+    .expect("a set")
 }
 
 /// A certificate by these operators.
@@ -64,14 +69,25 @@ fn json_comes_back_as_it_was() {
 fn json_has_the_promised_names() {
     let value = serde_json::to_value(file(&[3])).expect("JSON");
     assert_eq!(value["statement"]["kind"], "state_proof");
-    assert_eq!(value["statement"]["user"], "0xaAaAaAaaAaAaAaaAaAAAAAAAAaaaAaAaAaaAaaAa");
+    assert_eq!(
+        value["statement"]["user"],
+        "0xaAaAaAaaAaAaAaaAaAAAAAAAAaaaAaAaAaaAaaAa"
+    );
     assert_eq!(value["statement"]["value"], "100");
     assert_eq!(value["statement"]["block_number"], 12_345);
     assert_eq!(value["epoch"], 7);
     assert_eq!(value["elapsed_ms"], 412);
     assert_eq!(value["stored"], false);
-    assert_eq!(value["signers"][0]["operator"], "0x0303030303030303030303030303030303030303");
-    assert!(value["signature_data"].as_str().expect("text").starts_with("0x0000"));
+    assert_eq!(
+        value["signers"][0]["operator"],
+        "0x0303030303030303030303030303030303030303"
+    );
+    assert!(
+        value["signature_data"]
+            .as_str()
+            .expect("text")
+            .starts_with("0x0000")
+    );
 }
 
 #[test]
@@ -81,7 +97,10 @@ fn what_was_altered_is_named() {
         (|f| f.task_id = B256::ZERO, Broken::Differs("the task id")),
         (|f| f.digest = B256::ZERO, Broken::Differs("the digest")),
         (|f| f.epoch = 8, Broken::Differs("the epoch")),
-        (|f| f.signature_data = Bytes::new(), Broken::Differs("signature_data")),
+        (
+            |f| f.signature_data = Bytes::new(),
+            Broken::Differs("signature_data"),
+        ),
     ];
     let domain = domain_of(NETWORK).expect("a network");
     for (change, expected) in table {
@@ -108,5 +127,8 @@ Task     ";
     let text = file(&[2, 3]).to_string();
     assert!(text.starts_with(expected), "{text}");
     assert!(text.contains("\n\nSIGNED BY "), "{text}");
-    assert!(text.contains("\n0x0202020202020202020202020202020202020202  0x"), "{text}");
+    assert!(
+        text.contains("\n0x0202020202020202020202020202020202020202  0x"),
+        "{text}"
+    );
 }

@@ -50,7 +50,11 @@ impl FromStr for ChainOptions {
     /// Reads `id=31338,rpc=http://a,rpc=http://b,state-manager=0x…`.
     fn from_str(text: &str) -> Result<Self, String> {
         let mut table = Table::new();
-        for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+        for part in text
+            .split(',')
+            .map(str::trim)
+            .filter(|part| !part.is_empty())
+        {
             let (key, value) = part
                 .split_once('=')
                 .ok_or("every part must be key=value, as in id=1,rpc=https://…")?;
@@ -66,12 +70,15 @@ impl FromStr for ChainOptions {
                 (false, None) => drop(table.insert(key, value)),
             }
         }
-        table.try_into().map_err(|error: toml::de::Error| error.message().to_owned())
+        table
+            .try_into()
+            .map_err(|error: toml::de::Error| error.message().to_owned())
     }
 }
 
 fn scalar(text: &str) -> Value {
-    text.parse().map_or_else(|_| Value::String(text.to_owned()), Value::Integer)
+    text.parse()
+        .map_or_else(|_| Value::String(text.to_owned()), Value::Integer)
 }
 
 #[cfg(test)]
@@ -80,11 +87,14 @@ mod tests {
 
     #[test]
     fn a_chain_is_read_from_one_text() {
-        let text = "id=31338, rpc=http://a/x?k=1,rpc=http://b,state-manager=0xab,finality=12,poll-ms=250";
+        let text =
+            "id=31338, rpc=http://a/x?k=1,rpc=http://b,state-manager=0xab,finality=12,poll-ms=250";
         let chain: ChainOptions = text.parse().expect("a chain");
         let expected = ChainOptions {
             chain_id: 31338,
-            rpc: ["http://a/x?k=1", "http://b"].map(|u| u.parse().expect("a URL")).to_vec(),
+            rpc: ["http://a/x?k=1", "http://b"]
+                .map(|u| u.parse().expect("a URL"))
+                .to_vec(),
             rpc_quorum: None,
             state_manager: "0xab".into(),
             finality: Some(NumberOrWord::Number(12)),
@@ -101,7 +111,10 @@ mod tests {
             ("id=1,id=2", "chain_id is given twice"),
             ("id=1,rcp=http://a", "unknown field `rcp`"),
             ("http://a", "every part must be key=value"),
-            ("id=one,rpc=http://a,state-manager=0x", "invalid type: string \"one\""),
+            (
+                "id=one,rpc=http://a,state-manager=0x",
+                "invalid type: string \"one\"",
+            ),
         ] {
             let error = text.parse::<ChainOptions>().expect_err(text);
             assert!(error.contains(expected), "{text}: {error}");

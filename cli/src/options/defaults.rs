@@ -47,7 +47,10 @@ impl RunOptions {
             external: Some(vec!["/dns4/node.example.org/tcp/9000".into()]),
             bootstrap: Some(vec!["/dns4/boot.example.org/tcp/9000/p2p/12D3KooW…".into()]),
             home_chain_id: Some(1),
-            home_rpc: urls(&["https://rpc-a.example.org/KEY", "https://rpc-b.example.org/KEY"]),
+            home_rpc: urls(&[
+                "https://rpc-a.example.org/KEY",
+                "https://rpc-b.example.org/KEY",
+            ]),
             home_rpc_quorum: Some(2),
             registry: text("0x2222222222222222222222222222222222222222"),
             epoch_manager: text("0x3333333333333333333333333333333333333333"),
@@ -60,8 +63,11 @@ impl ChainOptions {
     pub(super) fn example() -> Self {
         Self {
             chain_id: 10,
-            rpc: urls(&["https://rpc-a.example.org/KEY", "https://rpc-b.example.org/KEY"])
-                .unwrap_or_default(),
+            rpc: urls(&[
+                "https://rpc-a.example.org/KEY",
+                "https://rpc-b.example.org/KEY",
+            ])
+            .unwrap_or_default(),
             rpc_quorum: Some(2),
             state_manager: "0x4444444444444444444444444444444444444444".into(),
             finality: Some(NumberOrWord::Word("finalized".into())),
@@ -82,7 +88,9 @@ pub(crate) fn with_defaults_in_help(command: clap::Command) -> clap::Command {
     defaults.insert("data_dir".into(), Value::String("~/.quorate/<role>".into()));
     let mut command = command.mut_args(|arg| note_default(arg, &defaults));
     if let Some(config) = command.find_subcommand_mut("config") {
-        let noted = config.clone().mut_subcommands(|sub| sub.mut_args(|a| note_default(a, &defaults)));
+        let noted = config
+            .clone()
+            .mut_subcommands(|sub| sub.mut_args(|a| note_default(a, &defaults)));
         *config = noted;
     }
     command

@@ -41,7 +41,10 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreadable { path, reason } => {
-                write!(f, "cannot read the configuration {path}: {reason}; correct --config")
+                write!(
+                    f,
+                    "cannot read the configuration {path}: {reason}; correct --config"
+                )
             }
             Self::Syntax { path, reason } => {
                 write!(f, "the configuration {path} is wrong: {reason}")
@@ -84,7 +87,10 @@ pub(crate) fn read_file(path: &Path) -> Result<RunOptions, ConfigError> {
         path: shown.clone(),
         reason: error.to_string(),
     })?;
-    parse_file(&text).map_err(|reason| ConfigError::Syntax { path: shown, reason })
+    parse_file(&text).map_err(|reason| ConfigError::Syntax {
+        path: shown,
+        reason,
+    })
 }
 
 pub(super) fn parse_file(text: &str) -> Result<RunOptions, String> {
@@ -105,7 +111,9 @@ pub(super) fn parse_file(text: &str) -> Result<RunOptions, String> {
 fn overlay(under: &RunOptions, over: &RunOptions) -> Result<RunOptions, ConfigError> {
     let merged = table_of(under).and_then(|mut table| {
         table.extend(table_of(over)?);
-        table.try_into().map_err(|error: toml::de::Error| error.message().to_owned())
+        table
+            .try_into()
+            .map_err(|error: toml::de::Error| error.message().to_owned())
     });
     // Both are valid options, so that their union is one.
     merged.map_err(|reason| ConfigError::Problems(vec![Problem::new("configuration", reason)]))

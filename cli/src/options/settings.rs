@@ -39,7 +39,8 @@ impl Checker {
         let role = self.required("role", options.role);
         let data_dir = self.required("data_dir", options.data_dir.as_deref());
         let engine = self.required("engine", options.engine.as_deref());
-        let engine = engine.and_then(|text| self.parse::<EngineKind>("engine", text, "use rocksdb or sled"));
+        let engine =
+            engine.and_then(|text| self.parse::<EngineKind>("engine", text, "use rocksdb or sled"));
         let listen = self.multiaddrs("listen", options.listen.as_deref());
         let external = self.multiaddrs("external", options.external.as_deref());
         let bootstrap = self.multiaddrs("bootstrap", options.bootstrap.as_deref());
@@ -84,7 +85,10 @@ impl Checker {
 
     fn chains(&mut self, role: Option<Role>, chains: &[ChainOptions]) -> Vec<ChainSettings> {
         if role == Some(Role::Operator) && chains.is_empty() {
-            self.problem("chains", "an operator reads at least one chain; give --chain or [[chains]]");
+            self.problem(
+                "chains",
+                "an operator reads at least one chain; give --chain or [[chains]]",
+            );
         }
         let mut seen = Vec::new();
         for id in chains.iter().map(|chain| chain.chain_id) {
@@ -92,11 +96,17 @@ impl Checker {
                 self.problem("chains", format!("chain {id} is there twice; join the two"));
             }
             if u32::try_from(id).is_err() {
-                self.problem("chains", format!("chain id {id} does not fit 32 bits, which statements have"));
+                self.problem(
+                    "chains",
+                    format!("chain id {id} does not fit 32 bits, which statements have"),
+                );
             }
             seen.push(id);
         }
-        chains.iter().filter_map(|chain| self.chain(chain)).collect()
+        chains
+            .iter()
+            .filter_map(|chain| self.chain(chain))
+            .collect()
     }
 
     fn chain(&mut self, chain: &ChainOptions) -> Option<ChainSettings> {
@@ -142,7 +152,9 @@ impl Checker {
         }
         let peer = |part: Protocol<'_>| matches!(part, Protocol::P2p(_));
         for address in bootstrap.iter().filter(|address| !address.iter().any(peer)) {
-            let text = format!("{address} has no peer id; add /p2p/<peer id>, as `node status` of that node prints it");
+            let text = format!(
+                "{address} has no peer id; add /p2p/<peer id>, as `node status` of that node prints it"
+            );
             self.problem("bootstrap", text);
         }
     }
@@ -150,12 +162,18 @@ impl Checker {
     fn multiaddrs(&mut self, key: &str, texts: Option<&[String]>) -> Vec<Multiaddr> {
         let texts = texts.unwrap_or_default();
         let form = "write it as /ip4/192.0.2.1/tcp/9000 or /dns4/host/udp/9000/quic-v1";
-        texts.iter().filter_map(|text| self.parse(key, text, form)).collect()
+        texts
+            .iter()
+            .filter_map(|text| self.parse(key, text, form))
+            .collect()
     }
 
     fn urls(&mut self, key: &str, urls: &[SecretUrl]) -> Vec<RpcUrl> {
         if urls.is_empty() {
-            self.problem(key, "no RPC URL; give at least one, better three of different providers");
+            self.problem(
+                key,
+                "no RPC URL; give at least one, better three of different providers",
+            );
         }
         let read = |url: &SecretUrl| match rpc_url(url) {
             Ok(url) => Some(url),
@@ -204,7 +222,10 @@ impl Checker {
         if value.is_none() {
             let flag = key.replace('_', "-");
             let env = key.to_uppercase();
-            self.problem(key, format!("not set; use --{flag}, QUORATE_{env}, or {key} in the file"));
+            self.problem(
+                key,
+                format!("not set; use --{flag}, QUORATE_{env}, or {key} in the file"),
+            );
         }
         value
     }
@@ -216,7 +237,9 @@ impl Checker {
 
 /// A provider's URL; the error tells no secret.
 pub(crate) fn rpc_url(url: &SecretUrl) -> Result<RpcUrl, String> {
-    url.reveal().parse::<RpcUrl>().map_err(|error| error.to_string())
+    url.reveal()
+        .parse::<RpcUrl>()
+        .map_err(|error| error.to_string())
 }
 
 /// `~/` at the beginning stands for the home folder, as in a shell.

@@ -64,19 +64,28 @@ fn help(arg: &Arg) -> String {
     let help = arg.get_long_help().or(arg.get_help());
     let text = help.map(ToString::to_string).unwrap_or_default();
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if text.ends_with('.') { text } else { text + "." }
+    if text.ends_with('.') {
+        text
+    } else {
+        text + "."
+    }
 }
 
 fn names(arg: &Arg) -> String {
     let flag = arg.get_long().unwrap_or_default();
-    let env = arg.get_env().map(|env| env.to_string_lossy()).unwrap_or_default();
+    let env = arg
+        .get_env()
+        .map(|env| env.to_string_lossy())
+        .unwrap_or_default();
     format!("Flag --{flag}, environment {env}.")
 }
 
 fn line(mark: &str, key: &str, value: &Value) -> String {
     let table: Table = std::iter::once((key.to_owned(), value.clone())).collect();
     let text = table.to_string();
-    text.trim_end().lines().fold(String::new(), |lines, text| lines + mark + text + "\n")
+    text.trim_end()
+        .lines()
+        .fold(String::new(), |lines, text| lines + mark + text + "\n")
 }
 
 /// `text` as comment lines.

@@ -25,7 +25,9 @@ finality = "finalized"
 
 fn flags(line: &[&str]) -> RunOptions {
     let command = RunOptions::augment_args(clap::Command::new("node"));
-    let matches = command.try_get_matches_from(["node"].iter().chain(line)).expect("parsed");
+    let matches = command
+        .try_get_matches_from(["node"].iter().chain(line))
+        .expect("parsed");
     RunOptions::from_arg_matches(&matches).expect("options")
 }
 
@@ -33,20 +35,34 @@ fn resolve(file: &str, line: &[&str]) -> Result<RunOptions, ConfigError> {
     let dir = tempfile::tempdir().expect("a folder");
     let path = dir.path().join("node.toml");
     std::fs::write(&path, file).expect("written");
-    RunArgs { config: Some(path), options: flags(line) }.resolve()
+    RunArgs {
+        config: Some(path),
+        options: flags(line),
+    }
+    .resolve()
 }
 
 #[test]
 fn flags_win_over_the_file_and_that_over_defaults() {
-    let options = resolve(FILE, &["--drain-ms", "7", "--listen", "/ip4/1.2.3.4/tcp/1"]).expect("resolved");
+    let options =
+        resolve(FILE, &["--drain-ms", "7", "--listen", "/ip4/1.2.3.4/tcp/1"]).expect("resolved");
     assert_eq!(options.drain_ms, Some(7));
     assert_eq!(options.log.as_deref(), Some("debug"));
     assert_eq!(options.engine.as_deref(), Some("rocksdb"));
     assert_eq!(options.listen, Some(vec!["/ip4/1.2.3.4/tcp/1".to_owned()]));
     assert_eq!(options.home_finality, Some(NumberOrWord::Number(2)));
     let spec = "id=1,rpc=http://a,state-manager=0x4444444444444444444444444444444444444444";
-    let chains = resolve(FILE, &["--chain", spec]).expect("resolved").chains.expect("chains");
-    assert_eq!(chains.iter().map(|chain| chain.chain_id).collect::<Vec<_>>(), [1]);
+    let chains = resolve(FILE, &["--chain", spec])
+        .expect("resolved")
+        .chains
+        .expect("chains");
+    assert_eq!(
+        chains
+            .iter()
+            .map(|chain| chain.chain_id)
+            .collect::<Vec<_>>(),
+        [1]
+    );
 }
 
 #[test]
@@ -54,11 +70,21 @@ fn every_setting_has_the_same_name_everywhere() {
     let command = RunOptions::augment_args(clap::Command::new("node"));
     for arg in command.get_arguments() {
         let key = arg.get_id().as_str();
-        let flag = if key == "chains" { "chain".to_owned() } else { key.replace('_', "-") };
+        let flag = if key == "chains" {
+            "chain".to_owned()
+        } else {
+            key.replace('_', "-")
+        };
         let env = format!("QUORATE_{}", key.to_uppercase());
         assert_eq!(arg.get_long(), Some(flag.as_str()));
-        assert_eq!(arg.get_env().and_then(|env| env.to_str()), Some(env.as_str()));
-        assert!(arg.get_help().is_some() && arg.get_help_heading().is_some(), "{key}");
+        assert_eq!(
+            arg.get_env().and_then(|env| env.to_str()),
+            Some(env.as_str())
+        );
+        assert!(
+            arg.get_help().is_some() && arg.get_help_heading().is_some(),
+            "{key}"
+        );
         // Known to the file too: a wrong type is another error than an unknown key.
         let error = parse_file(&format!("{key} = {{ a = 1 }}")).expect_err(key);
         assert!(!error.contains("unknown field"), "{key}: {error}");
@@ -69,22 +95,46 @@ fn every_setting_has_the_same_name_everywhere() {
 fn the_default_file_parses_and_gives_the_defaults() {
     for role in [Role::Operator, Role::Registry] {
         let text = template(role).expect("a file");
-        assert_eq!(parse_file(&text).expect("parsed"), RunOptions::defaults(role), "{text}");
-        assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
+        assert_eq!(
+            parse_file(&text).expect("parsed"),
+            RunOptions::defaults(role),
+            "{text}"
+        );
+        assert!(
+            text.lines().all(|line| line.chars().count() <= 100),
+            "{text}"
+        );
     }
 }
 
 #[test]
 fn the_examples_of_the_default_file_are_valid() {
     let text = template(Role::Operator).expect("a file");
-    let is_setting = |line: &str| line.starts_with("#[[") || line.starts_with("#    ") || line == "#]" || {
-        let key = line.trim_start_matches('#').split(" = ").next().unwrap_or_default();
-        line.starts_with('#') && line.contains(" = ") && !key.contains(' ')
+    let is_setting = |line: &str| {
+        line.starts_with("#[[") || line.starts_with("#    ") || line == "#]" || {
+            let key = line
+                .trim_start_matches('#')
+                .split(" = ")
+                .next()
+                .unwrap_or_default();
+            line.starts_with('#') && line.contains(" = ") && !key.contains(' ')
+        }
     };
     let active: String = text
         .lines()
-        .map(|line| if is_setting(line) { line.trim_start_matches('#') } else { line })
-        .map(|line| line.replace("12D3KooW…", "12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN") + "\n")
+        .map(|line| {
+            if is_setting(line) {
+                line.trim_start_matches('#')
+            } else {
+                line
+            }
+        })
+        .map(|line| {
+            line.replace(
+                "12D3KooW…",
+                "12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN",
+            ) + "\n"
+        })
         .collect();
     let options = parse_file(&active).expect(&active);
     let settings = options.to_settings().expect(&active);
@@ -103,7 +153,10 @@ fn the_registrys_file_has_nothing_for_operators() {
 #[test]
 fn unknown_keys_are_refused_by_name_and_line() {
     let error = parse_file("role = \"operator\"\nlissten = []\n").expect_err("refused");
-    assert!(error.starts_with("line 2: unknown field `lissten`"), "{error}");
+    assert!(
+        error.starts_with("line 2: unknown field `lissten`"),
+        "{error}"
+    );
     let error = parse_file("[[chains]]\nchain_id = 1\nrpcs = []\n").expect_err("refused");
     assert!(error.contains("unknown field `rpcs`"), "{error}");
     let error = parse_file("home_rpc = [\"https://h/topsecret\", 1]").expect_err("refused");
@@ -112,7 +165,10 @@ fn unknown_keys_are_refused_by_name_and_line() {
 
 #[test]
 fn a_good_configuration_becomes_settings() {
-    let settings = resolve(FILE, &[]).expect("resolved").to_settings().expect("settings");
+    let settings = resolve(FILE, &[])
+        .expect("resolved")
+        .to_settings()
+        .expect("settings");
     assert_eq!(settings.role, Role::Operator);
     assert_eq!(settings.drain.as_millis(), 500);
     assert_eq!(settings.home.evm.chain_id, 31337);
@@ -121,14 +177,24 @@ fn a_good_configuration_becomes_settings() {
     assert_eq!(settings.http.map(|address| address.port()), Some(9080));
     assert!(settings.data_dir.ends_with(".quorate/operator"));
     assert!(!settings.data_dir.starts_with("~"));
-    let off = resolve(FILE, &["--http", "off"]).expect("resolved").to_settings().expect("settings");
+    let off = resolve(FILE, &["--http", "off"])
+        .expect("resolved")
+        .to_settings()
+        .expect("settings");
     assert_eq!(off.http, None);
 }
 
 #[test]
 fn all_problems_are_told_at_once_with_key_and_cure() {
-    let line = ["--role", "operator", "--http", "nine", "--engine", "oracle", "--listen", "here"];
-    let options = RunArgs { config: None, options: flags(&line) }.resolve().expect("resolved");
+    let line = [
+        "--role", "operator", "--http", "nine", "--engine", "oracle", "--listen", "here",
+    ];
+    let options = RunArgs {
+        config: None,
+        options: flags(&line),
+    }
+    .resolve()
+    .expect("resolved");
     let text = options.to_settings().expect_err("refused").to_string();
     for expected in [
         "\n  engine: \"oracle\" cannot be read",
@@ -148,17 +214,42 @@ fn all_problems_are_told_at_once_with_key_and_cure() {
 #[test]
 fn mistakes_in_values_are_found() {
     for (line, expected) in [
-        (["--bootstrap", "/ip4/1.2.3.4/tcp/1"], "bootstrap: /ip4/1.2.3.4/tcp/1 has no peer id"),
-        (["--home-rpc-quorum", "2"], "home_rpc_quorum: must be 1 to 1"),
-        (["--home-rpc", "wss://h/topsecret"], "home_rpc: RPC URLs of scheme wss"),
-        (["--home-finality", "soon"], "home_finality: \"soon\" cannot be read"),
+        (
+            ["--bootstrap", "/ip4/1.2.3.4/tcp/1"],
+            "bootstrap: /ip4/1.2.3.4/tcp/1 has no peer id",
+        ),
+        (
+            ["--home-rpc-quorum", "2"],
+            "home_rpc_quorum: must be 1 to 1",
+        ),
+        (
+            ["--home-rpc", "wss://h/topsecret"],
+            "home_rpc: RPC URLs of scheme wss",
+        ),
+        (
+            ["--home-finality", "soon"],
+            "home_finality: \"soon\" cannot be read",
+        ),
         (["--home-poll-ms", "0"], "home_poll_ms: must be above 0"),
         (["--registry", "0x12"], "registry: \"0x12\" cannot be read"),
-        (["--chain", "id=7,rpc=http://a,state-manager=b"], "chains.7.state_manager: \"b\" cannot be read"),
-        (["--chain", "id=7,rpc=nonsense,state-manager=b"], "chains.7.rpc: "),
-        (["--chain", "id=4294967296,rpc=http://a,state-manager=b"], "does not fit 32 bits"),
+        (
+            ["--chain", "id=7,rpc=http://a,state-manager=b"],
+            "chains.7.state_manager: \"b\" cannot be read",
+        ),
+        (
+            ["--chain", "id=7,rpc=nonsense,state-manager=b"],
+            "chains.7.rpc: ",
+        ),
+        (
+            ["--chain", "id=4294967296,rpc=http://a,state-manager=b"],
+            "does not fit 32 bits",
+        ),
     ] {
-        let text = resolve(FILE, &line).expect("resolved").to_settings().expect_err(expected).to_string();
+        let text = resolve(FILE, &line)
+            .expect("resolved")
+            .to_settings()
+            .expect_err(expected)
+            .to_string();
         assert!(text.contains(expected), "{expected} is not in {text}");
         assert!(!text.contains("topsecret"), "{text}");
     }
@@ -166,18 +257,30 @@ fn mistakes_in_values_are_found() {
 
 #[test]
 fn the_role_has_no_default() {
-    let error = RunArgs::default().resolve().expect_err("refused").to_string();
-    assert!(error.contains("role: not set; use --role operator or --role registry"), "{error}");
+    let error = RunArgs::default()
+        .resolve()
+        .expect_err("refused")
+        .to_string();
+    assert!(
+        error.contains("role: not set; use --role operator or --role registry"),
+        "{error}"
+    );
 }
 
 #[test]
 fn options_are_printed_without_secrets() {
     let options = resolve(FILE, &[]).expect("resolved");
     let text = format!("{options:?}");
-    assert!(text.contains("http://localhost:8545") && !text.contains("8545/key"), "{text}");
+    assert!(
+        text.contains("http://localhost:8545") && !text.contains("8545/key"),
+        "{text}"
+    );
     // What is merged keeps them.
     let table = table_of(&options).expect("a table");
-    assert_eq!(table["home_rpc"][0].as_str(), Some("http://localhost:8545/key"));
+    assert_eq!(
+        table["home_rpc"][0].as_str(),
+        Some("http://localhost:8545/key")
+    );
 }
 
 #[test]

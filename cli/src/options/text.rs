@@ -49,7 +49,9 @@ impl FromStr for NumberOrWord {
 
     fn from_str(text: &str) -> Result<Self, Infallible> {
         let text = text.trim();
-        Ok(text.parse().map_or_else(|_| Self::Word(text.to_owned()), Self::Number))
+        Ok(text
+            .parse()
+            .map_or_else(|_| Self::Word(text.to_owned()), Self::Number))
     }
 }
 
@@ -88,8 +90,14 @@ mod tests {
         for (text, shown) in [
             ("https://h.org/v3/key?x=1", "https://h.org"),
             ("http://u:pw@[::1]:8545/", "http://[::1]:8545"),
-            ("id=1,rpc=https://h/key,rpc=wss://i?k", "id=1,rpc=https://h,rpc=wss://i"),
-            ("cannot ask https://h/key: \"http://j/k\"", "cannot ask https://h \"http://j\""),
+            (
+                "id=1,rpc=https://h/key,rpc=wss://i?k",
+                "id=1,rpc=https://h,rpc=wss://i",
+            ),
+            (
+                "cannot ask https://h/key: \"http://j/k\"",
+                "cannot ask https://h \"http://j\"",
+            ),
             ("no url at all", "no url at all"),
         ] {
             assert_eq!(redact(text), shown);

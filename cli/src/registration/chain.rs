@@ -48,14 +48,19 @@ impl Account {
         key: &SecretKey,
         expected_chain: Option<u64>,
     ) -> anyhow::Result<Self> {
-        let parsed = Url::parse(url.reveal()).map_err(|error| anyhow!("the RPC URL cannot be read: {error}"))?;
+        let parsed = Url::parse(url.reveal())
+            .map_err(|error| anyhow!("the RPC URL cannot be read: {error}"))?;
         let signer = PrivateKeySigner::from_bytes(&B256::from(key.to_bytes()))?;
         let address = signer.address();
         let provider = ProviderBuilder::new()
             .wallet(EthereumWallet::from(signer))
             .connect_http(parsed)
             .erased();
-        let chain = provider.get_chain_id().await.map_err(plain).context("cannot reach the home chain")?;
+        let chain = provider
+            .get_chain_id()
+            .await
+            .map_err(plain)
+            .context("cannot reach the home chain")?;
         ensure!(
             expected_chain.is_none_or(|expected| expected == chain),
             "{} serves chain {chain}, but home_chain_id is {}; correct one of them",
@@ -63,7 +68,10 @@ impl Account {
             expected_chain.unwrap_or_default()
         );
         let code = provider.get_code_at(registry).await.map_err(plain)?;
-        ensure!(!code.is_empty(), "there is no contract at {registry} on chain {chain}; correct --registry");
+        ensure!(
+            !code.is_empty(),
+            "there is no contract at {registry} on chain {chain}; correct --registry"
+        );
         Ok(Self {
             registry: StakeRegistryInstance::new(registry, provider.clone()),
             domain: Domain::new(chain, registry),
@@ -82,21 +90,58 @@ impl Account {
 
     /// Everything that would make the transactions fail, before one is paid for.
     pub(super) async fn check(&self, stake: U256, proofs: &Proofs) -> anyhow::Result<Plan> {
-        let separator = self.registry.domainSeparator().call().await.map_err(refused)?;
+        let separator = self
+            .registry
+            .domainSeparator()
+            .call()
+            .await
+            .map_err(refused)?;
         ensure!(
             separator == self.domain.separator(),
             "the contract at {} is no Quorate registry of chain {}; correct --registry or --home-rpc",
             self.domain.registry(),
             self.domain.home_chain_id()
         );
-        let registered = self.registry.operatorRegistered(self.address).call().await.map_err(refused)?;
+        let registered = self
+            .registry
+            .operatorRegistered(self.address)
+            .call()
+            .await
+            .map_err(refused)?;
         let vault = self.registry.weightSource().call().await.map_err(refused)?;
-        let owner = self.registry.getOperatorBySigningKey(proofs.signing_key).call().await.map_err(refused)?;
+        self.check_keys(proofs).await?;
+        self.check_stake(vault, stake).await?;
+        Ok(Plan { vault, registered })
+    }
+
+    async fn check_keys(&self, proofs: &Proofs) -> anyhow::Result<()> {
+        let owner = self
+            .registry
+            .getOperatorBySigningKey(proofs.signing_key)
+            .call()
+            .await
+            .map_err(refused)?;
         self.check_owner("signing", owner)?;
-        let owner = self.registry.getOperatorByEd25519Key(proofs.ed25519_key).call().await.map_err(refused)?;
-        self.check_owner("Ed25519", owner)?;
-        let minimum = self.registry.minimumWeight().call().await.map_err(refused)?;
-        let weight = StakeVaultInstance::new(vault, &self.provider).weightOf(self.address).call().await;
+        let owner = self
+            .registry
+            .getOperatorByEd25519Key(proofs.ed25519_key)
+            .call()
+            .await
+            .map_err(refused)?;
+        self.check_owner("Ed25519", owner)
+    }
+
+    async fn check_stake(&self, vault: Address, stake: U256) -> anyhow::Result<()> {
+        let minimum = self
+            .registry
+            .minimumWeight()
+            .call()
+            .await
+            .map_err(refused)?;
+        let weight = StakeVaultInstance::new(vault, &self.provider)
+            .weightOf(self.address)
+            .call()
+            .await;
         let staked = weight.map_err(refused)?.saturating_add(stake);
         ensure!(
             staked >= minimum && !staked.is_zero(),
@@ -104,14 +149,18 @@ impl Account {
             format::amount(staked),
             format::amount(minimum)
         );
-        let balance = self.provider.get_balance(self.address).await.map_err(plain)?;
+        let balance = self
+            .provider
+            .get_balance(self.address)
+            .await
+            .map_err(plain)?;
         ensure!(
             balance > stake,
             "the account {} has {}, which does not cover the stake and the fees; send it coins",
             self.address,
             format::amount(balance)
         );
-        Ok(Plan { vault, registered })
+        Ok(())
     }
 
     fn check_owner(&self, what: &str, owner: Address) -> anyhow::Result<()> {
@@ -140,7 +189,12 @@ impl Account {
     }
 
     pub(super) async fn deregister(&self) -> anyhow::Result<Sent> {
-        let registered = self.registry.operatorRegistered(self.address).call().await.map_err(refused)?;
+        let registered = self
+            .registry
+            .operatorRegistered(self.address)
+            .call()
+            .await
+            .map_err(refused)?;
         if !registered {
             return Err(No(format!("{} is not registered", self.address)).into());
         }
@@ -154,7 +208,11 @@ impl Account {
         };
         let manager = self.registry.epochManager().call().await.map_err(refused)?;
         let manager = EpochManager::new(manager, &self.provider);
-        let epoch = manager.getEffectiveEpochForBlock(last.block).call().await.map_err(refused)?;
+        let epoch = manager
+            .getEffectiveEpochForBlock(last.block)
+            .call()
+            .await
+            .map_err(refused)?;
         Ok(Some(epoch))
     }
 }
@@ -163,13 +221,17 @@ async fn mined(
     what: &'static str,
     sent: Result<PendingTransactionBuilder<alloy::network::Ethereum>, ContractError>,
 ) -> anyhow::Result<Sent> {
-    let pending = sent.map_err(refused).with_context(|| format!("{what} was not sent"))?;
+    let pending = sent
+        .map_err(refused)
+        .with_context(|| format!("{what} was not sent"))?;
     let hash = *pending.tx_hash();
     let receipt = pending
         .get_receipt()
         .await
         .map_err(|error| anyhow!(redact(&error.to_string())))
-        .with_context(|| format!("{what} {hash} was sent, but its receipt was not seen; look it up"))?;
+        .with_context(|| {
+            format!("{what} {hash} was sent, but its receipt was not seen; look it up")
+        })?;
     ensure!(receipt.status(), "{what} {hash} failed on chain");
     Ok(Sent {
         what,

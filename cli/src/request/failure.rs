@@ -19,7 +19,9 @@ pub(super) fn tell(failure: &RequestFailure, as_json: bool) -> anyhow::Result<An
     // Weights and names stand in the report already.
     let reason = match (failure.code, &failure.progress) {
         (ErrorCode::Expired, Some(_)) => "too little weight signed in time",
-        (ErrorCode::Refused, Some(_)) => "so much weight refused that the threshold is out of reach",
+        (ErrorCode::Refused, Some(_)) => {
+            "so much weight refused that the threshold is out of reach"
+        }
         _ => &failure.message,
     };
     let text = format!("not certified: {reason}");
@@ -69,7 +71,12 @@ fn report(failure: &RequestFailure) -> String {
     let mut table = Table::new(&["OPERATOR", "ANSWER", "REASON", "DETAIL"]);
     for refused in &failure.refusals {
         let code = refusal_name(refused.code);
-        table.row([refused.operator.to_string(), "refused".into(), code, refused.detail.clone()]);
+        table.row([
+            refused.operator.to_string(),
+            "refused".into(),
+            code,
+            refused.detail.clone(),
+        ]);
     }
     for operator in &failure.missing {
         table.row([operator.to_string(), "none".into()]);
@@ -172,7 +179,15 @@ OPERATOR                                    ANSWER   REASON         DETAIL
 
 ";
         assert_eq!(report(&failure()), expected);
-        assert_eq!(report(&RequestFailure { progress: None, refusals: vec![], missing: vec![], ..failure() }), "");
+        assert_eq!(
+            report(&RequestFailure {
+                progress: None,
+                refusals: vec![],
+                missing: vec![],
+                ..failure()
+            }),
+            ""
+        );
     }
 
     #[test]
@@ -192,7 +207,13 @@ OPERATOR                                    ANSWER   REASON         DETAIL
             (ErrorCode::Overloaded, exit::FAILED),
             (ErrorCode::Unavailable, exit::FAILED),
         ] {
-            let told = RequestFailure { code, progress: None, refusals: vec![], missing: vec![], ..failure() };
+            let told = RequestFailure {
+                code,
+                progress: None,
+                refusals: vec![],
+                missing: vec![],
+                ..failure()
+            };
             let error = tell(&told, false).expect_err("an error");
             assert_eq!(exit::code_of(&error), expected, "{code:?}");
         }

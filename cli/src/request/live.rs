@@ -46,7 +46,10 @@ impl Live {
         let elapsed = self.started.elapsed();
         let text = match &self.progress {
             Some(progress) => format!("{} {}", bar(progress), line(progress, elapsed)),
-            None => format!("waiting for the operator to read the chain, {}", seconds(elapsed)),
+            None => format!(
+                "waiting for the operator to read the chain, {}",
+                seconds(elapsed)
+            ),
         };
         self.write(&text);
     }
@@ -75,7 +78,11 @@ fn line(progress: &Progress, elapsed: Duration) -> String {
         share(progress.threshold),
     );
     if progress.refused > 0 {
-        text += &format!("; {} refused with {}", progress.refused, share(progress.refused_weight));
+        text += &format!(
+            "; {} refused with {}",
+            progress.refused,
+            share(progress.refused_weight)
+        );
     }
     if progress.attempt > 0 {
         text += &format!("; retry {}", progress.attempt);
@@ -90,7 +97,10 @@ fn bar(progress: &Progress) -> String {
         let cells = weight.saturating_mul(U256::from(BAR)) / whole;
         cells.try_into().unwrap_or(BAR).min(BAR)
     };
-    let (signed, refused) = (cells(progress.signed_weight), cells(progress.refused_weight));
+    let (signed, refused) = (
+        cells(progress.signed_weight),
+        cells(progress.refused_weight),
+    );
     let threshold = cells(progress.threshold).min(BAR - 1);
     let cell = |index: u64| match index {
         index if index < signed => '█',

@@ -20,7 +20,10 @@ fn report() -> TaskReport {
         detail: Some("41 here".into()),
         ..operator("0x22", "refused", Some(12.4))
     };
-    let late = OperatorReport { late: true, ..operator("0x44", "signed", Some(1_204.0)) };
+    let late = OperatorReport {
+        late: true,
+        ..operator("0x44", "signed", Some(1_204.0))
+    };
     TaskReport {
         task_id: "0xb380".into(),
         status: "completed".into(),
@@ -99,14 +102,25 @@ fn a_failed_task_says_why() {
         ..report()
     };
     assert_eq!(status(&report), "expired after 15.00 s");
-    let report = TaskReport { status: "failed".into(), ..report };
+    let report = TaskReport {
+        status: "failed".into(),
+        ..report
+    };
     assert_eq!(status(&report), "failed after 15.00 s: too few answered");
 }
 
 #[test]
 fn a_lost_set_leaves_weights_out() {
-    let mut report = TaskReport { total_weight: None, threshold: None, missing_weight: None, ..report() };
-    report.operators.iter_mut().for_each(|operator| operator.weight = None);
+    let mut report = TaskReport {
+        total_weight: None,
+        threshold: None,
+        missing_weight: None,
+        ..report()
+    };
+    report
+        .operators
+        .iter_mut()
+        .for_each(|operator| operator.weight = None);
     let text = render(&report);
     assert!(text.contains("\nOPERATOR  OUTCOME "), "{text}");
     assert!(text.ends_with("Signed   800\nRefused  200\n"), "{text}");

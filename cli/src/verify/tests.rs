@@ -35,7 +35,10 @@ OPERATOR                                    WEIGHT  SIGNATURE
 
 Task         0x";
     assert!(text.starts_with(expected), "{text}");
-    assert!(text.contains("\nWeight       500 (83.3 %), needed 401 (66.8 %)\n"), "{text}");
+    assert!(
+        text.contains("\nWeight       500 (83.3 %), needed 401 (66.8 %)\n"),
+        "{text}"
+    );
     assert!(text.ends_with("\nAgainst set  valid\n"), "{text}");
     assert_eq!(report.as_value(&file, &domain)["valid"], true);
 }
@@ -46,16 +49,30 @@ fn every_signer_is_judged_even_when_one_fails() {
     let error = report.conclude().expect_err("not valid");
     assert_eq!(exit::code_of(&error), exit::NO);
     let text = report.render(&file, &domain);
-    assert!(text.contains("0x0909090909090909090909090909090909090909       0  not an operator of this epoch\n"), "{text}");
-    assert!(text.contains("\n0x0101010101010101010101010101010101010101     100  valid\n"), "{text}");
-    assert_eq!(report.as_value(&file, &domain)["signers"][2]["valid"], false);
+    assert!(
+        text.contains(
+            "0x0909090909090909090909090909090909090909       0  not an operator of this epoch\n"
+        ),
+        "{text}"
+    );
+    assert!(
+        text.contains("\n0x0101010101010101010101010101010101010101     100  valid\n"),
+        "{text}"
+    );
+    assert_eq!(
+        report.as_value(&file, &domain)["signers"][2]["valid"],
+        false
+    );
 }
 
 #[test]
 fn too_little_weight_is_not_valid() {
     let (_, _, report) = report(&[3]);
     let reason = report.failure().expect("a failure");
-    assert_eq!(reason, "weight 300 signed, but the threshold of the epoch is 401");
+    assert_eq!(
+        reason,
+        "weight 300 signed, but the threshold of the epoch is 401"
+    );
 }
 
 #[test]
@@ -64,9 +81,16 @@ fn the_set_of_another_epoch_says_nothing() {
     let domain = domain_of(NETWORK).expect("a network");
     let mut set = set_file();
     set.operators.epoch = 8;
-    let report = off_chain(&file.certificate().expect("whole"), &set.set().expect("a set"), &domain);
+    let report = off_chain(
+        &file.certificate().expect("whole"),
+        &set.set().expect("a set"),
+        &domain,
+    );
     let reason = report.failure().expect("a failure");
-    assert!(reason.starts_with("it is of epoch 7, but the set is of epoch 8; "), "{reason}");
+    assert!(
+        reason.starts_with("it is of epoch 7, but the set is of epoch 8; "),
+        "{reason}"
+    );
     assert!(report.signers.is_empty());
 }
 
@@ -75,7 +99,11 @@ fn the_chain_has_the_last_word() {
     let (file, domain, mut report) = report(&[2, 3]);
     report.on_chain = Some(Verdict::Rejected(Rejection::InvalidSignature));
     assert!(report.conclude().is_err());
-    assert!(report.render(&file, &domain).contains("\nOn chain     rejected: "));
+    assert!(
+        report
+            .render(&file, &domain)
+            .contains("\nOn chain     rejected: ")
+    );
     report.on_chain = Some(Verdict::Valid);
     assert!(report.conclude().is_ok());
 }
@@ -85,12 +113,25 @@ fn a_certificate_of_another_network_is_not_valid() {
     let file = file(&[3]);
     let registry = NETWORK.split_once('-').expect("two parts").1;
     let judge = |chain: &str, set: Option<&SetFile>, served| {
-        let args = args(&["--set", "s", "--registry", registry, "--home-chain-id", chain]);
+        let args = args(&[
+            "--set",
+            "s",
+            "--registry",
+            registry,
+            "--home-chain-id",
+            chain,
+        ]);
         anyhow::Ok(check_network(&file, &trusted(&args, served, set)?)?)
     };
     assert!(judge("31337", None, Some(31337)).is_ok());
-    assert_eq!(exit::code_of(&judge("1", None, None).expect_err("another network")), exit::NO);
-    assert_eq!(exit::code_of(&judge("1", None, Some(31337)).expect_err("another chain")), exit::USAGE);
+    assert_eq!(
+        exit::code_of(&judge("1", None, None).expect_err("another network")),
+        exit::NO
+    );
+    assert_eq!(
+        exit::code_of(&judge("1", None, Some(31337)).expect_err("another chain")),
+        exit::USAGE
+    );
 }
 
 #[test]

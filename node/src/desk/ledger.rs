@@ -4,12 +4,16 @@ use std::collections::HashMap;
 
 use prost::Message as _;
 use quorate_proto::store::{Empty, Evidence, ResponseRecord, TaskRecord, TaskRef, TaskStatus};
-use quorate_proto::{Address, Certificate, Response, Statement, TaskId, wire};
+use quorate_proto::{Address, Certificate, Outcome, Response, Statement, TaskId, wire};
 use quorate_protocols::task::{Report, Status};
 use quorate_storage::{Ack, Batch, Durability, Page, WriteQueue, schema};
 
 use super::ReadTrace;
 use crate::{NodeError, clock};
+
+/// How long responses to a task that ended are late rather than new: the longest read and some
+/// time on the way.
+const LATE_MS: u64 = 5_000;
 
 pub(super) struct Ledger {
     writes: WriteQueue,
@@ -35,7 +39,9 @@ impl Ledger {
         let newest = Page::newest(quorate_proto::limits::MAX_OPEN_TASKS);
         let rows = self.writes.store().scan(schema::TASK_TIMES, &(), newest)?;
         for ((_, id), _) in rows.rows {
-            let Some(mut record) = self.writes.store().get(schema::TASKS, &id)? else { continue };
+            let Some(mut record) = self.writes.store().get(schema::TASKS, &id)? else {
+                continue;
+            };
             if record.status() == TaskStatus::Pending {
                 record.set_status(TaskStatus::Expired);
                 record.ended_ms = clock::now().millis();
@@ -46,11 +52,20 @@ impl Ledger {
         Ok(())
     }
 
-    pub(super) fn opened(&mut self, statement: &Statement, announced_by: Option<Address>) -> Result<(), NodeError> {
+    /// Records a new task. Where it had been here before and ended, its signatures of that time
+    /// still hold: they are returned, to be counted again.
+    pub(super) fn opened(
+        &mut self,
+        statement: &Statement,
+        announced_by: Option<Address>,
+    ) -> Result<Vec<Response>, NodeError> {
         let id = statement.task_id();
         let key = id.0.0;
+        let mut signatures = Vec::new();
         if let Some(earlier) = self.writes.store().get(schema::TASKS, &key)? {
-            self.batch.delete(schema::TASK_TIMES, &(earlier.created_ms, key));
+            self.batch
+                .delete(schema::TASK_TIMES, &(earlier.created_ms, key));
+            signatures = self.stored_signatures(id)?;
         }
         let record = TaskRecord {
             statement: Some(statement.into()),
@@ -61,9 +76,33 @@ impl Ledger {
             ..TaskRecord::default()
         };
         self.batch.put(schema::TASKS, &key, &record);
-        self.batch.put(schema::TASK_TIMES, &(record.created_ms, key), &Empty {});
+        self.batch
+            .put(schema::TASK_TIMES, &(record.created_ms, key), &Empty {});
         self.live.insert(id, record);
-        Ok(())
+        Ok(signatures)
+    }
+
+    fn stored_signatures(&self, id: TaskId) -> Result<Vec<Response>, NodeError> {
+        let mut signatures = Vec::new();
+        for row in self.writes.store().rows(schema::RESPONSES, &id.0.0) {
+            let Some(message) = row?.1.response else {
+                continue;
+            };
+            let response = Response::try_from(&message).map_err(crate::explain::damaged)?;
+            if matches!(response.outcome, Outcome::Signed(_)) {
+                signatures.push(response);
+            }
+        }
+        Ok(signatures)
+    }
+
+    /// Whether a task ended here without certificate a moment ago: what still comes in about it is
+    /// late, and does not begin it anew.
+    pub(super) fn ended_recently(&self, id: TaskId) -> Result<bool, NodeError> {
+        let record = self.writes.store().get(schema::TASKS, &id.0.0)?;
+        Ok(record.is_some_and(|record| {
+            record.ended_ms > 0 && clock::now().millis() < record.ended_ms + LATE_MS
+        }))
     }
 
     pub(super) fn announced(&mut self, id: TaskId, attempt: u32) {
@@ -98,24 +137,40 @@ impl Ledger {
             after_micros,
             late,
         };
-        let key = (response.statement.task_id().0.0, response.operator.into_array());
+        let key = (
+            response.statement.task_id().0.0,
+            response.operator.into_array(),
+        );
         self.batch.put(schema::RESPONSES, &key, &record);
     }
 
     /// A response to a task that is over here. The first one of an operator stands.
-    pub(super) fn late_response(&mut self, id: TaskId, response: &Response) -> Result<(), NodeError> {
+    pub(super) fn late_response(
+        &mut self,
+        id: TaskId,
+        response: &Response,
+    ) -> Result<(), NodeError> {
         let store = self.writes.store();
         let key = (id.0.0, response.operator.into_array());
         if store.get(schema::RESPONSES, &key)?.is_some() {
             return Ok(());
         }
-        let created = store.get(schema::TASKS, &id.0.0)?.map_or(0, |record| record.created_ms);
-        let after = clock::now().millis().saturating_sub(created).saturating_mul(1_000);
+        let created = store
+            .get(schema::TASKS, &id.0.0)?
+            .map_or(0, |record| record.created_ms);
+        let after = clock::now()
+            .millis()
+            .saturating_sub(created)
+            .saturating_mul(1_000);
         self.counted(response, after, true);
         Ok(())
     }
 
-    pub(super) fn certified(&mut self, certificate: &Certificate, after_micros: u64) -> Result<(), NodeError> {
+    pub(super) fn certified(
+        &mut self,
+        certificate: &Certificate,
+        after_micros: u64,
+    ) -> Result<(), NodeError> {
         let statement = certificate.statement();
         let id = statement.task_id();
         let key = id.0.0;
@@ -126,9 +181,15 @@ impl Ledger {
             record.failure.clear();
             self.batch.put(schema::TASKS, &key, &record);
         }
-        self.batch.put(schema::CERTIFICATES, &key, &wire::Certificate::from(certificate));
+        self.batch.put(
+            schema::CERTIFICATES,
+            &key,
+            &wire::Certificate::from(certificate),
+        );
         let question = (statement.slot().0.0, statement.epoch().0);
-        let answer = TaskRef { task_id: key.to_vec() };
+        let answer = TaskRef {
+            task_id: key.to_vec(),
+        };
         self.batch.put(schema::QUESTIONS, &question, &answer);
         self.fresh.insert(id, certificate.clone());
         metrics::counter!("quorate_tasks_total", "status" => "completed").increment(1);
@@ -203,6 +264,9 @@ impl Ledger {
 /// A stored certificate in its checked form.
 pub(crate) fn decode(stored: &wire::Certificate) -> Result<Certificate, NodeError> {
     Certificate::try_from(stored).map_err(|error| NodeError::Stored {
-        reason: format!("a stored certificate of {} bytes is damaged: {error}", stored.encoded_len()),
+        reason: format!(
+            "a stored certificate of {} bytes is damaged: {error}",
+            stored.encoded_len()
+        ),
     })
 }

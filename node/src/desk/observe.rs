@@ -51,11 +51,17 @@ pub(crate) async fn observe(chains: &Chains, statement: &Statement) -> (Verdict,
 
 fn compare(proof: &StateProof, reading: &Reading) -> Verdict {
     if reading.value != proof.value {
-        let detail = format!("read {} at final block {}", reading.value, reading.read_at.number);
+        let detail = format!(
+            "read {} at final block {}",
+            reading.value, reading.read_at.number
+        );
         return Verdict::Refuse(RefusalCode::ValueDiffers, detail);
     }
     if reading.block.timestamp != proof.timestamp {
-        let detail = format!("block {} has timestamp {}", proof.block_number, reading.block.timestamp);
+        let detail = format!(
+            "block {} has timestamp {}",
+            proof.block_number, reading.block.timestamp
+        );
         return Verdict::Refuse(RefusalCode::TimestampDiffers, detail);
     }
     Verdict::Agree
@@ -64,7 +70,7 @@ fn compare(proof: &StateProof, reading: &Reading) -> Verdict {
 fn refuse(error: &ChainError) -> Verdict {
     let code = match error {
         ChainError::NotFinal { .. } => RefusalCode::NotFinal,
-        ChainError::NoHistory { .. } | ChainError::BeforeFirstEntry { .. } => RefusalCode::NoEntry,
+        ChainError::NoHistory | ChainError::BeforeFirstEntry => RefusalCode::NoEntry,
         _ => RefusalCode::ChainUnavailable,
     };
     Verdict::Refuse(code, error.to_string())

@@ -5,9 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use libp2p::PeerId;
-use quorate_proto::{
-    Address, Domain, Envelope, Epoch, OperatorSet, PeerBinding, Statement,
-};
+use quorate_proto::{Address, Domain, Envelope, Epoch, OperatorSet, PeerBinding, Statement};
 use quorate_storage::{Batch, Durability, Store, schema};
 
 use super::window::{Seen, Window};
@@ -44,7 +42,9 @@ impl Bindings {
     /// Whether this peer speaks for some operator.
     fn is_peer_bound(&self, peer: &PeerId) -> bool {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        known.values().any(|binding| peer_id_of(&binding.peer_key).as_ref() == Some(peer))
+        known
+            .values()
+            .any(|binding| peer_id_of(&binding.peer_key).as_ref() == Some(peer))
     }
 
     /// Takes a binding from the store.
@@ -56,7 +56,11 @@ impl Bindings {
     /// Keeps a verified binding.
     fn keep(&self, binding: PeerBinding) {
         let mut batch = Batch::new();
-        batch.put(schema::BINDINGS, &binding.operator.into_array(), &(&binding).into());
+        batch.put(
+            schema::BINDINGS,
+            &binding.operator.into_array(),
+            &(&binding).into(),
+        );
         if let Err(error) = self.store.write(&batch, Durability::Buffered) {
             tracing::warn!(%error, "binding not kept");
         }
@@ -81,7 +85,9 @@ impl Validator {
     }
 
     pub(super) fn validate(&mut self, view: &EpochView, message: &GossipMessage) -> Verdict {
-        let GossipMessage { source, kind, data, .. } = message;
+        let GossipMessage {
+            source, kind, data, ..
+        } = message;
         let kind = *kind;
         let topic = self.domain.network().topic(kind);
         let envelope = match Envelope::open(data, &topic, kind) {
@@ -98,7 +104,10 @@ impl Validator {
             return verdict;
         }
         let tag = tag_of(data);
-        let window = self.windows.entry(envelope.author.peer_key).or_insert_with(Window::new);
+        let window = self
+            .windows
+            .entry(envelope.author.peer_key)
+            .or_insert_with(Window::new);
         match window.look(envelope.batch.sequence, tag) {
             Seen::New => {}
             // Gossipsub forgets contents only after a minute: who repeats one then does it on purpose.
@@ -130,16 +139,22 @@ impl Validator {
             // Its operator has moved to another peer; who forwards it may not know that yet.
             return Some(Verdict::Useless("binding was replaced"));
         }
-        let keys = view.sets().iter().rev().filter_map(|set| set.get(author.operator));
+        let keys = view
+            .sets()
+            .iter()
+            .rev()
+            .filter_map(|set| set.get(author.operator));
         let mut keys: Vec<Address> = keys.map(|member| member.signing_key).collect();
         keys.dedup();
-        if !keys.into_iter().any(|key| author.verify(key, &self.domain).is_ok()) {
+        if !keys
+            .into_iter()
+            .any(|key| author.verify(key, &self.domain).is_ok())
+        {
             return Some(Verdict::Bad("binding"));
         }
         self.bindings.keep(*author);
-        self.windows.retain(|peer_key, _| {
-            *peer_key == author.peer_key || self.bindings.is_bound(peer_key)
-        });
+        self.windows
+            .retain(|peer_key, _| *peer_key == author.peer_key || self.bindings.is_bound(peer_key));
         None
     }
 
@@ -148,15 +163,24 @@ impl Validator {
         let author = envelope.author.operator;
         let mut good = Vec::new();
         for task in &batch.tasks {
-            let Some(set) = view.set(task.statement.epoch()) else { continue };
+            let Some(set) = view.set(task.statement.epoch()) else {
+                continue;
+            };
             if set.get(author).is_none() {
                 return Verdict::Bad("author is no operator of that epoch");
             }
             let (statement, attempt, set) = (task.statement, task.attempt, set.clone());
-            good.push(Verified::Task { author, statement, attempt, set });
+            good.push(Verified::Task {
+                author,
+                statement,
+                attempt,
+                set,
+            });
         }
         for response in &batch.responses {
-            let Some(set) = view.set(response.statement.epoch()) else { continue };
+            let Some(set) = view.set(response.statement.epoch()) else {
+                continue;
+            };
             if response.operator != author {
                 return Verdict::Bad("response of another operator");
             }
@@ -168,7 +192,9 @@ impl Validator {
             good.push(Verified::Response { response, set });
         }
         for certificate in &batch.results {
-            let Some(set) = view.set(certificate.statement().epoch()) else { continue };
+            let Some(set) = view.set(certificate.statement().epoch()) else {
+                continue;
+            };
             if let Err(error) = certificate.verify(set, &self.domain) {
                 tracing::debug!(%author, %error, "invalid certificate");
                 return Verdict::Bad("certificate");
@@ -192,8 +218,15 @@ fn check_epochs(view: &EpochView, envelope: &Envelope) -> Option<Verdict> {
     let batch = &envelope.batch;
     let tasks = batch.tasks.iter().map(|task| &task.statement);
     let responses = batch.responses.iter().map(|response| &response.statement);
-    let results = batch.results.iter().map(quorate_proto::Certificate::statement);
-    let epochs: Vec<Epoch> = tasks.chain(responses).chain(results).map(Statement::epoch).collect();
+    let results = batch
+        .results
+        .iter()
+        .map(quorate_proto::Certificate::statement);
+    let epochs: Vec<Epoch> = tasks
+        .chain(responses)
+        .chain(results)
+        .map(Statement::epoch)
+        .collect();
     if let Some(ahead) = epochs.iter().find(|epoch| view.is_behind(**epoch)) {
         return Some(Verdict::Ahead(*ahead));
     }
@@ -207,3 +240,6 @@ fn check_epochs(view: &EpochView, envelope: &Envelope) -> Option<Verdict> {
     }
     Some(Verdict::Useless("epoch is over"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -75,11 +75,23 @@ mod tests {
         for sequence in [5, 1, 3, 2, 17_000, 16_999, 4_500, 17_001] {
             assert_eq!(window.look(start + sequence, 8), Seen::New, "{sequence}");
             window.mark(start + sequence, 8);
-            assert_eq!(window.look(start + sequence, 8), Seen::Same, "{sequence} again");
-            assert_eq!(window.look(start + sequence, 10), Seen::Spent, "{sequence} otherwise");
+            assert_eq!(
+                window.look(start + sequence, 8),
+                Seen::Same,
+                "{sequence} again"
+            );
+            assert_eq!(
+                window.look(start + sequence, 10),
+                Seen::Spent,
+                "{sequence} otherwise"
+            );
         }
         assert_eq!(window.look(start + 4, 8), Seen::Spent, "below the window");
-        assert_eq!(window.look(start + 4_501, 8), Seen::New, "skipped, still inside");
+        assert_eq!(
+            window.look(start + 4_501, 8),
+            Seen::New,
+            "skipped, still inside"
+        );
     }
 
     #[test]

@@ -240,7 +240,9 @@ impl Kdf {
         }
         match self {
             Self::Scrypt { n, p, r, salt, .. } => {
-                let memory = n.checked_mul(u64::from(*r)).and_then(|x| x.checked_mul(128));
+                let memory = n
+                    .checked_mul(u64::from(*r))
+                    .and_then(|x| x.checked_mul(128));
                 let bounded = memory.is_some_and(|bytes| bytes <= MAX_SCRYPT_BYTES);
                 if !n.is_power_of_two() || !bounded || *p > MAX_SCRYPT_P {
                     return damaged("the scrypt cost is out of bounds (1 GiB, p of 16)");
@@ -308,6 +310,12 @@ fn uuid(mut bytes: [u8; 16]) -> String {
     bytes[6] = (bytes[6] & 0x0f) | 0x40;
     bytes[8] = (bytes[8] & 0x3f) | 0x80;
     let text = hex::encode(bytes);
-    let parts = [&text[..8], &text[8..12], &text[12..16], &text[16..20], &text[20..]];
+    let parts = [
+        &text[..8],
+        &text[8..12],
+        &text[12..16],
+        &text[16..20],
+        &text[20..],
+    ];
     parts.join("-")
 }

@@ -84,8 +84,11 @@ impl Secret {
                 .ok_or_else(|| wrong("an array must hold 64 numbers from 0 to 255"));
         }
         let mut bytes = Zeroizing::new([0_u8; 32]);
-        hex::decode_to_slice(text.strip_prefix("0x").unwrap_or(text), bytes.as_mut_slice())
-            .map_err(|_| wrong("give 64 hexadecimal digits, with or without 0x"))?;
+        hex::decode_to_slice(
+            text.strip_prefix("0x").unwrap_or(text),
+            bytes.as_mut_slice(),
+        )
+        .map_err(|_| wrong("give 64 hexadecimal digits, with or without 0x"))?;
         Ok(Self(bytes))
     }
 

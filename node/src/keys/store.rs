@@ -129,7 +129,9 @@ impl KeyStore {
         let mut listing = Listing::default();
         for entry in entries {
             let path = entry.map_err(|error| failed(&error))?.path();
-            let hidden = path.file_name().is_none_or(|n| n.to_string_lossy().starts_with('.'));
+            let hidden = path
+                .file_name()
+                .is_none_or(|n| n.to_string_lossy().starts_with('.'));
             if hidden || !path.is_file() {
                 continue;
             }
@@ -141,7 +143,9 @@ impl KeyStore {
                 Err(_) => {}
             }
         }
-        listing.keys.sort_by(|a, b| (&a.name, a.kind).cmp(&(&b.name, b.kind)));
+        listing
+            .keys
+            .sort_by(|a, b| (&a.name, a.kind).cmp(&(&b.name, b.kind)));
         listing.unreadable.sort_by_key(ToString::to_string);
         Ok(listing)
     }
@@ -223,7 +227,8 @@ impl KeyStore {
             .prefix(".new-")
             .tempfile_in(&self.dir)
             .map_err(|error| failed(&error))?;
-        file.write_all(text.as_bytes()).map_err(|error| failed(&error))?;
+        file.write_all(text.as_bytes())
+            .map_err(|error| failed(&error))?;
         file.as_file().sync_all().map_err(|error| failed(&error))?;
         let kept = if overwrite {
             file.persist(path)
@@ -265,9 +270,16 @@ fn read(path: &Path) -> Result<Container, KeyError> {
 
 fn describe(path: PathBuf, container: &Container) -> KeyInfo {
     let kind = container.kind();
-    let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let file = path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
     let ending = format!(".{kind}.json");
-    let name = file.strip_suffix(&ending).map(str::to_owned).unwrap_or(file);
+    let name = file
+        .strip_suffix(&ending)
+        .map(str::to_owned)
+        .unwrap_or(file);
     KeyInfo {
         name,
         kind,
@@ -280,7 +292,10 @@ fn describe(path: PathBuf, container: &Container) -> KeyInfo {
 #[cfg(unix)]
 fn make_private_dir(dir: &Path) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
 }
 
 #[cfg(not(unix))]

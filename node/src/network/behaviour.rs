@@ -156,7 +156,10 @@ fn gossipsub(
     let mut gossipsub = gossipsub::Behaviour::new(MessageAuthenticity::Anonymous, config)?;
     let topics = Kind::ALL.map(|kind| IdentTopic::new(network.topic(kind)));
     let params = PeerScoreParams {
-        topics: topics.iter().map(|topic| (topic.hash(), topic_score())).collect(),
+        topics: topics
+            .iter()
+            .map(|topic| (topic.hash(), topic_score()))
+            .collect(),
         // Many nodes behind one address are usual in data centres and tests; floods are met by
         // the other scores.
         ip_colocation_factor_weight: 0.0,

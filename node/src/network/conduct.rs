@@ -76,15 +76,23 @@ impl Conduct {
 
     /// When to ask for [`Conduct::pardoned`].
     pub(super) fn next_wake(&self) -> Option<Timestamp> {
-        self.peers.values().filter_map(|record| record.banned_until).min()
+        self.peers
+            .values()
+            .filter_map(|record| record.banned_until)
+            .min()
     }
 
     fn make_room(&mut self, newcomer: PeerId) {
         if self.peers.len() < MAX_PEERS || self.peers.contains_key(&newcomer) {
             return;
         }
-        let free = self.peers.iter().filter(|(_, record)| record.banned_until.is_none());
-        let oldest = free.min_by_key(|(_, record)| record.last).map(|(peer, _)| *peer);
+        let free = self
+            .peers
+            .iter()
+            .filter(|(_, record)| record.banned_until.is_none());
+        let oldest = free
+            .min_by_key(|(_, record)| record.last)
+            .map(|(peer, _)| *peer);
         let victim = oldest.or_else(|| self.peers.keys().next().copied());
         if let Some(peer) = victim {
             self.peers.remove(&peer);

@@ -109,7 +109,11 @@ impl Dialer {
             target.connected = false;
             target.next = now.plus_millis(MIN_PAUSE_MS);
         }
-        for stranger in self.strangers.iter_mut().filter(|s| s.connected == Some(peer)) {
+        for stranger in self
+            .strangers
+            .iter_mut()
+            .filter(|s| s.connected == Some(peer))
+        {
             stranger.connected = None;
             stranger.next = now.plus_millis(MIN_PAUSE_MS);
         }
@@ -159,7 +163,10 @@ fn pause(failures: u32) -> u64 {
 }
 
 fn remember(addresses: &mut Vec<Multiaddr>, address: Multiaddr) {
-    let place: Multiaddr = address.iter().filter(|p| !matches!(p, Protocol::P2p(_))).collect();
+    let place: Multiaddr = address
+        .iter()
+        .filter(|p| !matches!(p, Protocol::P2p(_)))
+        .collect();
     if addresses.len() < MAX_ADDRESSES && !addresses.contains(&place) {
         addresses.push(place);
     }
@@ -167,7 +174,9 @@ fn remember(addresses: &mut Vec<Multiaddr>, address: Multiaddr) {
 
 fn same_place(a: &Multiaddr, b: &Multiaddr) -> bool {
     let place = |m: &Multiaddr| -> Multiaddr {
-        m.iter().filter(|p| !matches!(p, Protocol::P2p(_))).collect()
+        m.iter()
+            .filter(|p| !matches!(p, Protocol::P2p(_)))
+            .collect()
     };
     place(a) == place(b)
 }

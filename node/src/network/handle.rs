@@ -76,7 +76,12 @@ impl NetworkHandle {
     /// Reports what validation said.
     pub(crate) async fn validated(&self, message: &GossipMessage, acceptance: Acceptance) {
         let (source, id) = (message.source, message.id.clone());
-        self.send(Command::Validated { source, id, acceptance }).await;
+        self.send(Command::Validated {
+            source,
+            id,
+            acceptance,
+        })
+        .await;
     }
 
     /// Reports misconduct.

@@ -7,25 +7,28 @@ use libp2p::core::ConnectedPoint;
 use libp2p::gossipsub::{self, IdentTopic, MessageAcceptance, TopicHash};
 use libp2p::identity::Keypair;
 use libp2p::multiaddr::Protocol;
-use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::SwarmEvent;
+use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::{Multiaddr, PeerId, StreamProtocol, Swarm, identify, kad};
 use quorate_proto::{Kind, NetworkId};
 use quorate_storage::{Durability, Store, schema};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::NetworkError;
 use super::behaviour::{Behaviour, BehaviourEvent, node_swarm};
 use super::conduct::{Conduct, Offence};
 use super::dialer::{Dial, Dialer};
 use super::handle::{Acceptance, Command, GossipMessage, NetworkHandle, PeerInfo};
-use super::NetworkError;
 use crate::clock;
 
 /// Messages that wait for validation: 0.2 s of a full flood of 5,000 messages/s. More are dropped.
 const INBOX: usize = 1_024;
 /// Commands that wait for the swarm.
 const COMMANDS: usize = 1_024;
+
+/// How long the swarm goes on after the node's end, so that last answers reach their users.
+const LINGER: std::time::Duration = std::time::Duration::from_millis(100);
 
 /// What the swarm is made from.
 pub(crate) struct NetworkConfig {
@@ -110,9 +113,14 @@ impl Network {
     fn recall_peers(&mut self) {
         for row in self.store.rows(schema::PEERS, &()) {
             let Ok((peer, record)) = row else { continue };
-            let Ok(peer) = PeerId::from_bytes(&peer) else { continue };
-            let addresses: Vec<Multiaddr> =
-                record.addresses.iter().filter_map(|a| a.parse().ok()).collect();
+            let Ok(peer) = PeerId::from_bytes(&peer) else {
+                continue;
+            };
+            let addresses: Vec<Multiaddr> = record
+                .addresses
+                .iter()
+                .filter_map(|a| a.parse().ok())
+                .collect();
             self.dialer.learn(clock::now(), peer, &addresses);
         }
     }
@@ -129,9 +137,21 @@ impl Network {
                 event = self.swarm.select_next_some() => self.on_event(event)?,
                 Some(command) = self.commands.recv() => self.on_command(command),
                 () = sleep_until(wake) => self.on_wake(),
-                () = token.cancelled() => return Ok(()),
+                () = token.cancelled() => break,
             }
         }
+        self.linger().await;
+        Ok(())
+    }
+
+    /// Lets the connections send what was given to them.
+    async fn linger(&mut self) {
+        let flush = async {
+            loop {
+                let _ = self.swarm.select_next_some().await;
+            }
+        };
+        let _ = tokio::time::timeout(LINGER, flush).await;
     }
 
     fn on_wake(&mut self) {
@@ -156,7 +176,11 @@ impl Network {
     fn on_command(&mut self, command: Command) {
         match command {
             Command::Publish { kind, data, done } => self.publish(kind, data, done),
-            Command::Validated { source, id, acceptance } => self.validated(source, &id, acceptance),
+            Command::Validated {
+                source,
+                id,
+                acceptance,
+            } => self.validated(source, &id, acceptance),
             Command::Offence { peer, offence } => self.offence(peer, offence),
             Command::Peers { reply } => {
                 let _ = reply.send(self.peers());
@@ -210,17 +234,32 @@ impl Network {
         match event {
             SwarmEvent::Behaviour(event) => self.on_behaviour(event),
             SwarmEvent::NewListenAddr { address, .. } => self.listens(address),
-            SwarmEvent::ConnectionEstablished { peer_id, endpoint, .. } => {
+            SwarmEvent::ConnectionEstablished {
+                peer_id, endpoint, ..
+            } => {
                 self.connected(peer_id, &endpoint);
             }
-            SwarmEvent::ConnectionClosed { peer_id, endpoint, num_established, .. } => {
+            SwarmEvent::ConnectionClosed {
+                peer_id,
+                endpoint,
+                num_established,
+                ..
+            } => {
                 self.disconnected(peer_id, &endpoint, num_established);
             }
-            SwarmEvent::OutgoingConnectionError { peer_id: Some(peer), error, .. } => {
+            SwarmEvent::OutgoingConnectionError {
+                peer_id: Some(peer),
+                error,
+                ..
+            } => {
                 tracing::debug!(%peer, %error, "dial failed");
                 self.dialer.failed(peer);
             }
-            SwarmEvent::ListenerClosed { addresses, reason: Err(error), .. } => {
+            SwarmEvent::ListenerClosed {
+                addresses,
+                reason: Err(error),
+                ..
+            } => {
                 return Err(NetworkError::Listen {
                     address: addresses.first().cloned().unwrap_or_else(Multiaddr::empty),
                     reason: error.to_string(),
@@ -240,7 +279,10 @@ impl Network {
 
     fn connected(&mut self, peer: PeerId, endpoint: &ConnectedPoint) {
         let address = endpoint.get_remote_address();
-        self.connections.entry(peer).or_default().push(address.clone());
+        self.connections
+            .entry(peer)
+            .or_default()
+            .push(address.clone());
         self.dialer.connected(peer, address);
         metrics::gauge!("quorate_peers").set(to_f64(self.connections.len()));
     }
@@ -269,7 +311,9 @@ impl Network {
             BehaviourEvent::Identify(identify::Event::Received { peer_id, info, .. }) => {
                 self.identified(peer_id, info);
             }
-            BehaviourEvent::Kad(kad::Event::RoutingUpdated { peer, addresses, .. }) => {
+            BehaviourEvent::Kad(kad::Event::RoutingUpdated {
+                peer, addresses, ..
+            }) => {
                 let addresses: Vec<Multiaddr> = addresses.into_vec();
                 self.dialer.learn(clock::now(), peer, &addresses);
             }
@@ -283,7 +327,12 @@ impl Network {
         };
         let data = message.data;
         metrics::counter!("quorate_gossip_messages_total", "kind" => kind.name()).increment(1);
-        let message = GossipMessage { source, id: id.clone(), kind, data };
+        let message = GossipMessage {
+            source,
+            id: id.clone(),
+            kind,
+            data,
+        };
         if self.inbox.try_send(message).is_err() {
             metrics::counter!("quorate_gossip_dropped_total").increment(1);
             self.validated(source, &id, Acceptance::Ignore);
@@ -296,7 +345,10 @@ impl Network {
             return;
         }
         for address in &info.listen_addrs {
-            self.swarm.behaviour_mut().kad.add_address(&peer, address.clone());
+            self.swarm
+                .behaviour_mut()
+                .kad
+                .add_address(&peer, address.clone());
         }
         self.dialer.learn(clock::now(), peer, &info.listen_addrs);
         if let Some(addresses) = self.connections.get(&peer) {

@@ -36,6 +36,9 @@ pub(crate) struct Answerer {
 
 type Replies = mpsc::Sender<wire::Reply>;
 
+/// The last reply to a request that got no answer.
+pub(super) type Failure = Box<wire::RequestError>;
+
 /// A checked state request.
 struct Question {
     chain_id: u32,
@@ -53,13 +56,15 @@ impl Answerer {
             Some(RequestKind::State(state)) => self.state(id, &state, &replies).await,
             Some(RequestKind::Certificate(query)) => self.certificate(&query.task_id),
             Some(RequestKind::Operators(_)) => self.operators().await,
-            None => Err(invalid("the request has no kind: set state, certificate or operators")),
+            None => Err(invalid(
+                "the request has no kind: set state, certificate or operators",
+            )),
         };
         let outcome = if last.is_ok() { "answered" } else { "failed" };
         metrics::counter!("quorate_requests_total", "outcome" => outcome).increment(1);
         let took = clock::now().micros_since(started);
         metrics::histogram!("quorate_request_seconds").record(crate::figures::seconds(took));
-        let kind = last.unwrap_or_else(ReplyKind::Error);
+        let kind = last.unwrap_or_else(|failure| ReplyKind::Error(*failure));
         let _ = replies.send(reply(id, kind)).await;
     }
 
@@ -68,13 +73,20 @@ impl Answerer {
         id: u64,
         request: &wire::StateRequest,
         replies: &Replies,
-    ) -> Result<ReplyKind, wire::RequestError> {
+    ) -> Result<ReplyKind, Failure> {
         let question = parse(request)?;
-        let chain = self.chain(question.chain_id)?;
+        // First, so that a registry says what it is rather than which chains it lacks.
         let set = self.serving_set()?;
+        let chain = self.chain(question.chain_id)?;
         let block = match question.at {
             At::Block(number) => number,
-            At::Timestamp(_) => chain.locate(question.at).await.map_err(|e| chain_error(&e))?.number,
+            At::Timestamp(_) => {
+                chain
+                    .locate(question.at)
+                    .await
+                    .map_err(|e| chain_error(&e))?
+                    .number
+            }
         };
         if let Some(stored) = self.stored_answer(&question, block, &set)? {
             return Ok(stored);
@@ -99,7 +111,7 @@ impl Answerer {
         set: Arc<OperatorSet>,
         trace: ReadTrace,
         replies: &Replies,
-    ) -> Result<ReplyKind, wire::RequestError> {
+    ) -> Result<ReplyKind, Failure> {
         let mut seat = self.desk.ask(statement, set, trace).await;
         loop {
             match seat.updates.recv().await {
@@ -109,20 +121,29 @@ impl Answerer {
                         return Err(unavailable("the stream is gone"));
                     }
                 }
-                Some(Update::Certified(certificate)) => return Ok(self.certified(&certificate, false)),
+                Some(Update::Certified(certificate)) => {
+                    return Ok(self.certified(&certificate, false));
+                }
                 Some(Update::Ended(report)) => return Err(ended(&report)),
                 Some(Update::Overloaded(reason)) => return Err(overloaded(reason)),
-                None => return Err(unavailable("the node is shutting down; ask another operator")),
+                None => {
+                    return Err(unavailable(
+                        "the node is shutting down; ask another operator",
+                    ));
+                }
             }
         }
     }
 
-    fn certificate(&self, task_id: &[u8]) -> Result<ReplyKind, wire::RequestError> {
+    fn certificate(&self, task_id: &[u8]) -> Result<ReplyKind, Failure> {
         let id = TaskId::try_from(task_id).map_err(|e| invalid(e.to_string()))?;
         if let Some(certificate) = self.stored(id)? {
             return Ok(self.certified(&certificate, true));
         }
-        let known = self.store.get(schema::TASKS, &id.0.0).map_err(store_error)?;
+        let known = self
+            .store
+            .get(schema::TASKS, &id.0.0)
+            .map_err(store_error)?;
         Err(match known {
             None => error(
                 wire::ErrorCode::UnknownTask,
@@ -134,13 +155,25 @@ impl Answerer {
                 true,
                 format!("task {id} is not certified yet; ask again in a moment"),
             ),
-            Some(task) => error(wire::ErrorCode::Expired, true, format!("task {id} ended without certificate: {}; ask the question again", task.failure)),
+            Some(task) => error(
+                wire::ErrorCode::Expired,
+                true,
+                format!(
+                    "task {id} ended without certificate: {}; ask the question again",
+                    task.failure
+                ),
+            ),
         })
     }
 
-    fn stored(&self, id: TaskId) -> Result<Option<Certificate>, wire::RequestError> {
-        let stored = self.store.get(schema::CERTIFICATES, &id.0.0).map_err(store_error)?;
-        let certificate = stored.map(|stored| crate::desk::decode(&stored)).transpose();
+    fn stored(&self, id: TaskId) -> Result<Option<Certificate>, Failure> {
+        let stored = self
+            .store
+            .get(schema::CERTIFICATES, &id.0.0)
+            .map_err(store_error)?;
+        let certificate = stored
+            .map(|stored| crate::desk::decode(&stored))
+            .transpose();
         certificate.map_err(|e| unavailable(e.to_string()))
     }
 
@@ -149,14 +182,21 @@ impl Answerer {
         question: &Question,
         block: u64,
         set: &OperatorSet,
-    ) -> Result<Option<ReplyKind>, wire::RequestError> {
+    ) -> Result<Option<ReplyKind>, Failure> {
         let slot = StateProof::slot(question.chain_id, question.user, question.key, block);
         let key = (slot.0.0, set.epoch().0);
-        let Some(answer) = self.store.get(schema::QUESTIONS, &key).map_err(store_error)? else {
+        let Some(answer) = self
+            .store
+            .get(schema::QUESTIONS, &key)
+            .map_err(store_error)?
+        else {
             return Ok(None);
         };
-        let id = TaskId::try_from(answer.task_id.as_slice()).map_err(|e| unavailable(e.to_string()))?;
-        Ok(self.stored(id)?.map(|certificate| self.certified(&certificate, true)))
+        let id =
+            TaskId::try_from(answer.task_id.as_slice()).map_err(|e| unavailable(e.to_string()))?;
+        Ok(self
+            .stored(id)?
+            .map(|certificate| self.certified(&certificate, true)))
     }
 
     fn certified(&self, certificate: &Certificate, stored: bool) -> ReplyKind {
@@ -170,14 +210,19 @@ impl Answerer {
         })
     }
 
-    async fn operators(&self) -> Result<ReplyKind, wire::RequestError> {
+    async fn operators(&self) -> Result<ReplyKind, Failure> {
         let Some(set) = self.home.view().current else {
-            return Err(unavailable("the operator set is not known yet; try again soon"));
+            return Err(unavailable(
+                "the operator set is not known yet; try again soon",
+            ));
         };
         let peers = self.network.peers().await;
         let mut operators = Vec::with_capacity(set.members().len());
         for member in set.members() {
-            let peer = self.bindings.of(member.address).and_then(|b| peer_id_of(&b.peer_key));
+            let peer = self
+                .bindings
+                .of(member.address)
+                .and_then(|b| peer_id_of(&b.peer_key));
             let connected = peers.iter().find(|info| Some(info.peer) == peer);
             operators.push(wire::OperatorEntry {
                 operator: member.address.to_vec(),
@@ -186,7 +231,11 @@ impl Answerer {
                 weight: member.weight.to_be_bytes_vec(),
                 peer_id: peer.map(|peer| peer.to_string()).unwrap_or_default(),
                 addresses: connected.map_or_else(Vec::new, |info| {
-                    info.addresses.iter().take(3).map(ToString::to_string).collect()
+                    info.addresses
+                        .iter()
+                        .take(3)
+                        .map(ToString::to_string)
+                        .collect()
                 }),
             });
         }
@@ -198,25 +247,34 @@ impl Answerer {
         }))
     }
 
-    fn chain(&self, chain_id: u32) -> Result<&Arc<dyn StateReader>, wire::RequestError> {
+    fn chain(&self, chain_id: u32) -> Result<&Arc<dyn StateReader>, Failure> {
         self.chains.get(&u64::from(chain_id)).ok_or_else(|| {
             let mut known: Vec<u64> = self.chains.keys().copied().collect();
             known.sort_unstable();
             let known: Vec<String> = known.iter().map(ToString::to_string).collect();
-            let text = format!("chain {chain_id} is not read here; this operator reads {}", known.join(", "));
+            let text = format!(
+                "chain {chain_id} is not read here; this operator reads {}",
+                known.join(", ")
+            );
             error(wire::ErrorCode::ChainUnsupported, false, text)
         })
     }
 
     /// The set in which this node may announce tasks.
-    fn serving_set(&self) -> Result<Arc<OperatorSet>, wire::RequestError> {
+    fn serving_set(&self) -> Result<Arc<OperatorSet>, Failure> {
         if self.closing.is_cancelled() {
-            return Err(unavailable("the node is shutting down; ask another operator"));
+            return Err(unavailable(
+                "the node is shutting down; ask another operator",
+            ));
         }
         let view = self.home.view();
         let Some(set) = view.current else {
-            let why = view.problem.unwrap_or_else(|| "the home chain is being read".into());
-            return Err(unavailable(format!("the operator set is not known yet ({why}); try again soon")));
+            let why = view
+                .problem
+                .unwrap_or_else(|| "the home chain is being read".into());
+            return Err(unavailable(format!(
+                "the operator set is not known yet ({why}); try again soon"
+            )));
         };
         match self.me {
             Some(me) if set.get(me).is_some() => Ok(set),
@@ -224,16 +282,22 @@ impl Answerer {
                 "operator {me} has no stake in epoch {}; ask another operator",
                 set.epoch()
             ))),
-            None => Err(unavailable("this node is a registry and takes no requests; ask an operator")),
+            None => Err(unavailable(
+                "this node is a registry and takes no requests; ask an operator",
+            )),
         }
     }
 }
 
 impl Question {
-    fn statement(&self, reading: &Reading, set: &OperatorSet) -> Result<Statement, wire::RequestError> {
-        let BlockRef { number, timestamp, .. } = reading.block;
+    fn statement(&self, reading: &Reading, set: &OperatorSet) -> Result<Statement, Failure> {
+        let BlockRef {
+            number, timestamp, ..
+        } = reading.block;
         if timestamp >= 1 << 48 {
-            return Err(unavailable(format!("block {number} claims the impossible timestamp {timestamp}")));
+            return Err(unavailable(format!(
+                "block {number} claims the impossible timestamp {timestamp}"
+            )));
         }
         Ok(Statement::StateProof(StateProof {
             user: self.user,
@@ -247,7 +311,7 @@ impl Question {
     }
 }
 
-fn parse(request: &wire::StateRequest) -> Result<Question, wire::RequestError> {
+fn parse(request: &wire::StateRequest) -> Result<Question, Failure> {
     let user = Address::try_from(request.user.as_slice());
     let key: Result<[u8; 32], _> = request.key.as_slice().try_into();
     Ok(Question {
@@ -263,47 +327,50 @@ fn parse(request: &wire::StateRequest) -> Result<Question, wire::RequestError> {
 }
 
 pub(super) const fn reply(id: u64, kind: ReplyKind) -> wire::Reply {
-    wire::Reply { id, kind: Some(kind) }
+    wire::Reply {
+        id,
+        kind: Some(kind),
+    }
 }
 
-fn error(code: wire::ErrorCode, retryable: bool, message: impl Into<String>) -> wire::RequestError {
-    wire::RequestError {
+fn error(code: wire::ErrorCode, retryable: bool, message: impl Into<String>) -> Failure {
+    Box::new(wire::RequestError {
         code: code.into(),
         message: message.into(),
         retryable,
         ..wire::RequestError::default()
-    }
+    })
 }
 
-pub(super) fn invalid(message: impl Into<String>) -> wire::RequestError {
+pub(super) fn invalid(message: impl Into<String>) -> Failure {
     error(wire::ErrorCode::Invalid, false, message)
 }
 
-pub(super) fn overloaded(message: impl Into<String>) -> wire::RequestError {
+pub(super) fn overloaded(message: impl Into<String>) -> Failure {
     error(wire::ErrorCode::Overloaded, true, message)
 }
 
-fn unavailable(message: impl Into<String>) -> wire::RequestError {
+fn unavailable(message: impl Into<String>) -> Failure {
     error(wire::ErrorCode::Unavailable, true, message)
 }
 
-fn store_error(cause: quorate_storage::StoreError) -> wire::RequestError {
+fn store_error(cause: quorate_storage::StoreError) -> Failure {
     tracing::error!(error = %NodeError::from(cause), "request not answered");
     unavailable("this operator's store failed; ask another operator")
 }
 
-fn chain_error(cause: &ChainError) -> wire::RequestError {
+fn chain_error(cause: &ChainError) -> Failure {
     let code = match cause {
         ChainError::NotFinal { .. } => wire::ErrorCode::NotFinal,
-        ChainError::NoHistory { .. } => wire::ErrorCode::NoHistory,
-        ChainError::BeforeFirstEntry { .. } => wire::ErrorCode::BeforeFirstEntry,
+        ChainError::NoHistory => wire::ErrorCode::NoHistory,
+        ChainError::BeforeFirstEntry => wire::ErrorCode::BeforeFirstEntry,
         ChainError::TimestampTooEarly { .. } => wire::ErrorCode::Invalid,
         _ => wire::ErrorCode::ChainUnavailable,
     };
     error(code, cause.is_retryable(), cause.to_string())
 }
 
-fn ended(report: &Report) -> wire::RequestError {
+fn ended(report: &Report) -> Failure {
     // Only refusals that no retry changes make a task fail.
     let (code, retryable) = match report.status {
         Status::Failed => (wire::ErrorCode::Refused, false),
@@ -314,12 +381,16 @@ fn ended(report: &Report) -> wire::RequestError {
         code: r.code.into(),
         detail: r.detail.clone(),
     };
-    wire::RequestError {
+    Box::new(wire::RequestError {
         progress: Some(progress_of(report)),
         refusals: report.refusals.iter().map(refusal).collect(),
-        missing: report.missing.iter().map(|operator| operator.to_vec()).collect(),
-        ..error(code, retryable, crate::explain::failure_of(report))
-    }
+        missing: report
+            .missing
+            .iter()
+            .map(|operator| operator.to_vec())
+            .collect(),
+        ..*error(code, retryable, crate::explain::failure_of(report))
+    })
 }
 
 fn progress_of(report: &Report) -> wire::Progress {

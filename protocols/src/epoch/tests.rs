@@ -77,7 +77,9 @@ fn the_turn_waits_for_the_set() {
     let mut machine = begun();
     assert_eq!(machine.handle(at(0), Input::Final(1_100)), [load(1)]);
     assert_eq!(machine.current(), Some(Epoch(0)));
-    assert_eq!(machine.handle(at(1), Input::Wake), []);
+    assert_eq!(machine.handle(at(1), Input::Wake), [load(1)]);
+    // A provider that lags does not take the turn back.
+    assert_eq!(machine.handle(at(1), Input::Final(1_079)), [load(1)]);
     assert_eq!(machine.handle(at(2), loaded(1)), [began(1)]);
 }
 
@@ -102,13 +104,38 @@ fn epochs_are_skipped_after_a_long_silence() {
     let mut machine = begun();
     machine.handle(at(0), Input::Final(1_080));
     machine.handle(at(0), loaded(1));
-    assert_eq!(machine.handle(at(9), Input::Final(1_550)), [load(5)]);
+    let outputs = machine.handle(at(9), Input::Final(1_550));
+    assert_eq!(outputs, [load(4), load(5)]);
     assert_eq!(machine.current(), Some(Epoch(0)));
-    assert_eq!(machine.handle(at(10), loaded(5)), [began(5)]);
+    assert_eq!(machine.handle(at(10), loaded(5)), [began(5), load(4)]);
     // Neighbours may have begun tasks in epoch 1, so it has its grace although it never was here.
     assert_eq!(known(&machine), [0, 1, 5]);
     let ends = at(10 + limits::EPOCH_GRACE_MS);
-    assert_eq!(machine.handle(ends, Input::Wake), [ended(0), ended(1)]);
+    let over = [ended(0), ended(1), ended(4)];
+    assert_eq!(machine.handle(ends, Input::Wake), over);
+}
+
+#[test]
+fn who_starts_after_a_turn_can_finish_the_tasks_from_before() {
+    let mut machine = EpochMachine::new(SCHEDULE);
+    let outputs = machine.handle(at(0), Input::Final(1_201));
+    assert_eq!(outputs, [load(1), load(2)]);
+    assert_eq!(machine.handle(at(1), loaded(2)), [began(2), load(1)]);
+    assert_eq!(machine.handle(at(2), loaded(1)), []);
+    assert_eq!(known(&machine), [1, 2]);
+    let ends = at(1 + limits::EPOCH_GRACE_MS);
+    assert_eq!(machine.handle(ends, Input::Wake), [ended(1)]);
+}
+
+#[test]
+fn a_set_from_before_that_never_comes_is_not_wanted_for_ever() {
+    let mut machine = EpochMachine::new(SCHEDULE);
+    machine.handle(at(0), Input::Final(1_201));
+    machine.handle(at(1), loaded(2));
+    let ends = at(1 + limits::EPOCH_GRACE_MS);
+    assert_eq!(machine.handle(ends, Input::Final(1_202)), [ended(1)]);
+    assert_eq!(machine.handle(ends, loaded(1)), []);
+    assert_eq!(known(&machine), [2]);
 }
 
 #[test]
@@ -127,7 +154,7 @@ fn a_set_of_an_old_epoch_is_ignored() {
     let mut machine = EpochMachine::new(SCHEDULE);
     machine.handle(at(0), Input::Final(1_350));
     machine.handle(at(0), loaded(3));
-    assert_eq!(machine.handle(at(1), loaded(2)), []);
+    assert_eq!(machine.handle(at(1), loaded(1)), [load(2)]);
     assert_eq!(known(&machine), [3]);
 }
 
@@ -139,15 +166,13 @@ fn the_first_set_of_an_epoch_stays() {
 }
 
 #[test]
-fn a_start_in_the_grace_period_loads_both() {
+fn a_start_in_the_grace_period_loads_all_that_are_in_use() {
     let mut machine = EpochMachine::new(SCHEDULE);
-    assert_eq!(
-        machine.handle(at(0), Input::Final(1_290)),
-        [load(2), load(3)]
-    );
-    // The answer for one does not ask for the other again.
-    assert_eq!(machine.handle(at(1), loaded(3)), []);
-    assert_eq!(machine.handle(at(2), loaded(2)), [began(2)]);
+    let outputs = machine.handle(at(0), Input::Final(1_290));
+    assert_eq!(outputs, [load(1), load(2), load(3)]);
+    assert_eq!(machine.handle(at(1), loaded(3)), [load(1), load(2)]);
+    assert_eq!(machine.handle(at(2), loaded(2)), [began(2), load(1)]);
+    assert_eq!(machine.handle(at(3), loaded(1)), []);
 }
 
 #[test]

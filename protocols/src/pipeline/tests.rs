@@ -289,6 +289,7 @@ fn a_hopeless_task_fails_for_its_user_at_once() {
         (Status::Failed, &[ALICE][..])
     );
     assert_eq!(report.refusals.len(), 2);
+    assert_eq!((node.open_tasks(), node.next_wake()), (0, None));
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use quorate_proto::{
     B256, Certificate, Epoch, OperatorSet, Outcome, Response, SlotId, TaskId, Timestamp, U256,
+    limits,
 };
 
 use super::plan::Behaviour;
@@ -198,6 +199,15 @@ impl Checker {
         })?;
         self.evidence.insert(operator);
         Ok(())
+    }
+
+    /// Nothing goes on for long after the last block: sets serve for their grace, tasks until
+    /// their deadline.
+    pub(super) fn going_on(world: &World, now: Timestamp) -> Check {
+        let last = world.plan.horizon().plus_millis(2 * limits::EPOCH_GRACE_MS);
+        ensure(now <= last, || {
+            "something never comes to its end".to_owned()
+        })
     }
 
     /// At the end nothing is open.

@@ -27,30 +27,21 @@ impl Engine {
     pub(super) fn asked(&mut self, node: usize, request: usize) -> Check {
         let question = self.requests[request].question;
         let Some(epoch) = self.nodes[node].epochs.current() else {
-            self.turn_away(node, request, "knows no epoch yet");
-            return Ok(());
+            return self.turn_away(node, request, "knows no epoch yet");
         };
         let address = self.nodes[node].address;
         let set = self.nodes[node].epochs.set(epoch).cloned();
         let Some(set) = set.filter(|set| set.get(address).is_some()) else {
-            self.turn_away(node, request, "has no stake in this epoch");
-            return Ok(());
+            return self.turn_away(node, request, "has no stake in this epoch");
         };
         let value = match self.world.read(&mut self.rng, self.now, node, question) {
             Ok(value) => value,
-            Err(code) => {
-                self.turn_away(node, request, code.describe());
-                return Ok(());
-            }
+            Err(code) => return self.turn_away(node, request, code.describe()),
         };
         let statement = World::statement(question, epoch, value);
-        if self.nodes[node]
-            .store
-            .certificates
-            .contains_key(&statement.task_id())
-        {
-            self.certify(node, request, &statement);
-            return Ok(());
+        let task = statement.task_id();
+        if self.nodes[node].store.certificates.contains_key(&task) {
+            return self.certify(node, request, &statement);
         }
         let client = ClientId(request as u64);
         let ask = Input::Ask {
@@ -58,30 +49,34 @@ impl Engine {
             statement,
             set,
         };
-        if let Some(refused) = self.tell(node, ask)? {
-            self.answer(request, End::TurnedAway(refused.to_string()));
+        match self.tell(node, ask)? {
+            Some(refused) => self.answer(request, End::TurnedAway(refused.to_string())),
+            None => Ok(()),
         }
+    }
+
+    fn turn_away(&mut self, node: usize, request: usize, why: &'static str) -> Check {
+        self.note(node, "turns a user away", Note::Reason(why));
+        self.answer(request, End::TurnedAway(why.to_owned()))
+    }
+
+    /// Each user gets one answer.
+    pub(super) fn answer(&mut self, request: usize, end: End) -> Check {
+        let request = &mut self.requests[request];
+        if let Some(before) = &request.end {
+            return Err(Breach(format!("a user got {before:?} and then {end:?}")));
+        }
+        request.end = Some(end);
         Ok(())
     }
 
-    fn turn_away(&mut self, node: usize, request: usize, why: &'static str) {
-        self.note(node, "turns a user away", Note::Reason(why));
-        self.answer(request, End::TurnedAway(why.to_owned()));
-    }
-
-    pub(super) fn answer(&mut self, request: usize, end: End) {
-        if let Some(request) = self.requests.get_mut(request) {
-            request.end.get_or_insert(end);
-        }
-    }
-
-    fn certify(&mut self, node: usize, request: usize, statement: &Statement) {
+    fn certify(&mut self, node: usize, request: usize, statement: &Statement) -> Check {
         let report = self.nodes[node].pipeline.report(statement.task_id());
         let end = End::Certified {
             after_micros: self.now.micros_since(self.requests[request].at),
             attempt: report.map_or(0, |report| report.attempt),
         };
-        self.answer(request, end);
+        self.answer(request, end)
     }
 
     /// A message arrives. Of epochs whose set is not known nothing can be checked.
@@ -184,7 +179,7 @@ impl Engine {
                 self.certified(node, certificate, clients, publish)?;
             }
             Output::Answer(ClientId(request), certificate) => {
-                self.certify(node, request as usize, certificate.statement());
+                self.certify(node, request as usize, certificate.statement())?;
             }
             Output::Ended { report, clients } => self.ended(node, report, clients)?,
             Output::Equivocation(a, b) => {
@@ -240,7 +235,7 @@ impl Engine {
         self.check
             .certified(&self.world, self.now, node, &certificate)?;
         for ClientId(request) in clients {
-            self.certify(node, request as usize, &statement);
+            self.certify(node, request as usize, &statement)?;
         }
         self.nodes[node]
             .store
@@ -260,7 +255,7 @@ impl Engine {
         self.note_task(node, verb, report.task, Note::None);
         self.check.ended(&self.world, self.now, node, &report)?;
         for ClientId(request) in clients {
-            self.answer(request as usize, End::Ended(Box::new(report.clone())));
+            self.answer(request as usize, End::Ended(Box::new(report.clone())))?;
         }
         Ok(())
     }

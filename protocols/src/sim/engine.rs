@@ -120,7 +120,8 @@ impl Engine {
             self.now = at;
             self.events += 1;
             let node = event.node;
-            if let Err(breach) = self.step(event) {
+            let going_on = Checker::going_on(&self.world, at);
+            if let Err(breach) = going_on.and_then(|()| self.step(event)) {
                 return Err(self.fail(node, breach));
             }
         }
@@ -171,7 +172,7 @@ impl Engine {
         match what {
             What::Block => self.block(node)?,
             What::Restart if !alive => self.restart(node)?,
-            What::Request(request) if !alive => self.answer(request, End::Lost),
+            What::Request(request) if !alive => self.answer(request, End::Lost)?,
             _ if !alive => return Ok(()),
             What::Crash => self.crash(node),
             What::Restart => {}
@@ -284,8 +285,9 @@ impl Engine {
         self.note(node, "crashes", Note::None);
         self.nodes[node].crash();
         self.check.crashed(node);
+        // Who asks at this very moment finds nobody.
         let now = self.now;
-        let waits = |r: &&mut Request| r.node == node && r.at <= now && r.end.is_none();
+        let waits = |r: &&mut Request| r.node == node && r.at < now && r.end.is_none();
         for request in self.requests.iter_mut().filter(waits) {
             request.end = Some(End::Lost);
         }

@@ -23,6 +23,7 @@ fn certify(task: &mut Task) -> Vec<Output> {
 fn live(task: &mut Task) -> Vec<(u64, Vec<Output>)> {
     let mut story = Vec::new();
     loop {
+        assert!(story.len() < 100, "never ends");
         let now = task.next_wake();
         let outputs = task.wake(now);
         let over = outputs.contains(&Output::Close);

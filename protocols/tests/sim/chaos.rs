@@ -1,15 +1,37 @@
 //! Stories in which everything goes wrong at once, as the seed has it.
 
+use std::env;
+
+use quorate_proto::limits;
 use quorate_protocols::sim::{Outcome, Sim};
 use quorate_protocols::task::Status;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 /// How to see what happened.
-pub(crate) fn replay(seed: u64) -> String {
+pub(crate) fn replay(what: &str, seed: u64) -> String {
     format!(
-        "the whole story: QUORATE_SIM_SEED={seed} cargo test -p quorate-protocols --test sim one_seed -- --nocapture"
+        "the whole story: QUORATE_SIM_SEED={seed} cargo test -p quorate-protocols --test sim \
+         one_seed_of_{what} -- --nocapture"
     )
+}
+
+/// Tells the whole story of the seed that the environment names, if it names one.
+pub(crate) fn tell(story: fn(u64) -> Sim) {
+    let Ok(seed) = env::var("QUORATE_SIM_SEED") else {
+        return;
+    };
+    let seed = seed.parse().expect("QUORATE_SIM_SEED is a number");
+    let outcome = match story(seed).traced().run() {
+        Ok(outcome) => outcome,
+        Err(failure) => panic!("{failure}"),
+    };
+    for line in &outcome.lines {
+        println!("{line}");
+    }
+    for answer in &outcome.answers {
+        println!("node {}: {:?}", answer.node, answer.end);
+    }
 }
 
 /// The story of a seed.
@@ -37,18 +59,21 @@ pub(crate) fn weather(seed: u64) -> Sim {
     // The next set is known everywhere before the first node begins its epoch.
     let (block_time, delay) = (rng.random_range(500..=2_000), rng.random_range(0..=4_000));
     let grace = delay / block_time + 3;
+    // Who restarts knows the last two sets, so a task must not live through two turns.
+    let shortest = grace.max(limits::TASK_DEADLINE_MS / block_time + 1);
+    let length = rng.random_range(shortest..=2 * shortest);
     let mut sim = Sim::new(seed)
         .operators(operators)
         .spectators(1)
-        .requests(rng.random_range(10..=40), rng.random_range(1..=10))
+        .requests(rng.random_range(20..=40), rng.random_range(1..=2))
         .repeats(sometimes(rng, 0.3))
         .reads(1..=rng.random_range(2..=400))
         .latency(1..=rng.random_range(1..=200))
-        .loss(sometimes(rng, 0.05))
+        .loss(sometimes(rng, 0.005))
         .duplication(sometimes(rng, 0.3))
         .reordering(sometimes(rng, 0.3))
         .lagging_chains(rng.random_range(0..=2_500))
-        .epochs(rng.random_range(grace..=3 * grace), grace, block_time)
+        .epochs(length, grace, block_time)
         .home_delay(delay)
         .clock_skew(rng.random_range(0..=10_000));
     for epoch in 0..4 {
@@ -58,8 +83,9 @@ pub(crate) fn weather(seed: u64) -> Sim {
             .collect();
         sim = sim.weights_from(epoch, weights);
     }
-    let node = rng.random_range(0..operators);
-    let at = rng.random_range(0..10_000);
+    // Around the first turn, where it hurts most.
+    let (node, turn) = (rng.random_range(0..operators), length * block_time);
+    let at = turn + rng.random_range(0..6_000) - 1_000;
     sim.crash(node, at)
         .restart(node, at + rng.random_range(1..500))
 }

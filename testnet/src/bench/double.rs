@@ -21,7 +21,11 @@ use crate::OperatorKeys;
 use crate::deployment::{HOME_CHAIN, SOURCE_CHAIN};
 
 const OPERATORS: usize = 5;
-const HEAD: BlockRef = BlockRef { number: 1_000_000_000, hash: B256::repeat_byte(1), timestamp: 1_700_000_000 };
+const HEAD: BlockRef = BlockRef {
+    number: 1_000_000_000,
+    hash: B256::repeat_byte(1),
+    timestamp: 1_700_000_000,
+};
 
 /// A chain on which every user has the value of the key at every block.
 struct SourceDouble;
@@ -39,9 +43,21 @@ impl StateReader for SourceDouble {
         Box::pin(std::future::ready(Ok(HEAD)))
     }
 
-    fn read(&self, _user: Address, key: U256, block: u64) -> BoxFuture<'_, Result<Reading, ChainError>> {
-        let block = BlockRef { number: block, ..HEAD };
-        let reading = Reading { value: key, block, read_at: HEAD };
+    fn read(
+        &self,
+        _user: Address,
+        key: U256,
+        block: u64,
+    ) -> BoxFuture<'_, Result<Reading, ChainError>> {
+        let block = BlockRef {
+            number: block,
+            ..HEAD
+        };
+        let reading = Reading {
+            value: key,
+            block,
+            read_at: HEAD,
+        };
         Box::pin(std::future::ready(Ok(reading)))
     }
 }
@@ -67,11 +83,19 @@ impl HomeReader for HomeDouble {
     }
 
     fn schedule(&self) -> BoxFuture<'_, Result<quorate_chain::EpochSchedule, ChainError>> {
-        let schedule = quorate_chain::EpochSchedule { genesis: 0, length: 1_000_000, grace: 10 };
+        let schedule = quorate_chain::EpochSchedule {
+            genesis: 0,
+            length: 1_000_000,
+            grace: 10,
+        };
         Box::pin(std::future::ready(Ok(schedule)))
     }
 
-    fn registrations(&self, _from: u64, _to: u64) -> BoxFuture<'_, Result<Vec<Registration>, ChainError>> {
+    fn registrations(
+        &self,
+        _from: u64,
+        _to: u64,
+    ) -> BoxFuture<'_, Result<Vec<Registration>, ChainError>> {
         Box::pin(std::future::ready(Ok(Vec::new())))
     }
 
@@ -99,7 +123,12 @@ fn operator_set() -> Result<OperatorSet> {
     };
     let total = U256::from(weights.iter().sum::<u64>());
     let members = (0..OPERATORS).map(member).collect();
-    Ok(OperatorSet::new(Epoch(0), members, total, threshold_of(total))?)
+    Ok(OperatorSet::new(
+        Epoch(0),
+        members,
+        total,
+        threshold_of(total),
+    )?)
 }
 
 fn account(number: usize) -> Address {
@@ -140,12 +169,19 @@ pub(super) async fn run(options: &BenchOptions) -> Result<()> {
     #[allow(clippy::cast_precision_loss)]
     let rate = latencies.count() as f64 / took.as_secs_f64();
     let rows = vec![vec![
-        format!("{} requests in flight for {} s", options.in_flight, options.seconds),
+        format!(
+            "{} requests in flight for {} s",
+            options.in_flight, options.seconds
+        ),
         format!("{rate:.0}/s"),
         ms(latencies.quantile(0.5)),
         ms(latencies.quantile(0.99)),
     ]];
-    table("Throughput, five operators in one process, chain double", &["", "certificates", "median", "p99"], &rows);
+    table(
+        "Throughput, five operators in one process, chain double",
+        &["", "certificates", "median", "p99"],
+        &rows,
+    );
     stop.cancel();
     while let Some(node) = nodes.join_next().await {
         node??;
@@ -153,14 +189,20 @@ pub(super) async fn run(options: &BenchOptions) -> Result<()> {
     Ok(())
 }
 
-fn settings(number: usize, folder: &std::path::Path, bootstrap: &[libp2p::Multiaddr]) -> Result<Settings> {
+fn settings(
+    number: usize,
+    folder: &std::path::Path,
+    bootstrap: &[libp2p::Multiaddr],
+) -> Result<Settings> {
     let url = "http://127.0.0.1:1".parse()?;
     let data_dir = folder.join(number.to_string());
     std::fs::create_dir_all(&data_dir)?;
     Ok(Settings {
         role: Role::Operator,
         data_dir,
-        engine: "rocksdb".parse().map_err(|_| anyhow::anyhow!("no such engine"))?,
+        engine: "rocksdb"
+            .parse()
+            .map_err(|_| anyhow::anyhow!("no such engine"))?,
         listen: vec!["/ip4/127.0.0.1/tcp/0".parse()?],
         external: Vec::new(),
         bootstrap: bootstrap.to_vec(),

@@ -22,9 +22,16 @@ impl Latencies {
     /// The time that this share of the requests did not exceed.
     pub(super) fn quantile(&mut self, share: f64) -> Duration {
         self.0.sort_unstable();
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            clippy::cast_precision_loss
+        )]
         let index = (self.0.len() as f64 * share) as usize;
-        self.0.get(index.min(self.0.len().saturating_sub(1))).copied().unwrap_or_default()
+        self.0
+            .get(index.min(self.0.len().saturating_sub(1)))
+            .copied()
+            .unwrap_or_default()
     }
 }
 
@@ -37,7 +44,10 @@ pub(super) fn ms(duration: Duration) -> String {
 pub(super) fn table(title: &str, head: &[&str], rows: &[Vec<String>]) {
     println!("{title}\n");
     let width = |column: usize| {
-        let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
+        let cells = rows
+            .iter()
+            .filter_map(|row| row.get(column))
+            .map(|cell| cell.chars().count());
         cells.chain([head[column].len()]).max().unwrap_or_default()
     };
     let widths: Vec<usize> = (0..head.len()).map(width).collect();
@@ -45,7 +55,11 @@ pub(super) fn table(title: &str, head: &[&str], rows: &[Vec<String>]) {
         let mut text = String::from(" ");
         for (index, cell) in cells.iter().enumerate() {
             let pad = " ".repeat(widths[index].saturating_sub(cell.chars().count()));
-            text += &if index == 0 { format!(" {cell}{pad}") } else { format!("  {pad}{cell}") };
+            text += &if index == 0 {
+                format!(" {cell}{pad}")
+            } else {
+                format!("  {pad}{cell}")
+            };
         }
         println!("{text}");
     };

@@ -5,22 +5,30 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use quorate_node::client::Client;
+use quorate_node::client::{At, Client, StateQuestion};
+use quorate_proto::U256;
 
 use super::BenchOptions;
 use super::figures::{Latencies, ms, table};
 use crate::network::CONFIRMATIONS;
 use crate::{LocalNetwork, NetworkOptions};
 
-/// Blocks that are there to be asked about; each question is asked once only.
-const BLOCKS: u64 = 200_000;
+/// Keys and blocks that are there to be asked about: 100,000 questions, each asked once only.
+const KEYS: u64 = 200;
+const BLOCKS: u64 = 500;
 
 pub(super) async fn run(options: &BenchOptions) -> Result<()> {
     println!("Local network: 5 operators and a registry as processes, two anvil chains, RocksDB\n");
-    let network = LocalNetwork::start(NetworkOptions { log: "warn".into(), ..NetworkOptions::default() }).await?;
-    let first = network.set_value(7, 100).await?;
-    network.deployment.source.mine(BLOCKS).await?;
-    let questions = Arc::new(Questions { first, next: AtomicU64::new(0) });
+    let network = LocalNetwork::start(NetworkOptions {
+        log: "warn".into(),
+        ..NetworkOptions::default()
+    })
+    .await?;
+    let first = prepare(&network).await?;
+    let questions = Arc::new(Questions {
+        first,
+        next: AtomicU64::new(0),
+    });
     wait_final(&network, first + BLOCKS - CONFIRMATIONS).await?;
     if options.wants("latency") {
         latency(options, &network, &questions).await?;
@@ -34,37 +42,69 @@ pub(super) async fn run(options: &BenchOptions) -> Result<()> {
     Ok(())
 }
 
-/// Every question is about another block, so that none is answered from the store.
+/// Gives every key a value, and adds blocks after that; the first block to ask about.
+async fn prepare(network: &LocalNetwork) -> Result<u64> {
+    let (chain, user) = (&network.deployment.source, network.user());
+    let keys: Vec<(U256, U256)> = (0..KEYS)
+        .map(|key| (U256::from(key), U256::from(100 + key)))
+        .collect();
+    let mut first = 0;
+    for values in keys.chunks(100) {
+        first = chain
+            .set_values(network.deployment.state_manager, user, values)
+            .await?;
+    }
+    chain.mine(BLOCKS).await?;
+    Ok(first)
+}
+
+/// Every question is another one, so that none is answered from the store.
 struct Questions {
     first: u64,
     next: AtomicU64,
 }
 
 impl Questions {
-    fn next_block(&self) -> u64 {
-        self.first + self.next.fetch_add(1, Ordering::Relaxed) % BLOCKS
+    fn next(&self, network: &LocalNetwork) -> StateQuestion {
+        let mut question = network.question(0, 0);
+        self.fill(&mut question);
+        question
+    }
+
+    fn fill(&self, question: &mut StateQuestion) {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        question.key = U256::from(number % KEYS);
+        question.at = At::Block(self.first + number / KEYS % (BLOCKS - CONFIRMATIONS));
     }
 }
 
 async fn wait_final(network: &LocalNetwork, block: u64) -> Result<()> {
-    crate::wait::until("the source chain's final block", Duration::from_secs(20), || async {
-        for node in &network.operators {
-            let status = node.status().await.ok()?;
-            let chain = status.chains.iter().find(|chain| chain.kind == "source")?;
-            if chain.final_block? < block {
-                return None;
+    crate::wait::until(
+        "the source chain's final block",
+        Duration::from_secs(20),
+        || async {
+            for node in &network.operators {
+                let status = node.status().await.ok()?;
+                let chain = status.chains.iter().find(|chain| chain.kind == "source")?;
+                if chain.final_block? < block {
+                    return None;
+                }
             }
-        }
-        Some(())
-    })
+            Some(())
+        },
+    )
     .await
 }
 
-async fn latency(options: &BenchOptions, network: &LocalNetwork, questions: &Questions) -> Result<()> {
+async fn latency(
+    options: &BenchOptions,
+    network: &LocalNetwork,
+    questions: &Questions,
+) -> Result<()> {
     let client = network.client(0).await?;
     let mut latencies = Latencies::default();
     for round in 0..options.latency_requests + 20 {
-        let question = network.question(7, questions.next_block());
+        let question = questions.next(network);
         let began = Instant::now();
         client.request_state(&question, |_| {}).await?;
         if round >= 20 {
@@ -72,7 +112,10 @@ async fn latency(options: &BenchOptions, network: &LocalNetwork, questions: &Que
         }
     }
     let rows = vec![vec![
-        format!("request to certificate, {} one at a time", latencies.count()),
+        format!(
+            "request to certificate, {} one at a time",
+            latencies.count()
+        ),
         ms(latencies.quantile(0.5)),
         ms(latencies.quantile(0.9)),
         ms(latencies.quantile(0.99)),
@@ -86,9 +129,18 @@ async fn latency(options: &BenchOptions, network: &LocalNetwork, questions: &Que
 async fn shares(network: &LocalNetwork) -> Result<()> {
     let page = network.operators[0].get_text("/metrics").await?;
     let parts = [
-        ("the whole request, at the entry operator", "quorate_request_seconds"),
-        ("reading the chain (once per operator)", "quorate_read_seconds"),
-        ("signing log: group commit with fsync", "quorate_signing_log_seconds"),
+        (
+            "the whole request, at the entry operator",
+            "quorate_request_seconds",
+        ),
+        (
+            "reading the chain (once per operator)",
+            "quorate_read_seconds",
+        ),
+        (
+            "signing log: group commit with fsync",
+            "quorate_signing_log_seconds",
+        ),
         ("task opened to certified", "quorate_certified_seconds"),
     ];
     let mut rows = Vec::new();
@@ -98,38 +150,77 @@ async fn shares(network: &LocalNetwork) -> Result<()> {
             let line = page.lines().find(|line| line.starts_with(&name))?;
             line.rsplit(' ').next()?.parse::<f64>().ok()
         };
-        let (Some(sum), Some(count)) = (figure("sum"), figure("count")) else { continue };
-        rows.push(vec![what.into(), format!("{count:.0}"), format!("{:.3} ms", sum / count * 1_000.0)]);
+        let (Some(sum), Some(count)) = (figure("sum"), figure("count")) else {
+            continue;
+        };
+        rows.push(vec![
+            what.into(),
+            format!("{count:.0}"),
+            format!("{:.3} ms", sum / count * 1_000.0),
+        ]);
     }
-    table("Where the time goes (operator 0, means)", &["", "count", "mean"], &rows);
+    table(
+        "Where the time goes (operator 0, means)",
+        &["", "count", "mean"],
+        &rows,
+    );
     Ok(())
 }
 
-async fn throughput(options: &BenchOptions, network: &LocalNetwork, questions: &Arc<Questions>) -> Result<()> {
+async fn throughput(
+    options: &BenchOptions,
+    network: &LocalNetwork,
+    questions: &Arc<Questions>,
+) -> Result<()> {
     let clients = clients(network).await?;
     let until = Instant::now() + Duration::from_secs(options.seconds);
     let began = Instant::now();
-    let mut latencies = load(network, &clients, questions, options.in_flight, move |_| Instant::now() < until).await?;
+    let mut latencies = load(network, &clients, questions, options.in_flight, move |_| {
+        Instant::now() < until
+    })
+    .await?;
     let took = began.elapsed();
     let count = latencies.count();
     #[allow(clippy::cast_precision_loss)]
     let rate = count as f64 / took.as_secs_f64();
     let rows = vec![vec![
-        format!("{} requests in flight for {} s", options.in_flight, options.seconds),
+        format!(
+            "{} requests in flight for {} s",
+            options.in_flight, options.seconds
+        ),
         format!("{rate:.0}/s"),
         ms(latencies.quantile(0.5)),
         ms(latencies.quantile(0.99)),
     ]];
-    table("Throughput, anvil on the same cores", &["", "certificates", "median", "p99"], &rows);
+    table(
+        "Throughput, anvil on the same cores",
+        &["", "certificates", "median", "p99"],
+        &rows,
+    );
     Ok(())
 }
 
-async fn memory(options: &BenchOptions, network: &LocalNetwork, questions: &Arc<Questions>) -> Result<()> {
+async fn memory(
+    options: &BenchOptions,
+    network: &LocalNetwork,
+    questions: &Arc<Questions>,
+) -> Result<()> {
     let clients = clients(network).await?;
     let mut rows = Vec::new();
-    for (label, tasks) in [("at first", 0), ("half", options.memory_tasks / 2), ("all", options.memory_tasks / 2)] {
+    for (label, tasks) in [
+        ("at first", 0),
+        ("half", options.memory_tasks / 2),
+        ("all", options.memory_tasks / 2),
+    ] {
         if tasks > 0 {
-            load(network, &clients, questions, options.in_flight, move |count| count < tasks).await?;
+            load(
+                network,
+                &clients,
+                questions,
+                options.in_flight,
+                move |count| count < tasks,
+            )
+            .await?;
         }
         let mut row = vec![label.to_owned(), format!("{tasks}")];
         for node in &network.operators {
@@ -139,7 +230,15 @@ async fn memory(options: &BenchOptions, network: &LocalNetwork, questions: &Arc<
         }
         rows.push(row);
     }
-    let head = ["", "tasks more", "operator 0", "operator 1", "operator 2", "operator 3", "operator 4"];
+    let head = [
+        "",
+        "tasks more",
+        "operator 0",
+        "operator 1",
+        "operator 2",
+        "operator 3",
+        "operator 4",
+    ];
     table("Resident memory of the operators", &head, &rows);
     Ok(())
 }
@@ -161,16 +260,19 @@ async fn load(
     more: impl Fn(usize) -> bool + Clone + Send + 'static,
 ) -> Result<Latencies> {
     let started = Arc::new(AtomicUsize::new(0));
-    let template = network.question(7, 0);
+    let template = network.question(0, 0);
     let mut workers = tokio::task::JoinSet::new();
     for number in 0..in_flight {
-        let client = clients.get(number % clients.len()).context("no client")?.clone();
+        let client = clients
+            .get(number % clients.len())
+            .context("no client")?
+            .clone();
         let (questions, started, more) = (questions.clone(), started.clone(), more.clone());
         let mut question = template.clone();
         workers.spawn(async move {
             let mut latencies = Latencies::default();
             while more(started.fetch_add(1, Ordering::Relaxed)) {
-                question.at = quorate_node::client::At::Block(questions.next_block());
+                questions.fill(&mut question);
                 let began = Instant::now();
                 client.request_state(&question, |_| {}).await?;
                 latencies.add(began.elapsed());

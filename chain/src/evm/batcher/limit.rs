@@ -3,6 +3,13 @@
 /// Calls of one batch: what anvil, geth and the usual providers take.
 const MAX_BATCH: usize = 64;
 
+/// Requests under way at one provider: one may be answered while the next is on its way there.
+const MIN_REQUESTS: usize = 2;
+
+/// Requests under way where batches are small, so that reads do not queue up for a round trip
+/// each: with single calls of 50 ms, 16 at once are 320 calls/s.
+const MAX_REQUESTS: usize = 16;
+
 /// Full batches after which a lowered limit is tried again at twice its size.
 const PATIENCE: u32 = 256;
 
@@ -26,6 +33,11 @@ impl Default for BatchLimit {
 impl BatchLimit {
     pub(super) const fn get(&self) -> usize {
         self.size
+    }
+
+    /// Requests that may be under way at once.
+    pub(super) fn requests(&self) -> usize {
+        (MAX_BATCH / 2 / self.size).clamp(MIN_REQUESTS, MAX_REQUESTS)
     }
 
     pub(super) fn refused(&mut self, size: usize) {
@@ -52,12 +64,14 @@ mod tests {
     #[test]
     fn halves_to_single_calls_and_recovers() {
         let mut limit = BatchLimit::default();
+        assert_eq!(limit.requests(), MIN_REQUESTS);
         let mut sizes = Vec::new();
         for _ in 0..8 {
             limit.refused(limit.get());
             sizes.push(limit.get());
         }
         assert_eq!(sizes, [32, 16, 8, 4, 2, 1, 1, 1]);
+        assert_eq!(limit.requests(), MAX_REQUESTS);
 
         for _ in 0..PATIENCE {
             assert_eq!(limit.get(), 1);

@@ -1,0 +1,183 @@
+//! kill -9 while requests run.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use quorate_node::client::ClientError;
+use quorate_testnet::{Liar, LocalNetwork, Manner};
+
+use crate::support::audit::Audit;
+use crate::support::load::{Handed, Load};
+use crate::support::stranger::Stranger;
+use crate::support::{Outcome, accepted, certify, joined, staked, stored, turn};
+
+/// A node is back in the mesh and answers this soon after its restart.
+const BACK: Duration = Duration::from_secs(5);
+
+/// Any one of them may be missing: 85 of 110 ether are left, 73.4 are needed.
+const STAKES: [u64; 5] = [25, 25, 20, 20, 20];
+
+/// Listens to everything that is signed.
+async fn witness(network: &LocalNetwork) -> Result<Stranger> {
+    let witness = Stranger::new(&network.deployment.domain().network(), 61)?;
+    for node in &network.operators {
+        witness.meet(node).await?;
+    }
+    Ok(witness)
+}
+
+/// Every certificate that anybody was handed can be had from somebody else, and holds.
+async fn retrievable(network: &LocalNetwork, handed: &[Handed], from: &[usize]) -> Result<()> {
+    let mut clients = Vec::new();
+    for number in from {
+        clients.push((*number, network.client(*number).await?));
+    }
+    for (index, Handed { by, answer }) in handed.iter().enumerate() {
+        let others: Vec<_> = clients.iter().filter(|(number, _)| number != by).collect();
+        let (_, client) = others[index % others.len()];
+        let kept = stored(client, answer.task_id).await?;
+        ensure!(kept.certificate.statement() == answer.certificate.statement());
+        accepted(network, &kept).await?;
+        accepted(network, answer).await?;
+    }
+    Ok(())
+}
+
+/// Starts the node again: healthy, in the mesh, and answering something new in time.
+async fn comes_back(network: &mut LocalNetwork, victim: usize, key: u64) -> Result<()> {
+    let block = network.set_value(key, 5).await?;
+    let began = Instant::now();
+    let back = async {
+        network.operators[victim].start()?;
+        network.operators[victim].ready().await?;
+        joined(network, &network.operators[victim]).await?;
+        certify(network, victim, key, block).await
+    };
+    let answer = tokio::time::timeout(BACK, back).await;
+    let answer =
+        answer.with_context(|| format!("operator {victim} is not back after {BACK:?}"))??;
+    ensure!(!answer.stored);
+    println!(
+        "operator {victim} answered {:?} after its restart",
+        began.elapsed()
+    );
+    Ok(())
+}
+
+/// Stops all nodes and compares what was seen with what they recorded.
+async fn nothing_signed_twice(
+    network: &mut LocalNetwork,
+    witness: &Stranger,
+    handed: &[Handed],
+) -> Result<()> {
+    let mut audit = Audit::default();
+    let responses = witness.responses()?;
+    responses
+        .iter()
+        .for_each(|response| audit.response(response));
+    handed
+        .iter()
+        .for_each(|handed| audit.certificate(&handed.answer.certificate));
+    for node in &mut network.operators {
+        let status = node.stop().await?;
+        ensure!(status.success(), "{}: {status}", node.name);
+    }
+    let compared = audit.against_logs(network)?;
+    ensure!(
+        compared >= 3 * handed.len(),
+        "only {compared} signatures for {} certificates",
+        handed.len()
+    );
+    println!(
+        "{} certificates, {} responses seen, {compared} signatures compared",
+        handed.len(),
+        responses.len()
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_that_nobody_asked_is_killed() -> Outcome {
+    let _turn = turn().await;
+    let mut network = LocalNetwork::start(staked(&STAKES)).await?;
+    let witness = witness(&network).await?;
+    let load = Load::start(&network, &[0, 1, 3], 16).await?;
+    load.goes_on(100).await?;
+    network.operators[2].kill()?;
+    load.goes_on(200).await?;
+    comes_back(&mut network, 2, 8).await?;
+    load.goes_on(50).await?;
+    let harvest = load.finish().await;
+    ensure!(harvest.failures.is_empty(), "{:?}", harvest.failures);
+    retrievable(&network, &harvest.answers, &[0, 1, 3, 4]).await?;
+    nothing_signed_twice(&mut network, &witness, &harvest.answers).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_operator_that_was_asked_is_killed() -> Outcome {
+    let _turn = turn().await;
+    let mut network = LocalNetwork::start(staked(&STAKES)).await?;
+    let witness = witness(&network).await?;
+    let load = Load::start(&network, &[0, 1], 16).await?;
+    load.goes_on(150).await?;
+    network.operators[0].kill()?;
+    load.goes_on(100).await?;
+    comes_back(&mut network, 0, 8).await?;
+    let harvest = load.finish().await;
+    // Who asked the dead one knows at once; nobody else notices.
+    ensure!(harvest.failures.len() == 8, "{:?}", harvest.failures);
+    for (entry, error) in &harvest.failures {
+        ensure!(
+            *entry == 0 && matches!(error, ClientError::Lost(_)),
+            "operator {entry}: {error}"
+        );
+    }
+    ensure!(
+        harvest
+            .answers
+            .iter()
+            .filter(|handed| handed.by == 0)
+            .count()
+            > 50
+    );
+    // From those who were never killed.
+    retrievable(&network, &harvest.answers, &[2, 3, 4]).await?;
+    nothing_signed_twice(&mut network, &witness, &harvest.answers).await
+}
+
+/// An operator that was killed right after it had signed remembers, whatever its chain says then.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_was_killed_after_signing_signs_nothing_else_for_it() -> Outcome {
+    let _turn = turn().await;
+    let dir = tempfile::tempdir()?;
+    let liar = Liar::listen(Manner::Honest).await?;
+    let mut options = staked(&STAKES);
+    options.source_rpc = vec![(0, vec![liar.url()])];
+    let mut network = LocalNetwork::prepare(options, dir.path()).await?;
+    liar.forward_to(network.deployment.source.endpoint());
+    network.start_nodes().await?;
+    let witness = witness(&network).await?;
+    let block = network.set_value(7, 100).await?;
+    let answer = certify(&network, 0, 7, block).await?;
+
+    network.operators[0].kill()?;
+    liar.behave(Manner::Value(alloy::primitives::U256::from(666)));
+    // Without what it had learned: the same question makes a new task.
+    network.deployment.next_epoch().await?;
+    network.operators[0].start()?;
+    network.operators[0].ready().await?;
+    joined(&network, &network.operators[0]).await?;
+    let client = network.client(0).await?;
+    let asked = client
+        .request_state(&network.question(7, block), |_| {})
+        .await;
+    let failure = crate::support::failure_of(asked)?;
+    let (operator, _) = network.deployment.operators[0];
+    let own = failure
+        .refusals
+        .iter()
+        .find(|refused| refused.operator == operator);
+    let own = own.with_context(|| format!("its own refusal: {failure:?}"))?;
+    ensure!(own.code == quorate_proto::RefusalCode::Conflict, "{own:?}");
+    nothing_signed_twice(&mut network, &witness, &[Handed { by: 0, answer }]).await
+}

@@ -1,0 +1,22 @@
+//! Scenarios with real processes on real chains. Each starts a network of its own, and only one
+//! runs at a time.
+
+// A scenario is one story, told from its beginning to its end.
+#![allow(clippy::too_many_lines, clippy::type_complexity)]
+
+mod crashes;
+mod disk;
+mod epochs;
+mod errors;
+mod foreign;
+mod happy;
+mod hostile;
+mod liars;
+mod operating;
+mod registries;
+mod reorgs;
+mod replays;
+mod stores;
+mod streams;
+mod support;
+mod weight;

@@ -1,0 +1,99 @@
+//! Whether anybody signed two facts for one slot, or anything that is not in its log.
+
+use std::collections::{BTreeSet, HashMap};
+
+use anyhow::{Context, Result, ensure};
+use quorate_proto::{Address, B256, Certificate, Outcome, Response, SlotId, Statement};
+use quorate_storage::{Identity, Store, WriteQueue};
+use quorate_testnet::{LocalNetwork, NodeProcess, OperatorKeys};
+
+/// Every signature that was seen outside of the processes.
+#[derive(Default)]
+pub(crate) struct Audit {
+    seen: HashMap<Address, HashMap<SlotId, BTreeSet<B256>>>,
+}
+
+impl Audit {
+    /// Notes who signed a certificate.
+    pub(crate) fn certificate(&mut self, certificate: &Certificate) {
+        for signer in certificate.signatures() {
+            self.signed(signer.operator, certificate.statement());
+        }
+    }
+
+    /// Notes a signature that was gossiped.
+    pub(crate) fn response(&mut self, response: &Response) {
+        if matches!(response.outcome, Outcome::Signed(_)) {
+            self.signed(response.operator, &response.statement);
+        }
+    }
+
+    fn signed(&mut self, operator: Address, statement: &Statement) {
+        let slots = self.seen.entry(operator).or_default();
+        slots
+            .entry(statement.slot())
+            .or_default()
+            .insert(statement.fact());
+    }
+
+    /// Compares with the signing logs of all operators, which must have ended: the number of
+    /// signatures that were compared.
+    pub(crate) fn against_logs(&self, network: &LocalNetwork) -> Result<usize> {
+        let mut compared = 0;
+        for number in 0..network.operators.len() {
+            compared += self.against_log(network, number)?;
+        }
+        Ok(compared)
+    }
+
+    /// Compares with the signing log of one operator.
+    pub(crate) fn against_log(&self, network: &LocalNetwork, number: usize) -> Result<usize> {
+        let (operator, keys) = network
+            .deployment
+            .operators
+            .get(number)
+            .context("no such operator")?;
+        let log = signing_log(network, &network.operators[number], keys)?;
+        let Some(slots) = self.seen.get(operator) else {
+            return Ok(0);
+        };
+        for (slot, facts) in slots {
+            ensure!(
+                facts.len() == 1,
+                "operator {number} signed {} facts for slot {slot:?}",
+                facts.len()
+            );
+            let logged = log.get(&slot.0.0).with_context(|| {
+                format!("operator {number} signed for slot {slot:?} and has no record of it")
+            })?;
+            ensure!(
+                facts.contains(&B256::from(*logged)),
+                "operator {number} recorded another fact than it signed"
+            );
+        }
+        Ok(slots.len())
+    }
+}
+
+/// What a node that has ended recorded: facts by slot.
+pub(crate) fn signing_log(
+    network: &LocalNetwork,
+    node: &NodeProcess,
+    keys: &OperatorKeys,
+) -> Result<HashMap<[u8; 32], [u8; 32]>> {
+    let engine = "rocksdb".parse().map_err(anyhow::Error::msg)?;
+    let identity = Identity::new(network.deployment.domain().network().to_string());
+    let store = Store::open(node.dir.join("data/store"), engine, &identity)?;
+    let (queue, guard) = WriteQueue::new(store)?;
+    let mut facts = HashMap::new();
+    for entry in queue
+        .signing_log()
+        .signed_by(&keys.signing.address().into_array())
+    {
+        let entry = entry?;
+        facts.insert(entry.slot, entry.fact);
+    }
+    drop(queue);
+    guard.close()?;
+    Ok(facts)
+}
