@@ -3,6 +3,7 @@
 //! What waits is taken together: one synced commit of the signing log for all of it, then the
 //! signatures. A signature exists only after its record is on disk.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use quorate_proto::{Address, Domain, Outcome, Refusal, RefusalCode, Response, Statement, limits};
@@ -92,6 +93,8 @@ impl Attestor {
             }
         }
         let entries: Vec<SigningEntry> = statements.iter().map(|s| self.entry(s)).collect();
+        let digests = entries.iter().map(|entry| entry.digest);
+        let by_digest: HashMap<_, _> = digests.zip(statements.iter().copied()).collect();
         let admission = self.log.admit(&entries);
         for (place, refusal) in admission.refused {
             let conflict = conflict_text(refusal)?;
@@ -108,7 +111,7 @@ impl Attestor {
             metrics::histogram!("quorate_signing_log_seconds")
                 .record(crate::figures::seconds(took));
             for permit in permits {
-                responses.extend(self.attest(&permit, &statements).await);
+                responses.extend(self.attest(&permit, &by_digest).await);
             }
         }
         for (statement, code, detail) in refusals {
@@ -129,9 +132,12 @@ impl Attestor {
         }
     }
 
-    async fn attest(&self, permit: &Permit, statements: &[Statement]) -> Option<Response> {
-        let of_permit = |s: &&Statement| s.digest(&self.domain).0 == *permit.digest();
-        let statement = *statements.iter().find(of_permit)?;
+    async fn attest(
+        &self,
+        permit: &Permit,
+        statements: &HashMap<[u8; 32], Statement>,
+    ) -> Option<Response> {
+        let statement = *statements.get(permit.digest())?;
         let signed = self.signer.sign(permit.digest().into()).await;
         let signature = signed
             .inspect_err(|error| tracing::error!(%error, "not signed"))

@@ -1,6 +1,6 @@
 //! A statement with enough signatures of one epoch's set.
 
-use alloy_primitives::{Address, Bytes, U256};
+use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_sol_types::SolValue;
 
 use crate::wire_error::{address, present};
@@ -95,6 +95,22 @@ impl Certificate {
     /// # Errors
     /// [`CertificateError`] names the first thing that is wrong.
     pub fn verify(&self, set: &OperatorSet, domain: &Domain) -> Result<U256, CertificateError> {
+        self.verify_with(set, domain, |signer, digest| {
+            signer.signature.recover(digest)
+        })
+    }
+
+    /// As [`Certificate::verify`], for callers who know some signatures already: `recover` tells
+    /// which key made the signature over the digest.
+    ///
+    /// # Errors
+    /// [`CertificateError`].
+    pub fn verify_with(
+        &self,
+        set: &OperatorSet,
+        domain: &Domain,
+        recover: impl Fn(&SignerSignature, B256) -> Result<Address, SignatureError>,
+    ) -> Result<U256, CertificateError> {
         if self.statement.epoch() != set.epoch() {
             return Err(CertificateError::WrongEpoch {
                 certificate: self.statement.epoch(),
@@ -103,17 +119,12 @@ impl Certificate {
         }
         let digest = self.statement.digest(domain);
         let mut weight = U256::ZERO;
-        for SignerSignature {
-            operator,
-            signature,
-        } in &self.signatures
-        {
-            let operator = *operator;
+        for signer in &self.signatures {
+            let operator = signer.operator;
             let member = set
                 .get(operator)
                 .ok_or(CertificateError::NotAnOperator(operator))?;
-            let found = signature
-                .recover(digest)
+            let found = recover(signer, digest)
                 .map_err(|error| CertificateError::Signature { operator, error })?;
             if found != member.signing_key {
                 return Err(CertificateError::WrongKey {

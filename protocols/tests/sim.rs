@@ -15,7 +15,7 @@ use std::env;
 
 use quorate_proto::{RefusalCode, U256};
 use quorate_protocols::sim::{Outcome, Sim};
-use quorate_protocols::task::Status;
+use quorate_protocols::task::{Status, Times};
 
 const MILLISECOND: u64 = 1_000;
 
@@ -173,6 +173,18 @@ fn the_epoch_turns_without_losing_a_task() {
 }
 
 #[test]
+fn who_restarts_after_the_turn_finishes_what_began_before() {
+    // All of the three that speak are needed; the turn is at 20 s.
+    for seed in 0..3 {
+        let sim = Sim::new(seed).silent(0).entry(1).requests(60, 2);
+        let sim = sim.epochs(20, 5, 1_000).crash(3, 18_900).restart(3, 20_700);
+        let outcome = run(sim);
+        assert_eq!(outcome.certified(), 60, "seed {seed}");
+        assert_eq!(outcome.most_attempts(), 1, "seed {seed}");
+    }
+}
+
+#[test]
 fn blocks_that_are_not_final_everywhere_cost_one_retry() {
     for seed in 0..3 {
         let outcome = run(nineteen(seed).lagging_chains(2_500));
@@ -219,7 +231,11 @@ fn one_question_in_many_places_is_one_task() {
 #[test]
 fn a_flood_is_refused_and_passes() {
     let sim = Sim::new(1).operators(4).silent(0).silent(1);
-    let outcome = run(sim.requests(9_000, 9_000).entry(3));
+    let times = Times {
+        window: 3_000,
+        deadline: 3_000,
+    };
+    let outcome = run(sim.times(times).requests(9_000, 9_000).entry(3));
     assert!(outcome.refused > 0);
     assert_eq!(outcome.most_open, quorate_proto::limits::MAX_OPEN_TASKS);
     assert_eq!(outcome.ended_as(Status::Expired), 8_192);

@@ -78,7 +78,8 @@ async fn providers_without_batches_get_single_calls() -> TestResult {
         .iter()
         .filter(|body| body.is_array())
         .count();
-    assert!(refused <= 16, "learnt only after {refused} refusals");
+    // Seven sizes down to one, each by all requests under way then: 2 + 2 + 2 + 4 + 8 + 16 at most.
+    assert!(refused <= 34, "learnt only after {refused} refusals");
     Ok(())
 }
 
@@ -94,7 +95,7 @@ async fn providers_with_small_batches_get_small_ones() -> TestResult {
     everyone_gets_their_own(&ledger, &double).await?;
     let sizes: Vec<usize> = double.bodies().iter().map(batch_size).collect();
     let refused = sizes.iter().filter(|size| **size > 10).count();
-    assert!(refused <= 16, "learnt only after {refused} refusals");
+    assert!(refused <= 10, "learnt only after {refused} refusals");
     assert!(sizes.len() < 300, "{} requests for 500 reads", sizes.len());
     Ok(())
 }

@@ -1,11 +1,14 @@
 //! What is checked of a gossip message, in the order of its cost: size, form, author, epoch,
 //! replay, signatures.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use libp2p::PeerId;
-use quorate_proto::{Address, Domain, Envelope, Epoch, OperatorSet, PeerBinding, Statement};
+use quorate_proto::{
+    Address, B256, Domain, Envelope, Epoch, OperatorSet, Outcome, PeerBinding, Signature,
+    SignerSignature, Statement,
+};
 use quorate_storage::{Batch, Durability, Store, schema};
 
 use super::window::{Seen, Window};
@@ -73,6 +76,7 @@ pub(crate) struct Validator {
     domain: Domain,
     bindings: Bindings,
     windows: HashMap<[u8; 32], Window>,
+    verified: KnownSignatures,
 }
 
 impl Validator {
@@ -81,6 +85,7 @@ impl Validator {
             domain,
             bindings,
             windows: HashMap::new(),
+            verified: KnownSignatures::default(),
         }
     }
 
@@ -158,7 +163,7 @@ impl Validator {
         None
     }
 
-    fn check_entries(&self, view: &EpochView, envelope: &Envelope) -> Verdict {
+    fn check_entries(&mut self, view: &EpochView, envelope: &Envelope) -> Verdict {
         let batch = &envelope.batch;
         let author = envelope.author.operator;
         let mut good = Vec::new();
@@ -188,6 +193,11 @@ impl Validator {
                 tracing::debug!(%author, %error, "invalid response");
                 return Verdict::Bad("response signature");
             }
+            if let (Outcome::Signed(signature), Some(member)) = (&response.outcome, set.get(author))
+            {
+                let digest = response.statement.digest(&self.domain);
+                self.verified.keep(digest, *signature, member.signing_key);
+            }
             let (response, set) = (response.clone(), set.clone());
             good.push(Verified::Response { response, set });
         }
@@ -195,7 +205,11 @@ impl Validator {
             let Some(set) = view.set(certificate.statement().epoch()) else {
                 continue;
             };
-            if let Err(error) = certificate.verify(set, &self.domain) {
+            let known = |signer: &SignerSignature, digest: B256| {
+                let known = self.verified.key_of(digest, signer.signature);
+                known.map_or_else(|| signer.signature.recover(digest), Ok)
+            };
+            if let Err(error) = certificate.verify_with(set, &self.domain, known) {
                 tracing::debug!(%author, %error, "invalid certificate");
                 return Verdict::Bad("certificate");
             }
@@ -203,6 +217,36 @@ impl Validator {
             good.push(Verified::Result { certificate, set });
         }
         Verdict::Good(good)
+    }
+}
+
+/// Signatures that are remembered: those of 2,000 tasks with 8 signers, about 4 MB. A certificate
+/// comes milliseconds after the responses that it is made of.
+const MAX_KNOWN: usize = 16_384;
+
+/// Which key made a signature that was checked a moment ago, so that a certificate made of
+/// responses which this node has seen costs no second recovery.
+#[derive(Default)]
+struct KnownSignatures {
+    keys: HashMap<(B256, Signature), Address>,
+    order: VecDeque<(B256, Signature)>,
+}
+
+impl KnownSignatures {
+    fn keep(&mut self, digest: B256, signature: Signature, key: Address) {
+        if self.keys.insert((digest, signature), key).is_some() {
+            return;
+        }
+        self.order.push_back((digest, signature));
+        if self.order.len() > MAX_KNOWN
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.keys.remove(&oldest);
+        }
+    }
+
+    fn key_of(&self, digest: B256, signature: Signature) -> Option<Address> {
+        self.keys.get(&(digest, signature)).copied()
     }
 }
 

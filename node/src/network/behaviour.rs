@@ -187,13 +187,17 @@ fn message_id(message: &gossipsub::Message) -> MessageId {
 fn topic_score() -> TopicScoreParams {
     TopicScoreParams {
         topic_weight: 1.0,
+        // At most 0.5 per topic: to be here must not outweigh a rejected message.
         time_in_mesh_weight: 0.01,
+        time_in_mesh_quantum: Duration::from_secs(1),
+        time_in_mesh_cap: 50.0,
         first_message_deliveries_weight: 0.1,
         first_message_deliveries_cap: 100.0,
         mesh_message_deliveries_weight: 0.0,
         mesh_failure_penalty_weight: 0.0,
-        // Three rejected messages within a minute are -90: below the graylist threshold of -80.
-        invalid_message_deliveries_weight: -10.0,
+        // Five rejected messages within a moment are -75, and end the connection (`conduct`). They
+        // must not be below the graylist threshold of -80: what is ignored is not counted.
+        invalid_message_deliveries_weight: -3.0,
         invalid_message_deliveries_decay: 0.97,
         ..TopicScoreParams::default()
     }

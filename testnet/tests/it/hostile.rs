@@ -225,11 +225,7 @@ fn attacks(network: &LocalNetwork, epoch: Epoch) -> Result<Vec<Attack<'_>>> {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_publishes_rubbish_loses_score_and_connection_while_work_goes_on() -> Outcome {
     let _turn = turn().await;
-    let mut o = crate::support::staked(&[40, 30, 20, 15, 10]);
-    o.log = "info,quorate_node=debug,libp2p_gossipsub=debug".into();
-    std::fs::create_dir_all("/tmp/it-run/net")?;
-    let mut network = LocalNetwork::prepare(o, std::path::Path::new("/tmp/it-run/net")).await?;
-    network.start_nodes().await?;
+    let network = usual_network().await?;
     let node = &network.operators[0];
     let load = Load::start(&network, &[0, 2], 2).await?;
     load.goes_on(200).await?;

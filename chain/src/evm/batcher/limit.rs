@@ -10,8 +10,9 @@ const MIN_REQUESTS: usize = 2;
 /// each: with single calls of 50 ms, 16 at once are 320 calls/s.
 const MAX_REQUESTS: usize = 16;
 
-/// Full batches after which a lowered limit is tried again at twice its size.
-const PATIENCE: u32 = 256;
+/// Full batches after which a lowered limit is tried again at twice its size. Each try may cost
+/// a refusal per request under way: one request in 256 at most.
+const PATIENCE: u32 = 4_096;
 
 /// Halves when a provider refuses a batch, down to single calls, and grows again after a while:
 /// a refusal may have had another reason.

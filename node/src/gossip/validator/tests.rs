@@ -1,7 +1,7 @@
 use libp2p::gossipsub::MessageId;
 use quorate_proto::{
-    Batch as GossipBatch, Certificate, Kind, Operator, Outcome, PeerSecret, Response, SecretKey,
-    SignerSignature, StateProof, Task, U256, threshold_of,
+    Batch as GossipBatch, Certificate, Kind, Operator, PeerSecret, Response, SecretKey, StateProof,
+    Task, U256, threshold_of,
 };
 use quorate_storage::{EngineKind, Identity};
 

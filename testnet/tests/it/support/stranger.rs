@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use futures::{AsyncReadExt as _, AsyncWriteExt as _, StreamExt as _};
-use libp2p::gossipsub::{self, IdentTopic, MessageAuthenticity, TopicHash, ValidationMode};
+use libp2p::gossipsub::{
+    self, IdentTopic, MessageAuthenticity, MessageId, TopicHash, ValidationMode,
+};
 use libp2p::identity::Keypair;
 use libp2p::swarm::{NetworkBehaviour, SwarmEvent};
 use libp2p::{
@@ -15,6 +17,7 @@ use libp2p::{
 use prost::Message as _;
 use quorate_proto::{Envelope, Kind, NetworkId, PeerSecret, Response, limits, wire};
 use quorate_testnet::{NodeProcess, wait};
+use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 
 use super::{SOON, peer_of};
@@ -229,6 +232,7 @@ fn gossipsub(network: &NetworkId) -> Result<gossipsub::Behaviour> {
     let config = gossipsub::ConfigBuilder::default()
         .validation_mode(ValidationMode::Anonymous)
         .validate_messages()
+        .message_id_fn(message_id)
         .max_transmit_size(MAX_TRANSMIT)
         .duplicate_cache_time(Duration::from_millis(1))
         .build()?;
@@ -238,6 +242,16 @@ fn gossipsub(network: &NetworkId) -> Result<gossipsub::Behaviour> {
         gossipsub.subscribe(&IdentTopic::new(network.topic(kind)))?;
     }
     Ok(gossipsub)
+}
+
+/// As all nodes compute it (docs/wire.md).
+fn message_id(message: &gossipsub::Message) -> MessageId {
+    let digest = Sha256::new()
+        .chain_update(message.topic.as_str())
+        .chain_update([0])
+        .chain_update(&message.data)
+        .finalize();
+    MessageId::from(digest[..20].to_vec())
 }
 
 async fn drive(
