@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use quorate_node::api::PeerLine;
 use quorate_proto::{
     Address, Batch, Domain, Envelope, Epoch, Kind, Outcome as Said, PeerBinding, Response,
@@ -128,8 +128,10 @@ async fn is_shut_out(node: &NodeProcess, attack: Attack<'_>) -> Outcome {
         next,
     } = attack;
     let labels = format!("kind=\"{}\",reason=\"{reason}\"", kind.name());
+    let first = next(&stranger)?;
+    let length = first.len();
     stranger.meet(node).await?;
-    stranger.publish(kind, next(&stranger)?).await?;
+    stranger.publish(kind, first).await?;
     let what = format!("{labels} costs score");
     wait::until(&what, SOON, || async {
         score_of(node, &stranger).await.filter(|score| *score < 0.0)
@@ -149,7 +151,8 @@ async fn is_shut_out(node: &NodeProcess, attack: Attack<'_>) -> Outcome {
         }
         None
     })
-    .await?;
+    .await
+    .with_context(|| format!("messages of {length} bytes"))?;
     stranger.dial(node).await?;
     ensure!(
         stranger.stream(node).await.is_err(),
