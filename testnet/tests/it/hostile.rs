@@ -146,7 +146,8 @@ async fn is_shut_out(node: &NodeProcess, attack: Attack<'_>) -> Outcome {
         if !stranger.is_connected(node).ok()? {
             return Some(());
         }
-        for _ in 0..6 {
+        // As much as gets through at a time: half a megabyte, or many small ones.
+        for _ in 0..(limits::MAX_GOSSIP_BYTES / length).clamp(1, 6) {
             stranger.publish(kind, next(&stranger).ok()?).await.ok()?;
         }
         None

