@@ -6,10 +6,10 @@ use alloy::primitives::U256;
 use anyhow::{Context, Result, ensure};
 use quorate_proto::wire::ErrorCode;
 use quorate_proto::{Address, RefusalCode};
-use quorate_testnet::{Liar, LocalNetwork, Manner};
+use quorate_testnet::{Liar, LocalNetwork, Manner, wait};
 use tempfile::TempDir;
 
-use crate::support::{Outcome, certify, failure_of, proof_of, shown, staked, turn};
+use crate::support::{Outcome, SOON, certify, failure_of, proof_of, shown, staked, turn};
 
 const LIE: U256 = U256::from_limbs([666, 0, 0, 0]);
 
@@ -131,15 +131,21 @@ async fn one_who_is_lied_to_and_asked_certifies_nothing() -> Outcome {
     // What it has signed for that slot it cannot take back, not even when its provider mends.
     setting.providers[0][0].behave(Manner::Honest);
     network.deployment.next_epoch().await?;
+    let old = proof_of(&answer).epoch.0;
+    wait::until("the next epoch", SOON, || async {
+        for node in &network.operators {
+            node.status().await.ok()?.epoch.filter(|now| *now > old)?;
+        }
+        Some(())
+    })
+    .await?;
     let again = certify(network, 2, 7, block).await?;
-    let line = shown(&network.operators[2], again.task_id, liar, "refused").await;
-    if proof_of(&again).epoch != proof_of(&answer).epoch {
-        let line = line?;
-        ensure!(
-            line.code.as_deref() == Some(RefusalCode::Conflict.describe()),
-            "{line:?}"
-        );
-    }
+    ensure!(!again.stored && again.task_id != answer.task_id);
+    let line = shown(&network.operators[2], again.task_id, liar, "refused").await?;
+    ensure!(
+        line.code.as_deref() == Some(RefusalCode::Conflict.describe()),
+        "{line:?}"
+    );
     Ok(())
 }
 
