@@ -1,4 +1,5 @@
-//! What a write costs on this disk: `cargo bench -p quorate-storage --bench commit`.
+//! What a write costs on this disk: `cargo bench -p quorate-storage --bench commit`, with the name
+//! of an engine behind `--` for that one alone.
 //!
 //! Set `TMPDIR` to the disk in question; a tmpfs syncs for nothing and says nothing.
 #![allow(clippy::unwrap_used)]
@@ -18,7 +19,13 @@ fn main() {
         "{:<8} {:<28} {:>10} {:>10} {:>12}",
         "engine", "writers", "puts/s", "syncs/s", "puts/sync"
     );
+    let named: Vec<EngineKind> = std::env::args()
+        .filter_map(|arg| arg.parse().ok())
+        .collect();
     for kind in EngineKind::ALL {
+        if !named.is_empty() && !named.contains(&kind) {
+            continue;
+        }
         round(kind, "1, synced", 1, Durability::Synced);
         round(kind, "32, synced, group commit", 32, Durability::Synced);
         round(kind, "256, synced, group commit", 256, Durability::Synced);
@@ -43,7 +50,7 @@ fn round(kind: EngineKind, name: &str, writers: u32, durability: Durability) {
         "{kind:<8} {name:<28} {:>10.0} {:>10.0} {:>12.1}",
         puts / seconds,
         syncs / seconds,
-        puts / syncs.max(1.0)
+        if syncs > 0.0 { puts / syncs } else { 0.0 }
     );
     guard.close().unwrap();
 }

@@ -133,8 +133,9 @@ pub enum EngineKind {
     /// RocksDB, the default: in production everywhere, written in C++.
     #[default]
     RocksDb,
-    /// sled: needs nothing but Rust; no repair tools, and a damaged log is cut at the damage
-    /// without a word.
+    /// sled: needs nothing but Rust. It cuts a damaged log at the damage without a word, and its
+    /// own housekeeping does not order its writes for a loss of power: prefer RocksDB where keys
+    /// sign for stake.
     Sled,
 }
 
@@ -165,7 +166,7 @@ impl EngineKind {
 
 impl fmt::Display for EngineKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        f.pad(self.name())
     }
 }
 

@@ -15,7 +15,8 @@ use std::{
 use super::{Engine, KeyRange, Order, RawRows};
 use crate::{Batch, Op, StoreError, TableDef};
 
-/// The same share of the node's 100 MB that RocksDB's block cache has.
+/// As much as RocksDB's block cache. sled takes it for a hint: under a full load of small rows the
+/// process holds 80 MB where RocksDB holds 40, and more while values are larger than 128 kB.
 const CACHE: u64 = 16 << 20;
 /// Unsynced writes wait this long at most in the memory of the process.
 const FLUSH_EVERY_MS: u64 = 200;
