@@ -36,6 +36,9 @@ pub enum AnvilError {
     /// It refused a request.
     #[error("anvil refused a request: {0}")]
     Request(#[from] RpcError<TransportErrorKind>),
+    /// Not a URL.
+    #[error("{0:?} is no URL, such as http://127.0.0.1:8545")]
+    Url(String),
     /// A transaction failed.
     #[error("a transaction on the local chain failed: {0}")]
     Transaction(String),
@@ -65,11 +68,18 @@ impl Default for AnvilOptions {
     }
 }
 
-/// A running local chain. Ends when dropped.
+/// A running local chain. Ends when dropped, if it was started here.
 pub struct AnvilChain {
-    instance: AnvilInstance,
+    /// `None` for a chain that somebody else runs.
+    instance: Option<AnvilInstance>,
+    endpoint: String,
+    chain_id: u64,
+    accounts: Vec<Address>,
     provider: DynProvider,
 }
+
+/// How often a receipt is looked for; alloy's own choice for a host in a network is 7 s.
+const POLL: Duration = Duration::from_millis(100);
 
 impl AnvilChain {
     /// Starts a chain on a free port of the loopback interface.
@@ -88,22 +98,41 @@ impl AnvilChain {
             anvil = anvil.args(["--slots-in-an-epoch", &slots.to_string()]);
         }
         let instance = anvil.try_spawn()?;
-        // The accounts are unlocked, so the chain itself signs and counts nonces.
-        let provider = ProviderBuilder::new()
-            .disable_recommended_fillers()
-            .connect_http(instance.endpoint_url())
-            .erased();
-        let chain = Self { instance, provider };
+        let chain = Self {
+            endpoint: instance.endpoint(),
+            chain_id: instance.chain_id(),
+            accounts: instance.addresses().to_vec(),
+            provider: connect(instance.endpoint_url()),
+            instance: Some(instance),
+        };
         chain
             .request::<()>("anvil_setLoggingEnabled", (false,))
             .await?;
         Ok(chain)
     }
 
+    /// Uses a chain that runs already, with the accounts that it signs for.
+    ///
+    /// # Errors
+    /// [`AnvilError::Request`] when nothing answers there, [`AnvilError::Url`].
+    pub async fn attach(endpoint: &str) -> Result<Self, AnvilError> {
+        let url = endpoint
+            .parse()
+            .map_err(|_| AnvilError::Url(endpoint.to_owned()))?;
+        let provider = connect(url);
+        Ok(Self {
+            instance: None,
+            endpoint: endpoint.to_owned(),
+            chain_id: provider.get_chain_id().await?,
+            accounts: provider.get_accounts().await?,
+            provider,
+        })
+    }
+
     /// Where it listens.
     #[must_use]
     pub fn endpoint(&self) -> String {
-        self.instance.endpoint()
+        self.endpoint.clone()
     }
 
     /// Where it listens, as the adapters want it.
@@ -116,8 +145,8 @@ impl AnvilChain {
 
     /// Its chain id.
     #[must_use]
-    pub fn chain_id(&self) -> u64 {
-        self.instance.chain_id()
+    pub const fn chain_id(&self) -> u64 {
+        self.chain_id
     }
 
     /// A provider without wallet: the chain signs for its own accounts.
@@ -129,13 +158,13 @@ impl AnvilChain {
     /// Funded accounts.
     #[must_use]
     pub fn accounts(&self) -> &[Address] {
-        self.instance.addresses()
+        &self.accounts
     }
 
-    /// Keys of the funded accounts, in the same order.
+    /// Keys of the funded accounts, in the same order. None for a chain that was attached to.
     #[must_use]
     pub fn signers(&self) -> Vec<PrivateKeySigner> {
-        let keys = self.instance.keys().iter();
+        let keys = self.instance.iter().flat_map(AnvilInstance::keys);
         keys.map(|key| PrivateKeySigner::from(key.clone()))
             .collect()
     }
@@ -254,4 +283,13 @@ impl AnvilChain {
     {
         Ok(self.provider.raw_request(method.into(), params).await?)
     }
+}
+
+/// The accounts are unlocked, so the chain itself signs and counts nonces.
+fn connect(url: alloy::transports::http::reqwest::Url) -> DynProvider {
+    let provider = ProviderBuilder::new()
+        .disable_recommended_fillers()
+        .connect_http(url);
+    provider.client().set_poll_interval(POLL);
+    provider.erased()
 }

@@ -109,7 +109,7 @@ impl Certificate {
         &self,
         set: &OperatorSet,
         domain: &Domain,
-        recover: impl Fn(&SignerSignature, B256) -> Result<Address, SignatureError>,
+        mut recover: impl FnMut(&SignerSignature, B256) -> Result<Address, SignatureError>,
     ) -> Result<U256, CertificateError> {
         if self.statement.epoch() != set.epoch() {
             return Err(CertificateError::WrongEpoch {

@@ -1,6 +1,6 @@
 //! One operator's answer to a task.
 
-use alloy_primitives::Address;
+use alloy_primitives::{Address, B256};
 
 use crate::wire_error::{address, present};
 use crate::{
@@ -64,14 +64,29 @@ impl Response {
     /// # Errors
     /// [`ResponseError`].
     pub fn verify(&self, set: &OperatorSet, domain: &Domain) -> Result<(), ResponseError> {
+        self.verify_with(set, domain, |signature, digest| signature.recover(digest))
+    }
+
+    /// As [`Response::verify`], for callers who know some signatures already: `recover` tells
+    /// which key made the signature over the digest.
+    ///
+    /// # Errors
+    /// [`ResponseError`].
+    pub fn verify_with(
+        &self,
+        set: &OperatorSet,
+        domain: &Domain,
+        recover: impl FnOnce(&Signature, B256) -> Result<Address, SignatureError>,
+    ) -> Result<(), ResponseError> {
         let member = set
             .get(self.operator)
             .ok_or(ResponseError::NotAnOperator(self.operator))?;
         let found = match &self.outcome {
-            Outcome::Signed(signature) => signature.recover(self.statement.digest(domain))?,
-            Outcome::Refused(refusal) => refusal
-                .signature
-                .recover(self.statement.refusal_digest(domain, refusal.code))?,
+            Outcome::Signed(signature) => recover(signature, self.statement.digest(domain))?,
+            Outcome::Refused(refusal) => {
+                let digest = self.statement.refusal_digest(domain, refusal.code);
+                recover(&refusal.signature, digest)?
+            }
         };
         if found == member.signing_key {
             Ok(())

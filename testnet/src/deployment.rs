@@ -78,6 +78,18 @@ impl Deployment {
             AnvilChain::start(chain(HOME_CHAIN)),
             AnvilChain::start(chain(SOURCE_CHAIN))
         )?;
+        Self::on(home, source, options).await
+    }
+
+    /// Deploys everything on chains that run, and registers the operators.
+    ///
+    /// # Errors
+    /// Too few accounts, or a transaction that failed.
+    pub async fn on(
+        home: AnvilChain,
+        source: AnvilChain,
+        options: &DeploymentOptions,
+    ) -> Result<Self> {
         let provider = home.provider().clone();
         let deployer = *home.accounts().last().context("no accounts")?;
         let epochs = EpochManager::deploy_builder(&provider, options.epoch_length, options.grace);

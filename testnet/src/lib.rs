@@ -3,7 +3,9 @@
 
 pub mod bench;
 pub mod demo;
+pub mod deploy;
 pub mod deployment;
+mod folder;
 mod http;
 pub mod keys;
 pub mod liar;

@@ -2,9 +2,9 @@
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use quorate_testnet::{bench, demo};
+use quorate_testnet::{bench, demo, deploy};
 
-/// Local networks of Quorate nodes: a demo and benches, on real chains and real processes.
+/// Local networks of Quorate nodes: a demo, benches and what containers need, on real chains and real processes.
 #[derive(Parser)]
 #[command(version)]
 struct Cli {
@@ -22,6 +22,8 @@ enum Command {
     },
     /// Measures latency, throughput and memory of a local network.
     Bench(bench::BenchOptions),
+    /// Prepares a network on two chains that run already, for nodes in containers.
+    Deploy(deploy::DeployOptions),
 }
 
 #[tokio::main]
@@ -36,5 +38,6 @@ async fn main() -> Result<()> {
             demo::run(ending).await
         }
         Command::Bench(options) => bench::run(options).await,
+        Command::Deploy(options) => deploy::run(&options).await,
     }
 }

@@ -1,24 +1,18 @@
 //! A whole network on this machine: two chains, registries and operators as processes.
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use libp2p::Multiaddr;
 use quorate_node::client::{At, Client, StateQuestion};
-use quorate_node::keys::{KeyKind, KeyStore, Password, Saving, Secret, Strength};
 use quorate_proto::{Address, U256};
 
-use crate::deployment::{HOME_CHAIN, SOURCE_CHAIN};
+use crate::deployment::SOURCE_CHAIN;
+use crate::folder::NodeFolder;
+pub use crate::folder::{CONFIRMATIONS, PASSWORD};
 use crate::process::{NodeProcess, free_ports};
-use crate::{Deployment, DeploymentOptions, OperatorKeys, wait};
-
-/// Password of every key of a local network.
-pub const PASSWORD: &str = "local network";
-
-/// Confirmations after which the local chains count as final.
-pub const CONFIRMATIONS: u64 = 2;
+use crate::{Deployment, DeploymentOptions, wait};
 
 /// What a local network is to be.
 #[derive(Clone, Debug)]
@@ -106,64 +100,30 @@ impl LocalNetwork {
         operator: Option<usize>,
         bootstrap: &[Multiaddr],
     ) -> Result<NodeProcess> {
-        let role = if operator.is_some() {
-            "operator"
-        } else {
-            "registry"
-        };
-        let name = format!("{role}-{number}");
-        let dir = self.dir.join(&name);
-        // Registries have keys of their own numbers.
-        let keys = OperatorKeys::of(operator.unwrap_or(1_000 + number));
-        write_keys(&dir.join("keys"), &keys, operator.is_some())?;
         let [port, http] = free_ports()?;
-        let peer =
-            quorate_node::peer_id_of(&quorate_proto::PeerSecret::from_bytes(&keys.peer).public())
-                .context("no peer id")?;
-        let address: Multiaddr = format!("/ip4/127.0.0.1/tcp/{port}/p2p/{peer}").parse()?;
-        let http = format!("127.0.0.1:{http}");
-        let mut config = format!(
-            "role = \"{role}\"\ndata_dir = {data:?}\nengine = \"{engine}\"\nhttp = \"{http}\"\nlog = \"{log}\"\n\
-             key_dir = {keys:?}\nlisten = [\"/ip4/127.0.0.1/tcp/{port}\", \"/ip4/127.0.0.1/udp/{port}/quic-v1\"]\n\
-             home_chain_id = {HOME_CHAIN}\nhome_rpc = [\"{home}\"]\nregistry = \"{registry}\"\n\
-             epoch_manager = \"{epochs}\"\nhome_finality = {CONFIRMATIONS}\nhome_poll_ms = 200\n",
-            data = dir.join("data"),
-            engine = options.engine,
-            log = options.log,
-            keys = dir.join("keys"),
-            home = self.deployment.home.endpoint(),
-            registry = self.deployment.registry,
-            epochs = self.deployment.epoch_manager,
+        let own = |(n, _): &&(usize, Vec<String>)| Some(*n) == operator;
+        let own = options.source_rpc.iter().find(own);
+        let source = own.map_or_else(
+            || vec![self.deployment.source.endpoint()],
+            |(_, urls)| urls.clone(),
         );
-        if !bootstrap.is_empty() {
-            let peers: Vec<String> = bootstrap
-                .iter()
-                .map(|peer| format!("{:?}", peer.to_string()))
-                .collect();
-            writeln!(config, "bootstrap = [{}]", peers.join(", "))?;
-        }
-        if let Some(number) = operator {
-            let (account, _) = self
-                .deployment
-                .operators
-                .get(number)
-                .context("no such operator")?;
-            writeln!(config, "operator = \"{account}\"")?;
-            let own = options
-                .source_rpc
-                .iter()
-                .find(|(n, _)| *n == number)
-                .map(|(_, urls)| urls.clone());
-            let urls = own.unwrap_or_else(|| vec![self.deployment.source.endpoint()]);
-            write!(
-                config,
-                "\n[[chains]]\nchain_id = {SOURCE_CHAIN}\nrpc = {urls:?}\nstate_manager = \"{}\"\n\
-                 finality = {CONFIRMATIONS}\npoll_ms = 200\n",
-                self.deployment.state_manager
-            )?;
-        }
-        std::fs::write(dir.join("config.toml"), config)?;
-        Ok(NodeProcess::new(name, dir, address, http))
+        let folder = NodeFolder {
+            number,
+            operator,
+            engine: &options.engine,
+            log: &options.log,
+            http: format!("127.0.0.1:{http}"),
+            listen: vec![
+                format!("/ip4/127.0.0.1/tcp/{port}"),
+                format!("/ip4/127.0.0.1/udp/{port}/quic-v1"),
+            ],
+            bootstrap,
+            source,
+        };
+        let dir = folder.write(&self.dir, &self.deployment)?;
+        let peer = folder.peer_id()?;
+        let address = format!("/ip4/127.0.0.1/tcp/{port}/p2p/{peer}").parse()?;
+        Ok(NodeProcess::new(folder.name(), dir, address, folder.http))
     }
 
     /// Starts all nodes and waits until they are healthy and see each other.
@@ -249,32 +209,4 @@ impl LocalNetwork {
     pub fn dir(&self) -> &Path {
         &self.dir
     }
-}
-
-fn write_keys(dir: &Path, keys: &OperatorKeys, operator: bool) -> Result<()> {
-    let store = KeyStore::open(dir);
-    let password = Password::new(PASSWORD)?;
-    let saving = Saving {
-        strength: Strength::Light,
-        overwrite: true,
-    };
-    store.import(
-        KeyKind::Peer,
-        "default",
-        &Secret::new(keys.peer),
-        &password,
-        saving,
-    )?;
-    if operator {
-        let signing = Secret::new(keys.signing.to_bytes());
-        store.import(KeyKind::Signing, "default", &signing, &password, saving)?;
-        store.import(
-            KeyKind::Ed25519,
-            "default",
-            &Secret::new(keys.ed25519),
-            &password,
-            saving,
-        )?;
-    }
-    Ok(())
 }

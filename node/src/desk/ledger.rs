@@ -15,6 +15,9 @@ use crate::{NodeError, clock};
 /// time on the way.
 const LATE_MS: u64 = 5_000;
 
+/// Certificates kept beside the store without asking whether it has them: 40 kB.
+const FRESH_KEPT: usize = 64;
+
 pub(super) struct Ledger {
     writes: WriteQueue,
     batch: Batch,
@@ -22,6 +25,8 @@ pub(super) struct Ledger {
     live: HashMap<TaskId, TaskRecord>,
     /// Certificates whose commit may be under way. Emptied when it was acknowledged.
     fresh: HashMap<TaskId, Certificate>,
+    /// How many of them make it worth to look which are on disk.
+    next_look: usize,
 }
 
 impl Ledger {
@@ -31,6 +36,7 @@ impl Ledger {
             batch: Batch::new(),
             live: HashMap::new(),
             fresh: HashMap::new(),
+            next_look: FRESH_KEPT,
         }
     }
 
@@ -243,14 +249,16 @@ impl Ledger {
         Some(ack)
     }
 
-    /// What the store shows by now need not be kept beside it.
+    /// What the store shows by now need not be kept beside it. Looks after every doubling, so
+    /// that an entry is looked up twice on average.
     fn forget_committed(&mut self) {
-        if self.fresh.len() < 64 {
+        if self.fresh.len() < self.next_look {
             return;
         }
         let store = self.writes.store();
         self.fresh
             .retain(|id, _| !matches!(store.get(schema::CERTIFICATES, &id.0.0), Ok(Some(_))));
+        self.next_look = FRESH_KEPT.max(2 * self.fresh.len());
     }
 
     fn take(&mut self, id: TaskId) -> Result<Option<TaskRecord>, NodeError> {

@@ -6,8 +6,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use libp2p::PeerId;
 use quorate_proto::{
-    Address, B256, Domain, Envelope, Epoch, OperatorSet, Outcome, PeerBinding, Signature,
-    SignerSignature, Statement,
+    Address, B256, Certificate, CertificateError, Domain, Envelope, Epoch, OperatorSet,
+    PeerBinding, Response, ResponseError, Signature, SignatureError, Statement, U256,
 };
 use quorate_storage::{Batch, Durability, Store, schema};
 
@@ -115,7 +115,7 @@ impl Validator {
             .or_insert_with(Window::new);
         match window.look(envelope.batch.sequence, tag) {
             Seen::New => {}
-            // Gossipsub forgets contents only after a minute: who repeats one then does it on purpose.
+            // Gossipsub forgets contents only after 15 s: who repeats one then does it on purpose.
             Seen::Same if !self.bindings.is_peer_bound(source) => return Verdict::Bad("replay"),
             // The author's doing. Whoever forwards it may have seen this one first.
             Seen::Same | Seen::Spent => return Verdict::Useless("sequence number was used"),
@@ -189,14 +189,9 @@ impl Validator {
             if response.operator != author {
                 return Verdict::Bad("response of another operator");
             }
-            if let Err(error) = response.verify(set, &self.domain) {
+            if let Err(error) = self.check_response(response, set) {
                 tracing::debug!(%author, %error, "invalid response");
                 return Verdict::Bad("response signature");
-            }
-            if let (Outcome::Signed(signature), Some(member)) = (&response.outcome, set.get(author))
-            {
-                let digest = response.statement.digest(&self.domain);
-                self.verified.keep(digest, *signature, member.signing_key);
             }
             let (response, set) = (response.clone(), set.clone());
             good.push(Verified::Response { response, set });
@@ -205,11 +200,7 @@ impl Validator {
             let Some(set) = view.set(certificate.statement().epoch()) else {
                 continue;
             };
-            let known = |signer: &SignerSignature, digest: B256| {
-                let known = self.verified.key_of(digest, signer.signature);
-                known.map_or_else(|| signer.signature.recover(digest), Ok)
-            };
-            if let Err(error) = certificate.verify_with(set, &self.domain, known) {
+            if let Err(error) = self.check_certificate(certificate, set) {
                 tracing::debug!(%author, %error, "invalid certificate");
                 return Verdict::Bad("certificate");
             }
@@ -218,35 +209,59 @@ impl Validator {
         }
         Verdict::Good(good)
     }
+
+    fn check_response(
+        &mut self,
+        response: &Response,
+        set: &OperatorSet,
+    ) -> Result<(), ResponseError> {
+        let domain = &self.domain;
+        response.verify_with(set, domain, |signature, digest| {
+            self.verified.recover(*signature, digest)
+        })
+    }
+
+    fn check_certificate(
+        &mut self,
+        certificate: &Certificate,
+        set: &OperatorSet,
+    ) -> Result<U256, CertificateError> {
+        let domain = &self.domain;
+        certificate.verify_with(set, domain, |signer, digest| {
+            self.verified.recover(signer.signature, digest)
+        })
+    }
 }
 
-/// Signatures that are remembered: those of 2,000 tasks with 8 signers, about 4 MB. A certificate
+/// Signatures that are remembered: those of 512 tasks with 8 signers, about 1 MB. A certificate
 /// comes milliseconds after the responses that it is made of.
-const MAX_KNOWN: usize = 16_384;
+const MAX_KNOWN: usize = 4_096;
 
-/// Which key made a signature that was checked a moment ago, so that a certificate made of
-/// responses which this node has seen costs no second recovery.
+/// Which key made a signature that was checked a moment ago: each comes twice, in a response and in
+/// the certificate that is made of it.
 #[derive(Default)]
 struct KnownSignatures {
-    keys: HashMap<(B256, Signature), Address>,
-    order: VecDeque<(B256, Signature)>,
+    keys: HashMap<Signature, (B256, Address)>,
+    order: VecDeque<Signature>,
 }
 
 impl KnownSignatures {
-    fn keep(&mut self, digest: B256, signature: Signature, key: Address) {
-        if self.keys.insert((digest, signature), key).is_some() {
-            return;
+    fn recover(&mut self, signature: Signature, digest: B256) -> Result<Address, SignatureError> {
+        match self.keys.get(&signature) {
+            Some((known, key)) if *known == digest => return Ok(*key),
+            // Over another digest before: never made by an honest signer, and not worth a place.
+            Some(_) => return signature.recover(digest),
+            None => {}
         }
-        self.order.push_back((digest, signature));
+        let key = signature.recover(digest)?;
+        self.keys.insert(signature, (digest, key));
+        self.order.push_back(signature);
         if self.order.len() > MAX_KNOWN
             && let Some(oldest) = self.order.pop_front()
         {
             self.keys.remove(&oldest);
         }
-    }
-
-    fn key_of(&self, digest: B256, signature: Signature) -> Option<Address> {
-        self.keys.get(&(digest, signature)).copied()
+        Ok(key)
     }
 }
 
@@ -262,10 +277,7 @@ fn check_epochs(view: &EpochView, envelope: &Envelope) -> Option<Verdict> {
     let batch = &envelope.batch;
     let tasks = batch.tasks.iter().map(|task| &task.statement);
     let responses = batch.responses.iter().map(|response| &response.statement);
-    let results = batch
-        .results
-        .iter()
-        .map(quorate_proto::Certificate::statement);
+    let results = batch.results.iter().map(Certificate::statement);
     let epochs: Vec<Epoch> = tasks
         .chain(responses)
         .chain(results)

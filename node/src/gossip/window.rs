@@ -1,7 +1,7 @@
 //! Which batches of an author were seen.
 
 /// Numbers that are remembered below the highest: at 250 batches/s of one author these are 65 s,
-/// more than gossipsub's own memory of contents. 64 KiB per author.
+/// far more than gossipsub's own memory of contents. 64 KiB per author.
 const WIDTH: u64 = 16_384;
 const SLOTS: usize = WIDTH as usize;
 

@@ -10,19 +10,19 @@ use super::{Engine, KeyRange, Order, RawRows};
 use crate::{Access, Batch, Op, StoreError, TableDef};
 
 // Memory: the node has 100 MB. RocksDB gets
-//   16 MB memtables over all tables (this bounds their sum; one table holds 4 MB at most)
-// + 16 MB block cache, which index and filter blocks share
+//    8 MB memtables over all tables (this bounds their sum; one table holds 2 MB at most)
+// +  8 MB block cache, which index and filter blocks share
 // +  8 MB what compaction reads and writes: 2 jobs, read-ahead of 2 MB, output buffers of 1 MB
 // +  5 MB 256 open files with about 20 kB of table reader each
-// = 45 MB at most, and about half of it while a store is small.
-const MEMTABLES: usize = 16 << 20;
-const MEMTABLE: usize = 4 << 20;
+// = 29 MB at most, and about half of it while a store is small.
+const MEMTABLES: usize = 8 << 20;
+const MEMTABLE: usize = 2 << 20;
 /// Memtables grow by this: 12 tables with one row each hold 0.75 MB and not 12 x 512 kB.
 const ARENA: usize = 64 << 10;
-const BLOCK_CACHE: usize = 16 << 20;
+const BLOCK_CACHE: usize = 8 << 20;
 const OPEN_FILES: i32 = 256;
-/// Twice the memtables: a rarely written table does not force a flush, and a start replays 32 MB in
-/// under a second.
+/// Four times the memtables: a rarely written table does not force a flush, and a start replays
+/// 32 MB in under a second.
 const WAL: u64 = 32 << 20;
 /// As large as a full set of memtables, so that compaction works on few files.
 const TABLE_FILE: u64 = 16 << 20;

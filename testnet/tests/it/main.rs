@@ -5,6 +5,7 @@
 #![allow(clippy::too_many_lines, clippy::type_complexity)]
 
 mod crashes;
+mod deploy;
 mod disk;
 mod epochs;
 mod errors;

@@ -1,7 +1,7 @@
 use libp2p::gossipsub::MessageId;
 use quorate_proto::{
-    Batch as GossipBatch, Certificate, Kind, Operator, PeerSecret, Response, SecretKey, StateProof,
-    Task, U256, threshold_of,
+    Batch as GossipBatch, Kind, Operator, Outcome, PeerSecret, SecretKey, SignerSignature,
+    StateProof, Task, threshold_of,
 };
 use quorate_storage::{EngineKind, Identity};
 

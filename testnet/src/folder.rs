@@ -1,0 +1,132 @@
+//! The folder of one node of a local network: its configuration and its keys.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use libp2p::{Multiaddr, PeerId};
+use quorate_node::keys::{KeyKind, KeyStore, Password, Saving, Secret, Strength};
+use quorate_proto::PeerSecret;
+
+use crate::deployment::{HOME_CHAIN, SOURCE_CHAIN};
+use crate::{Deployment, OperatorKeys};
+
+/// Password of every key of a local network.
+pub const PASSWORD: &str = "local network";
+
+/// Confirmations after which the local chains count as final.
+pub const CONFIRMATIONS: u64 = 2;
+
+/// What is particular about one node.
+pub(crate) struct NodeFolder<'a> {
+    /// Among the nodes of its role.
+    pub(crate) number: usize,
+    /// Number of the account that it signs for; `None` for a registry.
+    pub(crate) operator: Option<usize>,
+    pub(crate) engine: &'a str,
+    pub(crate) log: &'a str,
+    pub(crate) http: String,
+    pub(crate) listen: Vec<String>,
+    pub(crate) bootstrap: &'a [Multiaddr],
+    /// RPC URLs of the source chain.
+    pub(crate) source: Vec<String>,
+}
+
+impl NodeFolder<'_> {
+    pub(crate) fn name(&self) -> String {
+        format!("{}-{}", self.role(), self.number)
+    }
+
+    const fn role(&self) -> &'static str {
+        if self.operator.is_some() {
+            "operator"
+        } else {
+            "registry"
+        }
+    }
+
+    /// Registries have keys of their own numbers.
+    fn keys(&self) -> OperatorKeys {
+        OperatorKeys::of(self.operator.unwrap_or(1_000 + self.number))
+    }
+
+    pub(crate) fn peer_id(&self) -> Result<PeerId> {
+        let key = PeerSecret::from_bytes(&self.keys().peer).public();
+        quorate_node::peer_id_of(&key).context("no peer id")
+    }
+
+    /// Writes `<below>/<name>/config.toml` and the keys beside it; the folder.
+    pub(crate) fn write(&self, below: &Path, deployment: &Deployment) -> Result<PathBuf> {
+        let dir = below.join(self.name());
+        write_keys(&dir.join("keys"), &self.keys(), self.operator.is_some())
+            .with_context(|| format!("cannot write the keys of {}", dir.display()))?;
+        let config = self.config(&dir, deployment)?;
+        std::fs::write(dir.join("config.toml"), config)
+            .with_context(|| format!("cannot write {}/config.toml", dir.display()))?;
+        Ok(dir)
+    }
+
+    fn config(&self, dir: &Path, deployment: &Deployment) -> Result<String> {
+        let mut config = format!(
+            "role = {role:?}\ndata_dir = {data:?}\nengine = {engine:?}\nhttp = {http:?}\nlog = {log:?}\n\
+             key_dir = {keys:?}\nlisten = {listen:?}\n\
+             home_chain_id = {HOME_CHAIN}\nhome_rpc = [{home:?}]\nregistry = \"{registry}\"\n\
+             epoch_manager = \"{epochs}\"\nhome_finality = {CONFIRMATIONS}\nhome_poll_ms = 200\n",
+            role = self.role(),
+            data = dir.join("data"),
+            engine = self.engine,
+            http = self.http,
+            log = self.log,
+            keys = dir.join("keys"),
+            listen = self.listen,
+            home = deployment.home.endpoint(),
+            registry = deployment.registry,
+            epochs = deployment.epoch_manager,
+        );
+        if !self.bootstrap.is_empty() {
+            let peers: Vec<String> = self.bootstrap.iter().map(Multiaddr::to_string).collect();
+            writeln!(config, "bootstrap = {peers:?}")?;
+        }
+        if let Some(number) = self.operator {
+            let operators = &deployment.operators;
+            let (account, _) = operators.get(number).context("no such operator")?;
+            writeln!(config, "operator = \"{account}\"")?;
+            write!(
+                config,
+                "\n[[chains]]\nchain_id = {SOURCE_CHAIN}\nrpc = {rpc:?}\nstate_manager = \"{states}\"\n\
+                 finality = {CONFIRMATIONS}\npoll_ms = 200\n",
+                rpc = self.source,
+                states = deployment.state_manager
+            )?;
+        }
+        Ok(config)
+    }
+}
+
+fn write_keys(dir: &Path, keys: &OperatorKeys, operator: bool) -> Result<()> {
+    let store = KeyStore::open(dir);
+    let password = Password::new(PASSWORD)?;
+    let saving = Saving {
+        strength: Strength::Light,
+        overwrite: true,
+    };
+    store.import(
+        KeyKind::Peer,
+        "default",
+        &Secret::new(keys.peer),
+        &password,
+        saving,
+    )?;
+    if operator {
+        let signing = Secret::new(keys.signing.to_bytes());
+        store.import(KeyKind::Signing, "default", &signing, &password, saving)?;
+        store.import(
+            KeyKind::Ed25519,
+            "default",
+            &Secret::new(keys.ed25519),
+            &password,
+            saving,
+        )?;
+    }
+    Ok(())
+}
