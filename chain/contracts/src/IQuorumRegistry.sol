@@ -3,8 +3,6 @@ pragma solidity 0.8.37;
 
 import {IERC1271} from "@openzeppelin/contracts/interfaces/IERC1271.sol";
 
-import {IEpochManager} from "./IEpochManager.sol";
-
 /// @title What a certificate is checked against
 /// @notice The part of the stake registry that a consumer of certificates needs.
 /// @dev `isValidSignature(digest, abi.encode(address[] operators, bytes[] signatures, uint32 epoch))` answers
@@ -26,8 +24,8 @@ interface IQuorumRegistry is IERC1271 {
     /// @notice EIP-712 domain under which operators sign.
     function domainSeparator() external view returns (bytes32);
 
-    /// @notice Schedule that certificate epochs refer to.
-    function epochManager() external view returns (IEpochManager);
+    /// @notice Newest epoch whose certificates are accepted: on the home chain the present one.
+    function newestEpoch() external view returns (uint32);
 
     /// @notice Sum of all weights in `epoch`.
     function getTotalWeightAtEpoch(uint32 epoch) external view returns (uint256);
@@ -40,7 +38,4 @@ interface IQuorumRegistry is IERC1271 {
 
     /// @notice Signing key of `operator` in `epoch`; zero if it is not in that epoch's set.
     function getOperatorSigningKeyAtEpoch(address operator, uint32 epoch) external view returns (address);
-
-    /// @notice Ed25519 key of `operator` in `epoch`; zero if it is not in that epoch's set.
-    function getOperatorEd25519KeyAtEpoch(address operator, uint32 epoch) external view returns (bytes32);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.37;
 
+import {IEpochManager} from "./IEpochManager.sol";
 import {IQuorumRegistry} from "./IQuorumRegistry.sol";
 import {IWeightSource} from "./IWeightSource.sol";
 
@@ -68,6 +69,12 @@ interface IStakeRegistry is IQuorumRegistry {
     /// @notice Reads the weights of `operators` again. Anybody may call; who is not in the set is skipped.
     /// @param operators Operators whose weight may have changed.
     function updateOperators(address[] calldata operators) external;
+
+    /// @notice Schedule that epochs refer to.
+    function epochManager() external view returns (IEpochManager);
+
+    /// @notice Ed25519 key of `operator` in `epoch`; zero if it is not in that epoch's set.
+    function getOperatorEd25519KeyAtEpoch(address operator, uint32 epoch) external view returns (bytes32);
 
     /// @notice Weights below this count as 0.
     function minimumWeight() external view returns (uint256);

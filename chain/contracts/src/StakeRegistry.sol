@@ -31,7 +31,7 @@ contract StakeRegistry is IStakeRegistry, EIP712 {
     bytes12 private constant ED25519_REGISTRATION_PREFIX = "quorate:v1:\xF0";
     uint256 private constant KEY_SHIFT = 64;
 
-    /// @inheritdoc IQuorumRegistry
+    /// @inheritdoc IStakeRegistry
     IEpochManager public immutable epochManager;
     /// @inheritdoc IStakeRegistry
     IWeightSource public immutable weightSource;
@@ -130,7 +130,7 @@ contract StakeRegistry is IStakeRegistry, EIP712 {
     /// @inheritdoc IERC1271
     function isValidSignature(bytes32 digest, bytes calldata signatureData) external view returns (bytes4) {
         (address[] calldata operators, bytes[] calldata signatures, uint32 epoch) = Certificates.split(signatureData);
-        if (epoch > (block.number - _genesisBlock) / _epochLength) revert InvalidEpoch();
+        if (epoch > _presentEpoch()) revert InvalidEpoch();
         if (operators.length != signatures.length) revert LengthMismatch();
         if (operators.length == 0) revert InvalidLength();
 
@@ -145,6 +145,11 @@ contract StakeRegistry is IStakeRegistry, EIP712 {
     }
 
     /// @inheritdoc IQuorumRegistry
+    function newestEpoch() external view returns (uint32) {
+        return _presentEpoch().toUint32();
+    }
+
+    /// @inheritdoc IQuorumRegistry
     function getOperatorWeightAtEpoch(address operator, uint32 epoch) external view returns (uint256) {
         return _weightIn(operator, _operators[operator].entryAt(epoch));
     }
@@ -154,7 +159,7 @@ contract StakeRegistry is IStakeRegistry, EIP712 {
         return _keyIn(_operators[operator].entryAt(epoch));
     }
 
-    /// @inheritdoc IQuorumRegistry
+    /// @inheritdoc IStakeRegistry
     function getOperatorEd25519KeyAtEpoch(address operator, uint32 epoch) external view returns (bytes32) {
         return bytes32(_ed25519Keys[operator].upperLookupRecent(epoch));
     }
@@ -242,6 +247,10 @@ contract StakeRegistry is IStakeRegistry, EIP712 {
 
     function _onlyRegistered() private view {
         if (!operatorRegistered[msg.sender]) revert NotRegistered();
+    }
+
+    function _presentEpoch() private view returns (uint256) {
+        return (block.number - _genesisBlock) / _epochLength;
     }
 
     function _effectiveEpoch() private view returns (uint32) {
