@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {EpochManager} from "../../src/EpochManager.sol";
 import {OperatorSet} from "../../src/EpochUpdates.sol";
 import {IWeightSource} from "../../src/IWeightSource.sol";
+import {LightStakeRegistry} from "../../src/LightStakeRegistry.sol";
 import {StakeRegistry} from "../../src/StakeRegistry.sol";
 import {Vm} from "./Vm.sol";
 
@@ -217,6 +218,11 @@ abstract contract Fixture {
             same[i] = weight;
         }
         return _set(ops, same);
+    }
+
+    /// @dev A light registry for `registry`.
+    function _light(uint32 epoch, OperatorSet memory set) internal returns (LightStakeRegistry) {
+        return new LightStakeRegistry(uint64(block.chainid), address(registry), epoch, set);
     }
 
     /// @dev Built from its definition.
