@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { compile } from "./scripts/compiler.mjs";
 
-const PUBLISHED = ["EpochManager", "ExampleConsumer", "StakeRegistry", "StakeVault", "StateManager"];
+const PUBLISHED = ["EpochManager", "ExampleConsumer", "LightStakeRegistry", "StakeRegistry", "StakeVault", "StateManager"];
 const CODE_LIMIT = 24576; // EIP-170
 
 const directory = join(import.meta.dirname, "..", "artifacts");

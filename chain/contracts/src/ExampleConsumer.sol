@@ -15,8 +15,9 @@ contract ExampleConsumer {
 
     /// @notice Registry whose operators are trusted.
     IQuorumRegistry public immutable registry;
-    /// @notice Oldest accepted certificate, in epochs before the present one. Stake that has been withdrawn since no
-    /// longer stands behind its signatures, so this should be shorter than the vault's withdrawal delay.
+    /// @notice Oldest accepted certificate, in epochs before the newest one that the registry knows. Stake that has
+    /// been withdrawn since no longer stands behind its signatures, so this should be shorter than the vault's
+    /// withdrawal delay.
     uint32 public immutable maxAge;
 
     /// @notice The newest accepted value.
@@ -51,7 +52,7 @@ contract ExampleConsumer {
     /// @notice Reverts unless the certificate is recent and proves the proof.
     /// @return The proven value.
     function check(StateProof calldata proof, bytes calldata certificate) public view returns (uint256) {
-        if (uint256(proof.epoch) + maxAge < registry.epochManager().getCurrentEpoch()) revert CertificateTooOld();
+        if (uint256(proof.epoch) + maxAge < registry.newestEpoch()) revert CertificateTooOld();
         StateProofs.verify(registry, proof, certificate);
         return proof.value;
     }

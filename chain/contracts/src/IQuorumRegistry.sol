@@ -3,16 +3,16 @@ pragma solidity 0.8.37;
 
 import {IERC1271} from "@openzeppelin/contracts/interfaces/IERC1271.sol";
 
-import {IEpochManager} from "./IEpochManager.sol";
-
 /// @title What a certificate is checked against
-/// @notice The part of the stake registry that a consumer of certificates needs.
-/// @dev `isValidSignature(digest, abi.encode(address[] operators, bytes[] signatures, uint32 epoch))` answers
-/// 0x1626ba7e or reverts with one of the errors below.
+/// @notice The part of the stake registry that a consumer of certificates needs. On other chains than the home chain a
+/// light registry answers it.
+/// @dev `isValidSignature(digest, certificate)` answers 0x1626ba7e or reverts with one of the errors below. The
+/// certificate is `abi.encode(address[] operators, bytes[] signatures, uint32 epoch)`, or, if the epoch's set is
+/// sealed, the compact form of {Certificates}, which costs about two thirds.
 interface IQuorumRegistry is IERC1271 {
-    /// @notice The certificate's epoch has not begun.
+    /// @notice The certificate's epoch has not begun, or its set is not known here.
     error InvalidEpoch();
-    /// @notice Not as many signatures as operators.
+    /// @notice Lists that belong together, such as operators and signatures, differ in length.
     error LengthMismatch();
     /// @notice No operator at all.
     error InvalidLength();
@@ -22,12 +22,23 @@ interface IQuorumRegistry is IERC1271 {
     error InvalidSignature();
     /// @notice The signers' weight is below the threshold of that epoch.
     error InsufficientSignedStake();
+    /// @notice The set of `epoch` is not stored as code, so certificates in compact form cannot be checked.
+    error SetNotSealed(uint32 epoch);
 
-    /// @notice EIP-712 domain under which operators sign.
+    /// @notice EIP-712 domain under which operators sign: that of the stake registry on the home chain.
     function domainSeparator() external view returns (bytes32);
 
-    /// @notice Schedule that certificate epochs refer to.
-    function epochManager() external view returns (IEpochManager);
+    /// @notice Newest epoch whose certificates are accepted: on the home chain the present one.
+    function newestEpoch() external view returns (uint32);
+
+    /// @notice Contract whose code is the set of `epoch`, as written by {SealedSets}; zero if there is none.
+    function sealedSet(uint32 epoch) external view returns (address);
+
+    /// @notice The sealed set of `epoch`, in ascending order of operators: bit i of a certificate in compact form
+    /// stands for number i.
+    function sealedMembers(
+        uint32 epoch
+    ) external view returns (address[] memory signingKeys, uint256[] memory weights);
 
     /// @notice Sum of all weights in `epoch`.
     function getTotalWeightAtEpoch(uint32 epoch) external view returns (uint256);
@@ -40,7 +51,4 @@ interface IQuorumRegistry is IERC1271 {
 
     /// @notice Signing key of `operator` in `epoch`; zero if it is not in that epoch's set.
     function getOperatorSigningKeyAtEpoch(address operator, uint32 epoch) external view returns (address);
-
-    /// @notice Ed25519 key of `operator` in `epoch`; zero if it is not in that epoch's set.
-    function getOperatorEd25519KeyAtEpoch(address operator, uint32 epoch) external view returns (bytes32);
 }

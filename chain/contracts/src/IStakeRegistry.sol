@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.37;
 
+import {IEpochManager} from "./IEpochManager.sol";
 import {IQuorumRegistry} from "./IQuorumRegistry.sol";
 import {IWeightSource} from "./IWeightSource.sol";
 
@@ -25,6 +26,8 @@ interface IStakeRegistry is IQuorumRegistry {
     event OperatorWeightUpdated(address indexed operator, uint32 indexed epoch, uint256 weight);
     /// @notice The set weighs `totalWeight` from `epoch` on and needs `threshold`.
     event TotalWeightUpdated(uint32 indexed epoch, uint256 totalWeight, uint256 threshold);
+    /// @notice The set of `epoch` was stored as the code of `pointer`. `setHash` is what an {EpochUpdate} calls it.
+    event EpochSealed(uint32 indexed epoch, bytes32 setHash, address pointer);
 
     /// @notice The caller is in the set already.
     error AlreadyRegistered();
@@ -38,6 +41,12 @@ interface IStakeRegistry is IQuorumRegistry {
     error InvalidSigningKeyProof();
     /// @notice The Ed25519 key did not sign this operator's registration at this registry.
     error InvalidEd25519Proof();
+    /// @notice The set of `epoch` is sealed already.
+    error AlreadySealed(uint32 epoch);
+    /// @notice The set of `epoch` can still change.
+    error SetNotFinal(uint32 epoch);
+    /// @notice The set has more members than were named.
+    error IncompleteSet();
 
     /// @notice Joins the set as `msg.sender`.
     /// @param signingKey secp256k1 address, or a contract that answers EIP-1271.
@@ -68,6 +77,18 @@ interface IStakeRegistry is IQuorumRegistry {
     /// @notice Reads the weights of `operators` again. Anybody may call; who is not in the set is skipped.
     /// @param operators Operators whose weight may have changed.
     function updateOperators(address[] calldata operators) external;
+
+    /// @notice Stores the set of `epoch` as code, for certificates in compact form. Anybody may call, once for each
+    /// epoch, from the block on in which the set is final: the first of the grace period before it, or of the epoch if
+    /// there is none. Code of a set that was sealed before is not paid for again.
+    /// @param operators All members, strictly ascending: those with a weight in that epoch.
+    function sealEpoch(uint32 epoch, address[] calldata operators) external;
+
+    /// @notice Schedule that epochs refer to.
+    function epochManager() external view returns (IEpochManager);
+
+    /// @notice Ed25519 key of `operator` in `epoch`; zero if it is not in that epoch's set.
+    function getOperatorEd25519KeyAtEpoch(address operator, uint32 epoch) external view returns (bytes32);
 
     /// @notice Weights below this count as 0.
     function minimumWeight() external view returns (uint256);

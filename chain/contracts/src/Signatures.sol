@@ -5,19 +5,20 @@ import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/Signa
 
 /// @title Signatures by a secp256k1 key or by a contract
 library Signatures {
-    /// @dev Half the order of secp256k1: the largest s that counts as low.
-    uint256 private constant MAX_S = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0;
+    /// @notice Half the order of secp256k1: the largest s that counts as low.
+    uint256 internal constant MAX_S = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0;
 
     /// @notice Whether `signature` is `key`'s on `digest`: r, s and v in 65 bytes with low s and v of 27 or 28, or
     /// whatever the contract `key` accepts by EIP-1271. The zero key signs nothing.
     /// @dev ECDSA first: to ask for the key's code would cost a cold account access per signer.
     function isSignedBy(address key, bytes32 digest, bytes calldata signature) internal view returns (bool) {
-        if (_isEcdsaBy(key, digest, signature)) return true;
+        if (isEcdsaBy(key, digest, signature)) return true;
         return SignatureChecker.isValidERC1271SignatureNowCalldata(key, digest, signature);
     }
 
+    /// @notice As {isSignedBy}, for keys that are no contracts.
     /// @dev The precompile itself refuses every other v, and then leaves the output as it was: zero.
-    function _isEcdsaBy(address key, bytes32 digest, bytes calldata signature) private view returns (bool valid) {
+    function isEcdsaBy(address key, bytes32 digest, bytes calldata signature) internal view returns (bool valid) {
         if (signature.length != 65) return false;
         assembly ("memory-safe") {
             let s := calldataload(add(signature.offset, 32))

@@ -1,24 +1,26 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.37;
 
-import {IERC1271} from "@openzeppelin/contracts/interfaces/IERC1271.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {Checkpoints} from "@openzeppelin/contracts/utils/structs/Checkpoints.sol";
 
-import {Certificates} from "./Certificates.sol";
 import {Ed25519} from "./Ed25519.sol";
 import {EpochHistory} from "./EpochHistory.sol";
+import {EpochUpdates, OperatorSet} from "./EpochUpdates.sol";
 import {IEpochManager} from "./IEpochManager.sol";
 import {IQuorumRegistry} from "./IQuorumRegistry.sol";
 import {IStakeRegistry} from "./IStakeRegistry.sol";
 import {IWeightSource} from "./IWeightSource.sol";
+import {QuorumRegistry} from "./QuorumRegistry.sol";
+import {SealedSets} from "./SealedSets.sol";
 import {Signatures} from "./Signatures.sol";
+import {Thresholds} from "./Thresholds.sol";
 import {WeightCode} from "./WeightCode.sol";
 
 /// @title Operators, their keys and weights per epoch, and the check of their certificates
-/// @notice Nobody owns it. No call loops over the whole set.
-contract StakeRegistry is IStakeRegistry, EIP712 {
+/// @notice Nobody owns it. No call loops over the whole set, save the one that seals it, and nothing waits for that.
+contract StakeRegistry is IStakeRegistry, QuorumRegistry, EIP712 {
     using Checkpoints for Checkpoints.Trace256;
     using EpochHistory for EpochHistory.Trace;
     using SafeCast for uint256;
@@ -31,7 +33,7 @@ contract StakeRegistry is IStakeRegistry, EIP712 {
     bytes12 private constant ED25519_REGISTRATION_PREFIX = "quorate:v1:\xF0";
     uint256 private constant KEY_SHIFT = 64;
 
-    /// @inheritdoc IQuorumRegistry
+    /// @inheritdoc IStakeRegistry
     IEpochManager public immutable epochManager;
     /// @inheritdoc IStakeRegistry
     IWeightSource public immutable weightSource;
@@ -55,6 +57,7 @@ contract StakeRegistry is IStakeRegistry, EIP712 {
     mapping(address operator => mapping(uint32 epoch => uint256)) private _wideWeights;
     mapping(address operator => Checkpoints.Trace256) private _ed25519Keys;
     EpochHistory.Trace private _totalWeight;
+    mapping(uint32 epoch => address pointer) private _sealedSets;
 
     /// @param manager Schedule by which changes become effective.
     /// @param source Where weights are read.
@@ -127,21 +130,29 @@ contract StakeRegistry is IStakeRegistry, EIP712 {
         }
     }
 
-    /// @inheritdoc IERC1271
-    function isValidSignature(bytes32 digest, bytes calldata signatureData) external view returns (bytes4) {
-        (address[] calldata operators, bytes[] calldata signatures, uint32 epoch) = Certificates.split(signatureData);
-        if (epoch > (block.number - _genesisBlock) / _epochLength) revert InvalidEpoch();
-        if (operators.length != signatures.length) revert LengthMismatch();
-        if (operators.length == 0) revert InvalidLength();
+    /// @inheritdoc IStakeRegistry
+    function sealEpoch(uint32 epoch, address[] calldata operators) external {
+        if (_sealedSets[epoch] != address(0)) revert AlreadySealed(epoch);
+        if (_effectiveEpoch() <= epoch) revert SetNotFinal(epoch);
+        OperatorSet memory set = _setOf(epoch, operators);
+        uint256 total = SealedSets.check(set);
+        // Weights are of different operators and none is zero, so equal sums leave nobody out.
+        if (total != getTotalWeightAtEpoch(epoch)) revert IncompleteSet();
 
-        uint256 signed = _signedWeight(digest, operators, signatures, epoch);
-        if (signed < getThresholdStake(epoch)) revert InsufficientSignedStake();
-        return IERC1271.isValidSignature.selector;
+        set.threshold = Thresholds.forTotal(total);
+        address pointer = SealedSets.write(set, total);
+        _sealedSets[epoch] = pointer;
+        emit EpochSealed(epoch, EpochUpdates.setHash(set), pointer);
     }
 
     /// @inheritdoc IQuorumRegistry
     function domainSeparator() external view returns (bytes32) {
         return _domainSeparatorV4();
+    }
+
+    /// @inheritdoc IQuorumRegistry
+    function newestEpoch() external view returns (uint32) {
+        return _presentEpoch().toUint32();
     }
 
     /// @inheritdoc IQuorumRegistry
@@ -154,9 +165,9 @@ contract StakeRegistry is IStakeRegistry, EIP712 {
         return _keyIn(_operators[operator].entryAt(epoch));
     }
 
-    /// @inheritdoc IQuorumRegistry
+    /// @inheritdoc IStakeRegistry
     function getOperatorEd25519KeyAtEpoch(address operator, uint32 epoch) external view returns (bytes32) {
-        return bytes32(_ed25519Keys[operator].upperLookupRecent(epoch));
+        return _ed25519KeyAt(operator, epoch);
     }
 
     /// @inheritdoc IQuorumRegistry
@@ -165,8 +176,13 @@ contract StakeRegistry is IStakeRegistry, EIP712 {
     }
 
     /// @inheritdoc IQuorumRegistry
-    function getThresholdStake(uint32 epoch) public view returns (uint256) {
-        return _threshold(getTotalWeightAtEpoch(epoch));
+    function getThresholdStake(uint32 epoch) public view override(IQuorumRegistry, QuorumRegistry) returns (uint256) {
+        return Thresholds.forTotal(getTotalWeightAtEpoch(epoch));
+    }
+
+    /// @inheritdoc IQuorumRegistry
+    function sealedSet(uint32 epoch) public view override(IQuorumRegistry, QuorumRegistry) returns (address) {
+        return _sealedSets[epoch];
     }
 
     /// @inheritdoc IStakeRegistry
@@ -181,13 +197,17 @@ contract StakeRegistry is IStakeRegistry, EIP712 {
             );
     }
 
+    function _requireEpoch(uint32 epoch) internal view override {
+        if (epoch > _presentEpoch()) revert InvalidEpoch();
+    }
+
     /// @dev No operator counts twice, so the sum is at most the total weight and cannot overflow.
     function _signedWeight(
         bytes32 digest,
         address[] calldata operators,
         bytes[] calldata signatures,
         uint32 epoch
-    ) private view returns (uint256 signed) {
+    ) internal view override returns (uint256 signed) {
         address previous;
         unchecked {
             for (uint256 i; i < operators.length; ++i) {
@@ -198,6 +218,22 @@ contract StakeRegistry is IStakeRegistry, EIP712 {
                 if (!Signatures.isSignedBy(_keyIn(entry), digest, signatures[i])) revert InvalidSignature();
                 signed += _weightIn(operator, entry);
             }
+        }
+    }
+
+    /// @dev What is known of `operators` in `epoch`, whether they are its set or not; without threshold.
+    function _setOf(uint32 epoch, address[] calldata operators) private view returns (OperatorSet memory set) {
+        uint256 count = operators.length;
+        set.operators = operators;
+        set.signingKeys = new address[](count);
+        set.ed25519Keys = new bytes32[](count);
+        set.weights = new uint256[](count);
+        for (uint256 i; i < count; ++i) {
+            address operator = operators[i];
+            uint256 entry = _operators[operator].entryAt(epoch);
+            set.signingKeys[i] = _keyIn(entry);
+            set.weights[i] = _weightIn(operator, entry);
+            set.ed25519Keys[i] = _ed25519KeyAt(operator, epoch);
         }
     }
 
@@ -237,11 +273,15 @@ contract StakeRegistry is IStakeRegistry, EIP712 {
         uint256 total = uint224(_totalWeight.head) - oldWeight + weight;
         _totalWeight.record(epoch, total.toUint224());
         emit OperatorWeightUpdated(operator, epoch, weight);
-        emit TotalWeightUpdated(epoch, total, _threshold(total));
+        emit TotalWeightUpdated(epoch, total, Thresholds.forTotal(total));
     }
 
     function _onlyRegistered() private view {
         if (!operatorRegistered[msg.sender]) revert NotRegistered();
+    }
+
+    function _presentEpoch() private view returns (uint256) {
+        return (block.number - _genesisBlock) / _epochLength;
     }
 
     function _effectiveEpoch() private view returns (uint32) {
@@ -253,6 +293,10 @@ contract StakeRegistry is IStakeRegistry, EIP712 {
         if (weight < minimumWeight) weight = 0;
     }
 
+    function _ed25519KeyAt(address operator, uint32 epoch) private view returns (bytes32) {
+        return bytes32(_ed25519Keys[operator].upperLookupRecent(epoch));
+    }
+
     function _weightIn(address operator, uint256 entry) private view returns (uint256) {
         uint64 code = uint64(entry);
         if (code != WeightCode.WIDE) return WeightCode.decode(code);
@@ -261,10 +305,6 @@ contract StakeRegistry is IStakeRegistry, EIP712 {
 
     function _keyIn(uint256 entry) private pure returns (address) {
         return address(uint160(entry >> KEY_SHIFT));
-    }
-
-    function _threshold(uint256 total) private pure returns (uint256) {
-        return (2 * total) / 3 + 1;
     }
 
     function _littleEndian(uint64 value) private pure returns (bytes8) {

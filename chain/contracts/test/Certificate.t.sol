@@ -255,7 +255,9 @@ contract CertificateTest is Fixture {
                     mstore(add(add(certificate, 32), mul(head, 32)), value)
                 }
                 if (head == 2 && value < type(uint32).max) continue;
-                _refuse(certificate, Certificates.MalformedCertificate.selector);
+                uint256 version = head == 0 ? value >> 248 : 0;
+                if (version == 0) _refuse(certificate, Certificates.MalformedCertificate.selector);
+                else _refuse(certificate, abi.encodeWithSelector(Certificates.UnknownVersion.selector, version));
             }
         }
     }
@@ -317,6 +319,11 @@ contract CertificateTest is Fixture {
 
     function _refuse(bytes memory certificate, bytes4 selector) private {
         vm.expectRevert(selector);
+        registry.isValidSignature(DIGEST, certificate);
+    }
+
+    function _refuse(bytes memory certificate, bytes memory reason) private {
+        vm.expectRevert(reason);
         registry.isValidSignature(DIGEST, certificate);
     }
 

@@ -24,6 +24,15 @@ contract StakeRegistryTest is Fixture {
         vm.assertEq(registry.getThresholdStake(0), 1);
     }
 
+    function test_newestEpochIsThePresentOne() public {
+        vm.assertEq(registry.newestEpoch(), 0);
+        _goTo(6, LENGTH - 1);
+        vm.assertEq(registry.newestEpoch(), 6);
+        _goTo(7, 0);
+        vm.assertEq(registry.newestEpoch(), 7);
+        vm.assertEq(registry.newestEpoch(), epochs.getCurrentEpoch());
+    }
+
     function test_domain() public view {
         vm.assertEq(registry.domainSeparator(), _domainSeparator(registry));
         (bytes1 fields, string memory name, string memory version, uint256 chain, address where, , ) = registry

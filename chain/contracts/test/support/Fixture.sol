@@ -2,7 +2,9 @@
 pragma solidity 0.8.37;
 
 import {EpochManager} from "../../src/EpochManager.sol";
+import {OperatorSet} from "../../src/EpochUpdates.sol";
 import {IWeightSource} from "../../src/IWeightSource.sol";
+import {LightStakeRegistry} from "../../src/LightStakeRegistry.sol";
 import {StakeRegistry} from "../../src/StakeRegistry.sol";
 import {Vm} from "./Vm.sol";
 
@@ -57,10 +59,15 @@ abstract contract Fixture {
     }
 
     /// @dev `count` operators, ascending by account.
-    function _operators(uint256 count) internal pure returns (Operator[] memory made) {
+    function _operators(uint256 count) internal pure returns (Operator[] memory) {
+        return _operators(count, 0);
+    }
+
+    /// @dev As above; others for every `seed` that is further away than `count`.
+    function _operators(uint256 count, uint256 seed) internal pure returns (Operator[] memory made) {
         made = new Operator[](count);
         for (uint256 i; i < count; ++i) {
-            Operator memory next = _operator(i);
+            Operator memory next = _operator(seed + i);
             uint256 place = i;
             for (; place > 0 && made[place - 1].account > next.account; --place) {
                 made[place] = made[place - 1];
@@ -150,6 +157,88 @@ abstract contract Fixture {
 
     function _certificate(Operator[] memory ops, bytes32 digest, uint32 epoch) internal pure returns (bytes memory) {
         return abi.encode(_accounts(ops), _signatures(ops, digest), epoch);
+    }
+
+    /// @dev In compact form: by those of `all` whose bit is set in `signers`.
+    function _compact(
+        Operator[] memory all,
+        uint256 signers,
+        bytes32 digest,
+        uint32 epoch
+    ) internal pure returns (bytes memory) {
+        bytes memory signatures;
+        for (uint256 i; i < all.length; ++i) {
+            if ((signers >> i) & 1 == 1) signatures = abi.encodePacked(signatures, _sign64(all[i].secret, digest));
+        }
+        return abi.encodePacked(uint8(1), epoch, _bitmap(all.length, signers), signatures);
+    }
+
+    /// @dev For `count` members: bit i in byte i / 8, least significant bit first.
+    function _bitmap(uint256 count, uint256 signers) internal pure returns (bytes memory bitmap) {
+        bitmap = new bytes((count + 7) / 8);
+        for (uint256 i; i < bitmap.length; ++i) {
+            bitmap[i] = bytes1(uint8(signers >> (8 * i)));
+        }
+    }
+
+    /// @dev EIP-2098.
+    function _sign64(uint256 secret, bytes32 digest) internal pure returns (bytes memory) {
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(secret, digest);
+        return abi.encodePacked(r, uint256(s) | (uint256(v - 27) << 255));
+    }
+
+    /// @dev Those of `all` whose bit is set in `signers`.
+    function _chosen(Operator[] memory all, uint256 signers) internal pure returns (Operator[] memory part) {
+        part = new Operator[](all.length);
+        uint256 count;
+        for (uint256 i; i < all.length; ++i) {
+            if ((signers >> i) & 1 == 1) part[count++] = all[i];
+        }
+        return _first(part, count);
+    }
+
+    function _set(Operator[] memory ops, uint256[] memory weights_) internal pure returns (OperatorSet memory set) {
+        uint256 count = ops.length;
+        set.operators = _accounts(ops);
+        set.signingKeys = new address[](count);
+        set.ed25519Keys = new bytes32[](count);
+        set.weights = weights_;
+        uint256 total;
+        for (uint256 i; i < count; ++i) {
+            set.signingKeys[i] = ops[i].signingKey;
+            set.ed25519Keys[i] = ops[i].ed25519Key;
+            total += weights_[i];
+        }
+        set.threshold = (total * 2) / 3 + 1;
+    }
+
+    function _setOfEqual(Operator[] memory ops, uint256 weight) internal pure returns (OperatorSet memory) {
+        uint256[] memory same = new uint256[](ops.length);
+        for (uint256 i; i < ops.length; ++i) {
+            same[i] = weight;
+        }
+        return _set(ops, same);
+    }
+
+    /// @dev A light registry for `registry`.
+    function _light(uint32 epoch, OperatorSet memory set) internal returns (LightStakeRegistry) {
+        return new LightStakeRegistry(uint64(block.chainid), address(registry), epoch, set);
+    }
+
+    /// @dev Built from its definition.
+    function _updateDigest(
+        bytes32 domain,
+        uint32 epoch,
+        uint32 nextEpoch,
+        OperatorSet memory set
+    ) internal pure returns (bytes32) {
+        bytes32 typehash = keccak256("EpochUpdate(uint32 epoch,uint32 nextEpoch,bytes32 setHash)");
+        bytes32 content = keccak256(abi.encode(typehash, epoch, nextEpoch, _setHash(set)));
+        return keccak256(abi.encodePacked(hex"1901", domain, content));
+    }
+
+    function _setHash(OperatorSet memory set) internal pure returns (bytes32) {
+        return keccak256(abi.encode(set.operators, set.signingKeys, set.ed25519Keys, set.weights, set.threshold));
     }
 
     /// @dev The first `count` of `ops`.
