@@ -28,7 +28,7 @@ pub use id::{Epoch, SlotId, TaskId, Timestamp};
 pub use operator_set::{Operator, OperatorSet, SetError, threshold_of};
 pub use response::{Outcome, Refusal, Response, ResponseError};
 pub use signature::{SecretKey, Signature, SignatureError};
-pub use statement::{StateProof, Statement};
+pub use statement::{EpochUpdate, StateProof, Statement, Subject};
 pub use wire::RefusalCode;
 pub use wire_error::WireError;
 

@@ -3,10 +3,10 @@ use alloy_sol_types::Eip712Domain;
 
 use super::*;
 use crate::fixtures::{
-    domain, hash_struct, operator, proof, registry, separator, state_proof_hash, statement,
-    typed_digest,
+    domain, epoch_update, epoch_update_hash, hash_struct, operator, proof, registry, separator,
+    state_proof_hash, statement, typed_digest,
 };
-use crate::{PeerBinding, RefusalCode, StateProof, Statement};
+use crate::{EpochUpdate, PeerBinding, RefusalCode, StateProof, Statement};
 
 mod mirror {
     alloy_sol_types::sol! {
@@ -18,6 +18,11 @@ mod mirror {
             uint32 epoch;
             uint256 key;
             uint256 value;
+        }
+        struct EpochUpdate {
+            uint32 epoch;
+            uint32 nextEpoch;
+            bytes32 setHash;
         }
     }
 }
@@ -72,6 +77,26 @@ fn state_proof_by_hand_and_by_alloy() {
             epoch: p.epoch.0,
             key: p.key,
             value: p.value,
+        };
+        assert_eq!(digest, mirror.eip712_signing_hash(&alloy_domain()));
+    }
+}
+
+#[test]
+fn epoch_update_by_hand_and_by_alloy() {
+    let extreme = EpochUpdate {
+        epoch: crate::Epoch(u32::MAX - 1),
+        next_epoch: crate::Epoch(u32::MAX),
+        set_hash: B256::repeat_byte(0xff),
+    };
+    for update in [epoch_update(), extreme] {
+        let digest = Statement::EpochUpdate(update).digest(&domain());
+        let expected = typed_digest(separator(31_337, registry()), epoch_update_hash(&update));
+        assert_eq!(digest, expected);
+        let mirror = mirror::EpochUpdate {
+            epoch: update.epoch.0,
+            nextEpoch: update.next_epoch.0,
+            setHash: update.set_hash,
         };
         assert_eq!(digest, mirror.eip712_signing_hash(&alloy_domain()));
     }

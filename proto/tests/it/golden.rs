@@ -9,9 +9,11 @@ use quorate_proto::store::{
     Cursor, Empty, Evidence, Meta, OperatorRecord, OperatorSetRecord, PeerRecord, ResponseRecord,
     SigningRecord, TaskRecord, TaskRef, TaskStatus,
 };
-use quorate_proto::{RefusalCode, Task, wire};
+use quorate_proto::{RefusalCode, Statement, Task, wire};
 
-use crate::fixtures::{binding, certificate, domain, operator, refused, set, signed, statement};
+use crate::fixtures::{
+    binding, certificate, domain, epoch_update, operator, refused, set, signed, statement,
+};
 use crate::vectors::{exchange, gossip};
 
 const NOW_MS: u64 = 1_700_000_012_345;
@@ -73,6 +75,10 @@ fn golden_wire_messages() {
         attempt: 1,
     };
     messages.add("statement", &wire::Statement::from(&statement()));
+    messages.add(
+        "statement_epoch_update",
+        &wire::Statement::from(&Statement::EpochUpdate(epoch_update())),
+    );
     messages.add("task", &wire::Task::from(&task));
     messages.add("response_signed", &wire::Response::from(&signed(1)));
     messages.add("response_refused", &wire::Response::from(&refusal));

@@ -148,7 +148,17 @@ fn any_length() -> impl Strategy<Value = wire::Response> {
         key,
         value,
     });
-    let kind = proptest::option::of(proof.prop_map(wire::statement::Kind::StateProof));
+    let update = (any::<u32>(), any::<u32>(), field(32));
+    let update = update.prop_map(|(epoch, next_epoch, set_hash)| wire::EpochUpdate {
+        epoch,
+        next_epoch,
+        set_hash,
+    });
+    let kind = prop_oneof![
+        proof.prop_map(wire::statement::Kind::StateProof),
+        update.prop_map(wire::statement::Kind::EpochUpdate),
+    ];
+    let kind = proptest::option::of(kind);
     let statement = proptest::option::of(kind.prop_map(|kind| wire::Statement { kind }));
     let refusal = (-1..13, signature(), ".{0,100}");
     let refusal = refusal.prop_map(|(code, signature, detail)| wire::Refusal {

@@ -5,8 +5,8 @@ use proptest::option;
 use proptest::prelude::*;
 use quorate_proto::wire::{reply, request, state_request};
 use quorate_proto::{
-    Address, Batch, Certificate, Epoch, Outcome, PeerBinding, Refusal, RefusalCode, Response,
-    Signature, SignerSignature, StateProof, Statement, Task, U256, wire,
+    Address, Batch, Certificate, Epoch, EpochUpdate, Outcome, PeerBinding, Refusal, RefusalCode,
+    Response, Signature, SignerSignature, StateProof, Statement, Task, U256, wire,
 };
 
 pub(crate) fn address() -> impl Strategy<Value = Address> {
@@ -18,10 +18,25 @@ pub(crate) fn u256() -> impl Strategy<Value = U256> {
 }
 
 pub(crate) fn statement() -> impl Strategy<Value = Statement> {
+    prop_oneof![
+        state_proof().prop_map(Statement::StateProof),
+        epoch_update().prop_map(Statement::EpochUpdate),
+    ]
+}
+
+fn epoch_update() -> impl Strategy<Value = EpochUpdate> {
+    (1..=u32::MAX, any::<u32>(), any::<[u8; 32]>()).prop_map(|(next, rest, hash)| EpochUpdate {
+        epoch: Epoch(rest % next),
+        next_epoch: Epoch(next),
+        set_hash: hash.into(),
+    })
+}
+
+fn state_proof() -> impl Strategy<Value = StateProof> {
     let numbers = (any::<u32>(), any::<u64>(), 0_u64..1 << 48, any::<u32>());
     (address(), numbers, u256(), u256()).prop_map(|(user, numbers, key, value)| {
         let (chain_id, block_number, timestamp, epoch) = numbers;
-        Statement::StateProof(StateProof {
+        StateProof {
             user,
             chain_id,
             block_number,
@@ -29,7 +44,7 @@ pub(crate) fn statement() -> impl Strategy<Value = Statement> {
             epoch: Epoch(epoch),
             key,
             value,
-        })
+        }
     })
 }
 

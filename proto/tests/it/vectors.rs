@@ -4,16 +4,17 @@
 use prost::Message as _;
 use quorate_proto::wire::{self, reply, request, state_request};
 use quorate_proto::{
-    Address, B256, Batch, Certificate, Domain, Envelope, Epoch, Kind, PeerBinding, RefusalCode,
-    StateProof, Statement, Task, U256,
+    Address, B256, Batch, Certificate, Domain, Envelope, Epoch, EpochUpdate, Kind, OperatorSet,
+    PeerBinding, RefusalCode, StateProof, Statement, Task, U256,
 };
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use crate::fixtures::{
-    DOMAIN_TYPE, OPERATORS, STATE_PROOF_TYPE, binding, certificate, domain, hash_struct, member,
-    operator, peer, proof, refused, secret, separator, set, signed, state_proof_hash, statement,
-    svm_key, typed_digest,
+    DOMAIN_TYPE, EPOCH_UPDATE_TYPE, OPERATORS, STATE_PROOF_TYPE, binding, certificate, domain,
+    encoded_set, epoch_update, epoch_update_hash, hash_struct, member, next_set, operator, peer,
+    proof, refused, secret, separator, set, signed, state_proof_hash, statement, svm_key,
+    typed_digest,
 };
 use crate::golden;
 
@@ -30,6 +31,10 @@ struct Vectors {
     state_proof_type: String,
     state_proof_type_hash: String,
     statements: Vec<StatementVector>,
+    epoch_update_type: String,
+    epoch_update_type_hash: String,
+    operator_sets: Vec<SetVector>,
+    epoch_updates: Vec<EpochUpdateVector>,
     refusals: Vec<RefusalVector>,
     registration: RegistrationVector,
     binding: BindingVector,
@@ -72,6 +77,38 @@ struct StatementVector {
     epoch: u32,
     key: String,
     value: String,
+    protobuf: String,
+    task_id: String,
+    slot: String,
+    fact: String,
+    hash_struct: String,
+    digest: String,
+    /// By operator 1.
+    signature: String,
+    svm_message: String,
+    /// By the Ed25519 key of operator 1.
+    svm_signature: String,
+}
+
+/// Ascending by operator.
+#[derive(Serialize)]
+struct SetVector {
+    epoch: u32,
+    operators: Vec<String>,
+    signing_keys: Vec<String>,
+    /// Zero where there is none.
+    ed25519_keys: Vec<String>,
+    weights: Vec<String>,
+    threshold: String,
+    abi_encoded: String,
+    hash: String,
+}
+
+#[derive(Serialize)]
+struct EpochUpdateVector {
+    epoch: u32,
+    next_epoch: u32,
+    set_hash: String,
     protobuf: String,
     task_id: String,
     slot: String,
@@ -240,6 +277,56 @@ fn statement_vector(proof: &StateProof) -> StatementVector {
         epoch: proof.epoch.0,
         key: hex(B256::from(proof.key)),
         value: hex(B256::from(proof.value)),
+        protobuf: hex(wire::Statement::from(&statement).encode_to_vec()),
+        task_id: hex(statement.task_id().0),
+        slot: hex(statement.slot().0),
+        fact: hex(statement.fact()),
+        hash_struct: hex(hash_struct),
+        digest: hex(digest),
+        signature: sign(1, digest),
+        svm_signature: hex(svm_key(1).sign(&svm_message)),
+        svm_message: hex(svm_message),
+    }
+}
+
+/// The usual, and as large as it gets.
+fn epoch_updates() -> [EpochUpdate; 2] {
+    let large = EpochUpdate {
+        epoch: Epoch(u32::MAX - 1),
+        next_epoch: Epoch(u32::MAX),
+        set_hash: B256::repeat_byte(0xff),
+    };
+    [epoch_update(), large]
+}
+
+fn set_vector(set: &OperatorSet) -> SetVector {
+    let members = || set.members().iter();
+    let abi_encoded = encoded_set(set);
+    assert_eq!(set.hash(), alloy_primitives::keccak256(&abi_encoded));
+    SetVector {
+        epoch: set.epoch().0,
+        operators: members().map(|m| hex(m.address)).collect(),
+        signing_keys: members().map(|m| hex(m.signing_key)).collect(),
+        ed25519_keys: members()
+            .map(|m| hex(m.ed25519_key.unwrap_or_default()))
+            .collect(),
+        weights: members().map(|m| m.weight.to_string()).collect(),
+        threshold: set.threshold().to_string(),
+        abi_encoded: hex(abi_encoded),
+        hash: hex(set.hash()),
+    }
+}
+
+fn epoch_update_vector(update: &EpochUpdate) -> EpochUpdateVector {
+    let (statement, domain) = (Statement::EpochUpdate(*update), domain());
+    let digest = statement.digest(&domain);
+    let hash_struct = epoch_update_hash(update);
+    assert_eq!(digest, typed_digest(domain.separator(), hash_struct));
+    let svm_message = statement.svm_message(&domain);
+    EpochUpdateVector {
+        epoch: update.epoch.0,
+        next_epoch: update.next_epoch.0,
+        set_hash: hex(update.set_hash),
         protobuf: hex(wire::Statement::from(&statement).encode_to_vec()),
         task_id: hex(statement.task_id().0),
         slot: hex(statement.slot().0),
@@ -601,6 +688,10 @@ fn golden_vectors() {
         state_proof_type: STATE_PROOF_TYPE.to_owned(),
         state_proof_type_hash: hex(alloy_primitives::keccak256(STATE_PROOF_TYPE)),
         statements: statements().iter().map(statement_vector).collect(),
+        epoch_update_type: EPOCH_UPDATE_TYPE.to_owned(),
+        epoch_update_type_hash: hex(alloy_primitives::keccak256(EPOCH_UPDATE_TYPE)),
+        operator_sets: [set(), next_set()].iter().map(set_vector).collect(),
+        epoch_updates: epoch_updates().iter().map(epoch_update_vector).collect(),
         refusals: (1..=10).map(refusal_vector).collect(),
         registration: registration_vector(),
         binding: binding_vector(),

@@ -121,8 +121,7 @@ impl World {
 
     /// The question that a statement answers.
     fn question(statement: &Statement) -> usize {
-        let Statement::StateProof(proof) = statement;
-        proof.key.saturating_to()
+        proof_of(statement).key.saturating_to()
     }
 
     /// The same statement with the other value of the two that anybody reads.
@@ -133,8 +132,7 @@ impl World {
     }
 
     pub(super) fn is_true(statement: &Statement) -> bool {
-        let Statement::StateProof(proof) = statement;
-        proof.value == truth(Self::question(statement))
+        proof_of(statement).value == truth(Self::question(statement))
     }
 
     /// What `node` reads about a question.
@@ -171,9 +169,8 @@ impl World {
         if self.plan.behaviour(node) == Behaviour::Equivocator {
             return Ok(());
         }
-        let Statement::StateProof(proof) = statement;
         let value = self.read(rng, now, node, Self::question(statement))?;
-        if value == proof.value {
+        if value == proof_of(statement).value {
             Ok(())
         } else {
             Err(RefusalCode::ValueDiffers)
@@ -186,6 +183,10 @@ impl World {
         let faulty = set.members().iter().filter(counts);
         faulty.fold(U256::ZERO, |sum, member| sum + member.weight)
     }
+}
+
+fn proof_of(statement: &Statement) -> &StateProof {
+    statement.state_proof().expect("users ask for state proofs")
 }
 
 fn truth(question: usize) -> U256 {
@@ -203,7 +204,7 @@ fn address(node: usize) -> Address {
 
 /// A dummy: who signs what, in the form of a signature and without a hash.
 fn dummy(operator: Address, statement: &Statement, last: u8) -> Signature {
-    let Statement::StateProof(proof) = statement;
+    let proof = proof_of(statement);
     let mut bytes = [0; 65];
     bytes[..16].copy_from_slice(&proof.value.to_be_bytes::<32>()[16..]);
     bytes[16..32].copy_from_slice(&proof.key.to_be_bytes::<32>()[16..]);
