@@ -20,7 +20,7 @@ mod statement;
 mod wire_error;
 
 pub use alloy_primitives::{Address, B256, U256, keccak256};
-pub use certificate::{Certificate, CertificateError, SignerSignature};
+pub use certificate::{Certificate, CertificateError, CompactError, SignerSignature};
 pub use domain::{Domain, Kind, NetworkId};
 pub use envelope::{Batch, Envelope, EnvelopeError, PeerBinding, PeerSecret, Task};
 pub use epoch::{EpochInterval, EpochSchedule};

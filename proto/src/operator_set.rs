@@ -82,11 +82,16 @@ impl OperatorSet {
     /// The member with this operator address.
     #[must_use]
     pub fn get(&self, operator: Address) -> Option<&Operator> {
-        let index = self
+        self.members.get(self.position(operator)?)
+    }
+
+    /// Which of the members this operator is, counted from 0.
+    #[must_use]
+    pub fn position(&self, operator: Address) -> Option<usize> {
+        let search = self
             .members
-            .binary_search_by_key(&operator, |member| member.address)
-            .ok()?;
-        self.members.get(index)
+            .binary_search_by_key(&operator, |member| member.address);
+        search.ok()
     }
 
     /// Weight of this operator; zero for strangers.

@@ -11,10 +11,10 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use crate::fixtures::{
-    DOMAIN_TYPE, EPOCH_UPDATE_TYPE, OPERATORS, STATE_PROOF_TYPE, binding, certificate, domain,
-    encoded_set, epoch_update, epoch_update_hash, hash_struct, member, next_set, operator, peer,
-    proof, refused, secret, separator, set, signed, state_proof_hash, statement, svm_key,
-    typed_digest,
+    DOMAIN_TYPE, EPOCH_UPDATE_TYPE, OPERATORS, STATE_PROOF_TYPE, binding, certificate,
+    certificate_of, domain, encoded_set, epoch_update, epoch_update_hash, hash_struct, member,
+    next_set, operator, peer, proof, refused, secret, separator, set, signed, state_proof_hash,
+    statement, svm_key, typed_digest,
 };
 use crate::golden;
 
@@ -162,6 +162,7 @@ struct CertificateVector {
     weight: String,
     certifies: bool,
     signature_data: String,
+    compact_signature_data: String,
     protobuf: String,
 }
 
@@ -391,8 +392,19 @@ fn binding_vector() -> BindingVector {
     }
 }
 
-fn certificate_vector(numbers: &[u8]) -> CertificateVector {
-    let certificate = certificate(numbers);
+/// Enough weight, too little, all of it, and one that hands over an epoch.
+fn certificates() -> [Certificate; 4] {
+    let update = Statement::EpochUpdate(epoch_update());
+    [
+        certificate(&[1, 2]),
+        certificate(&[1, 3]),
+        certificate(&[1, 2, 3, 4]),
+        certificate_of(update, &[1, 2, 4]),
+    ]
+}
+
+fn certificate_vector(certificate: &Certificate) -> CertificateVector {
+    let compact = certificate.compact_signature_data(&set()).expect("a form");
     let signers = certificate.signatures();
     let weight = signers
         .iter()
@@ -408,7 +420,8 @@ fn certificate_vector(numbers: &[u8]) -> CertificateVector {
         weight: weight.to_string(),
         certifies: certificate.verify(&set(), &domain()).is_ok(),
         signature_data: hex(certificate.signature_data()),
-        protobuf: hex(wire::Certificate::from(&certificate).encode_to_vec()),
+        compact_signature_data: hex(compact),
+        protobuf: hex(wire::Certificate::from(certificate).encode_to_vec()),
     }
 }
 
@@ -695,9 +708,7 @@ fn golden_vectors() {
         refusals: (1..=10).map(refusal_vector).collect(),
         registration: registration_vector(),
         binding: binding_vector(),
-        certificates: [&[1, 2][..], &[1, 3], &[1, 2, 3, 4]]
-            .map(certificate_vector)
-            .into(),
+        certificates: certificates().iter().map(certificate_vector).collect(),
         gossip: gossip().iter().map(gossip_vector).collect(),
         exchange: exchange().iter().map(frame_vector).collect(),
         malformed_signatures: malformed_signatures(),
