@@ -4,6 +4,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let files = [
         "quorate/v1/statement.proto",
         "quorate/v1/gossip.proto",
+        "quorate/v1/membership.proto",
         "quorate/v1/request.proto",
         "quorate/v1/store.proto",
     ];

@@ -4,9 +4,10 @@
 use alloy_primitives::keccak256;
 
 use super::{
-    Address, B256, Certificate, Domain, Epoch, EpochUpdate, Operator, OperatorSet, Outcome,
-    PeerBinding, PeerSecret, Refusal, RefusalCode, Response, SecretKey, SignerSignature,
-    StateProof, Statement, U256, threshold_of,
+    Address, B256, Binding, Certificate, Domain, Epoch, EpochUpdate, LifecycleCause, LogPosition,
+    Member, Operator, OperatorSet, OperatorStatus, Outcome, PeerBinding, PeerSecret, Refusal,
+    RefusalCode, RegistrationChange, Response, SecretKey, SignerSignature, StateProof, Statement,
+    Timestamp, Transition, U256, threshold_of,
 };
 
 /// Numbers of the operators; everything else about one follows from its number.
@@ -136,6 +137,46 @@ pub(crate) fn binding(number: u8, sequence: u64) -> PeerBinding {
         peer_key,
         sequence,
         signature: secret(number).sign(digest).expect("a signature"),
+    }
+}
+
+/// Operator 1, suspended, and about to leave.
+pub(crate) fn member_record() -> Member {
+    let change = |epoch, registered| RegistrationChange {
+        epoch: Epoch(epoch),
+        registered,
+    };
+    Member {
+        operator: operator(1),
+        status: OperatorStatus::Suspended,
+        cause: LifecycleCause::Missed,
+        since: Timestamp(1_700_000_012_345_678),
+        changes: vec![change(1, true), change(3, false)],
+        log: LogPosition {
+            block: 12_345,
+            index: 6,
+        },
+        binding: Some(Binding {
+            peer_key: peer(1).public(),
+            sequence: 1_700_000_000_000,
+            at: Timestamp(1_700_000_000_123_456),
+        }),
+        misses: 5,
+        missed_in: Epoch(2),
+        successful_responses: 1_000_000,
+    }
+}
+
+/// Operator 1 is reinstated.
+pub(crate) fn transition() -> Transition {
+    Transition {
+        operator: operator(1),
+        from: Some(OperatorStatus::Suspended),
+        to: OperatorStatus::Active,
+        cause: LifecycleCause::Reinstated,
+        note: "on the phone, by Ada".to_owned(),
+        at: Timestamp(1_700_000_099_000_001),
+        block: 12_400,
     }
 }
 

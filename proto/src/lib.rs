@@ -13,6 +13,7 @@ mod epoch;
 mod fixtures;
 mod id;
 pub mod limits;
+mod membership;
 mod operator_set;
 mod response;
 mod signature;
@@ -25,6 +26,9 @@ pub use domain::{Domain, Kind, NetworkId};
 pub use envelope::{Batch, Envelope, EnvelopeError, PeerBinding, PeerSecret, Task};
 pub use epoch::{EpochInterval, EpochSchedule};
 pub use id::{Epoch, SlotId, TaskId, Timestamp};
+pub use membership::{
+    Binding, LifecycleCause, LogPosition, Member, OperatorStatus, RegistrationChange, Transition,
+};
 pub use operator_set::{Operator, OperatorSet, SetError, threshold_of};
 pub use response::{Outcome, Refusal, Response, ResponseError};
 pub use signature::{SecretKey, Signature, SignatureError};

@@ -65,6 +65,7 @@ fn its_limits_are_those_of_the_code() {
         ("MAX_SIGNERS", bytes(limits::MAX_SIGNERS)),
         ("MAX_DETAIL_BYTES", bytes(limits::MAX_DETAIL_BYTES)),
         ("MAX_ATTEMPTS", limits::MAX_ATTEMPTS.into()),
+        ("MAX_MISSES", limits::MAX_MISSES.into()),
         ("RESPONSE_WINDOW_MS", limits::RESPONSE_WINDOW_MS),
         ("TASK_DEADLINE_MS", limits::TASK_DEADLINE_MS),
         ("EPOCH_GRACE_MS", limits::EPOCH_GRACE_MS),

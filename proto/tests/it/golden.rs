@@ -6,13 +6,14 @@ use std::{env, fmt, fs};
 
 use prost::Message;
 use quorate_proto::store::{
-    Cursor, Empty, Evidence, Meta, OperatorRecord, OperatorSetRecord, PeerRecord, ResponseRecord,
-    SigningRecord, TaskRecord, TaskRef, TaskStatus,
+    Cursor, Empty, Evidence, MembershipRecord, Meta, OperatorRecord, OperatorSetRecord, PeerRecord,
+    ResponseRecord, SigningRecord, TaskRecord, TaskRef, TaskStatus,
 };
 use quorate_proto::{RefusalCode, Statement, Task, wire};
 
 use crate::fixtures::{
-    binding, certificate, domain, epoch_update, operator, refused, set, signed, statement,
+    binding, certificate, domain, epoch_update, member_record, operator, refused, set, signed,
+    statement, transition,
 };
 use crate::vectors::{exchange, gossip};
 
@@ -165,6 +166,11 @@ fn add_network_records(records: &mut Messages) {
     records.add("cursor", &cursor);
     records.add("operator_record", &registered);
     records.add("peer_record", &peer);
+    records.add(
+        "membership_record",
+        &MembershipRecord::from(&member_record()),
+    );
+    records.add("lifecycle_event", &transition().to_event(7));
 }
 
 fn task_record() -> TaskRecord {

@@ -5,11 +5,12 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use prost::Message;
 use quorate_proto::store::{
-    Cursor, Evidence, Meta, OperatorRecord, OperatorSetRecord, PeerRecord, ResponseRecord,
-    SigningRecord, TaskRecord, TaskRef,
+    Cursor, Evidence, MembershipRecord, Meta, OperatorRecord, OperatorSetRecord, PeerRecord,
+    ResponseRecord, SigningRecord, TaskRecord, TaskRef,
 };
 use quorate_proto::{
-    Certificate, Envelope, Kind, OperatorSet, PeerBinding, Response, Statement, Task, wire,
+    Certificate, Envelope, Kind, Member, OperatorSet, PeerBinding, Response, Statement, Task,
+    Transition, wire,
 };
 
 use crate::fixtures::{binding, domain, peer, secret, set};
@@ -44,6 +45,8 @@ fn read_as_everything(bytes: &[u8]) {
     let _ = wire::Task::decode(bytes).map(|m| Task::try_from(&m));
     let _ = wire::PeerBinding::decode(bytes).map(|m| PeerBinding::try_from(&m));
     let _ = OperatorSetRecord::decode(bytes).map(|m| OperatorSet::try_from(&m));
+    let _ = MembershipRecord::decode(bytes).map(|m| Member::try_from(&m));
+    let _ = wire::LifecycleEvent::decode(bytes).map(|m| Transition::try_from(&m));
     let _ = wire::Request::decode(bytes);
     let _ = wire::Request::decode_length_delimited(bytes);
     let _ = wire::Reply::decode(bytes);
@@ -122,6 +125,8 @@ fn valid() -> impl Strategy<Value = Vec<u8>> {
         1 => values::request().prop_map(|v| v.encode_to_vec()),
         1 => values::reply().prop_map(|v| v.encode_to_vec()),
         1 => Just(OperatorSetRecord::from(&set()).encode_to_vec()),
+        1 => values::member().prop_map(|v| MembershipRecord::from(&v).encode_to_vec()),
+        1 => values::transition().prop_map(|v| v.to_event(1).encode_to_vec()),
     ]
 }
 

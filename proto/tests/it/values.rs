@@ -5,8 +5,9 @@ use proptest::option;
 use proptest::prelude::*;
 use quorate_proto::wire::{reply, request, state_request};
 use quorate_proto::{
-    Address, Batch, Certificate, Epoch, EpochUpdate, Outcome, PeerBinding, Refusal, RefusalCode,
-    Response, Signature, SignerSignature, StateProof, Statement, Task, U256, wire,
+    Address, Batch, Binding, Certificate, Epoch, EpochUpdate, LifecycleCause, LogPosition, Member,
+    OperatorStatus, Outcome, PeerBinding, Refusal, RefusalCode, RegistrationChange, Response,
+    Signature, SignerSignature, StateProof, Statement, Task, Timestamp, Transition, U256, wire,
 };
 
 pub(crate) fn address() -> impl Strategy<Value = Address> {
@@ -132,6 +133,77 @@ pub(crate) fn batch() -> impl Strategy<Value = (quorate_proto::Kind, Batch)> {
             }
         )),
     ]
+}
+
+fn status() -> impl Strategy<Value = OperatorStatus> {
+    prop_oneof![
+        Just(OperatorStatus::WaitingJoin),
+        Just(OperatorStatus::WaitingActive),
+        Just(OperatorStatus::Active),
+        Just(OperatorStatus::Unactive),
+        Just(OperatorStatus::Suspended),
+    ]
+}
+
+fn cause() -> impl Strategy<Value = LifecycleCause> {
+    prop_oneof![
+        Just(LifecycleCause::Registered),
+        Just(LifecycleCause::Joined),
+        Just(LifecycleCause::EpochBegan),
+        Just(LifecycleCause::BelowMinimum),
+        Just(LifecycleCause::Deregistered),
+        Just(LifecycleCause::Missed),
+        Just(LifecycleCause::Reinstated),
+    ]
+}
+
+pub(crate) fn member() -> impl Strategy<Value = Member> {
+    let binding = (any::<[u8; 32]>(), any::<u64>(), any::<u64>());
+    let binding = binding.prop_map(|(peer_key, sequence, at)| Binding {
+        peer_key,
+        sequence,
+        at: Timestamp(at),
+    });
+    let changes = proptest::collection::btree_map(any::<u32>(), any::<bool>(), 0..4);
+    let changes = changes.prop_map(|changes| {
+        let change = |(epoch, registered)| RegistrationChange {
+            epoch: Epoch(epoch),
+            registered,
+        };
+        changes.into_iter().map(change).collect()
+    });
+    let log = (any::<u64>(), any::<u32>()).prop_map(|(block, index)| LogPosition { block, index });
+    let counts = (any::<u64>(), any::<u32>(), any::<u32>(), any::<u64>());
+    let state = (status(), cause(), option::of(binding));
+    (address(), state, changes, log, counts).prop_map(
+        |(operator, (status, cause, binding), changes, log, counts)| Member {
+            operator,
+            status,
+            cause,
+            since: Timestamp(counts.0),
+            changes,
+            log,
+            binding,
+            misses: counts.1,
+            missed_in: Epoch(counts.2),
+            successful_responses: counts.3,
+        },
+    )
+}
+
+pub(crate) fn transition() -> impl Strategy<Value = Transition> {
+    let parts = (address(), option::of(status()), status(), cause());
+    (parts, "\\PC{0,64}", any::<u64>(), any::<u64>()).prop_map(
+        |((operator, from, to, cause), note, at, block)| Transition {
+            operator,
+            from,
+            to,
+            cause,
+            note,
+            at: Timestamp(at),
+            block,
+        },
+    )
 }
 
 fn word() -> impl Strategy<Value = Vec<u8>> {
