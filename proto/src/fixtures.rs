@@ -4,10 +4,10 @@
 use alloy_primitives::keccak256;
 
 use super::{
-    Address, B256, Binding, Certificate, Domain, Epoch, EpochUpdate, LifecycleCause, LogPosition,
-    Member, Operator, OperatorSet, OperatorStatus, Outcome, PeerBinding, PeerSecret, Refusal,
-    RefusalCode, RegistrationChange, Response, SecretKey, SignerSignature, StateProof, Statement,
-    Timestamp, Transition, U256, threshold_of,
+    Address, B256, Binding, Certificate, Domain, Epoch, EpochUpdate, JoinProof, JoinRequest,
+    LifecycleCause, LogPosition, Member, Operator, OperatorSet, OperatorStatus, Outcome,
+    PeerBinding, PeerSecret, Refusal, RefusalCode, RegistrationChange, Response, SecretKey,
+    SignerSignature, StateProof, Statement, Timestamp, Transition, U256, threshold_of,
 };
 
 /// Numbers of the operators; everything else about one follows from its number.
@@ -137,6 +137,34 @@ pub(crate) fn binding(number: u8, sequence: u64) -> PeerBinding {
         peer_key,
         sequence,
         signature: secret(number).sign(digest).expect("a signature"),
+    }
+}
+
+/// What the registry gave to everybody.
+pub(crate) fn challenge() -> B256 {
+    B256::repeat_byte(0x5a)
+}
+
+/// By the keys of an operator; operator 4 has no Ed25519 key.
+pub(crate) fn join_proof(number: u8) -> JoinProof {
+    let ed25519_key = member(number).ed25519_key.map(|_| svm_key(number));
+    JoinProof::sign(
+        &domain(),
+        operator(number),
+        peer(number).public(),
+        challenge(),
+        &secret(number),
+        ed25519_key.as_ref(),
+    )
+    .expect("a signature")
+}
+
+/// By operator 1.
+pub(crate) fn join_request() -> JoinRequest {
+    JoinRequest {
+        proof: join_proof(1),
+        binding: binding(1, 1_700_000_000_000),
+        addresses: vec!["/ip4/192.0.2.1/tcp/4001".to_owned()],
     }
 }
 

@@ -12,6 +12,7 @@ mod epoch;
 #[cfg(test)]
 mod fixtures;
 mod id;
+mod join;
 pub mod limits;
 mod membership;
 mod operator_set;
@@ -26,6 +27,7 @@ pub use domain::{Domain, Kind, NetworkId};
 pub use envelope::{Batch, Envelope, EnvelopeError, PeerBinding, PeerSecret, Task};
 pub use epoch::{EpochInterval, EpochSchedule};
 pub use id::{Epoch, SlotId, TaskId, Timestamp};
+pub use join::{Ed25519Proof, JoinError, JoinProof, JoinRequest};
 pub use membership::{
     Binding, LifecycleCause, LogPosition, Member, OperatorStatus, RegistrationChange, Transition,
 };
@@ -33,7 +35,7 @@ pub use operator_set::{Operator, OperatorSet, SetError, threshold_of};
 pub use response::{Outcome, Refusal, Response, ResponseError};
 pub use signature::{SecretKey, Signature, SignatureError};
 pub use statement::{EpochUpdate, StateProof, Statement, Subject};
-pub use wire::RefusalCode;
+pub use wire::{RefusalCode, RegistryErrorCode};
 pub use wire_error::WireError;
 
 #[allow(missing_docs, unreachable_pub, clippy::arithmetic_side_effects)]

@@ -182,6 +182,35 @@ impl TryFrom<&wire::LifecycleEvent> for Transition {
     }
 }
 
+/// What the registry tells of a member. Its signed binding and its addresses are for the caller to
+/// add.
+impl From<&Member> for wire::OperatorState {
+    fn from(member: &Member) -> Self {
+        let last = |registered| {
+            let mut changes = member.changes.iter();
+            let change = changes.rfind(|change| change.registered == registered);
+            change.map(|change| change.epoch.0).unwrap_or_default()
+        };
+        let (active_epoch, exit_epoch) = (last(true), last(false));
+        Self {
+            operator: member.operator.to_vec(),
+            status: wire::OperatorStatus::from(member.status).into(),
+            cause: wire::LifecycleCause::from(member.cause).into(),
+            since_micros: member.since.0,
+            binding: None,
+            addresses: Vec::new(),
+            misses: member.misses,
+            successful_responses: member.successful_responses,
+            active_epoch,
+            exit_epoch: if exit_epoch > active_epoch {
+                exit_epoch
+            } else {
+                0
+            },
+        }
+    }
+}
+
 impl From<&Member> for MembershipRecord {
     fn from(member: &Member) -> Self {
         let change = |change: &RegistrationChange| store::RegistrationChange {

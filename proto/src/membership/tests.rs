@@ -79,3 +79,24 @@ fn every_status_and_cause_has_a_number_of_its_own() {
     }
     assert!(cause("cause", 8).is_err());
 }
+
+#[test]
+fn a_state_tells_the_newest_registration_and_the_exit_from_it() {
+    let state = |changes: &[(u32, bool)]| {
+        let change = |(epoch, registered): &(u32, bool)| RegistrationChange {
+            epoch: Epoch(*epoch),
+            registered: *registered,
+        };
+        let changes = changes.iter().map(change).collect();
+        let member = Member {
+            changes,
+            ..member_record()
+        };
+        let state = wire::OperatorState::from(&member);
+        (state.active_epoch, state.exit_epoch)
+    };
+    assert_eq!(state(&[(1, true)]), (1, 0));
+    assert_eq!(state(&[(1, true), (3, false)]), (1, 3));
+    assert_eq!(state(&[(1, true), (3, false), (5, true)]), (5, 0));
+    assert_eq!(state(&[(3, false)]), (0, 3));
+}

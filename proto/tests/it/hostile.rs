@@ -9,11 +9,11 @@ use quorate_proto::store::{
     ResponseRecord, SigningRecord, TaskRecord, TaskRef,
 };
 use quorate_proto::{
-    Certificate, Envelope, Kind, Member, OperatorSet, PeerBinding, Response, Statement, Task,
-    Transition, wire,
+    Certificate, Envelope, JoinRequest, Kind, Member, OperatorSet, PeerBinding, Response,
+    Statement, Task, Transition, wire,
 };
 
-use crate::fixtures::{binding, domain, peer, secret, set};
+use crate::fixtures::{binding, challenge, domain, peer, secret, set};
 use crate::values;
 
 /// Reads `bytes` as everything there is and, where that succeeds, checks what it means.
@@ -47,6 +47,12 @@ fn read_as_everything(bytes: &[u8]) {
     let _ = OperatorSetRecord::decode(bytes).map(|m| OperatorSet::try_from(&m));
     let _ = MembershipRecord::decode(bytes).map(|m| Member::try_from(&m));
     let _ = wire::LifecycleEvent::decode(bytes).map(|m| Transition::try_from(&m));
+    if let Ok(message) = wire::JoinRequest::decode(bytes) {
+        let key = secret(1).address();
+        let _ = JoinRequest::try_from(&message).map(|r| r.verify(key, None, &domain, challenge()));
+    }
+    let _ = wire::StateUpdate::decode(bytes);
+    let _ = wire::SyncReply::decode(bytes);
     let _ = wire::Request::decode(bytes);
     let _ = wire::Request::decode_length_delimited(bytes);
     let _ = wire::Reply::decode(bytes);
@@ -125,6 +131,7 @@ fn valid() -> impl Strategy<Value = Vec<u8>> {
         1 => values::request().prop_map(|v| v.encode_to_vec()),
         1 => values::reply().prop_map(|v| v.encode_to_vec()),
         1 => Just(OperatorSetRecord::from(&set()).encode_to_vec()),
+        1 => values::join_request().prop_map(|v| wire::JoinRequest::from(&v).encode_to_vec()),
         1 => values::member().prop_map(|v| MembershipRecord::from(&v).encode_to_vec()),
         1 => values::transition().prop_map(|v| v.to_event(1).encode_to_vec()),
     ]

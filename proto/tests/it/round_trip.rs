@@ -70,6 +70,11 @@ proptest! {
     }
 
     #[test]
+    fn join_request(value in values::join_request()) {
+        prop_assert_eq!(through::<wire::JoinRequest, _>(&value), Ok(value));
+    }
+
+    #[test]
     fn member(value in values::member()) {
         prop_assert_eq!(through::<MembershipRecord, _>(&value), Ok(value));
     }

@@ -5,9 +5,10 @@ use proptest::option;
 use proptest::prelude::*;
 use quorate_proto::wire::{reply, request, state_request};
 use quorate_proto::{
-    Address, Batch, Binding, Certificate, Epoch, EpochUpdate, LifecycleCause, LogPosition, Member,
-    OperatorStatus, Outcome, PeerBinding, Refusal, RefusalCode, RegistrationChange, Response,
-    Signature, SignerSignature, StateProof, Statement, Task, Timestamp, Transition, U256, wire,
+    Address, Batch, Binding, Certificate, Ed25519Proof, Epoch, EpochUpdate, JoinProof, JoinRequest,
+    LifecycleCause, LogPosition, Member, OperatorStatus, Outcome, PeerBinding, Refusal,
+    RefusalCode, RegistrationChange, Response, Signature, SignerSignature, StateProof, Statement,
+    Task, Timestamp, Transition, U256, wire,
 };
 
 pub(crate) fn address() -> impl Strategy<Value = Address> {
@@ -103,6 +104,26 @@ pub(crate) fn binding() -> impl Strategy<Value = PeerBinding> {
         peer_key,
         sequence,
         signature,
+    })
+}
+
+pub(crate) fn join_request() -> impl Strategy<Value = JoinRequest> {
+    let ed25519 = (any::<[u8; 32]>(), any::<[u8; 64]>());
+    let ed25519 = ed25519.prop_map(|(key, signature)| Ed25519Proof { key, signature });
+    let proof = (any::<[u8; 32]>(), signature(), option::of(ed25519));
+    (binding(), proof, vec("\\PC{0,32}", 0..8)).prop_map(|(binding, proof, addresses)| {
+        let (challenge, signature, ed25519) = proof;
+        JoinRequest {
+            proof: JoinProof {
+                operator: binding.operator,
+                peer_key: binding.peer_key,
+                challenge: challenge.into(),
+                signature,
+                ed25519,
+            },
+            binding,
+            addresses,
+        }
     })
 }
 

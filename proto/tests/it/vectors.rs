@@ -4,17 +4,17 @@
 use prost::Message as _;
 use quorate_proto::wire::{self, reply, request, state_request};
 use quorate_proto::{
-    Address, B256, Batch, Certificate, Domain, Envelope, Epoch, EpochUpdate, Kind, OperatorSet,
-    PeerBinding, RefusalCode, StateProof, Statement, Task, U256,
+    Address, B256, Batch, Certificate, Domain, Envelope, Epoch, EpochUpdate, JoinProof, Kind,
+    OperatorSet, PeerBinding, RefusalCode, StateProof, Statement, Task, U256,
 };
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use crate::fixtures::{
     DOMAIN_TYPE, EPOCH_UPDATE_TYPE, OPERATORS, STATE_PROOF_TYPE, binding, certificate,
-    certificate_of, domain, encoded_set, epoch_update, epoch_update_hash, hash_struct, member,
-    next_set, operator, peer, proof, refused, secret, separator, set, signed, state_proof_hash,
-    statement, svm_key, typed_digest,
+    certificate_of, challenge, domain, encoded_set, epoch_update, epoch_update_hash, hash_struct,
+    join_proof, member, next_set, operator, peer, proof, refused, secret, separator, set, signed,
+    state_proof_hash, statement, svm_key, typed_digest,
 };
 use crate::golden;
 
@@ -38,6 +38,7 @@ struct Vectors {
     refusals: Vec<RefusalVector>,
     registration: RegistrationVector,
     binding: BindingVector,
+    joins: Vec<JoinVector>,
     certificates: Vec<CertificateVector>,
     gossip: Vec<GossipVector>,
     exchange: Vec<FrameVector>,
@@ -150,6 +151,20 @@ struct BindingVector {
     sequence: String,
     digest: String,
     signature: String,
+    protobuf: String,
+}
+
+#[derive(Serialize)]
+struct JoinVector {
+    operator: String,
+    peer_key: String,
+    /// Zero under the digest where there is none.
+    ed25519_key: Option<String>,
+    challenge: String,
+    digest: String,
+    signature: String,
+    ed25519_message: Option<String>,
+    ed25519_signature: Option<String>,
     protobuf: String,
 }
 
@@ -389,6 +404,31 @@ fn binding_vector() -> BindingVector {
         digest: hex(digest),
         signature: hex(bound.signature.as_bytes()),
         protobuf: hex(wire::PeerBinding::from(&bound).encode_to_vec()),
+    }
+}
+
+fn join_vector(number: u8) -> JoinVector {
+    let (proof, member) = (join_proof(number), member(number));
+    let verified = proof.verify(
+        member.signing_key,
+        member.ed25519_key,
+        &domain(),
+        challenge(),
+    );
+    assert_eq!(verified, Ok(()));
+    let (owner, peer_key) = (proof.operator, proof.peer_key);
+    let digest = JoinProof::digest(&domain(), owner, peer_key, member.ed25519_key, challenge());
+    let message = JoinProof::ed25519_message(&domain(), owner, peer_key, challenge());
+    JoinVector {
+        operator: hex(owner),
+        peer_key: hex(peer_key),
+        ed25519_key: member.ed25519_key.map(hex),
+        challenge: hex(challenge()),
+        digest: hex(digest),
+        signature: hex(proof.signature.as_bytes()),
+        ed25519_message: proof.ed25519.map(|_| hex(message)),
+        ed25519_signature: proof.ed25519.map(|e| hex(e.signature)),
+        protobuf: hex(wire::JoinProof::from(&proof).encode_to_vec()),
     }
 }
 
@@ -708,6 +748,7 @@ fn golden_vectors() {
         refusals: (1..=10).map(refusal_vector).collect(),
         registration: registration_vector(),
         binding: binding_vector(),
+        joins: [1, 4].map(join_vector).into(),
         certificates: certificates().iter().map(certificate_vector).collect(),
         gossip: gossip().iter().map(gossip_vector).collect(),
         exchange: exchange().iter().map(frame_vector).collect(),
