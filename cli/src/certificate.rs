@@ -98,13 +98,14 @@ pub(crate) enum Broken {
 }
 
 impl CertificateFile {
-    pub(crate) fn new(answer: &Answer, network: &str, elapsed: Duration) -> Self {
-        let Statement::StateProof(proof) = answer.certificate.statement();
+    /// `None` where something else than a state proof is certified.
+    pub(crate) fn new(answer: &Answer, network: &str, elapsed: Duration) -> Option<Self> {
+        let proof = answer.certificate.statement().state_proof()?;
         let signer = |signer: &SignerSignature| SignerJson {
             operator: signer.operator,
             signature: Bytes::copy_from_slice(signer.signature.as_bytes()),
         };
-        Self {
+        Some(Self {
             task_id: answer.task_id.0,
             statement: StatementJson::StateProof {
                 chain_id: proof.chain_id,
@@ -122,7 +123,7 @@ impl CertificateFile {
             network: network.to_owned(),
             stored: answer.stored,
             elapsed_ms: elapsed.as_millis().try_into().unwrap_or(u64::MAX),
-        }
+        })
     }
 
     pub(crate) fn statement(&self) -> Statement {

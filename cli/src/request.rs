@@ -166,7 +166,8 @@ fn finish(
     answer: &Answer,
     elapsed: Duration,
 ) -> anyhow::Result<()> {
-    let file = CertificateFile::new(answer, client.network(), elapsed);
+    let file = CertificateFile::new(answer, client.network(), elapsed)
+        .context("the certificate is about no state proof; only these are shown")?;
     let json = serde_json::to_string_pretty(&file)? + "\n";
     if let Some(path) = &args.out {
         write_out(path, &json)?;

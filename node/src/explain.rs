@@ -70,7 +70,7 @@ pub(crate) fn explain(
         task_id: id.to_string(),
         status: status_word(&record).into(),
         failure: Some(record.failure.clone()).filter(|text| !text.is_empty()),
-        statement: statement_report(&statement, domain),
+        statement: statement_report(&statement, domain)?,
         created_ms: record.created_ms,
         ended_ms: Some(record.ended_ms).filter(|at| *at > 0),
         entry: record.entry,
@@ -98,7 +98,10 @@ pub(crate) fn newest(store: &Store, limit: usize) -> Result<Vec<TaskLine>, NodeE
         let Some(record) = store.get(schema::TASKS, &id)? else {
             continue;
         };
-        let Statement::StateProof(proof) = statement_of(&record)?;
+        let statement = statement_of(&record)?;
+        let Some(proof) = statement.state_proof() else {
+            continue; // A line has no place for what is no state proof.
+        };
         lines.push(TaskLine {
             task_id: hex_text(&id),
             status: status_word(&record).into(),
@@ -187,9 +190,13 @@ fn weights_of(set: Option<&OperatorSet>, responses: &[(Response, ResponseRecord)
     weights
 }
 
-fn statement_report(statement: &Statement, domain: &Domain) -> StatementReport {
-    let Statement::StateProof(proof) = statement;
-    StatementReport {
+fn statement_report(statement: &Statement, domain: &Domain) -> Result<StatementReport, NodeError> {
+    let Some(proof) = statement.state_proof() else {
+        return Err(NodeError::Stored {
+            reason: "the task is about no state proof; only these are explained".into(),
+        });
+    };
+    Ok(StatementReport {
         kind: "state_proof".into(),
         chain_id: proof.chain_id,
         user: proof.user.to_string(),
@@ -199,7 +206,7 @@ fn statement_report(statement: &Statement, domain: &Domain) -> StatementReport {
         timestamp: proof.timestamp,
         epoch: proof.epoch.0,
         digest: statement.digest(domain).to_string(),
-    }
+    })
 }
 
 fn statement_of(record: &TaskRecord) -> Result<Statement, NodeError> {

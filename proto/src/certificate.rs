@@ -1,8 +1,11 @@
 //! A statement with enough signatures of one epoch's set.
 
+mod compact;
+
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_sol_types::SolValue;
 
+pub use self::compact::CompactError;
 use crate::wire_error::{address, present};
 use crate::{
     Domain, Epoch, OperatorSet, Signature, SignatureError, Statement, WireError, limits, wire,

@@ -100,6 +100,34 @@ impl Domain {
         })
     }
 
+    pub(crate) fn join_digest(
+        &self,
+        operator: Address,
+        peer_key: [u8; 32],
+        ed25519_key: Option<[u8; 32]>,
+        challenge: B256,
+    ) -> B256 {
+        self.digest(&sol::Join {
+            operator,
+            peerKey: peer_key.into(),
+            ed25519Key: ed25519_key.unwrap_or_default().into(),
+            challenge,
+        })
+    }
+
+    pub(crate) fn ed25519_join(
+        &self,
+        operator: Address,
+        peer_key: [u8; 32],
+        challenge: B256,
+    ) -> Vec<u8> {
+        let mut message = self.svm_prefix(KIND_JOIN);
+        message.extend(operator);
+        message.extend(peer_key);
+        message.extend(challenge);
+        message
+    }
+
     pub(crate) fn binding_digest(&self, operator: Address, peer_key: B256, sequence: u64) -> B256 {
         self.digest(&sol::PeerBinding {
             operator,
@@ -109,8 +137,9 @@ impl Domain {
     }
 }
 
-/// Kind byte of the registration message; statements use the low numbers.
+/// Kind bytes of the registration message and of the join message; statements use the low numbers.
 const KIND_REGISTRATION: u8 = 0xf0;
+const KIND_JOIN: u8 = 0xf1;
 
 /// Names a network in topics and protocols: `<home chain id>-<registry in lower-case hex>`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -174,6 +203,12 @@ mod sol {
             address operator;
             address signingKey;
             bytes32 ed25519Key;
+        }
+        struct Join {
+            address operator;
+            bytes32 peerKey;
+            bytes32 ed25519Key;
+            bytes32 challenge;
         }
         struct PeerBinding {
             address operator;

@@ -4,9 +4,10 @@
 use alloy_primitives::keccak256;
 
 use super::{
-    Address, B256, Certificate, Domain, Epoch, Operator, OperatorSet, Outcome, PeerBinding,
-    PeerSecret, Refusal, RefusalCode, Response, SecretKey, SignerSignature, StateProof, Statement,
-    U256, threshold_of,
+    Address, B256, Binding, Certificate, Domain, Epoch, EpochUpdate, JoinProof, JoinRequest,
+    LifecycleCause, LogPosition, Member, Operator, OperatorSet, OperatorStatus, Outcome,
+    PeerBinding, PeerSecret, Refusal, RefusalCode, RegistrationChange, Response, SecretKey,
+    SignerSignature, StateProof, Statement, Timestamp, Transition, U256, threshold_of,
 };
 
 /// Numbers of the operators; everything else about one follows from its number.
@@ -75,6 +76,22 @@ pub(crate) fn set() -> OperatorSet {
     OperatorSet::new(Epoch(1), members, total, threshold_of(total)).expect("a set")
 }
 
+/// The set of epoch 2: operator 1 has left, and operator 3 has more weight.
+pub(crate) fn next_set() -> OperatorSet {
+    let heavier = Operator {
+        weight: U256::from(21),
+        ..member(3)
+    };
+    let members = vec![member(2), heavier, member(4)];
+    let total = U256::from(61);
+    OperatorSet::new(Epoch(2), members, total, threshold_of(total)).expect("a set")
+}
+
+/// The set of epoch 1 hands over to that of epoch 2.
+pub(crate) fn epoch_update() -> EpochUpdate {
+    EpochUpdate::hand_over(Epoch(1), &next_set()).expect("a later epoch")
+}
+
 pub(crate) fn signed(number: u8) -> Response {
     let digest = statement().digest(&domain());
     let signature = secret(number).sign(digest).expect("a signature");
@@ -100,12 +117,16 @@ pub(crate) fn refused(number: u8, code: RefusalCode, detail: &str) -> Response {
 }
 
 pub(crate) fn certificate(numbers: &[u8]) -> Certificate {
-    let digest = statement().digest(&domain());
+    certificate_of(statement(), numbers)
+}
+
+pub(crate) fn certificate_of(statement: Statement, numbers: &[u8]) -> Certificate {
+    let digest = statement.digest(&domain());
     let signer = |number: &u8| SignerSignature {
         operator: operator(*number),
         signature: secret(*number).sign(digest).expect("a signature"),
     };
-    Certificate::new(statement(), numbers.iter().map(signer).collect())
+    Certificate::new(statement, numbers.iter().map(signer).collect())
 }
 
 pub(crate) fn binding(number: u8, sequence: u64) -> PeerBinding {
@@ -116,6 +137,74 @@ pub(crate) fn binding(number: u8, sequence: u64) -> PeerBinding {
         peer_key,
         sequence,
         signature: secret(number).sign(digest).expect("a signature"),
+    }
+}
+
+/// What the registry gave to everybody.
+pub(crate) fn challenge() -> B256 {
+    B256::repeat_byte(0x5a)
+}
+
+/// By the keys of an operator; operator 4 has no Ed25519 key.
+pub(crate) fn join_proof(number: u8) -> JoinProof {
+    let ed25519_key = member(number).ed25519_key.map(|_| svm_key(number));
+    JoinProof::sign(
+        &domain(),
+        operator(number),
+        peer(number).public(),
+        challenge(),
+        &secret(number),
+        ed25519_key.as_ref(),
+    )
+    .expect("a signature")
+}
+
+/// By operator 1.
+pub(crate) fn join_request() -> JoinRequest {
+    JoinRequest {
+        proof: join_proof(1),
+        binding: binding(1, 1_700_000_000_000),
+        addresses: vec!["/ip4/192.0.2.1/tcp/4001".to_owned()],
+    }
+}
+
+/// Operator 1, suspended, and about to leave.
+pub(crate) fn member_record() -> Member {
+    let change = |epoch, registered| RegistrationChange {
+        epoch: Epoch(epoch),
+        registered,
+    };
+    Member {
+        operator: operator(1),
+        status: OperatorStatus::Suspended,
+        cause: LifecycleCause::Missed,
+        since: Timestamp(1_700_000_012_345_678),
+        changes: vec![change(1, true), change(3, false)],
+        log: LogPosition {
+            block: 12_345,
+            index: 6,
+        },
+        binding: Some(Binding {
+            peer_key: peer(1).public(),
+            sequence: 1_700_000_000_000,
+            at: Timestamp(1_700_000_000_123_456),
+        }),
+        misses: 5,
+        missed_in: Epoch(2),
+        successful_responses: 1_000_000,
+    }
+}
+
+/// Operator 1 is reinstated.
+pub(crate) fn transition() -> Transition {
+    Transition {
+        operator: operator(1),
+        from: Some(OperatorStatus::Suspended),
+        to: OperatorStatus::Active,
+        cause: LifecycleCause::Reinstated,
+        note: "on the phone, by Ada".to_owned(),
+        at: Timestamp(1_700_000_099_000_001),
+        block: 12_400,
     }
 }
 
@@ -160,6 +249,41 @@ pub(crate) fn state_proof_hash(proof: &StateProof) -> B256 {
         ],
     )
 }
+
+/// `hashStruct` of an epoch update.
+pub(crate) fn epoch_update_hash(update: &EpochUpdate) -> B256 {
+    let word = |epoch: Epoch| B256::from(U256::from(epoch.0));
+    let fields = [word(update.epoch), word(update.next_epoch), update.set_hash];
+    hash_struct(EPOCH_UPDATE_TYPE, &fields)
+}
+
+/// `abi.encode(address[],address[],bytes32[],uint256[],uint256)` by hand, of what describes a set.
+#[allow(
+    clippy::arithmetic_side_effects,
+    reason = "a test panics where it overflows"
+)]
+pub(crate) fn encoded_set(set: &OperatorSet) -> Vec<u8> {
+    let members = set.members();
+    let word = |number: usize| B256::from(U256::from(number));
+    let list = |item: fn(&Operator) -> B256| {
+        let items: Vec<B256> = members.iter().map(item).collect();
+        [&[word(members.len())], items.as_slice()].concat()
+    };
+    let lists = [
+        list(|m| m.address.into_word()),
+        list(|m| m.signing_key.into_word()),
+        list(|m| m.ed25519_key.unwrap_or_default().into()),
+        list(|m| m.weight.into()),
+    ];
+    let heads = (0..lists.len()).map(|n| word(32 * (5 + n * (members.len() + 1))));
+    let mut words: Vec<B256> = heads.collect();
+    words.push(set.threshold().into());
+    words.extend(lists.iter().flatten());
+    words.concat()
+}
+
+pub(crate) const EPOCH_UPDATE_TYPE: &str =
+    "EpochUpdate(uint32 epoch,uint32 nextEpoch,bytes32 setHash)";
 
 pub(crate) const STATE_PROOF_TYPE: &str = "StateProof(address user,uint32 chainId,\
     uint64 blockNumber,uint48 timestamp,uint32 epoch,uint256 key,uint256 value)";

@@ -94,8 +94,8 @@ hash_id!(
     TaskId
 );
 hash_id!(
-    /// Names what may have one truth only, whatever the epoch: for a state proof
-    /// (chain, user, key, block).
+    /// Names what may have one truth only, whatever epoch signs it: for a state proof
+    /// (chain, user, key, block), for an epoch update the next epoch.
     SlotId
 );
 

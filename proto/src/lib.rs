@@ -12,7 +12,9 @@ mod epoch;
 #[cfg(test)]
 mod fixtures;
 mod id;
+mod join;
 pub mod limits;
+mod membership;
 mod operator_set;
 mod response;
 mod signature;
@@ -20,16 +22,20 @@ mod statement;
 mod wire_error;
 
 pub use alloy_primitives::{Address, B256, U256, keccak256};
-pub use certificate::{Certificate, CertificateError, SignerSignature};
+pub use certificate::{Certificate, CertificateError, CompactError, SignerSignature};
 pub use domain::{Domain, Kind, NetworkId};
 pub use envelope::{Batch, Envelope, EnvelopeError, PeerBinding, PeerSecret, Task};
 pub use epoch::{EpochInterval, EpochSchedule};
 pub use id::{Epoch, SlotId, TaskId, Timestamp};
+pub use join::{Ed25519Proof, JoinError, JoinProof, JoinRequest};
+pub use membership::{
+    Binding, LifecycleCause, LogPosition, Member, OperatorStatus, RegistrationChange, Transition,
+};
 pub use operator_set::{Operator, OperatorSet, SetError, threshold_of};
 pub use response::{Outcome, Refusal, Response, ResponseError};
 pub use signature::{SecretKey, Signature, SignatureError};
-pub use statement::{StateProof, Statement};
-pub use wire::RefusalCode;
+pub use statement::{EpochUpdate, StateProof, Statement, Subject};
+pub use wire::{RefusalCode, RegistryErrorCode};
 pub use wire_error::WireError;
 
 #[allow(missing_docs, unreachable_pub, clippy::arithmetic_side_effects)]

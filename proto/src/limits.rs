@@ -9,6 +9,28 @@ pub const RESPONSE_WINDOW_MS: u64 = 3_000;
 /// A task without certificate expires after this many milliseconds.
 pub const TASK_DEADLINE_MS: u64 = 15_000;
 
+/// Misses that suspend an operator, counted from when it became active or was reinstated (facts:
+/// "5 misses suspend an operator").
+pub const MAX_MISSES: u32 = 5;
+
+/// Milliseconds for which a registry's challenge to a joining operator is good: a person confirms
+/// on a hardware key in less.
+pub const CHALLENGE_LIFE_MS: u64 = 30_000;
+
+/// Addresses that a peer names when it joins: two transports on two networks, twice.
+pub const MAX_ADDRESSES: usize = 8;
+
+/// Bytes of one such address: the longest DNS name has 253.
+pub const MAX_ADDRESS_BYTES: usize = 256;
+
+/// Operators or events in one reply of a registry: 500 states of at most 2.6 KiB each stay below
+/// gRPC's usual limit of 4 MiB.
+pub const MAX_PAGE: usize = 500;
+
+/// Operators whose place in the network a registry keeps: 500 that serve and 100 times as many
+/// that once registered, at about 250 bytes each 16 MB.
+pub const MAX_MEMBERS: usize = 65_536;
+
 /// Milliseconds for which the set of the previous epoch may still finish its tasks: a task born
 /// in the last moment lives 15 s, and nodes see the turn up to 15 s apart.
 pub const EPOCH_GRACE_MS: u64 = 30_000;

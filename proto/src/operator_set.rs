@@ -1,6 +1,7 @@
 //! The operators of one epoch.
 
-use alloy_primitives::{Address, U256};
+use alloy_primitives::{Address, B256, U256, keccak256};
+use alloy_sol_types::SolValue;
 
 use crate::Epoch;
 use crate::store::{MemberRecord, OperatorSetRecord};
@@ -81,11 +82,16 @@ impl OperatorSet {
     /// The member with this operator address.
     #[must_use]
     pub fn get(&self, operator: Address) -> Option<&Operator> {
-        let index = self
+        self.members.get(self.position(operator)?)
+    }
+
+    /// Which of the members this operator is, counted from 0.
+    #[must_use]
+    pub fn position(&self, operator: Address) -> Option<usize> {
+        let search = self
             .members
-            .binary_search_by_key(&operator, |member| member.address)
-            .ok()?;
-        self.members.get(index)
+            .binary_search_by_key(&operator, |member| member.address);
+        search.ok()
     }
 
     /// Weight of this operator; zero for strangers.
@@ -105,6 +111,27 @@ impl OperatorSet {
     #[must_use]
     pub const fn threshold(&self) -> U256 {
         self.threshold
+    }
+
+    /// keccak256(abi.encode(address[] operators, address[] signingKeys, bytes32[] ed25519Keys,
+    /// uint256[] weights, uint256 threshold)), ascending by operator, an absent Ed25519 key as
+    /// zero: what an [`EpochUpdate`](crate::EpochUpdate) hands over. The epoch is not part of it.
+    #[must_use]
+    pub fn hash(&self) -> B256 {
+        keccak256(self.abi_encoded())
+    }
+
+    fn abi_encoded(&self) -> Vec<u8> {
+        let members = || self.members.iter();
+        let ed25519_key = |m: &Operator| B256::from(m.ed25519_key.unwrap_or_default());
+        (
+            members().map(|m| m.address).collect::<Vec<Address>>(),
+            members().map(|m| m.signing_key).collect::<Vec<Address>>(),
+            members().map(ed25519_key).collect::<Vec<B256>>(),
+            members().map(|m| m.weight).collect::<Vec<U256>>(),
+            self.threshold,
+        )
+            .abi_encode_params()
     }
 }
 

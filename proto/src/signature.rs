@@ -37,6 +37,9 @@ const HALF_ORDER: [u8; 32] = [
     0x5d, 0x57, 0x6e, 0x73, 0x57, 0xa4, 0x50, 0x1d, 0xdf, 0xe9, 0x2f, 0x46, 0x68, 0x1b, 0x20, 0xa0,
 ];
 
+/// The bit of a compact signature's 33rd byte that is the parity of y.
+const PARITY: u8 = 0x80;
+
 impl Signature {
     /// Checks the form; who signed is for [`Signature::recover`].
     ///
@@ -71,6 +74,29 @@ impl Signature {
             .recover_ecdsa(secp256k1::Message::from_digest(digest.0))
             .map_err(|_| SignatureError::Unrecoverable)?;
         Ok(address_of(&key.serialize_uncompressed()))
+    }
+
+    /// r ‖ yParityAndS, 64 bytes (EIP-2098): the parity of y in the highest bit, s in the others.
+    #[must_use]
+    pub fn to_compact(&self) -> [u8; 64] {
+        let mut bytes = [0; 64];
+        bytes.copy_from_slice(&self.0[..64]);
+        if self.0[64] == 28 {
+            bytes[32] |= PARITY;
+        }
+        bytes
+    }
+
+    /// Reads the 64 bytes of EIP-2098.
+    ///
+    /// # Errors
+    /// `HighS`.
+    pub fn from_compact(bytes: &[u8; 64]) -> Result<Self, SignatureError> {
+        let mut array = [0; 65];
+        array[..64].copy_from_slice(bytes);
+        array[32] &= !PARITY;
+        array[64] = if bytes[32] & PARITY == 0 { 27 } else { 28 };
+        Self::parse(&array)
     }
 
     /// The 65 bytes.

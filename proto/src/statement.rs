@@ -1,7 +1,10 @@
 //! What the network attests: facts about chains, and the hashes that name them.
 
+mod epoch_update;
+
 use alloy_primitives::{Address, B256, U256, keccak256};
 
+pub use self::epoch_update::EpochUpdate;
 use crate::wire_error::{address, present, u256};
 use crate::{Domain, Epoch, RefusalCode, SlotId, TaskId, WireError, wire};
 
@@ -10,6 +13,17 @@ use crate::{Domain, Epoch, RefusalCode, SlotId, TaskId, WireError, wire};
 pub enum Statement {
     /// A value stored on a chain.
     StateProof(StateProof),
+    /// The operator set that serves a later epoch of the home chain.
+    EpochUpdate(EpochUpdate),
+}
+
+/// What must be read to check a statement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Subject {
+    /// State on the chain with this EIP-155 id.
+    Chain(u64),
+    /// The stake registry on the network's home chain.
+    HomeChain,
 }
 
 /// "On chain `chain_id`, what `user` had stored under `key` at block `block_number` was `value`."
@@ -31,8 +45,9 @@ pub struct StateProof {
     pub value: U256,
 }
 
-/// Kind byte of a state proof, in SVM messages and slots.
+/// Kind bytes, in SVM messages and slots. 2 is kept for transfers.
 const KIND_STATE_PROOF: u8 = 1;
+const KIND_EPOCH_UPDATE: u8 = 3;
 
 /// Largest timestamp that fits the signed 48 bits.
 const MAX_TIMESTAMP: u64 = (1 << 48) - 1;
@@ -43,14 +58,25 @@ impl Statement {
     pub const fn epoch(&self) -> Epoch {
         match self {
             Self::StateProof(proof) => proof.epoch,
+            Self::EpochUpdate(update) => update.epoch,
         }
     }
 
-    /// The chain that must be read to check it.
+    /// What must be read to check it.
     #[must_use]
-    pub const fn chain_id(&self) -> u64 {
+    pub const fn subject(&self) -> Subject {
         match self {
-            Self::StateProof(proof) => proof.chain_id as u64,
+            Self::StateProof(proof) => Subject::Chain(proof.chain_id as u64),
+            Self::EpochUpdate(_) => Subject::HomeChain,
+        }
+    }
+
+    /// The state proof, where it is one.
+    #[must_use]
+    pub const fn state_proof(&self) -> Option<&StateProof> {
+        match self {
+            Self::StateProof(proof) => Some(proof),
+            Self::EpochUpdate(_) => None,
         }
     }
 
@@ -59,6 +85,7 @@ impl Statement {
     pub fn task_id(&self) -> TaskId {
         match self {
             Self::StateProof(proof) => proof.task_id(),
+            Self::EpochUpdate(update) => update.task_id(),
         }
     }
 
@@ -67,6 +94,7 @@ impl Statement {
     pub fn slot(&self) -> SlotId {
         match self {
             Self::StateProof(p) => StateProof::slot(p.chain_id, p.user, p.key, p.block_number),
+            Self::EpochUpdate(update) => EpochUpdate::slot(update.next_epoch),
         }
     }
 
@@ -81,6 +109,7 @@ impl Statement {
                 preimage.extend(proof.value.to_be_bytes::<32>());
                 keccak256(preimage)
             }
+            Self::EpochUpdate(update) => update.fact(),
         }
     }
 
@@ -89,6 +118,7 @@ impl Statement {
     pub fn digest(&self, domain: &Domain) -> B256 {
         match self {
             Self::StateProof(proof) => domain.digest(&proof.to_sol()),
+            Self::EpochUpdate(update) => domain.digest(&update.to_sol()),
         }
     }
 
@@ -107,13 +137,13 @@ impl Statement {
     /// `"quorate:v1:" ‖ kind ‖ home chain id (u64 LE) ‖ registry ‖ borsh(statement)`.
     #[must_use]
     pub fn svm_message(&self, domain: &Domain) -> Vec<u8> {
-        match self {
-            Self::StateProof(proof) => {
-                let mut message = domain.svm_prefix(KIND_STATE_PROOF);
-                message.extend(proof.borsh());
-                message
-            }
-        }
+        let (kind, body) = match self {
+            Self::StateProof(proof) => (KIND_STATE_PROOF, proof.borsh()),
+            Self::EpochUpdate(update) => (KIND_EPOCH_UPDATE, update.borsh()),
+        };
+        let mut message = domain.svm_prefix(kind);
+        message.extend(body);
+        message
     }
 }
 
@@ -173,18 +203,26 @@ impl StateProof {
 
 impl From<&Statement> for wire::Statement {
     fn from(statement: &Statement) -> Self {
+        use wire::statement::Kind;
         let kind = match statement {
-            Statement::StateProof(proof) => wire::statement::Kind::StateProof(wire::StateProof {
-                user: proof.user.to_vec(),
-                chain_id: proof.chain_id,
-                block_number: proof.block_number,
-                timestamp: proof.timestamp,
-                epoch: proof.epoch.0,
-                key: proof.key.to_be_bytes_vec(),
-                value: proof.value.to_be_bytes_vec(),
-            }),
+            Statement::StateProof(proof) => Kind::StateProof(proof.into()),
+            Statement::EpochUpdate(update) => Kind::EpochUpdate(update.into()),
         };
         Self { kind: Some(kind) }
+    }
+}
+
+impl From<&StateProof> for wire::StateProof {
+    fn from(proof: &StateProof) -> Self {
+        Self {
+            user: proof.user.to_vec(),
+            chain_id: proof.chain_id,
+            block_number: proof.block_number,
+            timestamp: proof.timestamp,
+            epoch: proof.epoch.0,
+            key: proof.key.to_be_bytes_vec(),
+            value: proof.value.to_be_bytes_vec(),
+        }
     }
 }
 
@@ -192,8 +230,10 @@ impl TryFrom<&wire::Statement> for Statement {
     type Error = WireError;
 
     fn try_from(message: &wire::Statement) -> Result<Self, WireError> {
+        use wire::statement::Kind;
         match present("statement", message.kind.as_ref())? {
-            wire::statement::Kind::StateProof(proof) => proof.try_into().map(Self::StateProof),
+            Kind::StateProof(proof) => proof.try_into().map(Self::StateProof),
+            Kind::EpochUpdate(update) => update.try_into().map(Self::EpochUpdate),
         }
     }
 }

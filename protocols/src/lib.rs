@@ -6,6 +6,7 @@
 //! [`sim`], where a seed decides about latency, loss, partitions and crashes.
 
 pub mod epoch;
+pub mod membership;
 pub mod pipeline;
 pub mod quorum;
 pub mod sim;

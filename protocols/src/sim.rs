@@ -12,8 +12,9 @@
 //!   test can forget to ask. Quality, such as how soon, is for the caller to judge ([`Outcome`]).
 //! - The checks know the truth: the home chain's sets and what every chain really says. The nodes
 //!   know what they were told.
-//! - One message is one event. Gossip is modelled as direct sends with their own fates; batching
-//!   and forwarding are for the tests with a real mesh.
+//! - One message is one event. It is sent to everybody directly, with a fate for each; or spreads
+//!   by gossip ([`Sim::gossip`]), with a fate for each hop, when copies and bytes are counted.
+//!   Batching is for the tests with a real mesh.
 
 #![allow(
     clippy::arithmetic_side_effects,
@@ -24,6 +25,7 @@ mod check;
 mod driver;
 mod engine;
 mod event;
+mod mesh;
 mod network;
 mod node;
 mod outcome;
@@ -36,8 +38,9 @@ use std::ops::RangeInclusive;
 use quorate_proto::Epoch;
 
 use self::engine::Engine;
+pub use self::mesh::Traffic;
 pub use self::outcome::{Answer, End, Failure, Outcome};
-use self::plan::{Behaviour, Partition, Plan};
+use self::plan::{Behaviour, Churn, Gossip, Partition, Plan};
 use crate::task::Times;
 
 /// A story to be told: who takes part, what goes wrong, what is asked.
@@ -90,6 +93,36 @@ impl Sim {
     #[must_use]
     pub fn latency(mut self, millis: RangeInclusive<u64>) -> Self {
         self.plan.network.latency = plan::micros(&millis);
+        self
+    }
+
+    /// Messages spread by gossip: each node passes what is new to it on to its neighbours, of whom
+    /// it has `degree` or a few more, and the author tells its own neighbours only. Latency, loss
+    /// and the like are those of each hop.
+    #[must_use]
+    pub const fn gossip(mut self, degree: usize) -> Self {
+        self.plan.gossip = Some(Gossip {
+            degree,
+            flood_publish: false,
+        });
+        self
+    }
+
+    /// As [`Sim::gossip`], but the author tells everybody itself (gossipsub's `flood_publish`).
+    #[must_use]
+    pub const fn flooding_gossip(mut self, degree: usize) -> Self {
+        self.plan.gossip = Some(Gossip {
+            degree,
+            flood_publish: true,
+        });
+        self
+    }
+
+    /// Of all operators only `serving` are in a set. With every epoch `change` of them leave and
+    /// as many others come, in turns. Users ask those who stay for a while.
+    #[must_use]
+    pub const fn churn(mut self, serving: usize, change: usize) -> Self {
+        self.plan.churn = Some(Churn { serving, change });
         self
     }
 

@@ -251,6 +251,72 @@ fn a_hundred_operators() {
     }
 }
 
+/// A wide-area network whose set changes by a tenth with every epoch of 8 s.
+fn wide(seed: u64, operators: usize) -> Sim {
+    let change = operators / 10;
+    Sim::new(seed)
+        .operators(operators + change)
+        .churn(operators, change)
+        .latency(50..=150)
+        .loss(0.01)
+        .reads(20..=80)
+        .home_delay(500)
+        .epochs(8, 3, 1_000)
+        .requests(30, 1)
+}
+
+#[test]
+fn gossip_certifies_over_epochs_in_which_operators_take_turns() {
+    for seed in 0..3 {
+        for gossip in [Sim::gossip, Sim::flooding_gossip] {
+            let outcome = run(gossip(wide(seed, 40), 6));
+            assert_eq!(outcome.certified(), 30, "seed {seed}");
+            assert_eq!(outcome.most_attempts(), 0, "seed {seed}");
+            assert!(outcome.epochs > 3, "seed {seed}");
+            assert!(outcome.within(0.99) <= 1_000 * MILLISECOND, "seed {seed}");
+            assert_eq!(outcome.spread.len(), 44 * 30, "seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn gossip_survives_silent_operators_and_crashes() {
+    for seed in 0..3 {
+        let sim = [3, 9, 15, 21].into_iter().fold(wide(seed, 40), Sim::silent);
+        let sim = (30..36).fold(sim, |sim, node| {
+            let at = 2_000 + 1_000 * node as u64;
+            sim.crash(node, at).restart(node, at + 3_000)
+        });
+        let outcome = run(sim.gossip(6));
+        let lost = outcome.answers.len() - outcome.certified();
+        assert_eq!(outcome.ended().count(), 0, "seed {seed}");
+        assert!(lost <= 4, "seed {seed}: {lost} asked of the dead");
+    }
+}
+
+#[test]
+fn by_gossip_everybody_gets_everything_once_and_some_of_it_again() {
+    for (seed, degree) in [(0, 4), (1, 6), (2, 8)] {
+        let outcome = run(Sim::new(seed).operators(30).gossip(degree));
+        assert_eq!(outcome.certified(), 1);
+        let all = outcome.all_traffic();
+        // One announcement, thirty responses, one result.
+        assert_eq!(all.received - all.duplicates, 32 * 29, "seed {seed}");
+        assert_eq!(
+            (all.sent, all.sent_bytes),
+            (all.received, all.received_bytes)
+        );
+        assert_eq!(outcome.messages, all.sent);
+        let copies = all.received as usize / (32 * 30);
+        assert!(
+            (degree - 1..=degree + 1).contains(&copies),
+            "{copies} copies"
+        );
+        let bytes = all.received_bytes / all.received;
+        assert!((450..700).contains(&bytes), "{bytes} bytes a message");
+    }
+}
+
 #[test]
 fn the_same_seed_is_the_same_story() {
     for seed in 0..20 {

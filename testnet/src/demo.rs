@@ -7,7 +7,6 @@ use anyhow::{Context, Result, bail, ensure};
 use quorate_chain::contracts::ExampleConsumer;
 use quorate_chain::evm::verify_on_chain;
 use quorate_node::client::{Answer, Client};
-use quorate_proto::Statement;
 
 use crate::{DeploymentOptions, LocalNetwork, NetworkOptions};
 
@@ -166,8 +165,8 @@ async fn certify(
 }
 
 fn value_of(answer: &Answer) -> U256 {
-    let Statement::StateProof(proof) = answer.certificate.statement();
-    proof.value
+    let proof = answer.certificate.statement().state_proof();
+    proof.map(|proof| proof.value).unwrap_or_default()
 }
 
 async fn deploy_consumer(network: &LocalNetwork) -> Result<Address> {
@@ -197,7 +196,8 @@ async fn check_on_chain(
     if verdict != quorate_chain::evm::Verdict::Valid {
         bail!("the registry rejects the certificate: {verdict}");
     }
-    let Statement::StateProof(proof) = answer.certificate.statement();
+    let proof = answer.certificate.statement().state_proof();
+    let proof = proof.context("a state was asked for")?;
     let dapp = ExampleConsumer::new(consumer, deployment.home.provider());
     let sol_proof = (
         proof.user,

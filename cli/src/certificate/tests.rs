@@ -51,7 +51,7 @@ pub(crate) fn file(signers: &[u8]) -> CertificateFile {
         digest,
         stored: false,
     };
-    CertificateFile::new(&answer, NETWORK, Duration::from_millis(412))
+    CertificateFile::new(&answer, NETWORK, Duration::from_millis(412)).unwrap()
 }
 
 #[test]

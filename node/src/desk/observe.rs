@@ -21,10 +21,16 @@ pub(crate) struct ReadTrace {
 
 /// Reads for oneself what a statement claims.
 pub(crate) async fn observe(chains: &Chains, statement: &Statement) -> (Verdict, ReadTrace) {
-    let Statement::StateProof(proof) = statement;
-    let started = clock::now();
     let mut trace = ReadTrace::default();
-    let verdict = match chains.get(&statement.chain_id()) {
+    let Statement::StateProof(proof) = statement else {
+        let detail = "only state proofs are attested here".into();
+        return (
+            Verdict::Refuse(RefusalCode::ChainUnsupported, detail),
+            trace,
+        );
+    };
+    let started = clock::now();
+    let verdict = match chains.get(&u64::from(proof.chain_id)) {
         None => {
             let detail = format!("chain {} is not configured here", proof.chain_id);
             Verdict::Refuse(RefusalCode::ChainUnsupported, detail)

@@ -1,7 +1,7 @@
 use alloy_primitives::{b256, keccak256};
 
 use super::*;
-use crate::fixtures::{certificate, domain, member, operator, secret, set, statement};
+use crate::fixtures::{certificate, domain, member, operator, proof, secret, set};
 use crate::{Operator, StateProof};
 
 fn verify(certificate: &Certificate) -> Result<U256, CertificateError> {
@@ -66,11 +66,10 @@ fn strangers_do_not_count_even_when_the_rest_suffices() {
 
 #[test]
 fn each_signature_is_by_its_operators_key() {
-    let Statement::StateProof(proof) = statement();
     let mut other = certificate(&[1, 2]);
     other.statement = Statement::StateProof(StateProof {
         value: U256::from(7),
-        ..proof
+        ..proof()
     });
     assert!(matches!(
         verify(&other),
@@ -130,10 +129,9 @@ fn signers_ascend_by_operator_not_by_signing_key() {
 
 #[test]
 fn the_published_signature_data() {
-    let Statement::StateProof(proof) = statement();
     let statement = Statement::StateProof(StateProof {
         epoch: Epoch(7),
-        ..proof
+        ..proof()
     });
     let signed = certificate(&[1, 2]);
     let data = Certificate::new(statement, signed.signatures().to_vec()).signature_data();

@@ -3,10 +3,10 @@ use alloy_sol_types::Eip712Domain;
 
 use super::*;
 use crate::fixtures::{
-    domain, hash_struct, operator, proof, registry, separator, state_proof_hash, statement,
-    typed_digest,
+    domain, epoch_update, epoch_update_hash, hash_struct, operator, proof, registry, separator,
+    state_proof_hash, statement, typed_digest,
 };
-use crate::{PeerBinding, RefusalCode, StateProof, Statement};
+use crate::{EpochUpdate, JoinProof, PeerBinding, RefusalCode, StateProof, Statement};
 
 mod mirror {
     alloy_sol_types::sol! {
@@ -18,6 +18,11 @@ mod mirror {
             uint32 epoch;
             uint256 key;
             uint256 value;
+        }
+        struct EpochUpdate {
+            uint32 epoch;
+            uint32 nextEpoch;
+            bytes32 setHash;
         }
     }
 }
@@ -78,6 +83,26 @@ fn state_proof_by_hand_and_by_alloy() {
 }
 
 #[test]
+fn epoch_update_by_hand_and_by_alloy() {
+    let extreme = EpochUpdate {
+        epoch: crate::Epoch(u32::MAX - 1),
+        next_epoch: crate::Epoch(u32::MAX),
+        set_hash: B256::repeat_byte(0xff),
+    };
+    for update in [epoch_update(), extreme] {
+        let digest = Statement::EpochUpdate(update).digest(&domain());
+        let expected = typed_digest(separator(31_337, registry()), epoch_update_hash(&update));
+        assert_eq!(digest, expected);
+        let mirror = mirror::EpochUpdate {
+            epoch: update.epoch.0,
+            nextEpoch: update.next_epoch.0,
+            setHash: update.set_hash,
+        };
+        assert_eq!(digest, mirror.eip712_signing_hash(&alloy_domain()));
+    }
+}
+
+#[test]
 fn the_other_structs_by_hand() {
     let (owner, key, peer) = (operator(1), operator(2), B256::repeat_byte(3));
     let code = RefusalCode::TimestampDiffers;
@@ -95,6 +120,14 @@ fn the_other_structs_by_hand() {
             &[owner.into_word(), peer, word(u64::MAX)],
         )
     );
+    let challenge = B256::repeat_byte(4);
+    let join = "Join(address operator,bytes32 peerKey,bytes32 ed25519Key,bytes32 challenge)";
+    for (ed25519_key, word) in [(Some([5; 32]), B256::repeat_byte(5)), (None, B256::ZERO)] {
+        assert_eq!(
+            JoinProof::digest(&domain(), owner, peer.0, ed25519_key, challenge),
+            by_hand(join, &[owner.into_word(), peer, word, challenge]),
+        );
+    }
     assert_eq!(
         domain().registration_digest(owner, key, peer),
         by_hand(
@@ -122,6 +155,15 @@ fn every_signature_belongs_to_one_network() {
             domain().ed25519_registration(operator(1), operator(2)),
             other.ed25519_registration(operator(1), operator(2))
         );
+        let (owner, challenge) = (operator(1), B256::repeat_byte(5));
+        assert_ne!(
+            JoinProof::digest(&domain(), owner, key, None, challenge),
+            JoinProof::digest(&other, owner, key, None, challenge)
+        );
+        assert_ne!(
+            JoinProof::ed25519_message(&domain(), owner, key, challenge),
+            JoinProof::ed25519_message(&other, owner, key, challenge)
+        );
         assert_ne!(domain().network(), other.network());
     }
 }
@@ -137,6 +179,19 @@ fn ed25519_registration_is_prefix_operator_and_key() {
         domain().ed25519_registration(operator(1), operator(2)),
         expected
     );
+}
+
+#[test]
+fn ed25519_join_is_prefix_operator_peer_and_challenge() {
+    let mut expected = b"quorate:v1:\xf1".to_vec();
+    expected.extend(31_337_u64.to_le_bytes());
+    expected.extend(registry());
+    expected.extend(operator(1));
+    expected.extend([2; 32]);
+    expected.extend([3; 32]);
+    let message = JoinProof::ed25519_message(&domain(), operator(1), [2; 32], [3; 32].into());
+    assert_eq!(message, expected);
+    assert_eq!(message.len(), 124);
 }
 
 #[test]

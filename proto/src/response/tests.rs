@@ -1,5 +1,5 @@
 use super::*;
-use crate::fixtures::{domain, operator, refused, secret, set, signed, statement};
+use crate::fixtures::{domain, operator, proof, refused, secret, set, signed};
 use crate::{Epoch, StateProof};
 
 const CODES: [RefusalCode; 10] = [
@@ -55,10 +55,9 @@ fn a_response_is_by_its_operator_and_nobody_else() {
 
 #[test]
 fn a_signature_is_for_one_statement_and_one_network() {
-    let Statement::StateProof(proof) = statement();
     let statement = Statement::StateProof(StateProof {
         epoch: Epoch(2),
-        ..proof
+        ..proof()
     });
     assert!(wrong_key(&Response {
         statement,

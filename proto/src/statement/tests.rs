@@ -7,7 +7,7 @@ use alloy_primitives::b256;
 use proptest::prelude::*;
 
 use super::*;
-use crate::fixtures::{domain, proof, statement};
+use crate::fixtures::{domain, epoch_update, proof, statement};
 
 /// A change of one field: its name, the changed proof, and whether it asks another question.
 type Change = (&'static str, StateProof, bool);
@@ -156,13 +156,22 @@ fn accessors_name_the_set_and_the_chain() {
         ..proof()
     });
     assert_eq!(statement.epoch(), epoch);
-    assert_eq!(statement.chain_id(), 0xffff_ffff);
+    assert_eq!(statement.subject(), Subject::Chain(0xffff_ffff));
+    assert_eq!(
+        statement.state_proof().map(|proof| proof.epoch),
+        Some(epoch)
+    );
+    let update = Statement::EpochUpdate(epoch_update());
+    assert_eq!(update.epoch(), Epoch(1));
+    assert_eq!(update.subject(), Subject::HomeChain);
+    assert_eq!(update.state_proof(), None);
 }
 
 #[test]
 fn malformed_fields_are_named() {
     let valid = || match wire::Statement::from(&statement()).kind.unwrap() {
         wire::statement::Kind::StateProof(proof) => proof,
+        other => panic!("{other:?}"),
     };
     let over = 1 << 48;
     for (expected, message) in [

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use quorate_proto::limits;
-use quorate_proto::{RefusalCode, wire::ErrorCode};
+use quorate_proto::{RefusalCode, RegistryErrorCode, wire::ErrorCode};
 
 fn read(path: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
@@ -65,9 +65,14 @@ fn its_limits_are_those_of_the_code() {
         ("MAX_SIGNERS", bytes(limits::MAX_SIGNERS)),
         ("MAX_DETAIL_BYTES", bytes(limits::MAX_DETAIL_BYTES)),
         ("MAX_ATTEMPTS", limits::MAX_ATTEMPTS.into()),
+        ("MAX_MISSES", limits::MAX_MISSES.into()),
         ("RESPONSE_WINDOW_MS", limits::RESPONSE_WINDOW_MS),
         ("TASK_DEADLINE_MS", limits::TASK_DEADLINE_MS),
         ("EPOCH_GRACE_MS", limits::EPOCH_GRACE_MS),
+        ("CHALLENGE_LIFE_MS", limits::CHALLENGE_LIFE_MS),
+        ("MAX_ADDRESSES", bytes(limits::MAX_ADDRESSES)),
+        ("MAX_ADDRESS_BYTES", bytes(limits::MAX_ADDRESS_BYTES)),
+        ("MAX_PAGE", bytes(limits::MAX_PAGE)),
     ] {
         let row = format!("| `{name}` | {} |", grouped(value));
         assert!(page.contains(&row), "missing: {row}");
@@ -85,6 +90,17 @@ fn its_codes_are_those_of_the_code() {
             "| `{}` | ",
             code.as_str_name().trim_start_matches("ERROR_CODE_")
         );
+        assert!(page.contains(&row), "missing: {row}");
+    }
+    for code in (0..)
+        .map_while(|number| RegistryErrorCode::try_from(number).ok())
+        .skip(1)
+    {
+        let name = code
+            .as_str_name()
+            .trim_start_matches("REGISTRY_ERROR_CODE_");
+        let again = if code.is_retryable() { "yes " } else { "" };
+        let row = format!("| `{name}` | {again}| ");
         assert!(page.contains(&row), "missing: {row}");
     }
     for code in (0..)

@@ -6,12 +6,16 @@ use std::{env, fmt, fs};
 
 use prost::Message;
 use quorate_proto::store::{
-    Cursor, Empty, Evidence, Meta, OperatorRecord, OperatorSetRecord, PeerRecord, ResponseRecord,
-    SigningRecord, TaskRecord, TaskRef, TaskStatus,
+    Cursor, Empty, Evidence, MembershipRecord, Meta, OperatorRecord, OperatorSetRecord, PeerRecord,
+    ResponseRecord, SigningRecord, TaskRecord, TaskRef, TaskStatus,
 };
-use quorate_proto::{RefusalCode, Task, wire};
+use quorate_proto::{RefusalCode, Statement, Task, wire};
 
-use crate::fixtures::{binding, certificate, domain, operator, refused, set, signed, statement};
+use crate::fixtures::{
+    binding, certificate, domain, epoch_update, join_request, member_record, operator, refused,
+    set, signed, statement, transition,
+};
+use crate::registry;
 use crate::vectors::{exchange, gossip};
 
 const NOW_MS: u64 = 1_700_000_012_345;
@@ -73,6 +77,10 @@ fn golden_wire_messages() {
         attempt: 1,
     };
     messages.add("statement", &wire::Statement::from(&statement()));
+    messages.add(
+        "statement_epoch_update",
+        &wire::Statement::from(&Statement::EpochUpdate(epoch_update())),
+    );
     messages.add("task", &wire::Task::from(&task));
     messages.add("response_signed", &wire::Response::from(&signed(1)));
     messages.add("response_refused", &wire::Response::from(&refusal));
@@ -95,6 +103,31 @@ fn golden_wire_messages() {
         }
     }
     messages.check("wire.json");
+}
+
+#[test]
+fn golden_registry_messages() {
+    let mut messages = Messages::default();
+    let (health, operators) = (registry::health(), registry::operators());
+    let (events, sync) = (registry::events(), registry::sync());
+    messages.add("challenge_request", &registry::challenge_request());
+    messages.add("challenge", &registry::challenge_message());
+    messages.add("join_request", &wire::JoinRequest::from(&join_request()));
+    messages.add("join_reply", &registry::join_reply());
+    messages.add("health_request", &health.0);
+    messages.add("health_reply", &health.1);
+    messages.add("subscribe_request", &registry::subscribe());
+    messages.add("state_update", &registry::update());
+    messages.add("operators_request", &operators.0);
+    messages.add("operators_reply", &operators.1);
+    messages.add("network_request", &wire::NetworkRequest {});
+    messages.add("network_reply", &registry::network());
+    messages.add("events_request", &events.0);
+    messages.add("events_reply", &events.1);
+    messages.add("sync_request", &sync.0);
+    messages.add("sync_reply", &sync.1);
+    messages.add("registry_error", &registry::error());
+    messages.check("registry.json");
 }
 
 #[test]
@@ -159,6 +192,11 @@ fn add_network_records(records: &mut Messages) {
     records.add("cursor", &cursor);
     records.add("operator_record", &registered);
     records.add("peer_record", &peer);
+    records.add(
+        "membership_record",
+        &MembershipRecord::from(&member_record()),
+    );
+    records.add("lifecycle_event", &transition().to_event(7));
 }
 
 fn task_record() -> TaskRecord {

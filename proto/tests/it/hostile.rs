@@ -5,14 +5,15 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use prost::Message;
 use quorate_proto::store::{
-    Cursor, Evidence, Meta, OperatorRecord, OperatorSetRecord, PeerRecord, ResponseRecord,
-    SigningRecord, TaskRecord, TaskRef,
+    Cursor, Evidence, MembershipRecord, Meta, OperatorRecord, OperatorSetRecord, PeerRecord,
+    ResponseRecord, SigningRecord, TaskRecord, TaskRef,
 };
 use quorate_proto::{
-    Certificate, Envelope, Kind, OperatorSet, PeerBinding, Response, Statement, Task, wire,
+    Certificate, Envelope, JoinRequest, Kind, Member, OperatorSet, PeerBinding, Response,
+    Statement, Task, Transition, wire,
 };
 
-use crate::fixtures::{binding, domain, peer, secret, set};
+use crate::fixtures::{binding, challenge, domain, peer, secret, set};
 use crate::values;
 
 /// Reads `bytes` as everything there is and, where that succeeds, checks what it means.
@@ -44,6 +45,14 @@ fn read_as_everything(bytes: &[u8]) {
     let _ = wire::Task::decode(bytes).map(|m| Task::try_from(&m));
     let _ = wire::PeerBinding::decode(bytes).map(|m| PeerBinding::try_from(&m));
     let _ = OperatorSetRecord::decode(bytes).map(|m| OperatorSet::try_from(&m));
+    let _ = MembershipRecord::decode(bytes).map(|m| Member::try_from(&m));
+    let _ = wire::LifecycleEvent::decode(bytes).map(|m| Transition::try_from(&m));
+    if let Ok(message) = wire::JoinRequest::decode(bytes) {
+        let key = secret(1).address();
+        let _ = JoinRequest::try_from(&message).map(|r| r.verify(key, None, &domain, challenge()));
+    }
+    let _ = wire::StateUpdate::decode(bytes);
+    let _ = wire::SyncReply::decode(bytes);
     let _ = wire::Request::decode(bytes);
     let _ = wire::Request::decode_length_delimited(bytes);
     let _ = wire::Reply::decode(bytes);
@@ -122,6 +131,9 @@ fn valid() -> impl Strategy<Value = Vec<u8>> {
         1 => values::request().prop_map(|v| v.encode_to_vec()),
         1 => values::reply().prop_map(|v| v.encode_to_vec()),
         1 => Just(OperatorSetRecord::from(&set()).encode_to_vec()),
+        1 => values::join_request().prop_map(|v| wire::JoinRequest::from(&v).encode_to_vec()),
+        1 => values::member().prop_map(|v| MembershipRecord::from(&v).encode_to_vec()),
+        1 => values::transition().prop_map(|v| v.to_event(1).encode_to_vec()),
     ]
 }
 
@@ -148,7 +160,17 @@ fn any_length() -> impl Strategy<Value = wire::Response> {
         key,
         value,
     });
-    let kind = proptest::option::of(proof.prop_map(wire::statement::Kind::StateProof));
+    let update = (any::<u32>(), any::<u32>(), field(32));
+    let update = update.prop_map(|(epoch, next_epoch, set_hash)| wire::EpochUpdate {
+        epoch,
+        next_epoch,
+        set_hash,
+    });
+    let kind = prop_oneof![
+        proof.prop_map(wire::statement::Kind::StateProof),
+        update.prop_map(wire::statement::Kind::EpochUpdate),
+    ];
+    let kind = proptest::option::of(kind);
     let statement = proptest::option::of(kind.prop_map(|kind| wire::Statement { kind }));
     let refusal = (-1..13, signature(), ".{0,100}");
     let refusal = refusal.prop_map(|(code, signature, detail)| wire::Refusal {

@@ -12,6 +12,7 @@ mod documentation;
 mod fixtures;
 mod golden;
 mod hostile;
+mod registry;
 mod round_trip;
 mod size;
 mod values;

@@ -3,8 +3,10 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use prost::Message;
-use quorate_proto::store::OperatorSetRecord;
-use quorate_proto::{Domain, Envelope, Epoch, Operator, OperatorSet, PeerSecret, WireError, wire};
+use quorate_proto::store::{MembershipRecord, OperatorSetRecord};
+use quorate_proto::{
+    Domain, Envelope, Epoch, Operator, OperatorSet, PeerSecret, Transition, WireError, wire,
+};
 
 use crate::values;
 
@@ -65,6 +67,24 @@ proptest! {
         if let Ok(set) = OperatorSet::new(Epoch(epoch), members, total, threshold) {
             prop_assert_eq!(through::<OperatorSetRecord, _>(&set), Ok(set));
         }
+    }
+
+    #[test]
+    fn join_request(value in values::join_request()) {
+        prop_assert_eq!(through::<wire::JoinRequest, _>(&value), Ok(value));
+    }
+
+    #[test]
+    fn member(value in values::member()) {
+        prop_assert_eq!(through::<MembershipRecord, _>(&value), Ok(value));
+    }
+
+    #[test]
+    fn transition(value in values::transition(), sequence: u64) {
+        let bytes = value.to_event(sequence).encode_to_vec();
+        let event = wire::LifecycleEvent::decode(bytes.as_slice()).expect("a message");
+        prop_assert_eq!(event.sequence, sequence);
+        prop_assert_eq!(Transition::try_from(&event), Ok(value));
     }
 
     #[test]

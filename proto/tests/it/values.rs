@@ -5,8 +5,10 @@ use proptest::option;
 use proptest::prelude::*;
 use quorate_proto::wire::{reply, request, state_request};
 use quorate_proto::{
-    Address, Batch, Certificate, Epoch, Outcome, PeerBinding, Refusal, RefusalCode, Response,
-    Signature, SignerSignature, StateProof, Statement, Task, U256, wire,
+    Address, Batch, Binding, Certificate, Ed25519Proof, Epoch, EpochUpdate, JoinProof, JoinRequest,
+    LifecycleCause, LogPosition, Member, OperatorStatus, Outcome, PeerBinding, Refusal,
+    RefusalCode, RegistrationChange, Response, Signature, SignerSignature, StateProof, Statement,
+    Task, Timestamp, Transition, U256, wire,
 };
 
 pub(crate) fn address() -> impl Strategy<Value = Address> {
@@ -18,10 +20,25 @@ pub(crate) fn u256() -> impl Strategy<Value = U256> {
 }
 
 pub(crate) fn statement() -> impl Strategy<Value = Statement> {
+    prop_oneof![
+        state_proof().prop_map(Statement::StateProof),
+        epoch_update().prop_map(Statement::EpochUpdate),
+    ]
+}
+
+fn epoch_update() -> impl Strategy<Value = EpochUpdate> {
+    (1..=u32::MAX, any::<u32>(), any::<[u8; 32]>()).prop_map(|(next, rest, hash)| EpochUpdate {
+        epoch: Epoch(rest % next),
+        next_epoch: Epoch(next),
+        set_hash: hash.into(),
+    })
+}
+
+fn state_proof() -> impl Strategy<Value = StateProof> {
     let numbers = (any::<u32>(), any::<u64>(), 0_u64..1 << 48, any::<u32>());
     (address(), numbers, u256(), u256()).prop_map(|(user, numbers, key, value)| {
         let (chain_id, block_number, timestamp, epoch) = numbers;
-        Statement::StateProof(StateProof {
+        StateProof {
             user,
             chain_id,
             block_number,
@@ -29,7 +46,7 @@ pub(crate) fn statement() -> impl Strategy<Value = Statement> {
             epoch: Epoch(epoch),
             key,
             value,
-        })
+        }
     })
 }
 
@@ -90,6 +107,26 @@ pub(crate) fn binding() -> impl Strategy<Value = PeerBinding> {
     })
 }
 
+pub(crate) fn join_request() -> impl Strategy<Value = JoinRequest> {
+    let ed25519 = (any::<[u8; 32]>(), any::<[u8; 64]>());
+    let ed25519 = ed25519.prop_map(|(key, signature)| Ed25519Proof { key, signature });
+    let proof = (any::<[u8; 32]>(), signature(), option::of(ed25519));
+    (binding(), proof, vec("\\PC{0,32}", 0..8)).prop_map(|(binding, proof, addresses)| {
+        let (challenge, signature, ed25519) = proof;
+        JoinRequest {
+            proof: JoinProof {
+                operator: binding.operator,
+                peer_key: binding.peer_key,
+                challenge: challenge.into(),
+                signature,
+                ed25519,
+            },
+            binding,
+            addresses,
+        }
+    })
+}
+
 /// A batch with entries of one kind.
 pub(crate) fn batch() -> impl Strategy<Value = (quorate_proto::Kind, Batch)> {
     use quorate_proto::Kind;
@@ -117,6 +154,77 @@ pub(crate) fn batch() -> impl Strategy<Value = (quorate_proto::Kind, Batch)> {
             }
         )),
     ]
+}
+
+fn status() -> impl Strategy<Value = OperatorStatus> {
+    prop_oneof![
+        Just(OperatorStatus::WaitingJoin),
+        Just(OperatorStatus::WaitingActive),
+        Just(OperatorStatus::Active),
+        Just(OperatorStatus::Unactive),
+        Just(OperatorStatus::Suspended),
+    ]
+}
+
+fn cause() -> impl Strategy<Value = LifecycleCause> {
+    prop_oneof![
+        Just(LifecycleCause::Registered),
+        Just(LifecycleCause::Joined),
+        Just(LifecycleCause::EpochBegan),
+        Just(LifecycleCause::BelowMinimum),
+        Just(LifecycleCause::Deregistered),
+        Just(LifecycleCause::Missed),
+        Just(LifecycleCause::Reinstated),
+    ]
+}
+
+pub(crate) fn member() -> impl Strategy<Value = Member> {
+    let binding = (any::<[u8; 32]>(), any::<u64>(), any::<u64>());
+    let binding = binding.prop_map(|(peer_key, sequence, at)| Binding {
+        peer_key,
+        sequence,
+        at: Timestamp(at),
+    });
+    let changes = proptest::collection::btree_map(any::<u32>(), any::<bool>(), 0..4);
+    let changes = changes.prop_map(|changes| {
+        let change = |(epoch, registered)| RegistrationChange {
+            epoch: Epoch(epoch),
+            registered,
+        };
+        changes.into_iter().map(change).collect()
+    });
+    let log = (any::<u64>(), any::<u32>()).prop_map(|(block, index)| LogPosition { block, index });
+    let counts = (any::<u64>(), any::<u32>(), any::<u32>(), any::<u64>());
+    let state = (status(), cause(), option::of(binding));
+    (address(), state, changes, log, counts).prop_map(
+        |(operator, (status, cause, binding), changes, log, counts)| Member {
+            operator,
+            status,
+            cause,
+            since: Timestamp(counts.0),
+            changes,
+            log,
+            binding,
+            misses: counts.1,
+            missed_in: Epoch(counts.2),
+            successful_responses: counts.3,
+        },
+    )
+}
+
+pub(crate) fn transition() -> impl Strategy<Value = Transition> {
+    let parts = (address(), option::of(status()), status(), cause());
+    (parts, "\\PC{0,64}", any::<u64>(), any::<u64>()).prop_map(
+        |((operator, from, to, cause), note, at, block)| Transition {
+            operator,
+            from,
+            to,
+            cause,
+            note,
+            at: Timestamp(at),
+            block,
+        },
+    )
 }
 
 fn word() -> impl Strategy<Value = Vec<u8>> {

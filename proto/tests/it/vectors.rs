@@ -4,16 +4,17 @@
 use prost::Message as _;
 use quorate_proto::wire::{self, reply, request, state_request};
 use quorate_proto::{
-    Address, B256, Batch, Certificate, Domain, Envelope, Epoch, Kind, PeerBinding, RefusalCode,
-    StateProof, Statement, Task, U256,
+    Address, B256, Batch, Certificate, Domain, Envelope, Epoch, EpochUpdate, JoinProof, Kind,
+    OperatorSet, PeerBinding, RefusalCode, StateProof, Statement, Task, U256,
 };
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use crate::fixtures::{
-    DOMAIN_TYPE, OPERATORS, STATE_PROOF_TYPE, binding, certificate, domain, hash_struct, member,
-    operator, peer, proof, refused, secret, separator, set, signed, state_proof_hash, statement,
-    svm_key, typed_digest,
+    DOMAIN_TYPE, EPOCH_UPDATE_TYPE, OPERATORS, STATE_PROOF_TYPE, binding, certificate,
+    certificate_of, challenge, domain, encoded_set, epoch_update, epoch_update_hash, hash_struct,
+    join_proof, member, next_set, operator, peer, proof, refused, secret, separator, set, signed,
+    state_proof_hash, statement, svm_key, typed_digest,
 };
 use crate::golden;
 
@@ -30,9 +31,14 @@ struct Vectors {
     state_proof_type: String,
     state_proof_type_hash: String,
     statements: Vec<StatementVector>,
+    epoch_update_type: String,
+    epoch_update_type_hash: String,
+    operator_sets: Vec<SetVector>,
+    epoch_updates: Vec<EpochUpdateVector>,
     refusals: Vec<RefusalVector>,
     registration: RegistrationVector,
     binding: BindingVector,
+    joins: Vec<JoinVector>,
     certificates: Vec<CertificateVector>,
     gossip: Vec<GossipVector>,
     exchange: Vec<FrameVector>,
@@ -85,6 +91,38 @@ struct StatementVector {
     svm_signature: String,
 }
 
+/// Ascending by operator.
+#[derive(Serialize)]
+struct SetVector {
+    epoch: u32,
+    operators: Vec<String>,
+    signing_keys: Vec<String>,
+    /// Zero where there is none.
+    ed25519_keys: Vec<String>,
+    weights: Vec<String>,
+    threshold: String,
+    abi_encoded: String,
+    hash: String,
+}
+
+#[derive(Serialize)]
+struct EpochUpdateVector {
+    epoch: u32,
+    next_epoch: u32,
+    set_hash: String,
+    protobuf: String,
+    task_id: String,
+    slot: String,
+    fact: String,
+    hash_struct: String,
+    digest: String,
+    /// By operator 1.
+    signature: String,
+    svm_message: String,
+    /// By the Ed25519 key of operator 1.
+    svm_signature: String,
+}
+
 #[derive(Serialize)]
 struct RefusalVector {
     task_id: String,
@@ -117,6 +155,20 @@ struct BindingVector {
 }
 
 #[derive(Serialize)]
+struct JoinVector {
+    operator: String,
+    peer_key: String,
+    /// Zero under the digest where there is none.
+    ed25519_key: Option<String>,
+    challenge: String,
+    digest: String,
+    signature: String,
+    ed25519_message: Option<String>,
+    ed25519_signature: Option<String>,
+    protobuf: String,
+}
+
+#[derive(Serialize)]
 struct CertificateVector {
     digest: String,
     epoch: u32,
@@ -125,6 +177,7 @@ struct CertificateVector {
     weight: String,
     certifies: bool,
     signature_data: String,
+    compact_signature_data: String,
     protobuf: String,
 }
 
@@ -252,6 +305,56 @@ fn statement_vector(proof: &StateProof) -> StatementVector {
     }
 }
 
+/// The usual, and as large as it gets.
+fn epoch_updates() -> [EpochUpdate; 2] {
+    let large = EpochUpdate {
+        epoch: Epoch(u32::MAX - 1),
+        next_epoch: Epoch(u32::MAX),
+        set_hash: B256::repeat_byte(0xff),
+    };
+    [epoch_update(), large]
+}
+
+fn set_vector(set: &OperatorSet) -> SetVector {
+    let members = || set.members().iter();
+    let abi_encoded = encoded_set(set);
+    assert_eq!(set.hash(), alloy_primitives::keccak256(&abi_encoded));
+    SetVector {
+        epoch: set.epoch().0,
+        operators: members().map(|m| hex(m.address)).collect(),
+        signing_keys: members().map(|m| hex(m.signing_key)).collect(),
+        ed25519_keys: members()
+            .map(|m| hex(m.ed25519_key.unwrap_or_default()))
+            .collect(),
+        weights: members().map(|m| m.weight.to_string()).collect(),
+        threshold: set.threshold().to_string(),
+        abi_encoded: hex(abi_encoded),
+        hash: hex(set.hash()),
+    }
+}
+
+fn epoch_update_vector(update: &EpochUpdate) -> EpochUpdateVector {
+    let (statement, domain) = (Statement::EpochUpdate(*update), domain());
+    let digest = statement.digest(&domain);
+    let hash_struct = epoch_update_hash(update);
+    assert_eq!(digest, typed_digest(domain.separator(), hash_struct));
+    let svm_message = statement.svm_message(&domain);
+    EpochUpdateVector {
+        epoch: update.epoch.0,
+        next_epoch: update.next_epoch.0,
+        set_hash: hex(update.set_hash),
+        protobuf: hex(wire::Statement::from(&statement).encode_to_vec()),
+        task_id: hex(statement.task_id().0),
+        slot: hex(statement.slot().0),
+        fact: hex(statement.fact()),
+        hash_struct: hex(hash_struct),
+        digest: hex(digest),
+        signature: sign(1, digest),
+        svm_signature: hex(svm_key(1).sign(&svm_message)),
+        svm_message: hex(svm_message),
+    }
+}
+
 fn sign(number: u8, digest: B256) -> String {
     hex(secret(number).sign(digest).expect("a signature").as_bytes())
 }
@@ -304,8 +407,44 @@ fn binding_vector() -> BindingVector {
     }
 }
 
-fn certificate_vector(numbers: &[u8]) -> CertificateVector {
-    let certificate = certificate(numbers);
+fn join_vector(number: u8) -> JoinVector {
+    let (proof, member) = (join_proof(number), member(number));
+    let verified = proof.verify(
+        member.signing_key,
+        member.ed25519_key,
+        &domain(),
+        challenge(),
+    );
+    assert_eq!(verified, Ok(()));
+    let (owner, peer_key) = (proof.operator, proof.peer_key);
+    let digest = JoinProof::digest(&domain(), owner, peer_key, member.ed25519_key, challenge());
+    let message = JoinProof::ed25519_message(&domain(), owner, peer_key, challenge());
+    JoinVector {
+        operator: hex(owner),
+        peer_key: hex(peer_key),
+        ed25519_key: member.ed25519_key.map(hex),
+        challenge: hex(challenge()),
+        digest: hex(digest),
+        signature: hex(proof.signature.as_bytes()),
+        ed25519_message: proof.ed25519.map(|_| hex(message)),
+        ed25519_signature: proof.ed25519.map(|e| hex(e.signature)),
+        protobuf: hex(wire::JoinProof::from(&proof).encode_to_vec()),
+    }
+}
+
+/// Enough weight, too little, all of it, and one that hands over an epoch.
+fn certificates() -> [Certificate; 4] {
+    let update = Statement::EpochUpdate(epoch_update());
+    [
+        certificate(&[1, 2]),
+        certificate(&[1, 3]),
+        certificate(&[1, 2, 3, 4]),
+        certificate_of(update, &[1, 2, 4]),
+    ]
+}
+
+fn certificate_vector(certificate: &Certificate) -> CertificateVector {
+    let compact = certificate.compact_signature_data(&set()).expect("a form");
     let signers = certificate.signatures();
     let weight = signers
         .iter()
@@ -321,7 +460,8 @@ fn certificate_vector(numbers: &[u8]) -> CertificateVector {
         weight: weight.to_string(),
         certifies: certificate.verify(&set(), &domain()).is_ok(),
         signature_data: hex(certificate.signature_data()),
-        protobuf: hex(wire::Certificate::from(&certificate).encode_to_vec()),
+        compact_signature_data: hex(compact),
+        protobuf: hex(wire::Certificate::from(certificate).encode_to_vec()),
     }
 }
 
@@ -601,12 +741,15 @@ fn golden_vectors() {
         state_proof_type: STATE_PROOF_TYPE.to_owned(),
         state_proof_type_hash: hex(alloy_primitives::keccak256(STATE_PROOF_TYPE)),
         statements: statements().iter().map(statement_vector).collect(),
+        epoch_update_type: EPOCH_UPDATE_TYPE.to_owned(),
+        epoch_update_type_hash: hex(alloy_primitives::keccak256(EPOCH_UPDATE_TYPE)),
+        operator_sets: [set(), next_set()].iter().map(set_vector).collect(),
+        epoch_updates: epoch_updates().iter().map(epoch_update_vector).collect(),
         refusals: (1..=10).map(refusal_vector).collect(),
         registration: registration_vector(),
         binding: binding_vector(),
-        certificates: [&[1, 2][..], &[1, 3], &[1, 2, 3, 4]]
-            .map(certificate_vector)
-            .into(),
+        joins: [1, 4].map(join_vector).into(),
+        certificates: certificates().iter().map(certificate_vector).collect(),
         gossip: gossip().iter().map(gossip_vector).collect(),
         exchange: exchange().iter().map(frame_vector).collect(),
         malformed_signatures: malformed_signatures(),

@@ -7,6 +7,7 @@ use quorate_proto::{Certificate, Outcome, Response, Statement, Timestamp};
 use super::check::{Breach, Check};
 use super::engine::Engine;
 use super::event::{Done, Message, Parcel, What};
+use super::mesh::{self, Mesh, Way};
 use super::outcome::End;
 use super::plan::Behaviour;
 use super::trace::Note;
@@ -265,23 +266,48 @@ impl Engine {
             return;
         }
         let task = message.statement().task_id();
+        let arrivals = match self.mesh.take() {
+            Some(mut mesh) => {
+                let arrivals = self.gossip(&mut mesh, from, &message);
+                self.mesh = Some(mesh);
+                arrivals
+            }
+            None => self.send_to_all(from),
+        };
         let parcel = Arc::new(Parcel {
             from,
             task,
             message,
         });
+        for (to, delay) in arrivals {
+            let at = Timestamp(self.now.0 + delay);
+            let parcel = Arc::clone(&parcel);
+            self.queue.plan(at, to, What::Deliver(parcel));
+        }
+    }
+
+    /// Directly, with a fate for each.
+    fn send_to_all(&mut self, from: usize) -> Vec<(usize, u64)> {
+        let network = &self.world.plan.network;
+        let mut arrivals = Vec::with_capacity(self.nodes.len());
         for to in (0..self.nodes.len()).filter(|to| *to != from) {
             self.messages += 1;
-            let fate = self
-                .world
-                .plan
-                .network
-                .fate(&mut self.rng, self.now, from, to);
-            for delay in fate.into_iter().flatten() {
-                let at = Timestamp(self.now.0 + delay);
-                let parcel = Arc::clone(&parcel);
-                self.queue.plan(at, to, What::Deliver(parcel));
-            }
+            let fate = network.fate(&mut self.rng, self.now, from, to);
+            arrivals.extend(fate.into_iter().flatten().map(|delay| (to, delay)));
         }
+        arrivals
+    }
+
+    /// From neighbour to neighbour. Who is silent passes nothing on either.
+    fn gossip(&mut self, mesh: &mut Mesh, from: usize, message: &Message) -> Vec<(usize, u64)> {
+        let (plan, nodes) = (&self.world.plan, &self.nodes);
+        let talks = |node: usize| plan.behaviour(node) != Behaviour::Silent;
+        let way = Way {
+            conditions: &plan.network,
+            now: self.now,
+            bytes: mesh::size(&self.world.network, message),
+            forwards: &|node| nodes[node].alive && talks(node),
+        };
+        mesh.spread(&mut self.rng, from, &way)
     }
 }

@@ -6,6 +6,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::check::{Breach, Check, Checker};
 use super::event::{Done, Event, Queue, What};
+use super::mesh::Mesh;
 use super::network::happens;
 use super::node::Node;
 use super::outcome::{Answer, End, Failure, Outcome};
@@ -27,6 +28,7 @@ pub(super) struct Engine {
     pub(super) nodes: Vec<Node>,
     pub(super) requests: Vec<Request>,
     pub(super) check: Checker,
+    pub(super) mesh: Option<Mesh>,
     pub(super) messages: u64,
     pub(super) refused: u64,
     events: u64,
@@ -54,9 +56,13 @@ impl Engine {
             Node::new(address, plan.schedule, plan.times, ahead)
         };
         let nodes: Vec<Node> = world.addresses.iter().copied().map(node).collect();
+        let mesh = plan
+            .gossip
+            .map(|gossip| Mesh::new(&mut rng, nodes.len(), gossip));
         let mut engine = Self {
             seed,
             check: Checker::new(nodes.len()),
+            mesh,
             world,
             rng,
             now: START,
@@ -86,10 +92,12 @@ impl Engine {
         let speaks = |node: &usize| self.world.plan.behaviour(*node) != Behaviour::Silent;
         let speakers: Vec<usize> = (0..self.world.plan.operators).filter(speaks).collect();
         for index in 0..self.world.plan.requests {
-            let Some(node) = self.world.plan.entry.or_else(|| self.pick(&speakers)) else {
+            let at = self.world.plan.asked_at(index);
+            let seated = |node: &usize| self.world.plan.is_seated(at, *node);
+            let seated: Vec<usize> = speakers.iter().copied().filter(seated).collect();
+            let Some(node) = self.world.plan.entry.or_else(|| self.pick(&seated)) else {
                 return;
             };
-            let at = self.world.plan.asked_at(index);
             let question = self.question(at, node);
             self.queue.plan(at, node, What::Request(index));
             self.requests.push(Request {
@@ -152,11 +160,17 @@ impl Engine {
             answers.push(Answer { node, end });
         }
         self.check.spread.sort_unstable();
+        let traffic = self
+            .mesh
+            .take()
+            .map(|mesh| mesh.traffic)
+            .unwrap_or_default();
         Ok(Outcome {
             seed: self.seed,
             trace: self.trace.hash(),
             events: self.events,
-            messages: self.messages,
+            messages: self.messages + traffic.iter().map(|t| t.sent).sum::<u64>(),
+            traffic,
             answers,
             evidence: self.check.evidence,
             spread: self.check.spread,

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use super::mesh::Traffic;
 use crate::task::{Report, Status};
 
 /// What came of a run in which everything held that must hold.
@@ -18,6 +19,8 @@ pub struct Outcome {
     pub events: u64,
     /// Messages that were sent, one per receiver.
     pub messages: u64,
+    /// What each node received and sent, where messages spread by gossip.
+    pub traffic: Vec<Traffic>,
     /// What the users got, in the order in which they asked.
     pub answers: Vec<Answer>,
     /// Operators against whom somebody holds evidence.
@@ -91,6 +94,28 @@ impl Outcome {
             _ => None,
         };
         self.answers.iter().filter_map(attempt).max().unwrap_or(0)
+    }
+
+    /// Questions whose certificate needed more than one announcement.
+    #[must_use]
+    pub fn retried(&self) -> usize {
+        let again =
+            |answer: &&Answer| matches!(answer.end, End::Certified { attempt, .. } if attempt > 0);
+        self.answers.iter().filter(again).count()
+    }
+
+    /// What all nodes received and sent together, where messages spread by gossip.
+    #[must_use]
+    pub fn all_traffic(&self) -> Traffic {
+        let mut sum = Traffic::default();
+        for traffic in &self.traffic {
+            sum.received += traffic.received;
+            sum.duplicates += traffic.duplicates;
+            sum.received_bytes += traffic.received_bytes;
+            sum.sent += traffic.sent;
+            sum.sent_bytes += traffic.sent_bytes;
+        }
+        sum
     }
 
     /// Microseconds from question to certificate, ascending.

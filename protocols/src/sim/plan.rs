@@ -14,6 +14,9 @@ pub(super) struct Plan {
     pub(super) weights: BTreeMap<Epoch, Vec<u64>>,
     pub(super) behaviours: BTreeMap<usize, Behaviour>,
     pub(super) network: Conditions,
+    /// How messages spread; `None` for direct sends to all.
+    pub(super) gossip: Option<Gossip>,
+    pub(super) churn: Option<Churn>,
     pub(super) crashes: Vec<(usize, u64)>,
     pub(super) restarts: Vec<(usize, u64)>,
     /// Microseconds.
@@ -45,6 +48,30 @@ pub(super) enum Behaviour {
     Silent,
     /// It signs everything, without a log.
     Equivocator,
+}
+
+/// How nodes pass messages on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Gossip {
+    pub(super) degree: usize,
+    /// The author sends to everybody, and not to its neighbours only.
+    pub(super) flood_publish: bool,
+}
+
+/// How operators take turns.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Churn {
+    pub(super) serving: usize,
+    pub(super) change: usize,
+}
+
+impl Churn {
+    /// Whether one of `all` operators is in the set of an epoch: a window that moves on.
+    fn serves(self, all: usize, epoch: Epoch, node: usize) -> bool {
+        let all = all.max(1);
+        let moved = (epoch.0 as usize * self.change) % all;
+        (node + all - moved) % all < self.serving
+    }
 }
 
 /// What becomes of messages.
@@ -100,6 +127,12 @@ impl Plan {
     }
 
     pub(super) fn weight(&self, epoch: Epoch, node: usize) -> u64 {
+        if self
+            .churn
+            .is_some_and(|c| !c.serves(self.operators, epoch, node))
+        {
+            return 0;
+        }
         let weights = self.weights.range(..=epoch).next_back();
         let weight = weights.and_then(|(_, weights)| weights.get(node));
         weight.copied().unwrap_or(1)
@@ -109,6 +142,17 @@ impl Plan {
     pub(super) fn asked_at(&self, index: usize) -> Timestamp {
         let micros = index as u64 * 1_000_000 / self.per_second.max(1);
         Timestamp(START.plus_millis(WARM_UP).0 + micros)
+    }
+
+    /// Whether an operator that is asked now can be expected to answer: its seat is not about to
+    /// change hands.
+    pub(super) fn is_seated(&self, at: Timestamp, node: usize) -> bool {
+        let Some(churn) = self.churn else { return true };
+        let block = at.micros_since(START) / 1_000 / self.block_time.max(1);
+        let now = self.schedule.epoch_at(block);
+        let around = [now.previous().unwrap_or(now), now, now.next()];
+        let seated = |epoch: &Epoch| churn.serves(self.operators, *epoch, node);
+        around.iter().all(seated)
     }
 
     /// After this moment no more blocks are made: all tasks and epochs of interest are over.
@@ -132,6 +176,8 @@ impl Default for Plan {
                 reordering: 0.0,
                 partitions: Vec::new(),
             },
+            gossip: None,
+            churn: None,
             crashes: Vec::new(),
             restarts: Vec::new(),
             read_time: 1_000..=2_000,

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use alloy_primitives::keccak256;
 use quorate_proto::{
-    Address, Certificate, Epoch, Operator, OperatorSet, Outcome, Refusal, RefusalCode, Response,
-    Signature, SlotId, StateProof, Statement, Timestamp, U256, threshold_of,
+    Address, Certificate, Domain, Epoch, NetworkId, Operator, OperatorSet, Outcome, Refusal,
+    RefusalCode, Response, Signature, SlotId, StateProof, Statement, Timestamp, U256, threshold_of,
 };
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -18,6 +18,8 @@ use super::plan::{Behaviour, Plan, START};
 pub(super) struct World {
     pub(super) plan: Plan,
     pub(super) addresses: Vec<Address>,
+    /// The name that topics carry.
+    pub(super) network: NetworkId,
     numbers: HashMap<Address, usize>,
     sets: BTreeMap<Epoch, Arc<OperatorSet>>,
     /// Per node, microseconds after the first one.
@@ -38,6 +40,7 @@ impl World {
         };
         let (home_delay, chain_lag) = (spread(plan.home_delay), spread(plan.chain_lag));
         let mut world = Self {
+            network: Domain::new(1, Address::repeat_byte(0xaa)).network(),
             numbers: addresses.iter().copied().zip(0..).collect(),
             addresses,
             sets: BTreeMap::new(),
@@ -121,8 +124,7 @@ impl World {
 
     /// The question that a statement answers.
     fn question(statement: &Statement) -> usize {
-        let Statement::StateProof(proof) = statement;
-        proof.key.saturating_to()
+        proof_of(statement).key.saturating_to()
     }
 
     /// The same statement with the other value of the two that anybody reads.
@@ -133,8 +135,7 @@ impl World {
     }
 
     pub(super) fn is_true(statement: &Statement) -> bool {
-        let Statement::StateProof(proof) = statement;
-        proof.value == truth(Self::question(statement))
+        proof_of(statement).value == truth(Self::question(statement))
     }
 
     /// What `node` reads about a question.
@@ -171,9 +172,8 @@ impl World {
         if self.plan.behaviour(node) == Behaviour::Equivocator {
             return Ok(());
         }
-        let Statement::StateProof(proof) = statement;
         let value = self.read(rng, now, node, Self::question(statement))?;
-        if value == proof.value {
+        if value == proof_of(statement).value {
             Ok(())
         } else {
             Err(RefusalCode::ValueDiffers)
@@ -188,6 +188,10 @@ impl World {
     }
 }
 
+fn proof_of(statement: &Statement) -> &StateProof {
+    statement.state_proof().expect("users ask for state proofs")
+}
+
 fn truth(question: usize) -> U256 {
     U256::from(question * 2)
 }
@@ -197,13 +201,13 @@ fn lie(question: usize) -> U256 {
 }
 
 /// Addresses in no order, as on a chain.
-fn address(node: usize) -> Address {
+pub(super) fn address(node: usize) -> Address {
     Address::from_slice(&keccak256(node.to_be_bytes())[12..])
 }
 
 /// A dummy: who signs what, in the form of a signature and without a hash.
 fn dummy(operator: Address, statement: &Statement, last: u8) -> Signature {
-    let Statement::StateProof(proof) = statement;
+    let proof = proof_of(statement);
     let mut bytes = [0; 65];
     bytes[..16].copy_from_slice(&proof.value.to_be_bytes::<32>()[16..]);
     bytes[16..32].copy_from_slice(&proof.key.to_be_bytes::<32>()[16..]);
@@ -211,6 +215,12 @@ fn dummy(operator: Address, statement: &Statement, last: u8) -> Signature {
     bytes[44..64].copy_from_slice(operator.as_slice());
     bytes[64] = last;
     Signature::parse(&bytes).expect("s is below 2^192, and last is 27 or 28")
+}
+
+/// In the form of a signature, for what is only weighed.
+pub(super) fn any_signature() -> Signature {
+    let statement = World::statement(0, Epoch(0), U256::ZERO);
+    dummy(address(0), &statement, 27)
 }
 
 pub(super) fn signed(operator: Address, statement: Statement) -> Response {

@@ -13,7 +13,7 @@ use libp2p::{Multiaddr, PeerId};
 use quorate_chain::evm::{Verdict, verify_on_chain};
 use quorate_node::api::{OperatorReport, PeerLine};
 use quorate_node::client::{Answer, Client, ClientError, RequestFailure};
-use quorate_proto::{Address, StateProof, Statement, TaskId, U256};
+use quorate_proto::{Address, StateProof, TaskId, U256};
 use quorate_testnet::{DeploymentOptions, LocalNetwork, NetworkOptions, NodeProcess, wait};
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -55,8 +55,8 @@ pub(crate) fn ether(amount: u64) -> U256 {
 
 /// What was certified.
 pub(crate) fn proof_of(answer: &Answer) -> StateProof {
-    let Statement::StateProof(proof) = answer.certificate.statement();
-    *proof
+    let proof = answer.certificate.statement().state_proof();
+    *proof.expect("a state was asked for")
 }
 
 /// Asks operator `entry` and checks the certificate on the home chain.
