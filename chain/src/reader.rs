@@ -1,6 +1,7 @@
 //! The verbs: what a node asks of a chain, whatever the chain is.
 
 use std::fmt;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use quorate_proto::{Address, B256, Epoch, OperatorSet, U256};
@@ -64,6 +65,9 @@ pub trait StateReader: Send + Sync + 'static {
 
     /// The newest block known to be final; `None` until the chain has one and was heard of.
     fn final_head(&self) -> Option<BlockRef>;
+
+    /// How long ago the providers last agreed on the final head; `None` if never.
+    fn agreed_ago(&self) -> Option<Duration>;
 
     /// The block that `at` names.
     ///

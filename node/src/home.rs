@@ -217,17 +217,20 @@ impl Home {
         let mut outputs = follower
             .machine
             .handle(clock::now(), Input::Final(head.number));
+        let mut failed = None;
         while let Some(output) = outputs.pop() {
             match output {
-                Output::Load(epoch) => {
-                    let set = self.load(follower, epoch, head).await?;
-                    let more = follower
-                        .machine
-                        .handle(clock::now(), Input::Loaded(Arc::new(set)));
-                    // What is still to be loaded is asked for again; this round has it already.
-                    outputs.retain(|output| !matches!(output, Output::Load(_)));
-                    outputs.extend(more);
-                }
+                Output::Load(epoch) => match self.load(follower, epoch, head).await {
+                    Ok(set) => {
+                        let loaded = Input::Loaded(Arc::new(set));
+                        let more = follower.machine.handle(clock::now(), loaded);
+                        // What is still to be loaded is asked for again; this round has it already.
+                        outputs.retain(|output| !matches!(output, Output::Load(_)));
+                        outputs.extend(more);
+                    }
+                    // The others may be there, and are shown; this one is tried again.
+                    Err(error) => failed = Some(error),
+                },
                 Output::Began(epoch) => tracing::info!(%epoch, "epoch began"),
                 Output::Ended(epoch) => {
                     let _ = self.ended.send(epoch).await;
@@ -235,7 +238,7 @@ impl Home {
             }
         }
         self.show(follower, head);
-        Ok(())
+        failed.map_or(Ok(()), Err)
     }
 
     async fn follow_registrations(

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
@@ -9,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use quorate_chain::StateReader;
 use quorate_proto::{Address, Domain, OperatorSet, TaskId};
 use quorate_storage::Store;
 use tokio::net::TcpListener;
@@ -27,6 +29,9 @@ use crate::network::{NetworkHandle, peer_id_of};
 use crate::settings::Role;
 
 /// Tasks listed unless asked otherwise, and at most.
+/// Without agreement for this long a chain counts as stalled: ten times what a provider may take for
+/// an answer, with some polls between.
+const STALLED: Duration = Duration::from_secs(30);
 const TASKS_SHOWN: usize = 20;
 const MAX_TASKS_SHOWN: usize = 1_000;
 
@@ -214,13 +219,8 @@ impl Facts {
             }
             (Some(_), None) => {}
         }
-        for (chain_id, chain) in self.chains.iter() {
-            if chain.final_head().is_none() {
-                problems.push(format!(
-                    "chain {chain_id} has no final block yet, or does not answer"
-                ));
-            }
-        }
+        let chains = self.chains.iter();
+        problems.extend(chains.filter_map(|(id, chain)| chain_problem(*id, chain.as_ref())));
         // The first registry of a network waits for the others.
         if self.role == Role::Operator && self.network.peers().await.is_empty() {
             problems.push("no peer is connected; check --bootstrap".into());
@@ -330,6 +330,19 @@ impl Facts {
     }
 }
 
+fn chain_problem(chain_id: u64, chain: &dyn StateReader) -> Option<String> {
+    if chain.final_head().is_none() {
+        return Some(format!(
+            "chain {chain_id} has no final block yet, or does not answer"
+        ));
+    }
+    let silent = chain.agreed_ago().filter(|ago| *ago > STALLED)?;
+    Some(format!(
+        "the providers of chain {chain_id} have not agreed on a final block for {} s: look at them, or add others",
+        silent.as_secs()
+    ))
+}
+
 fn stake_problem(set: &OperatorSet, operator: Address, key: Address) -> Option<String> {
     match set.get(operator) {
         None => Some(format!(
@@ -344,3 +357,6 @@ fn stake_problem(set: &OperatorSet, operator: Address, key: Address) -> Option<S
         Some(_) => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

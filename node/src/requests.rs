@@ -11,6 +11,7 @@ use quorate_proto::{limits, wire};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 pub(crate) use answer::Answerer;
 
@@ -31,6 +32,8 @@ pub(crate) struct Requests {
     protocol: StreamProtocol,
     answerer: Arc<Answerer>,
     streams: Streams,
+    /// Questions under way, on all streams.
+    questions: TaskTracker,
     drained: CancellationToken,
 }
 
@@ -48,11 +51,12 @@ impl Requests {
             protocol,
             answerer: Arc::new(answerer),
             streams: Streams::default(),
+            questions: TaskTracker::new(),
         }
     }
 
-    /// Serves until the node is closing, then finishes what is under way. Ends when `token` is
-    /// cancelled.
+    /// Serves until the node is closing, then finishes what is under way; what is asked meanwhile on
+    /// open streams is answered with UNAVAILABLE. Ends when `token` is cancelled.
     pub(crate) async fn run(self, token: CancellationToken) -> Result<(), NodeError> {
         let mut incoming = self
             .network
@@ -62,44 +66,66 @@ impl Requests {
                 reason: e.to_string(),
             })?;
         let closing = self.answerer.closing.clone();
+        let answered = CancellationToken::new();
         let mut serving = JoinSet::new();
         loop {
             tokio::select! {
-                Some((peer, stream)) = incoming.next() => self.admit(&mut serving, peer, stream),
+                Some((peer, stream)) = incoming.next() => {
+                    self.admit(&mut serving, peer, stream, &answered);
+                }
                 Some(_) = serving.join_next() => {}
                 () = closing.cancelled() => break,
             }
         }
         drop(incoming);
+        let finish = async {
+            self.questions.close();
+            self.questions.wait().await;
+            answered.cancel();
+            while serving.join_next().await.is_some() {}
+        };
         tokio::select! {
-            () = async { while serving.join_next().await.is_some() {} } => self.drained.cancel(),
+            () = finish => self.drained.cancel(),
             () = token.cancelled() => {}
         }
         token.cancelled().await;
         Ok(())
     }
 
-    fn admit(&self, serving: &mut JoinSet<()>, peer: PeerId, stream: Stream) {
+    fn admit(
+        &self,
+        serving: &mut JoinSet<()>,
+        peer: PeerId,
+        stream: Stream,
+        answered: &CancellationToken,
+    ) {
         let Some(place) = self.streams.take(peer) else {
             metrics::counter!("quorate_streams_refused_total").increment(1);
             return;
         };
-        serving.spawn(serve(
-            stream,
-            peer,
-            self.network.clone(),
-            self.answerer.clone(),
-            place,
-        ));
+        let service = Service {
+            answerer: self.answerer.clone(),
+            questions: self.questions.clone(),
+            answered: answered.clone(),
+        };
+        serving.spawn(serve(stream, peer, self.network.clone(), service, place));
     }
 }
 
-/// Serves one stream until its user closes it or breaks the protocol.
+/// What all streams share.
+struct Service {
+    answerer: Arc<Answerer>,
+    questions: TaskTracker,
+    /// Cancelled when the node is closing and all questions have their answers.
+    answered: CancellationToken,
+}
+
+/// Serves one stream until its user closes it or breaks the protocol, or the node is done.
 async fn serve(
     stream: Stream,
     peer: PeerId,
     network: NetworkHandle,
-    answerer: Arc<Answerer>,
+    service: Service,
     _place: Place,
 ) {
     let (mut reader, mut writer) = stream.split();
@@ -115,15 +141,14 @@ async fn serve(
     let read = async move {
         let permits = Arc::new(Semaphore::new(limits::MAX_STREAM_REQUESTS));
         let mut answering = JoinSet::new();
-        let closing = answerer.closing.clone();
         let ended = loop {
             let request = frame::read::<wire::Request>(&mut reader, limits::MAX_REQUEST_FRAME);
             let request = tokio::select! {
                 request = request => request,
-                () = closing.cancelled() => Err(FrameError::Closed),
+                () = service.answered.cancelled() => Err(FrameError::Closed),
             };
             match request {
-                Ok(request) => answer(&answerer, &permits, &mut answering, request, &replies).await,
+                Ok(request) => answer(&service, &permits, &mut answering, request, &replies).await,
                 Err(error) => break error,
             }
             while answering.try_join_next().is_some() {}
@@ -145,7 +170,7 @@ async fn serve(
 }
 
 async fn answer(
-    answerer: &Arc<Answerer>,
+    service: &Service,
     permits: &Arc<Semaphore>,
     answering: &mut JoinSet<()>,
     request: wire::Request,
@@ -161,11 +186,11 @@ async fn answer(
             .await;
         return;
     };
-    let (answerer, replies) = (answerer.clone(), replies.clone());
-    answering.spawn(async move {
+    let (answerer, replies) = (service.answerer.clone(), replies.clone());
+    answering.spawn(service.questions.track_future(async move {
         answerer.answer(request, replies).await;
         drop(permit);
-    });
+    }));
 }
 
 async fn report(

@@ -59,7 +59,7 @@ impl Timestamp {
 }
 
 macro_rules! hash_id {
-    ($(#[$doc:meta])* $name:ident) => {
+    ($(#[$doc:meta])* $name:ident, $field:literal) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(pub B256);
@@ -73,7 +73,7 @@ macro_rules! hash_id {
         impl TryFrom<&[u8]> for $name {
             type Error = WireError;
             fn try_from(bytes: &[u8]) -> Result<Self, WireError> {
-                crate::wire_error::b256(stringify!($name), bytes).map(Self)
+                crate::wire_error::b256($field, bytes).map(Self)
             }
         }
 
@@ -81,7 +81,7 @@ macro_rules! hash_id {
             type Err = WireError;
             fn from_str(text: &str) -> Result<Self, WireError> {
                 let bytes = hex::decode(text.strip_prefix("0x").unwrap_or(text)).map_err(|_| {
-                    WireError::new(stringify!($name), "is not hexadecimal")
+                    WireError::new($field, "is not hexadecimal")
                 })?;
                 Self::try_from(bytes.as_slice())
             }
@@ -91,12 +91,12 @@ macro_rules! hash_id {
 
 hash_id!(
     /// Names a task: the hash of its statement with all its fields, epoch included.
-    TaskId
+    TaskId, "task_id"
 );
 hash_id!(
     /// Names what may have one truth only, whatever epoch signs it: for a state proof
     /// (chain, user, key, block), for an epoch update the next epoch.
-    SlotId
+    SlotId, "slot"
 );
 
 #[cfg(test)]

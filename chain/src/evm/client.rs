@@ -135,12 +135,18 @@ impl EvmClient {
         self.headers().generation()
     }
 
+    /// How long ago a quorum of providers last agreed on the final head; `None` if never.
+    #[must_use]
+    pub fn agreed_ago(&self) -> Option<Duration> {
+        lock(&self.last_success).map(|at| at.elapsed())
+    }
+
     /// How the chain fares.
     #[must_use]
     pub fn status(&self) -> EvmStatus {
         EvmStatus {
             final_head: self.final_head(),
-            agreed_ago: lock(&self.last_success).map(|at| at.elapsed()),
+            agreed_ago: self.agreed_ago(),
             finality_violations: self.finality_violations(),
             providers: self.pool.providers().iter().map(Provider::status).collect(),
         }

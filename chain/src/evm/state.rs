@@ -1,6 +1,7 @@
 //! Users' state on an EVM chain.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use alloy::primitives::{Address, U256};
 use futures::future::{BoxFuture, FutureExt, try_join_all};
@@ -170,6 +171,10 @@ impl StateReader for EvmChain {
 
     fn final_head(&self) -> Option<BlockRef> {
         self.client.final_head()
+    }
+
+    fn agreed_ago(&self) -> Option<Duration> {
+        self.client.agreed_ago()
     }
 
     fn locate(&self, at: At) -> BoxFuture<'_, Result<BlockRef, ChainError>> {

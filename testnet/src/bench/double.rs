@@ -39,6 +39,10 @@ impl StateReader for SourceDouble {
         Some(HEAD)
     }
 
+    fn agreed_ago(&self) -> Option<Duration> {
+        Some(Duration::ZERO)
+    }
+
     fn locate(&self, _at: At) -> BoxFuture<'_, Result<BlockRef, ChainError>> {
         Box::pin(std::future::ready(Ok(HEAD)))
     }

@@ -1,6 +1,8 @@
 //! Users that break the protocol of requests.
 
 use anyhow::{Result, ensure};
+use quorate_node::client::ClientError;
+use quorate_proto::wire::ErrorCode;
 use quorate_testnet::{NodeProcess, wait};
 
 use crate::support::load::Load;
@@ -119,6 +121,50 @@ async fn slow_users_keep_nobody_waiting() -> Outcome {
     ensure!(
         figure(node, "quorate_offences_total", "").await? == 0.0,
         "to be slow is no offence"
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_closing_node_refuses_new_questions_on_open_streams() -> Outcome {
+    let _turn = turn().await;
+    let mut network = usual_network().await?;
+    let block = network.set_value(7, 100).await?;
+    let client = network.client(0).await?;
+    for other in &mut network.operators[1..] {
+        other.kill()?;
+    }
+    // The others are gone, so this one stays under way, and keeps the node from its end.
+    let (begun, mut progress) = tokio::sync::mpsc::channel(64);
+    let first = {
+        let (client, question) = (client.clone(), network.question(7, block));
+        tokio::spawn(async move {
+            let told = |_| {
+                let _ = begun.try_send(());
+            };
+            client.request_state(&question, told).await
+        })
+    };
+    ensure!(progress.recv().await.is_some(), "{:?}", first.await);
+    // Never stored: refused for another reason until the node is told to stop.
+    let second = network.question(8, block);
+    let (stopped, refused) = tokio::join!(
+        network.operators[0].stop(),
+        wait::until("the refusal of a new question", SOON, || async {
+            match client.request_state(&second, |_| {}).await {
+                Err(ClientError::Failed(failure)) if failure.code == ErrorCode::Unavailable => {
+                    Some(failure.message)
+                }
+                _ => None,
+            }
+        })
+    );
+    ensure!(refused?.contains("shutting down"));
+    ensure!(stopped?.success());
+    let ended = first.await?;
+    ensure!(
+        matches!(&ended, Err(ClientError::Failed(failure)) if failure.code == ErrorCode::Expired),
+        "{ended:?}"
     );
     Ok(())
 }
