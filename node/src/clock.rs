@@ -26,6 +26,14 @@ pub(crate) fn instant_of(at: Timestamp) -> tokio::time::Instant {
     tokio::time::Instant::now() + std::time::Duration::from_micros(ahead)
 }
 
+/// Waits until then; for ever where there is nothing to wait for.
+pub(crate) async fn sleep_until(at: Option<tokio::time::Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
 fn saturate(value: u128) -> u64 {
     u64::try_from(value).unwrap_or(u64::MAX)
 }

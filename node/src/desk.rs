@@ -218,7 +218,7 @@ impl Desk {
                         self.on_event(event)?;
                     }
                 }
-                () = sleep_until(wake) => self.feed(Input::Wake)?,
+                () = clock::sleep_until(wake) => self.feed(Input::Wake)?,
                 () = token.cancelled() => return Ok(()),
             }
             self.flush().await;
@@ -495,12 +495,5 @@ impl Desk {
 
 /// The receiving end of a desk that is yet to be made.
 pub(crate) struct DeskMouth(mpsc::Receiver<Event>);
-
-async fn sleep_until(at: Option<tokio::time::Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
-    }
-}
 
 const _: () = assert!(QUEUE >= GROUP && limits::MAX_OPEN_TASKS >= GROUP);

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use validator::{Bindings, Validator};
 
 use crate::NodeError;
+use crate::clock;
 use crate::desk::DeskHandle;
 use crate::home::HomeHandle;
 use crate::network::{Acceptance, GossipMessage, NetworkHandle};
@@ -99,7 +100,7 @@ impl Gossip {
                     self.validate(std::mem::take(&mut group)).await?;
                 }
                 Ok(()) = view.changed(), if deadline.is_some() => self.retry_parked().await?,
-                () = sleep_until(deadline) => self.retry_parked().await?,
+                () = clock::sleep_until(deadline) => self.retry_parked().await?,
                 () = token.cancelled() => return Ok(()),
             }
         }
@@ -188,12 +189,5 @@ impl Gossip {
         }
         self.validator = Some(validator);
         Ok(())
-    }
-}
-
-async fn sleep_until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
     }
 }

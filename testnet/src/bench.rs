@@ -2,6 +2,7 @@
 
 mod double;
 mod figures;
+mod load;
 mod local;
 
 use anyhow::Result;
@@ -19,7 +20,7 @@ pub struct BenchOptions {
     /// Requests under way during the load.
     #[arg(long, default_value_t = 64)]
     pub in_flight: usize,
-    /// Tasks after which memory is read the second time; it is read first at half of them.
+    /// Tasks after which memory is read; before, it is read at the start and at half of them.
     #[arg(long, default_value_t = 10_000)]
     pub memory_tasks: usize,
     /// Only this part: latency, throughput, double or memory.

@@ -136,7 +136,7 @@ impl Network {
             tokio::select! {
                 event = self.swarm.select_next_some() => self.on_event(event)?,
                 Some(command) = self.commands.recv() => self.on_command(command),
-                () = sleep_until(wake) => self.on_wake(),
+                () = clock::sleep_until(wake) => self.on_wake(),
                 () = token.cancelled() => break,
             }
         }
@@ -365,13 +365,6 @@ impl Network {
         if let Err(error) = self.store.write(&batch, Durability::Buffered) {
             tracing::warn!(%error, "peer not remembered");
         }
-    }
-}
-
-async fn sleep_until(at: Option<tokio::time::Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Result;
 use futures::future::BoxFuture;
@@ -16,7 +16,7 @@ use quorate_proto::{Address, B256, Epoch, Operator, OperatorSet, U256, threshold
 use tokio_util::sync::CancellationToken;
 
 use super::BenchOptions;
-use super::figures::{Latencies, ms, table};
+use super::load::throughput;
 use crate::OperatorKeys;
 use crate::deployment::{HOME_CHAIN, SOURCE_CHAIN};
 
@@ -169,23 +169,8 @@ pub(super) async fn run(options: &BenchOptions) -> Result<()> {
         clients.push(Client::connect(address, None).await?);
     }
     warm_up(&clients).await?;
-    let (mut latencies, took) = load(options, &clients).await?;
-    #[allow(clippy::cast_precision_loss)]
-    let rate = latencies.count() as f64 / took.as_secs_f64();
-    let rows = vec![vec![
-        format!(
-            "{} requests in flight for {} s",
-            options.in_flight, options.seconds
-        ),
-        format!("{rate:.0}/s"),
-        ms(latencies.quantile(0.5)),
-        ms(latencies.quantile(0.99)),
-    ]];
-    table(
-        "Throughput, five operators in one process, chain double",
-        &["", "certificates", "median", "p99"],
-        &rows,
-    );
+    let title = "Throughput, five operators in one process, chain double";
+    throughput(title, options, &clients, question).await?;
     stop.cancel();
     while let Some(node) = nodes.join_next().await {
         node??;
@@ -242,27 +227,4 @@ async fn warm_up(clients: &[Client]) -> Result<()> {
         .await?;
     }
     Ok(())
-}
-
-async fn load(options: &BenchOptions, clients: &[Client]) -> Result<(Latencies, Duration)> {
-    let began = Instant::now();
-    let until = began + Duration::from_secs(options.seconds);
-    let mut workers = tokio::task::JoinSet::new();
-    for number in 0..options.in_flight {
-        let client = clients[number % clients.len()].clone();
-        workers.spawn(async move {
-            let mut latencies = Latencies::default();
-            while Instant::now() < until {
-                let began = Instant::now();
-                client.request_state(&question(), |_| {}).await?;
-                latencies.add(began.elapsed());
-            }
-            anyhow::Ok(latencies)
-        });
-    }
-    let mut all = Latencies::default();
-    while let Some(worker) = workers.join_next().await {
-        all.extend(worker??);
-    }
-    Ok((all, began.elapsed()))
 }

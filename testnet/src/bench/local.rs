@@ -1,15 +1,16 @@
 //! Five operator processes, two real chains.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use quorate_node::client::{At, Client, StateQuestion};
 use quorate_proto::U256;
 
 use super::BenchOptions;
 use super::figures::{Latencies, ms, table};
+use super::load::{load, throughput};
 use crate::network::CONFIRMATIONS;
 use crate::{LocalNetwork, NetworkOptions};
 
@@ -19,27 +20,38 @@ const BLOCKS: u64 = 500;
 
 pub(super) async fn run(options: &BenchOptions) -> Result<()> {
     println!("Local network: 5 operators and a registry as processes, two anvil chains, RocksDB\n");
+    if options.wants("latency") || options.wants("throughput") {
+        let (network, questions) = network().await?;
+        if options.wants("latency") {
+            latency(options, &network, &questions).await?;
+        }
+        if options.wants("throughput") {
+            let clients = clients(&network).await?;
+            let title = "Throughput, anvil on the same cores";
+            throughput(title, options, &clients, move || questions.next()).await?;
+        }
+    }
+    if options.wants("memory") {
+        memory(options).await?;
+    }
+    Ok(())
+}
+
+/// A network that has done nothing yet.
+async fn network() -> Result<(LocalNetwork, Arc<Questions>)> {
     let network = LocalNetwork::start(NetworkOptions {
         log: "warn".into(),
         ..NetworkOptions::default()
     })
     .await?;
     let first = prepare(&network).await?;
-    let questions = Arc::new(Questions {
-        first,
-        next: AtomicU64::new(0),
-    });
     wait_final(&network, first + BLOCKS - CONFIRMATIONS).await?;
-    if options.wants("latency") {
-        latency(options, &network, &questions).await?;
-    }
-    if options.wants("throughput") {
-        throughput(options, &network, &questions).await?;
-    }
-    if options.wants("memory") {
-        memory(options, &network, &questions).await?;
-    }
-    Ok(())
+    let questions = Questions {
+        first,
+        template: network.question(0, 0),
+        next: AtomicU64::new(0),
+    };
+    Ok((network, Arc::new(questions)))
 }
 
 /// Gives every key a value, and adds blocks after that; the first block to ask about.
@@ -61,20 +73,18 @@ async fn prepare(network: &LocalNetwork) -> Result<u64> {
 /// Every question is another one, so that none is answered from the store.
 struct Questions {
     first: u64,
+    template: StateQuestion,
     next: AtomicU64,
 }
 
 impl Questions {
-    fn next(&self, network: &LocalNetwork) -> StateQuestion {
-        let mut question = network.question(0, 0);
-        self.fill(&mut question);
-        question
-    }
-
-    fn fill(&self, question: &mut StateQuestion) {
+    fn next(&self) -> StateQuestion {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        question.key = U256::from(number % KEYS);
-        question.at = At::Block(self.first + number / KEYS % (BLOCKS - CONFIRMATIONS));
+        StateQuestion {
+            key: U256::from(number % KEYS),
+            at: At::Block(self.first + number / KEYS % (BLOCKS - CONFIRMATIONS)),
+            ..self.template.clone()
+        }
     }
 }
 
@@ -104,7 +114,7 @@ async fn latency(
     let client = network.client(0).await?;
     let mut latencies = Latencies::default();
     for round in 0..options.latency_requests + 20 {
-        let question = questions.next(network);
+        let question = questions.next();
         let began = Instant::now();
         client.request_state(&question, |_| {}).await?;
         if round >= 20 {
@@ -167,62 +177,19 @@ async fn shares(network: &LocalNetwork) -> Result<()> {
     Ok(())
 }
 
-async fn throughput(
-    options: &BenchOptions,
-    network: &LocalNetwork,
-    questions: &Arc<Questions>,
-) -> Result<()> {
-    let clients = clients(network).await?;
-    let until = Instant::now() + Duration::from_secs(options.seconds);
-    let began = Instant::now();
-    let mut latencies = load(network, &clients, questions, options.in_flight, move |_| {
-        Instant::now() < until
-    })
-    .await?;
-    let took = began.elapsed();
-    let count = latencies.count();
-    #[allow(clippy::cast_precision_loss)]
-    let rate = count as f64 / took.as_secs_f64();
-    let rows = vec![vec![
-        format!(
-            "{} requests in flight for {} s",
-            options.in_flight, options.seconds
-        ),
-        format!("{rate:.0}/s"),
-        ms(latencies.quantile(0.5)),
-        ms(latencies.quantile(0.99)),
-    ]];
-    table(
-        "Throughput, anvil on the same cores",
-        &["", "certificates", "median", "p99"],
-        &rows,
-    );
-    Ok(())
-}
-
-async fn memory(
-    options: &BenchOptions,
-    network: &LocalNetwork,
-    questions: &Arc<Questions>,
-) -> Result<()> {
-    let clients = clients(network).await?;
+async fn memory(options: &BenchOptions) -> Result<()> {
+    let (network, questions) = network().await?;
+    let clients = clients(&network).await?;
+    let half = u64::try_from(options.memory_tasks / 2)?;
     let mut rows = Vec::new();
-    for (label, tasks) in [
-        ("at first", 0),
-        ("half", options.memory_tasks / 2),
-        ("all", options.memory_tasks / 2),
-    ] {
-        if tasks > 0 {
-            load(
-                network,
-                &clients,
-                questions,
-                options.in_flight,
-                move |count| count < tasks,
-            )
-            .await?;
-        }
-        let mut row = vec![label.to_owned(), format!("{tasks}")];
+    for tasks in [0, half, 2 * half] {
+        let questions = questions.clone();
+        let next = move || {
+            let asked = questions.next.load(Ordering::Relaxed);
+            (asked < tasks).then(|| questions.next())
+        };
+        load(&clients, options.in_flight, next).await?;
+        let mut row = vec![tasks.to_string()];
         for node in &network.operators {
             #[allow(clippy::cast_precision_loss)]
             let mib = node.memory()? as f64 / 1_048_576.0;
@@ -231,8 +198,7 @@ async fn memory(
         rows.push(row);
     }
     let head = [
-        "",
-        "tasks more",
+        "tasks",
         "operator 0",
         "operator 1",
         "operator 2",
@@ -249,40 +215,4 @@ async fn clients(network: &LocalNetwork) -> Result<Vec<Client>> {
         clients.push(network.client(number).await?);
     }
     Ok(clients)
-}
-
-/// Keeps `in_flight` requests under way, spread over all operators, while `more` says so.
-async fn load(
-    network: &LocalNetwork,
-    clients: &[Client],
-    questions: &Arc<Questions>,
-    in_flight: usize,
-    more: impl Fn(usize) -> bool + Clone + Send + 'static,
-) -> Result<Latencies> {
-    let started = Arc::new(AtomicUsize::new(0));
-    let template = network.question(0, 0);
-    let mut workers = tokio::task::JoinSet::new();
-    for number in 0..in_flight {
-        let client = clients
-            .get(number % clients.len())
-            .context("no client")?
-            .clone();
-        let (questions, started, more) = (questions.clone(), started.clone(), more.clone());
-        let mut question = template.clone();
-        workers.spawn(async move {
-            let mut latencies = Latencies::default();
-            while more(started.fetch_add(1, Ordering::Relaxed)) {
-                questions.fill(&mut question);
-                let began = Instant::now();
-                client.request_state(&question, |_| {}).await?;
-                latencies.add(began.elapsed());
-            }
-            anyhow::Ok(latencies)
-        });
-    }
-    let mut all = Latencies::default();
-    while let Some(worker) = workers.join_next().await {
-        all.extend(worker??);
-    }
-    Ok(all)
 }
