@@ -22,6 +22,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures::io::BufReader;
 use futures::{AsyncReadExt, StreamExt};
 use libp2p::swarm::{DialError, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, Stream, StreamProtocol, Swarm, identify};
@@ -416,14 +417,9 @@ async fn exchange(
     waiting: Waiting,
     alive: CancellationToken,
 ) {
-    let (mut reader, mut writer) = stream.split();
-    let write = async {
-        while let Some(request) = outgoing.recv().await {
-            if frame::write(&mut writer, &request).await.is_err() {
-                return;
-            }
-        }
-    };
+    let (reader, mut writer) = stream.split();
+    let mut reader = BufReader::new(reader);
+    let write = frame::write_from(&mut writer, &mut outgoing);
     let read = async {
         while let Ok(reply) = frame::read::<wire::Reply>(&mut reader, limits::MAX_REPLY_FRAME).await
         {
@@ -434,7 +430,7 @@ async fn exchange(
         }
     };
     tokio::select! {
-        () = write => {}
+        _ = write => {}
         () = read => {}
         () = alive.cancelled() => {}
     }

@@ -70,13 +70,29 @@ async fn read_length(stream: &mut (impl AsyncRead + Unpin)) -> Result<usize, Fra
     Err(FrameError::Malformed("length is no varint".into()))
 }
 
-/// Writes one message.
+/// Writes messages, one frame each, all in one go.
 pub(crate) async fn write(
     stream: &mut (impl AsyncWrite + Unpin),
-    message: &impl Message,
+    messages: &[impl Message],
 ) -> io::Result<()> {
+    let frames = messages.iter().map(Message::encode_length_delimited_to_vec);
     stream
-        .write_all(&message.encode_length_delimited_to_vec())
+        .write_all(&frames.collect::<Vec<_>>().concat())
         .await?;
     stream.flush().await
+}
+
+/// Writes what `queue` holds, and what gathered there while the write before was under way, until
+/// the queue or the stream is closed.
+pub(crate) async fn write_from(
+    stream: &mut (impl AsyncWrite + Unpin),
+    queue: &mut tokio::sync::mpsc::Receiver<impl Message>,
+) -> io::Result<()> {
+    let most = queue.max_capacity();
+    let mut gathered = Vec::new();
+    while queue.recv_many(&mut gathered, most).await > 0 {
+        write(stream, &gathered).await?;
+        gathered.clear();
+    }
+    stream.close().await
 }

@@ -5,6 +5,7 @@ mod answer;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use futures::io::BufReader;
 use futures::{AsyncReadExt, StreamExt};
 use libp2p::{PeerId, Stream, StreamProtocol};
 use quorate_proto::{limits, wire};
@@ -128,15 +129,12 @@ async fn serve(
     service: Service,
     _place: Place,
 ) {
-    let (mut reader, mut writer) = stream.split();
+    let (reader, mut writer) = stream.split();
+    let mut reader = BufReader::new(reader);
     let (replies, mut outgoing) = mpsc::channel::<wire::Reply>(REPLIES);
     let write = async move {
-        while let Some(reply) = outgoing.recv().await {
-            if frame::write(&mut writer, &reply).await.is_err() {
-                return;
-            }
-        }
-        let _ = futures::AsyncWriteExt::close(&mut writer).await;
+        // A user that is gone hears nothing, and minds nothing.
+        let _ = frame::write_from(&mut writer, &mut outgoing).await;
     };
     let read = async move {
         let permits = Arc::new(Semaphore::new(limits::MAX_STREAM_REQUESTS));

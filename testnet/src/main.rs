@@ -12,6 +12,10 @@ struct Cli {
     command: Command,
 }
 
+/// The benches run nodes in this process, so it has the allocator that `node` has.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 #[derive(Subcommand)]
 enum Command {
     /// Shows the main job: a value certified by five operators and accepted by a contract.

@@ -113,8 +113,18 @@ impl Answerer {
         replies: &Replies,
     ) -> Result<ReplyKind, Failure> {
         let mut seat = self.desk.ask(statement, set, trace).await;
+        let mut next = None;
         loop {
-            match seat.updates.recv().await {
+            let update = match next.take() {
+                Some(update) => Some(update),
+                None => seat.updates.recv().await,
+            };
+            // Of the progress that has gathered, the newest says all.
+            next = seat.updates.try_recv().ok();
+            if let (Some(Update::Progress(_)), Some(Update::Progress(_))) = (&update, &next) {
+                continue;
+            }
+            match update {
                 Some(Update::Progress(report)) => {
                     let progress = ReplyKind::Progress(progress_of(&report));
                     if replies.send(reply(id, progress)).await.is_err() {
