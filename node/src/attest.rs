@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::NodeError;
 use crate::clock;
 use crate::desk::{DeskHandle, Event};
+use crate::gossip::KnownSignatures;
 use crate::keys::Signer;
 
 /// Answers that wait to be signed; the open tasks bound them.
@@ -36,6 +37,7 @@ pub(crate) struct Attestor {
     jobs: mpsc::Receiver<Job>,
     log: SigningLog,
     signer: Arc<dyn Signer>,
+    known: KnownSignatures,
     operator: Address,
     domain: Domain,
 }
@@ -44,6 +46,7 @@ impl Attestor {
     pub(crate) fn new(
         log: SigningLog,
         signer: Arc<dyn Signer>,
+        known: KnownSignatures,
         operator: Address,
         domain: Domain,
     ) -> (Self, AttestHandle) {
@@ -52,6 +55,7 @@ impl Attestor {
             jobs,
             log,
             signer,
+            known,
             operator,
             domain,
         };
@@ -142,6 +146,8 @@ impl Attestor {
         let signature = signed
             .inspect_err(|error| tracing::error!(%error, "not signed"))
             .ok()?;
+        let digest = permit.digest().into();
+        self.known.keep(signature, digest, self.signer.address());
         Some(Response {
             operator: self.operator,
             statement,

@@ -1,5 +1,6 @@
 //! Validates gossip before it is forwarded, and hands what is good to the desk.
 
+mod known;
 mod validator;
 mod window;
 
@@ -11,6 +12,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use known::KnownSignatures;
 pub(crate) use validator::{Bindings, Validator};
 
 use crate::NodeError;

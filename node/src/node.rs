@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::attest::Attestor;
 use crate::clock;
 use crate::desk::{Chains, Desk, DeskHandle, DeskMouth, Event, Me};
-use crate::gossip::{Bindings, Gossip, Validator};
+use crate::gossip::{Bindings, Gossip, KnownSignatures, Validator};
 use crate::home::{Home, HomeHandle};
 use crate::http::{Facts, Http, MetricsHandle};
 use crate::keys::{Signer, SignerError};
@@ -195,6 +195,7 @@ impl Node {
         let wiring = Wiring {
             domain,
             bindings: recall_bindings(&store)?,
+            known: KnownSignatures::default(),
             speaker,
             chains: Arc::new(sources.map(|chain| (chain.chain_id(), chain)).collect()),
             store,
@@ -299,6 +300,7 @@ struct Wiring {
     speaker: Option<Speaker>,
     chains: Arc<Chains>,
     bindings: Bindings,
+    known: KnownSignatures,
     network: NetworkHandle,
     home: HomeHandle,
     desk: DeskHandle,
@@ -323,7 +325,13 @@ impl Wiring {
         let me = self.speaker.as_ref().map(|Speaker { signer, binding }| {
             let operator = binding.operator;
             let log = self.writes.signing_log();
-            let (task, attestor) = Attestor::new(log, signer.clone(), operator, self.domain);
+            let (task, attestor) = Attestor::new(
+                log,
+                signer.clone(),
+                self.known.clone(),
+                operator,
+                self.domain,
+            );
             tasks.spawn("attestor", task.run(self.desk.clone(), self.halt.clone()));
             let signing_key = signer.address();
             Me {
@@ -347,7 +355,7 @@ impl Wiring {
     }
 
     fn spawn_gossip(&self, tasks: &mut Tasks, messages: mpsc::Receiver<GossipMessage>) {
-        let validator = Validator::new(self.domain, self.bindings.clone());
+        let validator = Validator::new(self.domain, self.bindings.clone(), self.known.clone());
         let gossip = Gossip::new(
             messages,
             self.network.clone(),

@@ -1,16 +1,17 @@
 //! What is checked of a gossip message, in the order of its cost: size, form, author, epoch,
 //! replay, signatures.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use libp2p::PeerId;
 use quorate_proto::{
-    Address, B256, Certificate, CertificateError, Domain, Envelope, Epoch, OperatorSet,
-    PeerBinding, Response, ResponseError, Signature, SignatureError, Statement, U256,
+    Address, Certificate, CertificateError, Domain, Envelope, Epoch, OperatorSet, PeerBinding,
+    Response, ResponseError, Statement, U256,
 };
 use quorate_storage::{Batch, Durability, Store, schema};
 
+use super::known::KnownSignatures;
 use super::window::{Seen, Window};
 use super::{Verdict, Verified};
 use crate::home::EpochView;
@@ -76,16 +77,16 @@ pub(crate) struct Validator {
     domain: Domain,
     bindings: Bindings,
     windows: HashMap<[u8; 32], Window>,
-    verified: KnownSignatures,
+    known: KnownSignatures,
 }
 
 impl Validator {
-    pub(crate) fn new(domain: Domain, bindings: Bindings) -> Self {
+    pub(crate) fn new(domain: Domain, bindings: Bindings, known: KnownSignatures) -> Self {
         Self {
             domain,
             bindings,
             windows: HashMap::new(),
-            verified: KnownSignatures::default(),
+            known,
         }
     }
 
@@ -210,58 +211,22 @@ impl Validator {
         Verdict::Good(good)
     }
 
-    fn check_response(
-        &mut self,
-        response: &Response,
-        set: &OperatorSet,
-    ) -> Result<(), ResponseError> {
+    fn check_response(&self, response: &Response, set: &OperatorSet) -> Result<(), ResponseError> {
         let domain = &self.domain;
         response.verify_with(set, domain, |signature, digest| {
-            self.verified.recover(*signature, digest)
+            self.known.recover(*signature, digest)
         })
     }
 
     fn check_certificate(
-        &mut self,
+        &self,
         certificate: &Certificate,
         set: &OperatorSet,
     ) -> Result<U256, CertificateError> {
         let domain = &self.domain;
         certificate.verify_with(set, domain, |signer, digest| {
-            self.verified.recover(signer.signature, digest)
+            self.known.recover(signer.signature, digest)
         })
-    }
-}
-
-/// Signatures that are remembered: those of 512 tasks with 8 signers, about 1 MB. A certificate
-/// comes milliseconds after the responses that it is made of.
-const MAX_KNOWN: usize = 4_096;
-
-/// Which key made a signature that was checked a moment ago: each comes twice, in a response and in
-/// the certificate that is made of it.
-#[derive(Default)]
-struct KnownSignatures {
-    keys: HashMap<Signature, (B256, Address)>,
-    order: VecDeque<Signature>,
-}
-
-impl KnownSignatures {
-    fn recover(&mut self, signature: Signature, digest: B256) -> Result<Address, SignatureError> {
-        match self.keys.get(&signature) {
-            Some((known, key)) if *known == digest => return Ok(*key),
-            // Over another digest before: never made by an honest signer, and not worth a place.
-            Some(_) => return signature.recover(digest),
-            None => {}
-        }
-        let key = signature.recover(digest)?;
-        self.keys.insert(signature, (digest, key));
-        self.order.push_back(signature);
-        if self.order.len() > MAX_KNOWN
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.keys.remove(&oldest);
-        }
-        Ok(key)
     }
 }
 

@@ -68,7 +68,7 @@ impl Scene {
         let members: Vec<Member> = (1..=4).map(Member::new).collect();
         Self {
             view: EpochView::of(vec![set_of(&members, EPOCH)]),
-            validator: Validator::new(domain, Bindings::new(store)),
+            validator: Validator::new(domain, Bindings::new(store), KnownSignatures::default()),
             domain,
             members,
             _folder: folder,
