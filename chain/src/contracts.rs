@@ -23,6 +23,10 @@ bindings!(
     stake_registry, StakeRegistry, "artifacts/StakeRegistry.json"
 );
 bindings!(
+    /// The operator sets of the home chain on another chain, and the check of certificates there.
+    light_stake_registry, LightStakeRegistry, "artifacts/LightStakeRegistry.json"
+);
+bindings!(
     /// Native coin staked to operators.
     stake_vault, StakeVault, "artifacts/StakeVault.json"
 );
