@@ -429,11 +429,12 @@ impl Desk {
 
     fn observe(&self, statement: Statement) {
         let (chains, reads, desk) = (self.chains.clone(), self.reads.clone(), self.handle.clone());
+        let home = self.home.clone();
         tokio::spawn(async move {
             let Ok(_permit) = reads.acquire_owned().await else {
                 return;
             };
-            let (verdict, read) = observe(&chains, &statement).await;
+            let (verdict, read) = observe(&chains, &home, &statement).await;
             desk.send(Event::Observed(statement.task_id(), verdict, read))
                 .await;
         });
@@ -496,7 +497,8 @@ impl Desk {
 /// The receiving end of a desk that is yet to be made.
 pub(crate) struct DeskMouth(mpsc::Receiver<Event>);
 
-async fn sleep_until(at: Option<tokio::time::Instant>) {
+/// Sleeps until then, or for ever.
+pub(crate) async fn sleep_until(at: Option<tokio::time::Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,
