@@ -38,3 +38,18 @@ bindings!(
     /// A dapp that uses certified values.
     example_consumer, ExampleConsumer, "artifacts/ExampleConsumer.json"
 );
+
+impl From<&quorate_proto::OperatorSet> for LightStakeRegistry::OperatorSet {
+    fn from(set: &quorate_proto::OperatorSet) -> Self {
+        let members = || set.members().iter();
+        Self {
+            operators: members().map(|m| m.address).collect(),
+            signingKeys: members().map(|m| m.signing_key).collect(),
+            ed25519Keys: members()
+                .map(|m| m.ed25519_key.unwrap_or_default().into())
+                .collect(),
+            weights: members().map(|m| m.weight).collect(),
+            threshold: set.threshold(),
+        }
+    }
+}
