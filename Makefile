@@ -91,7 +91,7 @@ bench: build contracts-tools ## measure what docs/benchmarks.md tells (release b
 	cargo bench --workspace --locked --bench tally --bench sim --bench commit --bench reads
 
 .PHONY: bench-gas
-bench-gas: contracts-tools ## gas of isValidSignature by number of signers
+bench-gas: contracts-tools ## gas of certificate checks, sealed sets and epoch updates
 	@cd $(CONTRACTS) && npm run --silent gas
 
 .PHONY: clean

@@ -23,6 +23,10 @@ bindings!(
     stake_registry, StakeRegistry, "artifacts/StakeRegistry.json"
 );
 bindings!(
+    /// The operator sets of the home chain on another chain, and the check of certificates there.
+    light_stake_registry, LightStakeRegistry, "artifacts/LightStakeRegistry.json"
+);
+bindings!(
     /// Native coin staked to operators.
     stake_vault, StakeVault, "artifacts/StakeVault.json"
 );
@@ -34,3 +38,18 @@ bindings!(
     /// A dapp that uses certified values.
     example_consumer, ExampleConsumer, "artifacts/ExampleConsumer.json"
 );
+
+impl From<&quorate_proto::OperatorSet> for LightStakeRegistry::OperatorSet {
+    fn from(set: &quorate_proto::OperatorSet) -> Self {
+        let members = || set.members().iter();
+        Self {
+            operators: members().map(|m| m.address).collect(),
+            signingKeys: members().map(|m| m.signing_key).collect(),
+            ed25519Keys: members()
+                .map(|m| m.ed25519_key.unwrap_or_default().into())
+                .collect(),
+            weights: members().map(|m| m.weight).collect(),
+            threshold: set.threshold(),
+        }
+    }
+}

@@ -9,8 +9,8 @@ use std::time::Duration;
 use alloy::primitives::Bytes;
 use quorate_node::client::Answer;
 use quorate_proto::{
-    Address, B256, Certificate, Domain, Epoch, Signature, SignerSignature, StateProof, Statement,
-    TaskId, U256,
+    Address, B256, Certificate, Domain, Epoch, EpochUpdate, OperatorSet, Signature,
+    SignerSignature, StateProof, Statement, TaskId, U256,
 };
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -25,6 +25,10 @@ pub(crate) struct CertificateFile {
     pub(crate) signers: Vec<SignerJson>,
     /// Second argument of `isValidSignature`.
     pub(crate) signature_data: Bytes,
+    /// The same in the short form, for registries that hold the set of the epoch; where that set
+    /// was known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) compact_signature_data: Option<Bytes>,
     /// First argument of `isValidSignature`.
     pub(crate) digest: B256,
     pub(crate) epoch: u32,
@@ -51,6 +55,11 @@ pub(crate) enum StatementJson {
         block_number: u64,
         timestamp: u64,
         epoch: u32,
+    },
+    EpochUpdate {
+        epoch: u32,
+        next_epoch: u32,
+        set_hash: B256,
     },
 }
 
@@ -98,53 +107,51 @@ pub(crate) enum Broken {
 }
 
 impl CertificateFile {
-    /// `None` where something else than a state proof is certified.
-    pub(crate) fn new(answer: &Answer, network: &str, elapsed: Duration) -> Option<Self> {
-        let proof = answer.certificate.statement().state_proof()?;
+    pub(crate) fn new(answer: &Answer, network: &str, elapsed: Duration) -> Self {
+        let statement = answer.certificate.statement();
         let signer = |signer: &SignerSignature| SignerJson {
             operator: signer.operator,
             signature: Bytes::copy_from_slice(signer.signature.as_bytes()),
         };
-        Some(Self {
+        Self {
             task_id: answer.task_id.0,
-            statement: StatementJson::StateProof {
-                chain_id: proof.chain_id,
-                user: proof.user,
-                key: Decimal(proof.key),
-                value: Decimal(proof.value),
-                block_number: proof.block_number,
-                timestamp: proof.timestamp,
-                epoch: proof.epoch.0,
-            },
+            statement: statement.into(),
             signers: answer.certificate.signatures().iter().map(signer).collect(),
             signature_data: Bytes::copy_from_slice(&answer.signature_data),
+            compact_signature_data: None,
             digest: answer.digest,
-            epoch: proof.epoch.0,
+            epoch: statement.epoch().0,
             network: network.to_owned(),
             stored: answer.stored,
             elapsed_ms: elapsed.as_millis().try_into().unwrap_or(u64::MAX),
-        })
+        }
+    }
+
+    /// A certificate that came without the rest of an answer.
+    pub(crate) fn of(certificate: &Certificate, domain: &Domain) -> Self {
+        let answer = Answer {
+            task_id: certificate.statement().task_id(),
+            signature_data: certificate.signature_data(),
+            digest: certificate.statement().digest(domain),
+            certificate: certificate.clone(),
+            stored: true,
+        };
+        Self::new(&answer, domain.network().as_str(), Duration::ZERO)
+    }
+
+    /// Adds the short form, if this is a certificate by `set`.
+    pub(crate) fn with_compact(mut self, set: &OperatorSet) -> Self {
+        let compact = || {
+            let certificate = self.certificate().ok()?;
+            certificate.verify(set, &domain_of(&self.network)?).ok()?;
+            certificate.compact_signature_data(set).ok()
+        };
+        self.compact_signature_data = compact().map(Bytes::from);
+        self
     }
 
     pub(crate) fn statement(&self) -> Statement {
-        let StatementJson::StateProof {
-            chain_id,
-            user,
-            key,
-            value,
-            block_number,
-            timestamp,
-            epoch,
-        } = self.statement;
-        Statement::StateProof(StateProof {
-            user,
-            chain_id,
-            block_number,
-            timestamp,
-            epoch: Epoch(epoch),
-            key: key.0,
-            value: value.0,
-        })
+        (&self.statement).into()
     }
 
     /// The certificate, if its parts are well formed.
@@ -188,6 +195,60 @@ impl CertificateFile {
     }
 }
 
+impl From<&Statement> for StatementJson {
+    fn from(statement: &Statement) -> Self {
+        match statement {
+            Statement::StateProof(proof) => Self::StateProof {
+                chain_id: proof.chain_id,
+                user: proof.user,
+                key: Decimal(proof.key),
+                value: Decimal(proof.value),
+                block_number: proof.block_number,
+                timestamp: proof.timestamp,
+                epoch: proof.epoch.0,
+            },
+            Statement::EpochUpdate(update) => Self::EpochUpdate {
+                epoch: update.epoch.0,
+                next_epoch: update.next_epoch.0,
+                set_hash: update.set_hash,
+            },
+        }
+    }
+}
+
+impl From<&StatementJson> for Statement {
+    fn from(statement: &StatementJson) -> Self {
+        match *statement {
+            StatementJson::StateProof {
+                chain_id,
+                user,
+                key,
+                value,
+                block_number,
+                timestamp,
+                epoch,
+            } => Self::StateProof(StateProof {
+                user,
+                chain_id,
+                block_number,
+                timestamp,
+                epoch: Epoch(epoch),
+                key: key.0,
+                value: value.0,
+            }),
+            StatementJson::EpochUpdate {
+                epoch,
+                next_epoch,
+                set_hash,
+            } => Self::EpochUpdate(EpochUpdate {
+                epoch: Epoch(epoch),
+                next_epoch: Epoch(next_epoch),
+                set_hash,
+            }),
+        }
+    }
+}
+
 /// The domain behind a network id.
 pub(crate) fn domain_of(network: &str) -> Option<Domain> {
     let (chain, registry) = network.split_once('-')?;
@@ -196,24 +257,33 @@ pub(crate) fn domain_of(network: &str) -> Option<Domain> {
 
 impl fmt::Display for CertificateFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let StatementJson::StateProof {
-            chain_id,
-            user,
-            key,
-            value,
-            block_number,
-            timestamp,
-            ..
-        } = self.statement;
         let mut facts = Facts::default();
-        facts.add("Value", Number(value.0));
-        facts.add("Key", Number(key.0));
-        facts.add("User", user);
-        facts.add("Chain", chain_id);
-        facts.add(
-            "Block",
-            format!("{block_number}, {}", format::time(timestamp)),
-        );
+        match self.statement {
+            StatementJson::StateProof {
+                chain_id,
+                user,
+                key,
+                value,
+                block_number,
+                timestamp,
+                ..
+            } => {
+                facts.add("Value", Number(value.0));
+                facts.add("Key", Number(key.0));
+                facts.add("User", user);
+                facts.add("Chain", chain_id);
+                let time = format::time(timestamp);
+                facts.add("Block", format!("{block_number}, {time}"));
+            }
+            StatementJson::EpochUpdate {
+                next_epoch,
+                set_hash,
+                ..
+            } => {
+                facts.add("Hands over to", next_epoch);
+                facts.add("Set hash", set_hash);
+            }
+        }
         facts.add("Epoch", self.epoch);
         facts.add("Network", &self.network);
         facts.add("Task", self.task_id);

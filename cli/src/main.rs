@@ -3,10 +3,12 @@
 mod args;
 mod certificate;
 mod config;
+mod epoch;
 mod exit;
 mod format;
 mod http;
 mod keys;
+mod light;
 mod logging;
 mod operators;
 mod options;
@@ -17,6 +19,7 @@ mod run;
 mod status;
 mod table;
 mod tasks;
+mod transaction;
 mod verify;
 
 use std::process::ExitCode;
@@ -57,6 +60,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<()> {
         Command::Tasks(args) => wait(tasks::list(args)),
         Command::Status(args) => wait(status::run(args)),
         Command::Operators(args) => wait(operators::run(args)),
+        Command::Epoch(command) => wait(epoch::run(command)),
         Command::Register(args) => wait(registration::register(args)),
         Command::Deregister(args) => wait(registration::deregister(args)),
     }

@@ -90,7 +90,7 @@ fn weight(bytes: &[u8]) -> String {
         .to_string()
 }
 
-fn render(set: &SetFile) -> String {
+pub(crate) fn render(set: &SetFile) -> String {
     let Operators {
         epoch,
         total_weight,
@@ -119,6 +119,21 @@ fn render(set: &SetFile) -> String {
         ]);
     }
     format!("{facts}\n{table}")
+}
+
+impl From<(&OperatorSet, &str)> for SetFile {
+    fn from((set, network): (&OperatorSet, &str)) -> Self {
+        let list = wire::OperatorList::from(set);
+        Self {
+            network: Some(network.to_owned()),
+            operators: Operators {
+                epoch: list.epoch,
+                total_weight: weight(&list.total_weight),
+                threshold: weight(&list.threshold),
+                operators: list.operators.iter().map(line).collect(),
+            },
+        }
+    }
 }
 
 impl SetFile {

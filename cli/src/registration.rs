@@ -17,8 +17,9 @@ use crate::format;
 use crate::options::{RunOptions, SecretUrl, expand_home};
 use crate::password::{PasswordArgs, obtain};
 use crate::table::Facts;
+use crate::transaction::Sent;
 
-use self::chain::{Account, Sent};
+use self::chain::Account;
 
 /// The home chain, and who pays there. What is not given is taken from the node's file.
 #[derive(Args, Debug)]
@@ -237,10 +238,7 @@ fn print_sent(
     when: &'static str,
 ) -> anyhow::Result<()> {
     if args.json {
-        let transactions: Vec<_> = sent
-            .iter()
-            .map(|sent| json!({ "what": sent.what, "hash": sent.hash, "block": sent.block, "gas": sent.gas }))
-            .collect();
+        let transactions: Vec<_> = sent.iter().map(Sent::as_value).collect();
         let value = json!({
             "operator": account.address().to_string(),
             "network": account.domain().network().as_str(),

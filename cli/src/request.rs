@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use libp2p::Multiaddr;
 use quorate_node::client::{Answer, At, Client, ClientError, StateQuestion};
-use quorate_proto::{Address, TaskId, U256};
+use quorate_proto::{Address, Epoch, TaskId, U256};
 
 use crate::certificate::CertificateFile;
 use crate::exit::Usage;
@@ -112,7 +112,7 @@ async fn state(args: &StateArgs) -> anyhow::Result<()> {
     let started = Instant::now();
     let answer = client.request_state(&question, |progress| live.borrow_mut().update(progress));
     let answer = limited(&args.ask, with_clock(&live, answer)).await?;
-    finish(&args.ask, &client, &answer, started.elapsed())
+    finish(&args.ask, &client, &answer, started.elapsed()).await
 }
 
 async fn certificate(args: &TaskArgs) -> anyhow::Result<()> {
@@ -120,7 +120,7 @@ async fn certificate(args: &TaskArgs) -> anyhow::Result<()> {
     let client = connect(&args.ask).await?;
     let started = Instant::now();
     let answer = limited(&args.ask, client.certificate(task)).await?;
-    finish(&args.ask, &client, &answer, started.elapsed())
+    finish(&args.ask, &client, &answer, started.elapsed()).await
 }
 
 async fn connect(args: &AskArgs) -> anyhow::Result<Client> {
@@ -160,14 +160,18 @@ async fn limited(
     }
 }
 
-fn finish(
+async fn finish(
     args: &AskArgs,
     client: &Client,
     answer: &Answer,
     elapsed: Duration,
 ) -> anyhow::Result<()> {
-    let file = CertificateFile::new(answer, client.network(), elapsed)
-        .context("the certificate is about no state proof; only these are shown")?;
+    let mut file = CertificateFile::new(answer, client.network(), elapsed);
+    if (args.json || args.out.is_some())
+        && let Ok(signers) = client.epoch_update(Epoch(file.epoch)).await
+    {
+        file = file.with_compact(&signers.set);
+    }
     let json = serde_json::to_string_pretty(&file)? + "\n";
     if let Some(path) = &args.out {
         write_out(path, &json)?;

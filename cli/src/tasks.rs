@@ -1,7 +1,7 @@
 //! `node explain` and `node tasks`: what became of tasks, and why.
 
 use clap::Args;
-use quorate_node::api::{OperatorReport, TaskLine, TaskReport};
+use quorate_node::api::{OperatorReport, StatementReport, TaskLine, TaskReport};
 use quorate_proto::U256;
 
 use crate::format;
@@ -58,6 +58,7 @@ fn task_table(lines: &[TaskLine]) -> Table {
         ">AFTER",
         ">CHAIN",
         ">BLOCK",
+        ">NEXT",
         ">EPOCH",
         "TASK",
     ]);
@@ -66,13 +67,18 @@ fn task_table(lines: &[TaskLine]) -> Table {
             format::time_ms(line.created_ms),
             line.status.clone(),
             line.certified_ms.map(format::millis).unwrap_or_default(),
-            line.chain_id.to_string(),
-            line.block_number.to_string(),
+            line.chain_id.map(text).unwrap_or_default(),
+            line.block_number.map(text).unwrap_or_default(),
+            line.next_epoch.map(text).unwrap_or_default(),
             line.epoch.to_string(),
             line.task_id.clone(),
         ]);
     }
     table
+}
+
+fn text(number: impl ToString) -> String {
+    number.to_string()
 }
 
 fn render(report: &TaskReport) -> String {
@@ -85,23 +91,39 @@ fn render(report: &TaskReport) -> String {
 }
 
 fn facts(report: &TaskReport) -> Facts {
-    let statement = &report.statement;
     let mut facts = Facts::default();
     facts.add("Task", &report.task_id);
-    facts.add(
-        "Statement",
-        format!(
-            "on chain {}, {} had stored {} under key {} at block {}",
-            statement.chain_id,
-            statement.user,
-            statement.value,
-            statement.key,
-            statement.block_number
-        ),
-    );
-    facts.add("Block time", format::time(statement.timestamp));
-    facts.add("Epoch", statement.epoch);
-    facts.add("Digest", &statement.digest);
+    match &report.statement {
+        StatementReport::StateProof {
+            chain_id,
+            user,
+            key,
+            value,
+            block_number,
+            timestamp,
+            epoch,
+            digest,
+        } => {
+            let text = format!(
+                "on chain {chain_id}, {user} had stored {value} under key {key} at block {block_number}"
+            );
+            facts.add("Statement", text);
+            facts.add("Block time", format::time(*timestamp));
+            facts.add("Epoch", epoch);
+            facts.add("Digest", digest);
+        }
+        StatementReport::EpochUpdate {
+            epoch,
+            next_epoch,
+            set_hash,
+            digest,
+        } => {
+            let text = format!("the operators of epoch {next_epoch} are the set {set_hash}");
+            facts.add("Statement", text);
+            facts.add("Epoch", epoch);
+            facts.add("Digest", digest);
+        }
+    }
     facts.add("Status", status(report));
     facts.add(
         "First seen",
@@ -144,7 +166,9 @@ fn status(report: &TaskReport) -> String {
 }
 
 fn origin(report: &TaskReport) -> String {
+    let update = matches!(report.statement, StatementReport::EpochUpdate { .. });
     match (&report.announced_by, report.entry) {
+        (_, true) if update => "announced by this node".into(),
         (_, true) => "asked by a user of this node".into(),
         (Some(operator), false) => format!("announced by {operator}"),
         (None, false) => "announced by the mesh".into(),

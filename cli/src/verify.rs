@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use alloy::primitives::Address;
+use alloy::primitives::{Address, Bytes};
 use alloy::providers::{Provider as _, ProviderBuilder};
+use alloy::transports::http::reqwest::Url;
 use anyhow::Context as _;
 use clap::Args;
 use quorate_chain::evm::{Verdict, verify_on_chain};
@@ -13,6 +14,7 @@ use serde_json::{Value, json};
 use crate::certificate::{CertificateFile, domain_of};
 use crate::exit::{No, Usage};
 use crate::format;
+use crate::light::Light;
 use crate::operators::SetFile;
 use crate::options::{SecretUrl, redact, rpc_url};
 use crate::table::{Facts, Table};
@@ -38,6 +40,14 @@ pub(crate) struct VerifyArgs {
     #[arg(long, value_name = "ADDRESS", env = "QUORATE_REGISTRY")]
     registry: Option<Address>,
 
+    /// Ask the light registry at this address, on the chain of --rpc, instead of the stake registry
+    #[arg(long, value_name = "ADDRESS", requires = "rpc")]
+    light: Option<Address>,
+
+    /// Check the short form on chain; made from --set where the file does not have it
+    #[arg(long)]
+    compact: bool,
+
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -50,6 +60,7 @@ struct Report {
     weight: Option<(U256, U256, U256)>,
     off_chain: Option<Result<U256, String>>,
     on_chain: Option<Verdict>,
+    compact: Option<Bytes>,
 }
 
 /// One signer against the set.
@@ -64,22 +75,32 @@ pub(crate) async fn run(args: VerifyArgs) -> anyhow::Result<()> {
     let file = read(&args.certificate)?;
     let set = args.set.as_deref().map(SetFile::read).transpose()?;
     let rpc = args.rpc.as_ref().map(rpc_url).transpose().map_err(Usage)?;
-    let served = match &args.rpc {
-        Some(url) => Some(chain_id_of(url).await?),
-        None => None,
+    let light = light_of(&args).await?;
+    let domain = match &light {
+        Some(light) => trusted_light(&args, light, set.as_ref())?,
+        None => {
+            let served = match &args.rpc {
+                Some(url) => Some(chain_id_of(url).await?),
+                None => None,
+            };
+            trusted(&args, served, set.as_ref())?
+        }
     };
-    let domain = trusted(&args, served, set.as_ref())?;
     check_network(&file, &domain)?;
     let certificate = match file.check(&domain) {
         Ok(certificate) => certificate,
         Err(broken) => return Err(No(format!("not valid: {broken}")).into()),
     };
-    let mut report = match &set {
-        Some(set) => off_chain(&certificate, &set.set()?, &domain),
+    let signers = set.as_ref().map(SetFile::set).transpose()?;
+    let mut report = match &signers {
+        Some(set) => off_chain(&certificate, set, &domain),
         None => Report::default(),
     };
+    report.compact = short_form(&args, &file, &certificate, signers.as_ref())?;
     if let Some(url) = &rpc {
-        let answer = verify_on_chain(url, domain.registry(), file.digest, &file.signature_data);
+        let data = report.compact.as_ref().unwrap_or(&file.signature_data);
+        let target = args.light.unwrap_or(domain.registry());
+        let answer = verify_on_chain(url, target, file.digest, data);
         report.on_chain = Some(answer.await.context("cannot check on chain")?);
     }
     match args.json {
@@ -138,14 +159,67 @@ fn check_network(file: &CertificateFile, trusted: &Domain) -> Result<(), No> {
     )))
 }
 
+async fn light_of(args: &VerifyArgs) -> anyhow::Result<Option<Light>> {
+    let (Some(address), Some(url)) = (args.light, &args.rpc) else {
+        return Ok(None);
+    };
+    let provider = ProviderBuilder::new().connect_http(parsed(url)?).erased();
+    Light::connect(provider, address).await.map(Some)
+}
+
+/// Who names a light registry trusts it, and the network whose sets it holds; what else is given
+/// must not contradict that.
+fn trusted_light(
+    args: &VerifyArgs,
+    light: &Light,
+    set: Option<&SetFile>,
+) -> anyhow::Result<Domain> {
+    let of_set = set.and_then(|set| domain_of(set.network.as_deref()?));
+    let held = light.domain();
+    let chain = args.home_chain_id.unwrap_or(held.home_chain_id());
+    let registry = args.registry.unwrap_or(held.registry());
+    light.check_network(&Domain::new(chain, registry))?;
+    if let Some(of_set) = of_set {
+        light.check_network(&of_set)?;
+    }
+    Ok(held)
+}
+
+/// The short form, where it is asked for.
+fn short_form(
+    args: &VerifyArgs,
+    file: &CertificateFile,
+    certificate: &Certificate,
+    set: Option<&OperatorSet>,
+) -> anyhow::Result<Option<Bytes>> {
+    if !args.compact {
+        return Ok(None);
+    }
+    if let Some(set) = set {
+        let made = certificate.compact_signature_data(set);
+        let made = made.context("no short form can be made of this certificate with that set")?;
+        return Ok(Some(Bytes::from(made)));
+    }
+    let kept = file.compact_signature_data.clone();
+    let missing = || {
+        Usage(
+            "the file has no short form; give the set of the certificate's epoch with --set, as \
+             `node operators --json` prints it"
+                .into(),
+        )
+    };
+    Ok(Some(kept.ok_or_else(missing)?))
+}
+
+fn parsed(url: &SecretUrl) -> anyhow::Result<Url> {
+    let parsed = url.reveal().parse();
+    Ok(parsed.map_err(|_| Usage("--rpc is no URL; write https://host/path".into()))?)
+}
+
 async fn chain_id_of(url: &SecretUrl) -> anyhow::Result<u64> {
     let shown = redact(url.reveal());
-    let parsed = url
-        .reveal()
-        .parse()
-        .map_err(|_| Usage("--rpc is no URL; write https://host/path".into()))?;
     let asked = ProviderBuilder::new()
-        .connect_http(parsed)
+        .connect_http(parsed(url)?)
         .get_chain_id()
         .await;
     asked
@@ -179,7 +253,7 @@ fn off_chain(certificate: &Certificate, set: &OperatorSet, domain: &Domain) -> R
         weight: Some((weight, set.threshold(), set.total_weight())),
         signers,
         off_chain: Some(verified),
-        on_chain: None,
+        ..Report::default()
     }
 }
 
@@ -237,6 +311,7 @@ impl Report {
                 Err(reason) => format!("not valid: {reason}"),
             }),
         );
+        facts.add_some("Short form", self.compact.as_ref());
         facts.add_some("On chain", self.on_chain.as_ref());
         match self.signers.is_empty() {
             true => facts.to_string(),
@@ -268,6 +343,7 @@ impl Report {
             "network": domain.network().as_str(),
             "epoch": file.epoch,
             "weight": weight,
+            "compact_signature_data": self.compact,
             "signers": self.signers.iter().map(signer).collect::<Vec<_>>(),
             "off_chain": off_chain.map(|c| json!({ "valid": c.is_ok(), "reason": c.as_ref().err() })),
             "on_chain": on_chain.map(|v| json!({ "valid": *v == Verdict::Valid, "verdict": v.to_string() })),

@@ -109,27 +109,40 @@ pub struct TaskReport {
     pub certificate_signers: Vec<String>,
 }
 
-/// The statement of a task.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct StatementReport {
-    /// `state_proof`.
-    pub kind: String,
-    /// EIP-155 id of the chain that was read.
-    pub chain_id: u32,
-    /// Who stored the value.
-    pub user: String,
-    /// Key, decimal.
-    pub key: String,
-    /// Value, decimal.
-    pub value: String,
-    /// Block asked about.
-    pub block_number: u64,
-    /// Unix seconds of that block.
-    pub timestamp: u64,
-    /// Birth epoch.
-    pub epoch: u32,
-    /// EIP-712 digest.
-    pub digest: String,
+/// The statement of a task; `kind` says which one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum StatementReport {
+    /// What a user had stored on a chain.
+    StateProof {
+        /// EIP-155 id of the chain that was read.
+        chain_id: u32,
+        /// Who stored the value.
+        user: String,
+        /// Key, decimal.
+        key: String,
+        /// Value, decimal.
+        value: String,
+        /// Block asked about.
+        block_number: u64,
+        /// Unix seconds of that block.
+        timestamp: u64,
+        /// Birth epoch.
+        epoch: u32,
+        /// EIP-712 digest.
+        digest: String,
+    },
+    /// The set that serves a later epoch.
+    EpochUpdate {
+        /// Birth epoch: its set signs.
+        epoch: u32,
+        /// The epoch that the set serves.
+        next_epoch: u32,
+        /// Hash of the set.
+        set_hash: String,
+        /// EIP-712 digest.
+        digest: String,
+    },
 }
 
 /// One operator's part in a task.
@@ -162,10 +175,14 @@ pub struct TaskLine {
     pub created_ms: u64,
     /// From the start until the threshold was reached here.
     pub certified_ms: Option<f64>,
-    /// Chain that was read.
-    pub chain_id: u32,
-    /// Block asked about.
-    pub block_number: u64,
+    /// `state_proof` or `epoch_update`.
+    pub kind: String,
+    /// Chain that was read, for a state proof.
+    pub chain_id: Option<u32>,
+    /// Block asked about, for a state proof.
+    pub block_number: Option<u64>,
+    /// The epoch that is handed over to, for an epoch update.
+    pub next_epoch: Option<u32>,
     /// Birth epoch.
     pub epoch: u32,
 }

@@ -29,7 +29,9 @@ use libp2p::{Multiaddr, PeerId, Stream, StreamProtocol, Swarm, identify};
 pub use quorate_chain::At;
 use quorate_proto::wire::reply::Kind as ReplyKind;
 use quorate_proto::wire::request::Kind as RequestKind;
-use quorate_proto::{Address, B256, Certificate, TaskId, U256, WireError, limits, wire};
+use quorate_proto::{
+    Address, B256, Certificate, Epoch, OperatorSet, TaskId, U256, WireError, limits, wire,
+};
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -67,6 +69,15 @@ pub struct Answer {
     pub digest: B256,
     /// It came from the operator's store.
     pub stored: bool,
+}
+
+/// The set of an epoch, as the operator says; nothing of it is checked.
+#[derive(Clone, Debug)]
+pub struct HandedOver {
+    /// The set.
+    pub set: OperatorSet,
+    /// Of the update by which an earlier epoch's set named this one, where the operator has it.
+    pub certificate: Option<Certificate>,
 }
 
 /// How far a task is.
@@ -276,6 +287,26 @@ impl Client {
         }
     }
 
+    /// Asks for the set of an epoch and the certificate that handed over to it.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn epoch_update(&self, next_epoch: Epoch) -> Result<HandedOver, ClientError> {
+        let query = wire::EpochUpdateQuery {
+            next_epoch: next_epoch.0,
+        };
+        let query = RequestKind::EpochUpdate(query);
+        let reply = match next(&mut self.send(query).await?).await? {
+            ReplyKind::EpochUpdate(reply) => HandedOver::try_from(&reply)?,
+            other => return Err(unexpected(other)),
+        };
+        if reply.set.epoch() != next_epoch {
+            let text = format!("the set of epoch {}", reply.set.epoch());
+            return Err(ClientError::Malformed(format!("{text} was not asked for")));
+        }
+        Ok(reply)
+    }
+
     async fn send(&self, kind: RequestKind) -> Result<Replies, ClientError> {
         let id = self
             .next_id
@@ -330,6 +361,7 @@ fn unexpected(kind: ReplyKind) -> ClientError {
         ReplyKind::Certificate(_) => "a certificate",
         ReplyKind::Error(_) => "an error",
         ReplyKind::Operators(_) => "operators",
+        ReplyKind::EpochUpdate(_) => "an epoch update",
     };
     ClientError::Malformed(format!("{name} was not asked for"))
 }
@@ -467,6 +499,19 @@ impl TryFrom<wire::CertificateReply> for Answer {
             digest: digest
                 .map_err(|_| ClientError::Malformed("digest must have 32 bytes".into()))?,
             stored: reply.stored,
+        })
+    }
+}
+
+impl TryFrom<&wire::EpochUpdateReply> for HandedOver {
+    type Error = ClientError;
+
+    fn try_from(reply: &wire::EpochUpdateReply) -> Result<Self, ClientError> {
+        let missing = || ClientError::Malformed("a reply without set".into());
+        let certificate = reply.certificate.as_ref();
+        Ok(Self {
+            set: reply.set.as_ref().ok_or_else(missing)?.try_into()?,
+            certificate: certificate.map(TryInto::try_into).transpose()?,
         })
     }
 }

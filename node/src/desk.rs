@@ -429,11 +429,12 @@ impl Desk {
 
     fn observe(&self, statement: Statement) {
         let (chains, reads, desk) = (self.chains.clone(), self.reads.clone(), self.handle.clone());
+        let home = self.home.clone();
         tokio::spawn(async move {
             let Ok(_permit) = reads.acquire_owned().await else {
                 return;
             };
-            let (verdict, read) = observe(&chains, &statement).await;
+            let (verdict, read) = observe(&chains, &home, &statement).await;
             desk.send(Event::Observed(statement.task_id(), verdict, read))
                 .await;
         });

@@ -70,7 +70,7 @@ pub(crate) fn explain(
         task_id: id.to_string(),
         status: status_word(&record).into(),
         failure: Some(record.failure.clone()).filter(|text| !text.is_empty()),
-        statement: statement_report(&statement, domain)?,
+        statement: statement_report(&statement, domain),
         created_ms: record.created_ms,
         ended_ms: Some(record.ended_ms).filter(|at| *at > 0),
         entry: record.entry,
@@ -95,23 +95,9 @@ pub(crate) fn newest(store: &Store, limit: usize) -> Result<Vec<TaskLine>, NodeE
     let rows = store.scan(schema::TASK_TIMES, &(), Page::newest(limit))?;
     let mut lines = Vec::with_capacity(rows.rows.len());
     for ((_, id), _) in rows.rows {
-        let Some(record) = store.get(schema::TASKS, &id)? else {
-            continue;
-        };
-        let statement = statement_of(&record)?;
-        let Some(proof) = statement.state_proof() else {
-            continue; // A line has no place for what is no state proof.
-        };
-        lines.push(TaskLine {
-            task_id: hex_text(&id),
-            status: status_word(&record).into(),
-            created_ms: record.created_ms,
-            certified_ms: (record.status() == TaskStatus::Completed)
-                .then(|| millis(record.certified_micros)),
-            chain_id: proof.chain_id,
-            block_number: proof.block_number,
-            epoch: proof.epoch.0,
-        });
+        if let Some(record) = store.get(schema::TASKS, &id)? {
+            lines.push(task_line(&id, &record)?);
+        }
     }
     Ok(lines)
 }
@@ -190,22 +176,45 @@ fn weights_of(set: Option<&OperatorSet>, responses: &[(Response, ResponseRecord)
     weights
 }
 
-fn statement_report(statement: &Statement, domain: &Domain) -> Result<StatementReport, NodeError> {
-    let Some(proof) = statement.state_proof() else {
-        return Err(NodeError::Stored {
-            reason: "the task is about no state proof; only these are explained".into(),
-        });
+fn statement_report(statement: &Statement, domain: &Domain) -> StatementReport {
+    let digest = statement.digest(domain).to_string();
+    match statement {
+        Statement::StateProof(proof) => StatementReport::StateProof {
+            chain_id: proof.chain_id,
+            user: proof.user.to_string(),
+            key: proof.key.to_string(),
+            value: proof.value.to_string(),
+            block_number: proof.block_number,
+            timestamp: proof.timestamp,
+            epoch: proof.epoch.0,
+            digest,
+        },
+        Statement::EpochUpdate(update) => StatementReport::EpochUpdate {
+            epoch: update.epoch.0,
+            next_epoch: update.next_epoch.0,
+            set_hash: update.set_hash.to_string(),
+            digest,
+        },
+    }
+}
+
+fn task_line(id: &[u8], record: &TaskRecord) -> Result<TaskLine, NodeError> {
+    let statement = statement_of(record)?;
+    let (kind, proof, update) = match &statement {
+        Statement::StateProof(proof) => ("state_proof", Some(proof), None),
+        Statement::EpochUpdate(update) => ("epoch_update", None, Some(update)),
     };
-    Ok(StatementReport {
-        kind: "state_proof".into(),
-        chain_id: proof.chain_id,
-        user: proof.user.to_string(),
-        key: proof.key.to_string(),
-        value: proof.value.to_string(),
-        block_number: proof.block_number,
-        timestamp: proof.timestamp,
-        epoch: proof.epoch.0,
-        digest: statement.digest(domain).to_string(),
+    Ok(TaskLine {
+        task_id: hex_text(id),
+        status: status_word(record).into(),
+        created_ms: record.created_ms,
+        certified_ms: (record.status() == TaskStatus::Completed)
+            .then(|| millis(record.certified_micros)),
+        kind: kind.into(),
+        chain_id: proof.map(|proof| proof.chain_id),
+        block_number: proof.map(|proof| proof.block_number),
+        next_epoch: update.map(|update| update.next_epoch.0),
+        epoch: statement.epoch().0,
     })
 }
 

@@ -92,6 +92,13 @@ impl HomeHandle {
         self.view.clone()
     }
 
+    /// A handle that sees what the sender says, for tests.
+    #[cfg(test)]
+    pub(crate) fn of(view: watch::Receiver<EpochView>) -> Self {
+        let (wake, _) = mpsc::channel(1);
+        Self { view, wake }
+    }
+
     /// Looks at the home chain now instead of at the next poll.
     pub(crate) fn hurry(&self) {
         // A full channel means that it is about to look anyway.

@@ -12,6 +12,7 @@ mod explain;
 mod figures;
 mod frame;
 mod gossip;
+mod handover;
 mod home;
 mod http;
 pub mod keys;

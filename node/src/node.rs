@@ -17,6 +17,7 @@ use crate::attest::Attestor;
 use crate::clock;
 use crate::desk::{Chains, Desk, DeskHandle, DeskMouth, Event, Me};
 use crate::gossip::{Bindings, Gossip, KnownSignatures, Validator};
+use crate::handover::HandOver;
 use crate::home::{Home, HomeHandle};
 use crate::http::{Facts, Http, MetricsHandle};
 use crate::keys::{Signer, SignerError};
@@ -211,6 +212,7 @@ impl Node {
             tasks.spawn("chain", async move { Ok(follower.await?) });
         }
         wiring.spawn_desk(&mut tasks, mouth, secret);
+        wiring.spawn_hand_over(&mut tasks);
         wiring.spawn_gossip(&mut tasks, messages);
         wiring.spawn_requests(&mut tasks)?;
         if let Some(address) = parts.settings.http {
@@ -352,6 +354,15 @@ impl Wiring {
             outbox_handle,
         );
         tasks.spawn("desk", desk.run(self.halt.clone()));
+    }
+
+    /// Operators only: a registry has no say in who serves next.
+    fn spawn_hand_over(&self, tasks: &mut Tasks) {
+        if let Some(Speaker { binding, .. }) = &self.speaker {
+            let (home, desk, store) = (self.home.clone(), self.desk.clone(), self.store.clone());
+            let hand_over = HandOver::new(binding.operator, home, desk, store);
+            tasks.spawn("handover", hand_over.run(self.halt.clone()));
+        }
     }
 
     fn spawn_gossip(&self, tasks: &mut Tasks, messages: mpsc::Receiver<GossipMessage>) {

@@ -5,6 +5,7 @@ use alloy_sol_types::SolValue;
 
 use crate::Epoch;
 use crate::store::{MemberRecord, OperatorSetRecord};
+use crate::wire;
 use crate::wire_error::{WireError, address, b256, u256};
 
 /// One operator as the home chain knows it in one epoch.
@@ -188,6 +189,44 @@ impl TryFrom<&OperatorSetRecord> for OperatorSet {
         let threshold = u256("threshold", &record.threshold)?;
         Self::new(Epoch(record.epoch), members, total, threshold)
             .map_err(|_| WireError::new("members", "do not make a set"))
+    }
+}
+
+/// Peer ids and addresses are for others to add.
+impl From<&OperatorSet> for wire::OperatorList {
+    fn from(set: &OperatorSet) -> Self {
+        let entry = |m: &Operator| wire::OperatorEntry {
+            operator: m.address.to_vec(),
+            signing_key: m.signing_key.to_vec(),
+            ed25519_key: m.ed25519_key.map(Vec::from).unwrap_or_default(),
+            weight: m.weight.to_be_bytes_vec(),
+            ..wire::OperatorEntry::default()
+        };
+        Self {
+            epoch: set.epoch.0,
+            total_weight: set.total_weight.to_be_bytes_vec(),
+            threshold: set.threshold.to_be_bytes_vec(),
+            operators: set.members.iter().map(entry).collect(),
+        }
+    }
+}
+
+impl TryFrom<&wire::OperatorList> for OperatorSet {
+    type Error = WireError;
+
+    fn try_from(list: &wire::OperatorList) -> Result<Self, WireError> {
+        let member = |entry: &wire::OperatorEntry| MemberRecord {
+            operator: entry.operator.clone(),
+            signing_key: entry.signing_key.clone(),
+            ed25519_key: entry.ed25519_key.clone(),
+            weight: entry.weight.clone(),
+        };
+        Self::try_from(&OperatorSetRecord {
+            epoch: list.epoch,
+            total_weight: list.total_weight.clone(),
+            threshold: list.threshold.clone(),
+            members: list.operators.iter().map(member).collect(),
+        })
     }
 }
 

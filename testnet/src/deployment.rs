@@ -6,8 +6,10 @@ use alloy::primitives::{Address, B256, Bytes, U256};
 use alloy::providers::{DynProvider, Provider};
 use anyhow::{Context, Result, ensure};
 use quorate_chain::anvil::{AnvilChain, AnvilOptions};
-use quorate_chain::contracts::{EpochManager, StakeRegistry, StakeVault, StateManager};
-use quorate_proto::Domain;
+use quorate_chain::contracts::{
+    EpochManager, LightStakeRegistry, StakeRegistry, StakeVault, StateManager,
+};
+use quorate_proto::{Domain, Epoch, Operator, OperatorSet};
 
 use crate::OperatorKeys;
 
@@ -22,6 +24,8 @@ pub struct DeploymentOptions {
     pub grace: u64,
     /// Time between blocks; `None` for blocks on demand.
     pub block_time: Option<Duration>,
+    /// Whether the source chain gets a light registry, with the set of the first epoch.
+    pub light: bool,
 }
 
 impl Default for DeploymentOptions {
@@ -31,6 +35,7 @@ impl Default for DeploymentOptions {
             epoch_length: 100,
             grace: 20,
             block_time: None,
+            light: false,
         }
     }
 }
@@ -57,6 +62,8 @@ pub struct Deployment {
     pub vault: Address,
     /// On the source chain.
     pub state_manager: Address,
+    /// On the source chain, where it was asked for.
+    pub light: Option<Address>,
     /// Operator accounts and their keys, in the order of the stakes.
     pub operators: Vec<(Address, OperatorKeys)>,
 }
@@ -114,6 +121,7 @@ impl Deployment {
             registry,
             vault,
             state_manager,
+            light: None,
             operators: Vec::new(),
         };
         for (number, stake) in options.stakes.iter().enumerate() {
@@ -121,7 +129,66 @@ impl Deployment {
         }
         deployment.source.mine(SETTLE).await?;
         deployment.next_epoch().await?;
+        if options.light {
+            deployment.light = Some(deployment.deploy_light(deployer).await?);
+            deployment.source.mine(SETTLE).await?;
+        }
         Ok(deployment)
+    }
+
+    /// A light registry on the source chain that begins with the current set.
+    async fn deploy_light(&self, deployer: Address) -> Result<Address> {
+        let set = self.set_of(self.epoch().await?).await?;
+        let provider = self.source.provider();
+        let light = LightStakeRegistry::deploy_builder(
+            provider,
+            HOME_CHAIN,
+            self.registry,
+            set.epoch().0,
+            (&set).into(),
+        );
+        deploy(light.from(deployer).deploy().await, "LightStakeRegistry")
+    }
+
+    /// The epoch of the newest block of the home chain.
+    ///
+    /// # Errors
+    /// The chain is gone.
+    pub async fn epoch(&self) -> Result<Epoch> {
+        let epochs = EpochManager::new(self.epoch_manager, self.home.provider());
+        Ok(Epoch(epochs.getCurrentEpoch().call().await?))
+    }
+
+    /// First block, first block of the grace period, and end of an epoch.
+    ///
+    /// # Errors
+    /// The chain is gone.
+    pub async fn interval(&self, epoch: Epoch) -> Result<(u64, u64, u64)> {
+        let epochs = EpochManager::new(self.epoch_manager, self.home.provider());
+        let interval = epochs.getEpochInterval(epoch.0).call().await?;
+        Ok((interval.start, interval.graceStart, interval.end))
+    }
+
+    /// The set of an epoch, as the registry tells it now.
+    ///
+    /// # Errors
+    /// The chain is gone, or the epoch has no stake.
+    pub async fn set_of(&self, epoch: Epoch) -> Result<OperatorSet> {
+        let registry = StakeRegistry::new(self.registry, self.home.provider());
+        let mut members = Vec::new();
+        for (address, keys) in &self.operators {
+            let key = registry.getOperatorSigningKeyAtEpoch(*address, epoch.0);
+            let weight = registry.getOperatorWeightAtEpoch(*address, epoch.0);
+            members.push(Operator {
+                address: *address,
+                signing_key: key.call().await?,
+                ed25519_key: Some(keys.ed25519_secret().public()),
+                weight: weight.call().await?,
+            });
+        }
+        let total = registry.getTotalWeightAtEpoch(epoch.0).call().await?;
+        let threshold = registry.getThresholdStake(epoch.0).call().await?;
+        Ok(OperatorSet::new(epoch, members, total, threshold)?)
     }
 
     /// Stakes for, and registers, the account with this number.
@@ -131,9 +198,7 @@ impl Deployment {
             .accounts()
             .get(number)
             .context("no such account")?;
-        let keys = OperatorKeys::of(number);
-        let provider = self.provider();
-        let staked = StakeVault::new(self.vault, &provider)
+        let staked = StakeVault::new(self.vault, &self.provider())
             .deposit(account)
             .value(ether(stake))
             .from(account)
@@ -142,6 +207,17 @@ impl Deployment {
             .get_receipt()
             .await?;
         ensure!(staked.status(), "the deposit of operator {number} reverted");
+        self.operators.push((account, OperatorKeys::of(number)));
+        self.join(number).await
+    }
+
+    /// Registers an operator whose stake is in the vault: at first, or again after it left.
+    ///
+    /// # Errors
+    /// It is registered, or the chain is gone.
+    pub async fn join(&self, number: usize) -> Result<()> {
+        let (account, keys) = self.operators.get(number).context("no such operator")?;
+        let account = *account;
         let signing_key = keys.signing.address();
         let ed25519_key = B256::from(keys.ed25519_secret().public());
         let proof = keys.signing.sign(self.domain().registration_digest(
@@ -151,7 +227,7 @@ impl Deployment {
         ))?;
         let message = self.domain().ed25519_registration(account, signing_key);
         let ed25519_proof = keys.ed25519_secret().sign(&message);
-        let registered = StakeRegistry::new(self.registry, &provider)
+        let registered = StakeRegistry::new(self.registry, &self.provider())
             .registerOperator(
                 signing_key,
                 Bytes::copy_from_slice(proof.as_bytes()),
@@ -167,7 +243,23 @@ impl Deployment {
             registered.status(),
             "the registration of operator {number} reverted"
         );
-        self.operators.push((account, keys));
+        Ok(())
+    }
+
+    /// Takes an operator from the registry; its stake stays in the vault.
+    ///
+    /// # Errors
+    /// It is not registered, or the chain is gone.
+    pub async fn leave(&self, number: usize) -> Result<()> {
+        let (account, _) = self.operators.get(number).context("no such operator")?;
+        let left = StakeRegistry::new(self.registry, &self.provider())
+            .deregisterOperator()
+            .from(*account)
+            .send()
+            .await?
+            .get_receipt()
+            .await?;
+        ensure!(left.status(), "the exit of operator {number} reverted");
         Ok(())
     }
 

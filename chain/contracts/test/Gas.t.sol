@@ -39,7 +39,13 @@ contract GasTest is Fixture {
     /// @dev One test, since all write to one report.
     function test_report() public {
         vm.writeFile(REPORT, "");
-        uint256[2][4] memory sizes = [[uint256(4), 5], [uint256(7), 10], [uint256(13), 19], [uint256(34), 50]];
+        uint256[2][5] memory sizes = [
+            [uint256(4), 5],
+            [uint256(7), 10],
+            [uint256(13), 19],
+            [uint256(34), 50],
+            [uint256(67), 100]
+        ];
         for (uint256 i; i < sizes.length; ++i) {
             _measureChecks(sizes[i][0], sizes[i][1]);
         }

@@ -24,6 +24,8 @@ mod interface {
         error InvalidSignature();
         error InsufficientSignedStake();
         error MalformedCertificate();
+        error SetNotSealed(uint32 epoch);
+        error UnknownVersion(uint8 version);
 
         error ECDSAStakeRegistry__InvalidEpoch();
         error ECDSAStakeRegistry__LengthMismatch();
@@ -65,6 +67,10 @@ pub enum Rejection {
     InsufficientSignedStake,
     /// The bytes are no certificate.
     MalformedCertificate,
+    /// A compact certificate of this epoch, whose set is not stored there as code.
+    SetNotSealed(u32),
+    /// A form of certificate that it does not know, by its first byte.
+    UnknownVersion(u8),
     /// It answered something else than the value for "valid".
     NotValid,
     /// An error that is not known here.
@@ -83,7 +89,9 @@ impl fmt::Display for Verdict {
 impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::InvalidEpoch => "its epoch has not begun on this chain",
+            Self::InvalidEpoch => {
+                "its epoch has not begun on this chain, or its set was not handed over to it"
+            }
             Self::LengthMismatch => "it has not as many signatures as operators",
             Self::InvalidLength => "it names no operator",
             Self::NotSorted => "its operators are not in ascending order of their addresses",
@@ -93,6 +101,18 @@ impl fmt::Display for Rejection {
             Self::InsufficientSignedStake => "its signers weigh less than the threshold of its epoch",
             Self::MalformedCertificate => "its bytes are no certificate",
             Self::NotValid => "the contract says that it is not valid",
+            Self::SetNotSealed(epoch) => {
+                return write!(
+                    f,
+                    "the set of epoch {epoch} is not sealed there: seal it with `node epoch seal`, or check the ABI form"
+                );
+            }
+            Self::UnknownVersion(version) => {
+                return write!(
+                    f,
+                    "the contract knows no form of certificate that begins with byte {version}"
+                );
+            }
             Self::Other(data) => return write!(f, "the contract reverted with {data}"),
         })
     }
@@ -101,6 +121,12 @@ impl fmt::Display for Rejection {
 impl Rejection {
     /// Reads the registry's error; ours and those of the deployed ones.
     fn from_revert(data: Bytes) -> Self {
+        if let Ok(error) = abi::SetNotSealed::abi_decode(&data) {
+            return Self::SetNotSealed(error.epoch);
+        }
+        if let Ok(error) = abi::UnknownVersion::abi_decode(&data) {
+            return Self::UnknownVersion(error.version);
+        }
         let Ok(selector) = <[u8; 4]>::try_from(data.as_ref()) else {
             return Self::Other(data);
         };
@@ -191,6 +217,18 @@ mod tests {
                 assert_eq!(found, expected, "{prefix}{name}");
             }
         }
+        let word = |number: u8| [[0; 31].as_slice(), &[number]].concat();
+        let with = |signature: &str, number| {
+            Bytes::from([&keccak256(signature)[..4], word(number).as_slice()].concat())
+        };
+        assert_eq!(
+            Rejection::from_revert(with("SetNotSealed(uint32)", 7)),
+            Rejection::SetNotSealed(7)
+        );
+        assert_eq!(
+            Rejection::from_revert(with("UnknownVersion(uint8)", 2)),
+            Rejection::UnknownVersion(2)
+        );
         let data = Bytes::from_static(b"else");
         assert_eq!(Rejection::from_revert(data.clone()), Rejection::Other(data));
         assert_eq!(

@@ -51,7 +51,7 @@ pub(crate) fn file(signers: &[u8]) -> CertificateFile {
         digest,
         stored: false,
     };
-    CertificateFile::new(&answer, NETWORK, Duration::from_millis(412)).unwrap()
+    CertificateFile::new(&answer, NETWORK, Duration::from_millis(412))
 }
 
 #[test]
@@ -131,4 +131,38 @@ Task     ";
         text.contains("\n0x0202020202020202020202020202020202020202  0x"),
         "{text}"
     );
+}
+
+#[test]
+fn the_short_form_is_made_from_the_set_that_signed() {
+    let short = file(&[2, 3]).with_compact(&set());
+    let bytes = short.compact_signature_data.clone().expect("short form");
+    assert_eq!(bytes.len(), 1 + 4 + 1 + 2 * 64);
+    assert_eq!(bytes[..6], [1, 0, 0, 0, 7, 0b110]);
+    let text = serde_json::to_string(&short).expect("JSON");
+    let read: CertificateFile = serde_json::from_str(&text).expect("read");
+    assert_eq!(read, short);
+    // Nothing is made for a certificate that does not hold.
+    assert_eq!(file(&[1]).with_compact(&set()).compact_signature_data, None);
+}
+
+#[test]
+fn a_hand_over_is_written_and_read_as_well() {
+    let domain = domain_of(NETWORK).expect("a network");
+    let statement = Statement::EpochUpdate(EpochUpdate {
+        epoch: Epoch(7),
+        next_epoch: Epoch(8),
+        set_hash: B256::repeat_byte(5),
+    });
+    let signer = SignerSignature {
+        operator: Address::repeat_byte(3),
+        signature: key(3).sign(statement.digest(&domain)).expect("signed"),
+    };
+    let file = CertificateFile::of(&Certificate::new(statement, vec![signer]), &domain);
+    let value = serde_json::to_value(&file).expect("JSON");
+    assert_eq!(value["statement"]["kind"], "epoch_update");
+    assert_eq!(value["statement"]["next_epoch"], 8);
+    let read: CertificateFile = serde_json::from_value(value).expect("read");
+    assert_eq!(read.check(&domain).map(|c| *c.statement()), Ok(statement));
+    assert!(file.to_string().starts_with("Hands over to  8\nSet hash "));
 }

@@ -1,22 +1,20 @@
 //! The operator's account on the home chain.
 
 use alloy::contract::Error as ContractError;
-use alloy::network::EthereumWallet;
 use alloy::primitives::Bytes;
-use alloy::providers::{DynProvider, PendingTransactionBuilder, Provider as _, ProviderBuilder};
-use alloy::signers::local::PrivateKeySigner;
+use alloy::providers::{DynProvider, Provider as _};
 use alloy::sol_types::SolInterface as _;
-use alloy::transports::http::reqwest::Url;
 use anyhow::{Context as _, anyhow, ensure};
 use quorate_chain::contracts::EpochManager;
 use quorate_chain::contracts::StakeRegistry::{StakeRegistryErrors, StakeRegistryInstance};
 use quorate_chain::contracts::StakeVault::StakeVaultInstance;
-use quorate_proto::{Address, B256, Domain, SecretKey, U256};
+use quorate_proto::{Address, Domain, SecretKey, U256};
 
 use super::Proofs;
 use crate::exit::No;
 use crate::format;
 use crate::options::{SecretUrl, redact};
+use crate::transaction::{Sent, mined, plain, wallet};
 
 /// An account that sends transactions to the registry's chain.
 pub(super) struct Account {
@@ -32,15 +30,6 @@ pub(super) struct Plan {
     pub(super) registered: bool,
 }
 
-/// A transaction that was mined and did not fail.
-#[derive(Debug)]
-pub(super) struct Sent {
-    pub(super) what: &'static str,
-    pub(super) hash: B256,
-    pub(super) block: u64,
-    pub(super) gas: u64,
-}
-
 impl Account {
     pub(super) async fn connect(
         url: &SecretUrl,
@@ -48,14 +37,7 @@ impl Account {
         key: &SecretKey,
         expected_chain: Option<u64>,
     ) -> anyhow::Result<Self> {
-        let parsed = Url::parse(url.reveal())
-            .map_err(|error| anyhow!("the RPC URL cannot be read: {error}"))?;
-        let signer = PrivateKeySigner::from_bytes(&B256::from(key.to_bytes()))?;
-        let address = signer.address();
-        let provider = ProviderBuilder::new()
-            .wallet(EthereumWallet::from(signer))
-            .connect_http(parsed)
-            .erased();
+        let (provider, address) = wallet(url, key)?;
         let chain = provider
             .get_chain_id()
             .await
@@ -175,7 +157,7 @@ impl Account {
     pub(super) async fn deposit(&self, vault: Address, stake: U256) -> anyhow::Result<Sent> {
         let vault = StakeVaultInstance::new(vault, &self.provider);
         let call = vault.deposit(self.address).value(stake);
-        mined("Deposit", call.send().await).await
+        mined("Deposit", call.send().await, refused).await
     }
 
     pub(super) async fn register(&self, proofs: &Proofs) -> anyhow::Result<Sent> {
@@ -185,7 +167,7 @@ impl Account {
             proofs.ed25519_key,
             Bytes::from(proofs.ed25519_proof.clone()),
         );
-        mined("Registration", call.send().await).await
+        mined("Registration", call.send().await, refused).await
     }
 
     pub(super) async fn deregister(&self) -> anyhow::Result<Sent> {
@@ -198,7 +180,12 @@ impl Account {
         if !registered {
             return Err(No(format!("{} is not registered", self.address)).into());
         }
-        mined("Exit", self.registry.deregisterOperator().send().await).await
+        mined(
+            "Exit",
+            self.registry.deregisterOperator().send().await,
+            refused,
+        )
+        .await
     }
 
     /// The first epoch in which the last of these transactions counts.
@@ -217,30 +204,6 @@ impl Account {
     }
 }
 
-async fn mined(
-    what: &'static str,
-    sent: Result<PendingTransactionBuilder<alloy::network::Ethereum>, ContractError>,
-) -> anyhow::Result<Sent> {
-    let pending = sent
-        .map_err(refused)
-        .with_context(|| format!("{what} was not sent"))?;
-    let hash = *pending.tx_hash();
-    let receipt = pending
-        .get_receipt()
-        .await
-        .map_err(|error| anyhow!(redact(&error.to_string())))
-        .with_context(|| {
-            format!("{what} {hash} was sent, but its receipt was not seen; look it up")
-        })?;
-    ensure!(receipt.status(), "{what} {hash} failed on chain");
-    Ok(Sent {
-        what,
-        hash,
-        block: receipt.block_number.unwrap_or_default(),
-        gas: receipt.gas_used,
-    })
-}
-
 /// A contract's error by its name, everything else without URLs.
 fn refused(error: ContractError) -> anyhow::Error {
     let name = error
@@ -250,8 +213,4 @@ fn refused(error: ContractError) -> anyhow::Error {
         Some(name) => anyhow!("the registry refuses: {name}"),
         None => anyhow!(redact(&error.to_string())),
     }
-}
-
-fn plain(error: alloy::transports::TransportError) -> anyhow::Error {
-    anyhow!(redact(&error.to_string()))
 }

@@ -28,8 +28,7 @@ fn report() -> TaskReport {
         task_id: "0xb380".into(),
         status: "completed".into(),
         failure: None,
-        statement: StatementReport {
-            kind: "state_proof".into(),
+        statement: StatementReport::StateProof {
             chain_id: 31338,
             user: "0x1234".into(),
             key: "1".into(),
@@ -133,8 +132,10 @@ fn tasks_stand_in_a_table() {
         status: status.into(),
         created_ms: 1_700_000_060_042,
         certified_ms,
-        chain_id: 31338,
-        block_number: 12,
+        kind: "state_proof".into(),
+        chain_id: Some(31338),
+        block_number: Some(12),
+        next_epoch: None,
         epoch: 7,
     };
     let expected = "\
@@ -144,4 +145,36 @@ FIRST SEEN                   STATUS     AFTER  CHAIN  BLOCK  EPOCH  TASK
 ";
     let lines = [line("completed", Some(29.6)), line("pending", None)];
     assert_eq!(task_table(&lines).to_string(), expected);
+    let update = TaskLine {
+        kind: "epoch_update".into(),
+        chain_id: None,
+        block_number: None,
+        next_epoch: Some(8),
+        ..line("pending", None)
+    };
+    let expected = "\
+FIRST SEEN                   STATUS   NEXT  EPOCH  TASK
+2023-11-14 22:14:20.042 UTC  pending     8      7  0xb380
+";
+    assert_eq!(task_table(&[update]).to_string(), expected);
+}
+
+#[test]
+fn a_hand_over_is_told_in_words() {
+    let report = TaskReport {
+        statement: StatementReport::EpochUpdate {
+            epoch: 7,
+            next_epoch: 8,
+            set_hash: "0x5e7".into(),
+            digest: "0xd1".into(),
+        },
+        entry: true,
+        ..report()
+    };
+    let text = render(&report);
+    assert!(
+        text.contains("the operators of epoch 8 are the set 0x5e7"),
+        "{text}"
+    );
+    assert!(text.contains("announced by this node"), "{text}");
 }

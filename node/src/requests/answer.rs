@@ -1,5 +1,7 @@
 //! What a user gets for a question.
 
+mod epoch_update;
+
 use std::sync::Arc;
 
 use quorate_chain::{At, BlockRef, ChainError, Reading, StateReader};
@@ -7,7 +9,7 @@ use quorate_proto::wire::reply::Kind as ReplyKind;
 use quorate_proto::wire::request::Kind as RequestKind;
 use quorate_proto::wire::state_request::At as WireAt;
 use quorate_proto::{
-    Address, Certificate, Domain, OperatorSet, StateProof, Statement, TaskId, U256, wire,
+    Address, Certificate, Domain, Epoch, OperatorSet, StateProof, Statement, TaskId, U256, wire,
 };
 use quorate_protocols::quorum::Progress;
 use quorate_protocols::task::{Report, Status};
@@ -56,8 +58,9 @@ impl Answerer {
             Some(RequestKind::State(state)) => self.state(id, &state, &replies).await,
             Some(RequestKind::Certificate(query)) => self.certificate(&query.task_id),
             Some(RequestKind::Operators(_)) => self.operators().await,
+            Some(RequestKind::EpochUpdate(query)) => self.epoch_update(Epoch(query.next_epoch)),
             None => Err(invalid(
-                "the request has no kind: set state, certificate or operators",
+                "the request has no kind: set state, certificate, operators or epoch_update",
             )),
         };
         let outcome = if last.is_ok() { "answered" } else { "failed" };

@@ -129,3 +129,14 @@ proptest! {
         prop_assert!(threshold <= total);
     }
 }
+
+#[test]
+fn a_set_comes_back_from_a_reply() {
+    let list = crate::wire::OperatorList::from(&set());
+    assert_eq!(OperatorSet::try_from(&list), Ok(set()));
+    let short = crate::wire::OperatorList {
+        total_weight: vec![1],
+        ..list
+    };
+    assert!(OperatorSet::try_from(&short).is_err());
+}

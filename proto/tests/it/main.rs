@@ -11,6 +11,7 @@ mod documentation;
 #[path = "../../src/fixtures.rs"]
 mod fixtures;
 mod golden;
+mod hand_over;
 mod hostile;
 mod registry;
 mod round_trip;

@@ -199,6 +199,18 @@ fn replies_about_500_operators_fit_a_frame() {
         peer_id: "1".repeat(52),
         addresses: vec!["/dns4/operator-017.eu-central.example.org/udp/65535/quic-v1".into(); 3],
     };
+    let bare = wire::OperatorEntry {
+        peer_id: String::new(),
+        addresses: Vec::new(),
+        ..entry.clone()
+    };
+    let update = wire::EpochUpdateReply {
+        set: Some(wire::OperatorList {
+            operators: vec![bare; MAX_SIGNERS],
+            ..wire::OperatorList::default()
+        }),
+        certificate: Some((&certificate).into()),
+    };
     let list = wire::OperatorList {
         epoch: u32::MAX,
         total_weight: vec![1; 32],
@@ -206,6 +218,7 @@ fn replies_about_500_operators_fit_a_frame() {
         operators: vec![entry; MAX_SIGNERS],
     };
     for (what, length) in [
+        ("epoch update", frame(reply::Kind::EpochUpdate(update))),
         ("certificate", certified),
         ("error", frame(reply::Kind::Error(error))),
         ("operators", frame(reply::Kind::Operators(list))),

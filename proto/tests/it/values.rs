@@ -248,7 +248,9 @@ pub(crate) fn request() -> impl Strategy<Value = wire::Request> {
     let certificate =
         word().prop_map(|task_id| request::Kind::Certificate(wire::CertificateQuery { task_id }));
     let operators = Just(request::Kind::Operators(wire::OperatorsQuery {}));
-    let kind = option::of(prop_oneof![state, certificate, operators]);
+    let update = any::<u32>()
+        .prop_map(|next_epoch| request::Kind::EpochUpdate(wire::EpochUpdateQuery { next_epoch }));
+    let kind = option::of(prop_oneof![state, certificate, operators, update]);
     (any::<u64>(), kind).prop_map(|(id, kind)| wire::Request { id, kind })
 }
 
@@ -279,7 +281,7 @@ fn request_error() -> impl Strategy<Value = wire::RequestError> {
     let missing = vec(address().prop_map(|address| address.to_vec()), 0..4);
     let lists = (vec(refusal, 0..4), missing);
     let parts = (
-        0..=12,
+        0..=13,
         "\\PC{0,64}",
         any::<bool>(),
         option::of(progress()),
@@ -339,7 +341,13 @@ pub(crate) fn reply() -> impl Strategy<Value = wire::Reply> {
             stored,
         }
     });
+    let update = (operator_list(), option::of(certificate()));
+    let update = update.prop_map(|(set, certificate)| wire::EpochUpdateReply {
+        set: Some(set),
+        certificate: certificate.as_ref().map(Into::into),
+    });
     let kind = prop_oneof![
+        update.prop_map(reply::Kind::EpochUpdate),
         progress().prop_map(reply::Kind::Progress),
         certified.prop_map(reply::Kind::Certificate),
         request_error().prop_map(reply::Kind::Error),

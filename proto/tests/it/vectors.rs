@@ -589,6 +589,16 @@ pub(crate) fn exchange() -> Vec<Exchange> {
             state(state_request::At::Timestamp(1_700_000_005)),
         ),
         reply("reply_refused", 4, reply::Kind::Error(not_enough())),
+        ask(
+            "request_epoch_update",
+            5,
+            request::Kind::EpochUpdate(wire::EpochUpdateQuery { next_epoch: 2 }),
+        ),
+        reply(
+            "reply_epoch_update",
+            5,
+            reply::Kind::EpochUpdate(handed_over()),
+        ),
     ]
 }
 
@@ -627,6 +637,14 @@ fn certified() -> wire::CertificateReply {
         signature_data: certificate.signature_data(),
         digest: statement().digest(&domain()).to_vec(),
         stored: true,
+    }
+}
+
+fn handed_over() -> wire::EpochUpdateReply {
+    let certificate = certificate_of(Statement::EpochUpdate(epoch_update()), &[1, 2]);
+    wire::EpochUpdateReply {
+        set: Some((&next_set()).into()),
+        certificate: Some((&certificate).into()),
     }
 }
 

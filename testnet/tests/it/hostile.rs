@@ -270,7 +270,9 @@ async fn who_publishes_rubbish_loses_score_and_connection_while_work_goes_on() -
     // Nothing of it became a task, and the honest are still friends.
     let tasks: Vec<quorate_node::api::TaskLine> = node.get("/tasks?limit=1000").await?;
     ensure!(
-        tasks.iter().all(|line| line.block_number >= 2),
+        tasks
+            .iter()
+            .all(|line| line.block_number.is_some_and(|block| block >= 2)),
         "a stranger's task was taken"
     );
     network.meshed().await

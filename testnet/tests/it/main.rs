@@ -10,6 +10,7 @@ mod disk;
 mod epochs;
 mod errors;
 mod foreign;
+mod handover;
 mod happy;
 mod hostile;
 mod liars;
