@@ -12,9 +12,9 @@ fn ids_are_written_and_read_as_hex() {
 #[test]
 fn what_is_no_id_says_why() {
     let error = |text: &str| text.parse::<SlotId>().unwrap_err().to_string();
-    assert_eq!(error("0xabcd"), "SlotId must have 32 bytes");
-    assert_eq!(error(""), "SlotId must have 32 bytes");
-    assert_eq!(error("0xx"), "SlotId is not hexadecimal");
+    assert_eq!(error("0xabcd"), "slot must have 32 bytes");
+    assert_eq!(error(""), "slot must have 32 bytes");
+    assert_eq!(error("0xx"), "slot is not hexadecimal");
 }
 
 #[test]

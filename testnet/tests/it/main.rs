@@ -10,6 +10,7 @@ mod disk;
 mod epochs;
 mod errors;
 mod foreign;
+mod governs;
 mod handover;
 mod happy;
 mod hostile;
