@@ -142,7 +142,8 @@ fn trusted(
     })?;
     if let Some(served) = served.filter(|served| *served != chain) {
         let text = format!(
-            "--rpc serves chain {served}, but the home chain is {chain}; correct one of them"
+            "--rpc serves chain {served}, but the home chain is {chain}; correct one of them, or name \
+             the light registry of chain {served} with --light"
         );
         return Err(Usage(text).into());
     }

@@ -12,7 +12,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use quorate_chain::StateReader;
 use quorate_proto::{
-    Address, Certificate, Epoch, OperatorSet, Response, Statement, Task, TaskId, limits,
+    Address, Certificate, Epoch, EpochUpdate, OperatorSet, Response, StateProof, Statement, Task,
+    TaskId, limits,
 };
 use quorate_protocols::pipeline::{ClientId, Input, Output, Pipeline, Refused, Verdict};
 use quorate_protocols::task::{Report, Times};
@@ -22,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use ledger::Ledger;
 pub(crate) use ledger::decode;
-pub(crate) use observe::{ReadTrace, observe};
+pub(crate) use observe::ReadTrace;
 
 use crate::attest::{AttestHandle, Job};
 use crate::clock;
@@ -38,6 +39,9 @@ const QUEUE: usize = 4_096;
 const GROUP: usize = 256;
 /// Reads of chains under way.
 const MAX_READS: usize = 256;
+/// Epoch updates that wait for the home chain at this node. There is one honest one at a time; those
+/// beyond are answered at once, and none takes the place of a read.
+const MAX_SET_WAITS: usize = 16;
 /// Updates that wait for one client. Progress is left out when few places are free, so that the
 /// end of a task always finds one.
 const CLIENT_QUEUE: usize = 64;
@@ -148,6 +152,7 @@ pub(crate) struct Desk {
     outbox: OutboxHandle,
     chains: Arc<Chains>,
     reads: Arc<Semaphore>,
+    set_waits: Arc<Semaphore>,
     home: HomeHandle,
     events: mpsc::Receiver<Event>,
     handle: DeskHandle,
@@ -194,6 +199,7 @@ impl Desk {
             outbox,
             chains,
             reads: Arc::new(Semaphore::new(MAX_READS)),
+            set_waits: Arc::new(Semaphore::new(MAX_SET_WAITS)),
             home,
             events: mouth.0,
             handle,
@@ -428,14 +434,31 @@ impl Desk {
     }
 
     fn observe(&self, statement: Statement) {
+        match statement {
+            Statement::StateProof(proof) => self.observe_value(proof),
+            Statement::EpochUpdate(update) => self.observe_set(update),
+        }
+    }
+
+    fn observe_value(&self, proof: StateProof) {
         let (chains, reads, desk) = (self.chains.clone(), self.reads.clone(), self.handle.clone());
-        let home = self.home.clone();
         tokio::spawn(async move {
             let Ok(_permit) = reads.acquire_owned().await else {
                 return;
             };
-            let (verdict, read) = observe(&chains, &home, &statement).await;
-            desk.send(Event::Observed(statement.task_id(), verdict, read))
+            let (verdict, read) = observe::value(&chains, &proof).await;
+            desk.send(Event::Observed(proof.task_id(), verdict, read))
+                .await;
+        });
+    }
+
+    fn observe_set(&self, update: EpochUpdate) {
+        let (home, desk) = (self.home.clone(), self.handle.clone());
+        let wait = self.set_waits.clone().try_acquire_owned().ok();
+        tokio::spawn(async move {
+            let (verdict, read) = observe::set(&home, &update, wait.is_some()).await;
+            drop(wait);
+            desk.send(Event::Observed(update.task_id(), verdict, read))
                 .await;
         });
     }

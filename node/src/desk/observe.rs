@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use quorate_chain::{ChainError, Reading};
-use quorate_proto::{B256, EpochUpdate, RefusalCode, StateProof, Statement};
+use quorate_proto::{B256, Epoch, EpochUpdate, RefusalCode, StateProof};
 use quorate_protocols::pipeline::Verdict;
 
 use super::Chains;
@@ -20,25 +20,16 @@ pub(crate) struct ReadTrace {
     pub(crate) at_block: Option<B256>,
 }
 
-/// Reads for oneself what a statement claims.
-pub(crate) async fn observe(
-    chains: &Chains,
-    home: &HomeHandle,
-    statement: &Statement,
-) -> (Verdict, ReadTrace) {
+/// Reads for oneself what a user had stored.
+pub(crate) async fn value(chains: &Chains, proof: &StateProof) -> (Verdict, ReadTrace) {
     let started = clock::now();
-    let (verdict, at_block) = match statement {
-        Statement::StateProof(proof) => observe_value(chains, proof).await,
-        Statement::EpochUpdate(update) => (observe_set(home, update).await, None),
-    };
+    let (verdict, at_block) = read_value(chains, proof).await;
     let micros = clock::now().micros_since(started);
-    if statement.state_proof().is_some() {
-        metrics::histogram!("quorate_read_seconds").record(crate::figures::seconds(micros));
-    }
+    metrics::histogram!("quorate_read_seconds").record(crate::figures::seconds(micros));
     (verdict, ReadTrace { micros, at_block })
 }
 
-async fn observe_value(chains: &Chains, proof: &StateProof) -> (Verdict, Option<B256>) {
+async fn read_value(chains: &Chains, proof: &StateProof) -> (Verdict, Option<B256>) {
     let Some(chain) = chains.get(&u64::from(proof.chain_id)) else {
         let detail = format!("chain {} is not configured here", proof.chain_id);
         let verdict = Verdict::Refuse(RefusalCode::ChainUnsupported, detail);
@@ -56,18 +47,36 @@ async fn observe_value(chains: &Chains, proof: &StateProof) -> (Verdict, Option<
 }
 
 /// Compares with the set that this node has read from the home chain. The announcer may have seen
-/// it become final a moment earlier, so a set that is not known yet is waited for.
-async fn observe_set(home: &HomeHandle, update: &EpochUpdate) -> Verdict {
+/// it become final a moment earlier: with `wait`, a set that is not known yet is waited for.
+pub(crate) async fn set(
+    home: &HomeHandle,
+    update: &EpochUpdate,
+    wait: bool,
+) -> (Verdict, ReadTrace) {
+    let started = clock::now();
     let epoch = update.next_epoch;
-    let mut views = home.watch();
-    if home.view().set(epoch).is_none() {
-        home.hurry();
-    }
-    let known = views.wait_for(|view| view.set(epoch).is_some());
-    let hash = match tokio::time::timeout(READ_TIMEOUT, known).await {
-        Ok(Ok(view)) => view.set(epoch).map(|set| set.hash()),
-        _ => None,
+    let known = home.view().set(epoch).map(|set| set.hash());
+    let hash = match known {
+        None if wait => wait_for_set(home, epoch).await,
+        known => known,
     };
+    let trace = ReadTrace {
+        micros: clock::now().micros_since(started),
+        at_block: None,
+    };
+    (compare_set(update, hash), trace)
+}
+
+async fn wait_for_set(home: &HomeHandle, epoch: Epoch) -> Option<B256> {
+    let mut views = home.watch();
+    home.hurry();
+    let known = views.wait_for(|view| view.set(epoch).is_some());
+    let view = tokio::time::timeout(READ_TIMEOUT, known).await.ok()?.ok()?;
+    view.set(epoch).map(|set| set.hash())
+}
+
+fn compare_set(update: &EpochUpdate, hash: Option<B256>) -> Verdict {
+    let epoch = update.next_epoch;
     match hash {
         Some(hash) if hash == update.set_hash => Verdict::Agree,
         Some(hash) => {

@@ -6,7 +6,7 @@ mod rush;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use quorate_chain::evm::{Verdict, verify_on_chain};
+use quorate_chain::evm::{Rejection, Verdict, verify_on_chain};
 use quorate_node::client::{Answer, HandedOver};
 use quorate_node::keys::{KeyKind, KeyStore, Password, Saving, Secret, Strength};
 use quorate_proto::{Address, B256, Epoch};
@@ -142,13 +142,19 @@ async fn another_chain_follows_while_operators_leave_and_join() -> Outcome {
     let network = network_with_light().await?;
     let deployment = &network.deployment;
     let first = deployment.epoch().await?;
-    seal(&network, 0).await?.says(0, &["epoch"])?;
-    seal(&network, 0).await?.says(0, &["is sealed already"])?;
     push(&network, 0, &[])
         .await?
         .says(0, &[&format!("already at epoch {first}")])?;
     let mut block = network.set_value(7, 100).await?;
     let mut previous = certify(&network, 0, 7, block).await?;
+    let set = deployment.set_of(first).await?;
+    let compact = previous.certificate.compact_signature_data(&set)?;
+    let (home, registry) = (deployment.home.url()?, deployment.registry);
+    let verdict = verify_on_chain(&home, registry, previous.digest, &compact).await?;
+    let unsealed = Verdict::Rejected(Rejection::SetNotSealed(first.0));
+    ensure!(verdict == unsealed, "{verdict}");
+    seal(&network, 0).await?.says(0, &["epoch"])?;
+    seal(&network, 0).await?.says(0, &["is sealed already"])?;
     accepted_everywhere(&network, &previous).await?;
 
     for round in 1..=3_u32 {

@@ -6,7 +6,7 @@ use tokio::sync::watch;
 use super::*;
 use crate::home::EpochView;
 
-fn set(epoch: u32) -> Arc<OperatorSet> {
+fn set_of(epoch: u32) -> Arc<OperatorSet> {
     let member = Operator {
         address: Address::repeat_byte(1),
         signing_key: Address::repeat_byte(2),
@@ -26,13 +26,17 @@ fn update(set_hash: B256) -> EpochUpdate {
     }
 }
 
+async fn verdict_on(home: &HomeHandle, set_hash: B256) -> Verdict {
+    set(home, &update(set_hash), true).await.0
+}
+
 #[tokio::test]
 async fn an_epoch_update_is_compared_with_the_set_that_was_read() {
-    let (_sender, view) = watch::channel(EpochView::of(vec![set(1), set(2)]));
+    let (_sender, view) = watch::channel(EpochView::of(vec![set_of(1), set_of(2)]));
     let home = HomeHandle::of(view);
-    let agreed = observe_set(&home, &update(set(2).hash())).await;
+    let agreed = verdict_on(&home, set_of(2).hash()).await;
     assert_eq!(agreed, Verdict::Agree);
-    let differs = observe_set(&home, &update(B256::ZERO)).await;
+    let differs = verdict_on(&home, B256::ZERO).await;
     assert!(matches!(
         differs,
         Verdict::Refuse(RefusalCode::ValueDiffers, _)
@@ -41,15 +45,22 @@ async fn an_epoch_update_is_compared_with_the_set_that_was_read() {
 
 #[tokio::test]
 async fn a_set_that_is_a_moment_late_is_waited_for() {
-    let (sender, view) = watch::channel(EpochView::of(vec![set(1)]));
+    let (sender, view) = watch::channel(EpochView::of(vec![set_of(1)]));
     let home = HomeHandle::of(view);
-    let unknown = observe_set(&home, &update(set(2).hash())).await;
+    let unknown = verdict_on(&home, set_of(2).hash()).await;
     assert!(matches!(unknown, Verdict::Refuse(RefusalCode::NotFinal, _)));
     let later = async {
         tokio::time::sleep(Duration::from_millis(100)).await;
-        sender.send_replace(EpochView::of(vec![set(1), set(2)]));
+        sender.send_replace(EpochView::of(vec![set_of(1), set_of(2)]));
     };
-    let wanted = update(set(2).hash());
-    let (verdict, ()) = tokio::join!(observe_set(&home, &wanted), later);
+    let (verdict, ()) = tokio::join!(verdict_on(&home, set_of(2).hash()), later);
     assert_eq!(verdict, Verdict::Agree);
+}
+
+#[tokio::test]
+async fn who_may_not_wait_is_answered_at_once() {
+    let (_sender, view) = watch::channel(EpochView::of(vec![set_of(1)]));
+    let (verdict, trace) = set(&HomeHandle::of(view), &update(B256::ZERO), false).await;
+    assert!(matches!(verdict, Verdict::Refuse(RefusalCode::NotFinal, _)));
+    assert!(trace.micros < 1_000_000);
 }

@@ -68,6 +68,7 @@ pub(super) async fn all(network: &LocalNetwork, answer: &Answer) -> Outcome {
     let epoch = certificate.statement().epoch();
     let set = network.deployment.set_of(epoch).await?;
     in_abi_form(network, answer).await?;
+    in_compact_form(network, answer, &set).await?;
     elsewhere(network, answer, &set).await?;
     let compact = certificate.compact_signature_data(&set)?;
     flipped(network, answer, &compact, &[]).await?;
@@ -90,6 +91,45 @@ async fn in_abi_form(network: &LocalNetwork, answer: &Answer) -> Outcome {
         (abi(&reversed, epoch), Rejection::NotSorted),
         (abi(&high, epoch), Rejection::InvalidSignature),
         (abi(&[], epoch), Rejection::InvalidLength),
+    ];
+    for (data, expected) in table {
+        let verdict = at_light(network, answer.digest, &data).await?;
+        ensure!(
+            verdict == Verdict::Rejected(expected.clone()),
+            "{expected:?} was expected: {verdict}"
+        );
+    }
+    Ok(())
+}
+
+async fn in_compact_form(network: &LocalNetwork, answer: &Answer, set: &OperatorSet) -> Outcome {
+    let (statement, signatures) = (
+        *answer.certificate.statement(),
+        answer.certificate.signatures(),
+    );
+    let good = answer.certificate.compact_signature_data(set)?;
+    let weak = Certificate::new(statement, signatures[1..].to_vec());
+    let changed = |change: fn(&mut Vec<u8>)| {
+        let mut other = good.clone();
+        change(&mut other);
+        other
+    };
+    let table = [
+        (
+            weak.compact_signature_data(set)?,
+            Rejection::InsufficientSignedStake,
+        ),
+        (changed(|data| data[4] = 99), Rejection::InvalidEpoch),
+        (changed(|data| data[0] = 2), Rejection::UnknownVersion(2)),
+        (
+            changed(|data| data.push(0)),
+            Rejection::MalformedCertificate,
+        ),
+        // Four members: the fifth bit stands for nobody.
+        (
+            changed(|data| data[5] |= 1 << 4),
+            Rejection::MalformedCertificate,
+        ),
     ];
     for (data, expected) in table {
         let verdict = at_light(network, answer.digest, &data).await?;
