@@ -49,6 +49,8 @@ pub(crate) enum Command {
     Epoch(epoch::EpochCommand),
     /// Stake and join the registry as an operator
     Register(registration::RegisterArgs),
+    /// Take another signing key
+    ChangeKey(registration::ChangeKeyArgs),
     /// Leave the registry
     Deregister(registration::DeregisterArgs),
 }

@@ -62,6 +62,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<()> {
         Command::Operators(args) => wait(operators::run(args)),
         Command::Epoch(command) => wait(epoch::run(command)),
         Command::Register(args) => wait(registration::register(args)),
+        Command::ChangeKey(args) => wait(registration::change_key(args)),
         Command::Deregister(args) => wait(registration::deregister(args)),
     }
 }

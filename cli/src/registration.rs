@@ -1,4 +1,5 @@
-//! `node register` and `node deregister`: the transactions by which an operator joins and leaves.
+//! `node register`, `node change-key` and `node deregister`: the transactions by which an operator
+//! joins, takes another signing key, and leaves.
 
 mod chain;
 
@@ -93,6 +94,16 @@ pub(crate) struct RegisterArgs {
 }
 
 #[derive(Args, Debug)]
+pub(crate) struct ChangeKeyArgs {
+    /// Name or path of the new signing key
+    #[arg(long, value_name = "KEY")]
+    new_key: String,
+
+    #[command(flatten)]
+    account: AccountArgs,
+}
+
+#[derive(Args, Debug)]
 pub(crate) struct DeregisterArgs {
     #[command(flatten)]
     account: AccountArgs,
@@ -145,6 +156,31 @@ pub(crate) async fn register(args: RegisterArgs) -> anyhow::Result<()> {
         &sent,
         epoch,
         "It counts from epoch",
+    )
+}
+
+pub(crate) async fn change_key(args: ChangeKeyArgs) -> anyhow::Result<()> {
+    let options = file_options(args.account.config.as_deref())?;
+    let store = args.account.store(&options);
+    let password = args.account.password_file(&options);
+    store.locate(KeyKind::Signing, &args.account.account_key)?;
+    store.locate(KeyKind::Signing, &args.new_key)?;
+    let keys = obtain(password.as_deref(), "Password of the new key", false)?;
+    let signing = store.load_signing(&args.new_key, &keys)?;
+    let account = args.account.connect(&options, &store).await?;
+    eprintln!(
+        "Operator {} takes signing key {} …",
+        account.address(),
+        signing.address()
+    );
+    let sent = vec![account.change_key(&signing).await?];
+    let epoch = account.effective_epoch(&sent).await?;
+    print_sent(
+        &args.account,
+        &account,
+        &sent,
+        epoch,
+        "Restart the node with it in epoch",
     )
 }
 

@@ -9,7 +9,7 @@ use quorate_chain::anvil::{AnvilChain, AnvilOptions};
 use quorate_chain::contracts::{
     EpochManager, LightStakeRegistry, StakeRegistry, StakeVault, StateManager,
 };
-use quorate_proto::{Domain, Epoch, Operator, OperatorSet, SecretKey};
+use quorate_proto::{Domain, Epoch, Operator, OperatorSet};
 
 use crate::OperatorKeys;
 
@@ -242,31 +242,6 @@ impl Deployment {
         ensure!(
             registered.status(),
             "the registration of operator {number} reverted"
-        );
-        Ok(())
-    }
-
-    /// Gives an operator another signing key, which counts from its effective epoch on.
-    ///
-    /// # Errors
-    /// It is not registered, the key is taken, or the chain is gone.
-    pub async fn change_key(&self, number: usize, key: &SecretKey) -> Result<()> {
-        let (account, keys) = self.operators.get(number).context("no such operator")?;
-        let ed25519_key = B256::from(keys.ed25519_secret().public());
-        let digest = self
-            .domain()
-            .registration_digest(*account, key.address(), ed25519_key);
-        let proof = key.sign(digest)?;
-        let changed = StakeRegistry::new(self.registry, &self.provider())
-            .updateSigningKey(key.address(), Bytes::copy_from_slice(proof.as_bytes()))
-            .from(*account)
-            .send()
-            .await?
-            .get_receipt()
-            .await?;
-        ensure!(
-            changed.status(),
-            "the new key of operator {number} was refused"
         );
         Ok(())
     }

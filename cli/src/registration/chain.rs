@@ -170,16 +170,36 @@ impl Account {
         mined("Registration", call.send().await, refused).await
     }
 
-    pub(super) async fn deregister(&self) -> anyhow::Result<Sent> {
-        let registered = self
+    pub(super) async fn change_key(&self, key: &SecretKey) -> anyhow::Result<Sent> {
+        self.must_be_registered().await?;
+        let owner = self.registry.getOperatorBySigningKey(key.address());
+        self.check_owner("signing", owner.call().await.map_err(refused)?)?;
+        // The newest one, whatever epoch it counts from.
+        let ed25519 = self
             .registry
-            .operatorRegistered(self.address)
+            .getOperatorEd25519KeyAtEpoch(self.address, u32::MAX)
             .call()
             .await
             .map_err(refused)?;
-        if !registered {
-            return Err(No(format!("{} is not registered", self.address)).into());
+        let digest = self
+            .domain
+            .registration_digest(self.address, key.address(), ed25519);
+        let proof = key.sign(digest).context("the new key does not sign")?;
+        let proof = Bytes::copy_from_slice(proof.as_bytes());
+        let call = self.registry.updateSigningKey(key.address(), proof);
+        mined("Change of key", call.send().await, refused).await
+    }
+
+    async fn must_be_registered(&self) -> anyhow::Result<()> {
+        let registered = self.registry.operatorRegistered(self.address);
+        if registered.call().await.map_err(refused)? {
+            return Ok(());
         }
+        Err(No(format!("{} is not registered", self.address)).into())
+    }
+
+    pub(super) async fn deregister(&self) -> anyhow::Result<Sent> {
+        self.must_be_registered().await?;
         mined(
             "Exit",
             self.registry.deregisterOperator().send().await,

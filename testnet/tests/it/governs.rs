@@ -201,6 +201,22 @@ async fn push(network: &LocalNetwork, keys: &str, light: Address, epoch: Epoch) 
     .await
 }
 
+/// Has an operator's account take another signing key.
+async fn change_key(network: &LocalNetwork, number: usize, key: &OperatorKeys) -> Outcome {
+    let dir = &network.operators[number].dir;
+    let signers = network.deployment.home.signers();
+    let account = signers.get(number).context("no such account")?;
+    write_key(&dir.join("keys"), "account", account.to_bytes().0)?;
+    write_key(&dir.join("keys"), "second", key.signing.to_bytes())?;
+    let config = dir.join("config.toml");
+    let config = config.to_str().context("a path that is no text")?;
+    let args = ["change-key", "--config", config, "--account-key", "account"];
+    node(&[&args[..], &["--new-key", "second"]].concat())
+        .await?
+        .says(0, &["Restart the node with it in epoch"])?;
+    Ok(())
+}
+
 /// What happens in an epoch.
 async fn happen(
     network: &mut LocalNetwork,
@@ -226,16 +242,11 @@ async fn happen(
             network.registries[0].ready().await?;
             joined(network, &network.registries[0]).await?;
         }
-        5 => deployment.change_key(3, &new_key.signing).await?,
+        5 => change_key(network, 3, new_key).await?,
         6 => {
             // Its new key counts now.
-            write_key(
-                &network.operators[3].dir.join("keys"),
-                "default",
-                new_key.signing.to_bytes(),
-            )?;
             network.operators[3].stop().await?;
-            network.operators[3].start()?;
+            network.operators[3].start_with(&["--signing-key", "second"])?;
             network.operators[3].ready().await?;
             network.deployment.join(4).await?;
         }
