@@ -1,0 +1,75 @@
+//! Reaching an operator, and learning which networks it serves.
+
+use futures::StreamExt;
+use libp2p::swarm::{DialError, SwarmEvent};
+use libp2p::{Multiaddr, PeerId, Swarm, identify};
+
+use super::ClientError;
+use crate::network::{UserBehaviour, UserBehaviourEvent};
+
+/// Dials, and waits until the peer has said which protocols it speaks.
+pub(super) async fn dial(
+    swarm: &mut Swarm<UserBehaviour>,
+    address: &Multiaddr,
+) -> Result<(PeerId, Vec<String>), String> {
+    swarm
+        .dial(address.clone())
+        .map_err(|error| error.to_string())?;
+    loop {
+        match swarm.select_next_some().await {
+            SwarmEvent::OutgoingConnectionError { error, .. } => return Err(plain(&error)),
+            SwarmEvent::ConnectionClosed { cause, .. } => {
+                let cause = cause.map_or_else(|| "closed".into(), |cause| cause.to_string());
+                return Err(format!("the peer closed the connection: {cause}"));
+            }
+            SwarmEvent::Behaviour(UserBehaviourEvent::Identify(identify::Event::Received {
+                peer_id,
+                info,
+                ..
+            })) => {
+                let served = info.protocols.iter().filter_map(|p| network_of(p.as_ref()));
+                return Ok((peer_id, served.collect()));
+            }
+            _ => {}
+        }
+    }
+}
+
+fn plain(error: &DialError) -> String {
+    match error {
+        DialError::Transport(tried) => {
+            let causes: Vec<String> = tried.iter().map(|(_, cause)| cause.to_string()).collect();
+            causes.join("; ")
+        }
+        other => other.to_string(),
+    }
+}
+
+fn network_of(protocol: &str) -> Option<String> {
+    let network = protocol
+        .strip_prefix("/quorate/")?
+        .strip_suffix("/request/1")?;
+    Some(network.to_owned())
+}
+
+pub(super) fn choose(
+    address: &Multiaddr,
+    mut served: Vec<String>,
+    wanted: Option<&str>,
+) -> Result<String, ClientError> {
+    let cure = match (wanted, served.len()) {
+        (Some(wanted), _) if served.iter().any(|network| network == wanted) => {
+            return Ok(wanted.into());
+        }
+        (None, 1) => return Ok(served.remove(0)),
+        (_, 0) => "ask an operator's --listen address",
+        (Some(_), _) => "check --network",
+        (None, _) => "choose one with --network",
+    };
+    let address = address.clone();
+    Err(ClientError::NoSuchNetwork {
+        address,
+        found: served,
+        cure,
+    })
+}
