@@ -184,6 +184,11 @@ fn message_id(message: &gossipsub::Message) -> MessageId {
     MessageId::from(digest[..20].to_vec())
 }
 
+/// Below this score gossipsub does not listen to a peer.
+pub(super) fn graylist_threshold() -> f64 {
+    PeerScoreThresholds::default().graylist_threshold
+}
+
 /// Invalid messages cost; silence does not, because topics are quiet when nobody asks.
 fn topic_score() -> TopicScoreParams {
     TopicScoreParams {

@@ -39,8 +39,9 @@ struct Record {
 }
 
 impl Conduct {
-    /// Counts an offence; true where the peer is to be shut out now.
-    pub(super) fn offend(&mut self, now: Timestamp, peer: PeerId) -> bool {
+    /// Counts an offence; true where the peer is to be shut out now. `unheard` says that gossipsub
+    /// does not listen to it any more, so that no further offence of it would be noticed.
+    pub(super) fn offend(&mut self, now: Timestamp, peer: PeerId, unheard: bool) -> bool {
         self.make_room(peer);
         let record = self.peers.entry(peer).or_insert(Record {
             faults: 0,
@@ -53,7 +54,8 @@ impl Conduct {
         }
         record.last = now;
         record.faults = record.faults.saturating_add(1);
-        if record.faults < MAX_FAULTS || record.banned_until.is_some() {
+        let enough = unheard || record.faults >= MAX_FAULTS;
+        if !enough || record.banned_until.is_some() {
             return false;
         }
         record.faults = 0;
@@ -107,13 +109,20 @@ mod tests {
     const START: Timestamp = Timestamp(1_000_000_000);
 
     #[test]
+    fn who_is_not_heard_any_more_is_shut_out_at_once() {
+        let (mut conduct, peer) = (Conduct::default(), PeerId::random());
+        assert!(conduct.offend(START, peer, true));
+        assert!(!conduct.offend(START, peer, true), "only once");
+    }
+
+    #[test]
     fn five_faults_within_a_minute_shut_out_for_a_minute() {
         let (mut conduct, peer) = (Conduct::default(), PeerId::random());
         for _ in 0..4 {
-            assert!(!conduct.offend(START, peer));
+            assert!(!conduct.offend(START, peer, false));
         }
-        assert!(conduct.offend(START, peer));
-        assert!(!conduct.offend(START, peer), "only once");
+        assert!(conduct.offend(START, peer, false));
+        assert!(!conduct.offend(START, peer, false), "only once");
         let end = START.plus_millis(BAN_MS);
         assert_eq!(conduct.next_wake(), Some(end));
         assert!(conduct.pardoned(START).is_empty());
@@ -126,15 +135,15 @@ mod tests {
         let (mut conduct, peer) = (Conduct::default(), PeerId::random());
         let mut now = START;
         for _ in 0..20 {
-            assert!(!conduct.offend(now, peer));
+            assert!(!conduct.offend(now, peer, false));
             now = now.plus_millis(WINDOW_MS + 1);
         }
-        let mut offences = |now| (0..5).any(|_| conduct.offend(now, peer));
+        let mut offences = |now| (0..5).any(|_| conduct.offend(now, peer, false));
         assert!(offences(now));
         let second = now.plus_millis(BAN_MS);
         assert_eq!(conduct.pardoned(second), [peer]);
         for _ in 0..5 {
-            conduct.offend(second, peer);
+            conduct.offend(second, peer, false);
         }
         assert_eq!(conduct.next_wake(), Some(second.plus_millis(2 * BAN_MS)));
     }
@@ -144,10 +153,10 @@ mod tests {
         let mut conduct = Conduct::default();
         let bad = PeerId::random();
         for _ in 0..5 {
-            conduct.offend(START, bad);
+            conduct.offend(START, bad, false);
         }
         for _ in 0..MAX_PEERS + 10 {
-            conduct.offend(START.plus_millis(1), PeerId::random());
+            conduct.offend(START.plus_millis(1), PeerId::random(), false);
         }
         assert!(conduct.peers.len() <= MAX_PEERS);
         assert!(conduct.peers.contains_key(&bad));

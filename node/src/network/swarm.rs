@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::NetworkError;
-use super::behaviour::{Behaviour, BehaviourEvent, node_swarm};
+use super::behaviour::{Behaviour, BehaviourEvent, graylist_threshold, node_swarm};
 use super::conduct::{Conduct, Offence};
 use super::dialer::{Dial, Dialer};
 use super::handle::{Acceptance, Command, GossipMessage, NetworkHandle, PeerInfo};
@@ -213,7 +213,9 @@ impl Network {
 
     fn offence(&mut self, peer: PeerId, offence: Offence) {
         metrics::counter!("quorate_offences_total").increment(1);
-        if self.conduct.offend(clock::now(), peer) {
+        let score = self.swarm.behaviour().gossipsub.peer_score(&peer);
+        let unheard = score.is_some_and(|score| score <= graylist_threshold());
+        if self.conduct.offend(clock::now(), peer, unheard) {
             tracing::warn!(%peer, ?offence, "peer shut out for repeated misconduct");
             self.swarm.behaviour_mut().blocked.block_peer(peer);
             let _ = self.swarm.disconnect_peer_id(peer);
