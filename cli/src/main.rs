@@ -12,6 +12,7 @@ mod operators;
 mod options;
 mod password;
 mod registration;
+mod registry;
 mod request;
 mod run;
 mod status;
@@ -52,6 +53,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<()> {
         Command::Tasks(args) => wait(tasks::list(args)),
         Command::Status(args) => wait(status::run(args)),
         Command::Operators(args) => wait(operators::run(args)),
+        Command::Registry(command) => wait(registry::run(command)),
         Command::Register(args) => wait(registration::register(args)),
         Command::Deregister(args) => wait(registration::deregister(args)),
     }

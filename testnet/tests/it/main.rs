@@ -13,6 +13,7 @@ mod foreign;
 mod happy;
 mod hostile;
 mod liars;
+mod members;
 mod operating;
 mod registries;
 mod reorgs;
