@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use quorate_proto::{Address, B256, Epoch, OperatorSet, U256};
+use quorate_proto::{Address, B256, Epoch, Operator, OperatorSet, U256};
 
 mod error;
 mod schedule;
@@ -139,6 +139,15 @@ pub trait HomeReader: Send + Sync + 'static {
         operators: &'a [Address],
         at: B256,
     ) -> BoxFuture<'a, Result<OperatorSet, ChainError>>;
+
+    /// Keys and weight of one operator in `epoch`, as the state after block `at` knows them; its
+    /// signing key is zero where it has none.
+    fn operator(
+        &self,
+        epoch: Epoch,
+        operator: Address,
+        at: B256,
+    ) -> BoxFuture<'_, Result<Operator, ChainError>>;
 
     /// Weights below this count as zero.
     fn minimum_weight(&self) -> BoxFuture<'_, Result<U256, ChainError>>;

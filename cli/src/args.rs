@@ -6,7 +6,9 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::options::{self, RunArgs};
-use crate::{config, epoch, exit, keys, operators, registration, request, status, tasks, verify};
+use crate::{
+    config, epoch, exit, keys, operators, registration, registry, request, status, tasks, verify,
+};
 
 /// A node of a Quorate network: operators attest facts about blockchains under their stake, and
 /// anybody can check the result on any chain.
@@ -47,6 +49,9 @@ pub(crate) enum Command {
     /// Show how epochs hand over, and carry that to other chains
     #[command(subcommand)]
     Epoch(epoch::EpochCommand),
+    /// Ask a running registry who takes part
+    #[command(subcommand)]
+    Registry(registry::RegistryCommand),
     /// Stake and join the registry as an operator
     Register(registration::RegisterArgs),
     /// Take another signing key

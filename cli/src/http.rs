@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use alloy::transports::http::reqwest::{Client, StatusCode, Url};
+use alloy::transports::http::reqwest::{Client, RequestBuilder, StatusCode, Url};
 use anyhow::{Context as _, anyhow};
 use clap::Args;
 use quorate_node::api::ErrorBody;
@@ -33,16 +33,27 @@ pub(crate) struct NodeArgs {
 impl NodeArgs {
     /// `GET path`. A page that does not exist is a "no".
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
-        let url = self.url(path)?;
         let client = Client::builder().timeout(TIMEOUT).build()?;
+        let body = self.ask(client.get(self.url(path)?)).await?;
+        serde_json::from_slice(&body)
+            .with_context(|| format!("what answers at {} is no node of this version", self.http))
+    }
+
+    /// `POST path` with a token.
+    pub(crate) async fn post(&self, path: &str, token: &str) -> anyhow::Result<()> {
+        let client = Client::builder().timeout(TIMEOUT).build()?;
+        let request = client.post(self.url(path)?).bearer_auth(token);
+        self.ask(request).await.map(|_| ())
+    }
+
+    async fn ask(&self, request: RequestBuilder) -> anyhow::Result<Vec<u8>> {
         let unreachable = || {
             format!(
                 "no node answers at {}; is it running with --http, and is --http here the same?",
                 self.http
             )
         };
-        let response = client
-            .get(url)
+        let response = request
             .send()
             .await
             .map_err(without_url)
@@ -50,14 +61,12 @@ impl NodeArgs {
         let status = response.status();
         let body = response.bytes().await.map_err(without_url)?;
         if status.is_success() {
-            return serde_json::from_slice(&body).with_context(|| {
-                format!("what answers at {} is no node of this version", self.http)
-            });
+            return Ok(body.into());
         }
         let text = serde_json::from_slice::<ErrorBody>(&body).map(|body| body.error);
         let text = text.unwrap_or_else(|_| format!("the node answered {status}"));
         match status {
-            StatusCode::NOT_FOUND => Err(No(text).into()),
+            StatusCode::NOT_FOUND | StatusCode::CONFLICT => Err(No(text).into()),
             _ => Err(anyhow!(text)),
         }
     }

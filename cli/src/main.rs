@@ -14,6 +14,7 @@ mod operators;
 mod options;
 mod password;
 mod registration;
+mod registry;
 mod request;
 mod run;
 mod status;
@@ -61,6 +62,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<()> {
         Command::Status(args) => wait(status::run(args)),
         Command::Operators(args) => wait(operators::run(args)),
         Command::Epoch(command) => wait(epoch::run(command)),
+        Command::Registry(command) => wait(registry::run(command)),
         Command::Register(args) => wait(registration::register(args)),
         Command::ChangeKey(args) => wait(registration::change_key(args)),
         Command::Deregister(args) => wait(registration::deregister(args)),

@@ -66,6 +66,7 @@ async fn ask(address: &Multiaddr, network: Option<&str>) -> anyhow::Result<SetFi
             total_weight: weight(&list.total_weight),
             threshold: weight(&list.threshold),
             operators: list.operators.iter().map(line).collect(),
+            members: Vec::new(),
         },
     })
 }
@@ -96,6 +97,7 @@ pub(crate) fn render(set: &SetFile) -> String {
         total_weight,
         threshold,
         operators,
+        ..
     } = &set.operators;
     let total: U256 = total_weight.parse().unwrap_or_default();
     let share = |weight: &str| format::percent(weight.parse().unwrap_or_default(), total);
@@ -131,6 +133,7 @@ impl From<(&OperatorSet, &str)> for SetFile {
                 total_weight: weight(&list.total_weight),
                 threshold: weight(&list.threshold),
                 operators: list.operators.iter().map(line).collect(),
+                members: Vec::new(),
             },
         }
     }
@@ -217,6 +220,7 @@ pub(crate) mod tests {
                 total_weight: set.total_weight().to_string(),
                 threshold: set.threshold().to_string(),
                 operators: set.members().iter().map(line).collect(),
+                members: Vec::new(),
             },
         }
     }

@@ -124,6 +124,17 @@ pub(crate) struct RunOptions {
     )]
     pub(crate) signing_key: Option<String>,
 
+    /// Name or path of the Ed25519 key that is registered with the signing key. Registries ask for
+    /// proof of it when the operator joins. Operators only; where there is no file by the default
+    /// name, the node does without.
+    #[arg(
+        long,
+        value_name = "KEY",
+        env = "QUORATE_ED25519_KEY",
+        help_heading = "Keys"
+    )]
+    pub(crate) ed25519_key: Option<String>,
+
     /// Name or path of the peer key. Never run two nodes with one peer key. Instead of a file, the
     /// environment variable QUORATE_PEER_SECRET may hold the secret in hexadecimal.
     #[arg(

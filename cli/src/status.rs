@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args;
-use quorate_node::api::{ChainStatus, Status};
+use quorate_node::api::{ChainStatus, RegistryLine, Status};
 use quorate_proto::U256;
 
 use crate::exit::No;
@@ -71,6 +71,7 @@ fn render(status: &Status, now: u64) -> String {
     for chain in &status.chains {
         table.row(chain_row(chain, now));
     }
+    let registries = registry_table(&status.registries);
     let problems: String = status
         .problems
         .iter()
@@ -81,7 +82,24 @@ fn render(status: &Status, now: u64) -> String {
     } else {
         problems
     };
-    format!("{facts}\n{table}\n{health}")
+    format!("{facts}\n{table}\n{registries}{health}")
+}
+
+/// How an operator stands with its registries; nothing at other nodes.
+fn registry_table(lines: &[RegistryLine]) -> String {
+    if lines.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::new(&["REGISTRY", "JOINED", "STATUS", "PROBLEM"]);
+    for line in lines {
+        table.row([
+            line.peer_id.clone(),
+            if line.joined { "yes" } else { "no" }.into(),
+            line.status.clone().unwrap_or_default(),
+            line.problem.clone().unwrap_or_default(),
+        ]);
+    }
+    format!("{table}\n")
 }
 
 fn weight_of(status: &Status, weight: &str) -> String {
@@ -151,6 +169,7 @@ mod tests {
             open_tasks: 0,
             chains: vec![chain(31337, "home", Some(812)), chain(10, "source", None)],
             problems: vec!["chain 10 has no final block".into()],
+            registries: Vec::new(),
         };
         let expected = "\
 Node         operator 0.1.0, up 1 h 1 min

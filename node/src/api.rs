@@ -51,6 +51,24 @@ pub struct Status {
     pub chains: Vec<ChainStatus>,
     /// What is wrong; empty where nothing is.
     pub problems: Vec<String>,
+    /// An operator's registries, and how it stands with them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub registries: Vec<RegistryLine>,
+}
+
+/// One registry in [`Status`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RegistryLine {
+    /// Libp2p peer id.
+    pub peer_id: String,
+    /// Whether it took the join of this operator.
+    pub joined: bool,
+    /// Which status it says that the operator has.
+    pub status: Option<String>,
+    /// Hash over what it knows that is not on the chain.
+    pub state_hash: Option<String>,
+    /// Why the operator is not joined, or what is wrong with the registry.
+    pub problem: Option<String>,
 }
 
 /// One chain in [`Status`].
@@ -198,6 +216,68 @@ pub struct Operators {
     pub threshold: String,
     /// Ascending by address.
     pub operators: Vec<OperatorLine>,
+    /// At a registry: everybody who ever registered, ascending by address.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub members: Vec<MemberLine>,
+}
+
+/// One operator's place in the network, as a registry sees it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct MemberLine {
+    /// Address.
+    pub operator: String,
+    /// `waitingJoin`, `waitingActive`, `active`, `unactive` or `suspended`.
+    pub status: String,
+    /// Why, for people.
+    pub cause: String,
+    /// Since when.
+    pub since_ms: u64,
+    /// From this epoch on it is registered.
+    pub active_epoch: Option<u32>,
+    /// From this epoch on it is not registered any more.
+    pub exit_epoch: Option<u32>,
+    /// Weight in the current epoch.
+    pub weight: Option<String>,
+    /// The peer that joined for it.
+    pub peer_id: Option<String>,
+    /// Missed tasks that count.
+    pub misses: u32,
+    /// Signatures within the window on statements that were certified.
+    pub successful_responses: u64,
+    /// When it last answered a probe of this registry.
+    pub last_seen_ms: Option<u64>,
+    /// How long that took.
+    pub latency_ms: Option<f64>,
+}
+
+/// `GET /events`: what became of operators, newest first.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Events {
+    /// Descending by number.
+    pub events: Vec<EventLine>,
+    /// Ask for `?before=` this for older ones; `None` where there are none.
+    pub before: Option<u64>,
+}
+
+/// One change of an operator's status.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EventLine {
+    /// Its number at this registry.
+    pub sequence: u64,
+    /// Whose status changed.
+    pub operator: String,
+    /// `None` where it was not known before.
+    pub from: Option<String>,
+    /// What it became.
+    pub to: String,
+    /// Why, for people.
+    pub cause: String,
+    /// Who reinstated it, or the task that it missed last.
+    pub note: String,
+    /// When, on this registry's clock.
+    pub at_ms: u64,
+    /// The newest final block of the home chain at that time.
+    pub block: u64,
 }
 
 /// One operator of the set.

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use quorate_chain::StateReader;
 use quorate_proto::{
     Address, Certificate, Epoch, EpochUpdate, OperatorSet, Response, StateProof, Statement, Task,
-    TaskId, limits,
+    TaskId, Timestamp, limits,
 };
 use quorate_protocols::pipeline::{ClientId, Input, Output, Pipeline, Refused, Verdict};
 use quorate_protocols::task::{Report, Times};
@@ -29,6 +29,7 @@ use crate::attest::{AttestHandle, Job};
 use crate::clock;
 use crate::gossip::Verified;
 use crate::home::HomeHandle;
+use crate::members::{Attendance, MembersHandle};
 use crate::outbox::{Effect, OutboxHandle};
 use crate::publish::Item;
 use crate::{NodeError, figures};
@@ -156,6 +157,8 @@ pub(crate) struct Desk {
     home: HomeHandle,
     events: mpsc::Receiver<Event>,
     handle: DeskHandle,
+    /// At a registry: who answers, and whom that is told.
+    attendance: Option<(Attendance, MembersHandle)>,
 }
 
 /// The chains that this node reads, by id.
@@ -203,6 +206,15 @@ impl Desk {
             home,
             events: mouth.0,
             handle,
+            attendance: None,
+        }
+    }
+
+    /// Tells a registry's members who answered.
+    pub(crate) fn telling(self, members: Option<MembersHandle>) -> Self {
+        Self {
+            attendance: members.map(|members| (Attendance::default(), members)),
+            ..self
         }
     }
 
@@ -214,7 +226,7 @@ impl Desk {
         self.ledger.close_interrupted()?;
         let mut group = Vec::with_capacity(GROUP);
         loop {
-            let wake = self.pipeline.next_wake().map(clock::instant_of);
+            let wake = self.next_wake().map(clock::instant_of);
             tokio::select! {
                 count = self.events.recv_many(&mut group, GROUP) => {
                     if count == 0 {
@@ -224,11 +236,26 @@ impl Desk {
                         self.on_event(event)?;
                     }
                 }
-                () = clock::sleep_until(wake) => self.feed(Input::Wake)?,
+                () = clock::sleep_until(wake) => self.on_wake()?,
                 () = token.cancelled() => return Ok(()),
             }
             self.flush().await;
         }
+    }
+
+    fn next_wake(&self) -> Option<Timestamp> {
+        let attendance = self.attendance.as_ref();
+        let closes = attendance.and_then(|(attendance, _)| attendance.next_wake());
+        self.pipeline.next_wake().into_iter().chain(closes).min()
+    }
+
+    fn on_wake(&mut self) -> Result<(), NodeError> {
+        if let Some((attendance, members)) = &mut self.attendance {
+            for closed in attendance.close(clock::now()) {
+                members.closed(closed);
+            }
+        }
+        self.feed(Input::Wake)
     }
 
     fn on_event(&mut self, event: Event) -> Result<(), NodeError> {
@@ -240,6 +267,12 @@ impl Desk {
                 set,
                 read,
             } => self.on_ask(client, updates, statement, set, read),
+            Event::Verified(Verified::Response { response, set }) => {
+                let heard = response.clone();
+                self.on_verified(Verified::Response { response, set })?;
+                self.heard(&heard);
+                Ok(())
+            }
             Event::Verified(entry) => self.on_verified(entry),
             Event::Observed(task, verdict, read) => {
                 self.ledger.observed(task, read)?;
@@ -401,6 +434,13 @@ impl Desk {
         Ok(())
     }
 
+    /// After the response was worked on: it may have opened its task.
+    fn heard(&mut self, response: &Response) {
+        if let Some((attendance, _)) = &mut self.attendance {
+            attendance.heard(response);
+        }
+    }
+
     fn opened(
         &mut self,
         statement: &Statement,
@@ -410,6 +450,9 @@ impl Desk {
         let Some(set) = self.home.view().set(statement.epoch()).cloned() else {
             return Ok(());
         };
+        if let Some((attendance, _)) = &mut self.attendance {
+            attendance.opened(clock::now(), statement.task_id(), set.clone());
+        }
         for response in signatures {
             let set = set.clone();
             self.feed(Input::Heard { response, set })?;

@@ -1,5 +1,7 @@
 //! What operators, scripts and Prometheus ask, over HTTP on loopback.
 
+mod registry;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +9,7 @@ use std::time::Duration;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use quorate_chain::StateReader;
@@ -25,8 +27,12 @@ use crate::desk::{Chains, DeskHandle};
 use crate::explain;
 use crate::gossip::Bindings;
 use crate::home::HomeHandle;
+use crate::join::Standings;
+use crate::members::MembersHandle;
 use crate::network::{NetworkHandle, peer_id_of};
+use crate::probe::Sightings;
 use crate::settings::Role;
+use crate::token::Token;
 
 /// Tasks listed unless asked otherwise, and at most.
 /// Without agreement for this long a chain counts as stalled: ten times what a provider may take for
@@ -59,12 +65,20 @@ pub(crate) struct Facts {
     pub(crate) domain: Domain,
     pub(crate) me: Option<(Address, Address)>,
     pub(crate) home: HomeHandle,
+    /// At a registry.
+    pub(crate) members: Option<MembersHandle>,
     pub(crate) chains: Arc<Chains>,
     pub(crate) desk: DeskHandle,
     pub(crate) network: NetworkHandle,
     pub(crate) bindings: Bindings,
     pub(crate) store: Store,
     pub(crate) metrics: Option<MetricsHandle>,
+    /// At an operator.
+    pub(crate) standings: Standings,
+    /// At a registry.
+    pub(crate) sightings: Sightings,
+    /// At a registry: who knows it may reinstate.
+    pub(crate) token: Option<Token>,
     pub(crate) started: quorate_proto::Timestamp,
 }
 
@@ -98,6 +112,8 @@ impl Http {
             .route("/metrics", get(metrics))
             .route("/epoch", get(operators))
             .route("/operators", get(operators))
+            .route("/events", get(registry::events))
+            .route("/operators/{operator}/reinstate", post(registry::reinstate))
             .route("/peers", get(peers))
             .route("/tasks", get(tasks))
             .route("/tasks/{id}", get(task))
@@ -133,6 +149,7 @@ async fn metrics(State(facts): Shared) -> Response {
     match &facts.metrics {
         Some(handle) => {
             facts.gauge();
+            registry::gauge(&facts).await;
             handle.run_upkeep();
             handle.render().into_response()
         }
@@ -142,7 +159,11 @@ async fn metrics(State(facts): Shared) -> Response {
 
 async fn operators(State(facts): Shared) -> Response {
     match facts.home.view().current {
-        Some(set) => Json(facts.operators(&set)).into_response(),
+        Some(set) => {
+            let mut page = facts.operators(&set);
+            page.members = registry::members(&facts, &set).await;
+            Json(page).into_response()
+        }
         None => failure(
             StatusCode::SERVICE_UNAVAILABLE,
             "the operator set is not known yet; /status says why",
@@ -225,6 +246,7 @@ impl Facts {
         if self.role == Role::Operator && self.network.peers().await.is_empty() {
             problems.push("no peer is connected; check --bootstrap".into());
         }
+        problems.extend(self.standings.problems());
         problems
     }
 
@@ -263,6 +285,7 @@ impl Facts {
             open_tasks: self.desk.open_tasks(),
             chains,
             problems: self.problems().await,
+            registries: self.standings.lines(),
         }
     }
 
@@ -300,6 +323,7 @@ impl Facts {
             total_weight: set.total_weight().to_string(),
             threshold: set.threshold().to_string(),
             operators: set.members().iter().map(line).collect(),
+            members: Vec::new(),
         }
     }
 

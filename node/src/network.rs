@@ -8,6 +8,7 @@ mod swarm;
 
 pub(crate) use behaviour::{UserBehaviour, UserBehaviourEvent, user_swarm};
 pub(crate) use conduct::Offence;
+pub(crate) use dialer::peer_of;
 pub(crate) use handle::{Acceptance, GossipMessage, NetworkHandle};
 pub(crate) use swarm::{Network, NetworkConfig};
 

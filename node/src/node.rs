@@ -1,26 +1,32 @@
 //! A node: its parts, and the named tasks that they make.
 
+mod registries;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use libp2p::StreamProtocol;
 use libp2p::identity::Keypair;
 use quorate_chain::evm::{EvmChain, EvmHome};
 use quorate_chain::{ChainError, HomeReader, StateReader};
 use quorate_proto::{Domain, PeerBinding, PeerSecret};
+use quorate_protocols::membership::Policy;
 use quorate_storage::{Identity, Store, StoreError, WriteQueue, schema};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use self::registries::Ties;
 use crate::attest::Attestor;
 use crate::clock;
 use crate::desk::{Chains, Desk, DeskHandle, DeskMouth, Event, Me};
 use crate::gossip::{Bindings, Gossip, KnownSignatures, Validator};
 use crate::handover::HandOver;
-use crate::home::{Home, HomeHandle};
+use crate::home::{Home, HomeHandle, HomeParts};
 use crate::http::{Facts, Http, MetricsHandle};
 use crate::keys::{Signer, SignerError};
+use crate::members::{Members, MembersHandle};
 use crate::network::{GossipMessage, Network, NetworkConfig, NetworkError, NetworkHandle};
 use crate::outbox::Outbox;
 use crate::publish::Publisher;
@@ -88,6 +94,8 @@ pub struct Parts {
     pub peer_secret: [u8; 32],
     /// Signs for the operator; `None` for a registry.
     pub signer: Option<Arc<dyn Signer>>,
+    /// The operator's Ed25519 signing key, to show to registries that it is held.
+    pub ed25519_secret: Option<[u8; 32]>,
     /// Figures of this process, if they are collected.
     pub metrics: Option<MetricsHandle>,
 }
@@ -99,7 +107,7 @@ pub struct Ledgers {
     /// The chains that it reads.
     pub sources: Vec<Arc<dyn StateReader>>,
     /// Tasks that keep them up to date.
-    pub followers: Vec<futures::future::BoxFuture<'static, Result<(), ChainError>>>,
+    pub followers: Vec<BoxFuture<'static, Result<(), ChainError>>>,
     /// How often the home chain is looked at.
     pub home_poll: Duration,
 }
@@ -180,6 +188,7 @@ impl Node {
         let domain = domain_of(&parts.settings);
         let secret = PeerSecret::from_bytes(&parts.peer_secret);
         let speaker = speaker_of(&parts.settings, parts.signer, &domain, &secret).await?;
+        let ed25519 = parts.ed25519_secret.as_ref().map(PeerSecret::from_bytes);
         let (writes, writer) = WriteQueue::new(store.clone())?;
         let mut tasks = Tasks::new(halt.clone());
         let (network, messages) = spawn_swarm(
@@ -191,8 +200,14 @@ impl Node {
             &halt,
         )?;
         let (desk, mouth) = Desk::channel();
-        let home = spawn_home(&mut tasks, &ledgers, &store, &writes, &desk, &halt);
-        let sources = ledgers.sources.into_iter();
+        let members = spawn_members(&mut tasks, parts.settings.role, &store, &writes, &halt)?;
+        let kept = HomeParts {
+            store: store.clone(),
+            writes: writes.clone(),
+            members: members.clone(),
+        };
+        let home = spawn_home(&mut tasks, &ledgers, kept, &desk, &halt);
+        let sources = ledgers.sources.iter().cloned();
         let wiring = Wiring {
             domain,
             bindings: recall_bindings(&store)?,
@@ -203,23 +218,20 @@ impl Node {
             writes,
             network,
             home,
+            members,
             desk,
             closing: halt.child_token(),
             drained: CancellationToken::new(),
             halt,
         };
-        for follower in ledgers.followers {
-            tasks.spawn("chain", async move { Ok(follower.await?) });
-        }
+        spawn_followers(&mut tasks, ledgers.followers);
         wiring.spawn_desk(&mut tasks, mouth, secret);
         wiring.spawn_hand_over(&mut tasks);
         wiring.spawn_gossip(&mut tasks, messages);
         wiring.spawn_requests(&mut tasks)?;
-        if let Some(address) = parts.settings.http {
-            let facts = wiring.facts(parts.settings.role, parts.metrics);
-            let http = Http::bind(address, Arc::new(facts)).await?;
-            tasks.spawn("http", http.run(wiring.halt.clone()));
-        }
+        let ties = wiring.spawn_registries(&mut tasks, &parts.settings, ledgers.home, ed25519)?;
+        let facts = wiring.facts(parts.settings.role, parts.metrics, ties);
+        spawn_http(&mut tasks, parts.settings.http, facts, &wiring.halt).await?;
         tasks.spawn("store", watch_store(wiring.store, wiring.halt.clone()));
         Ok(Self {
             tasks,
@@ -305,6 +317,8 @@ struct Wiring {
     known: KnownSignatures,
     network: NetworkHandle,
     home: HomeHandle,
+    /// At a registry.
+    members: Option<MembersHandle>,
     desk: DeskHandle,
     closing: CancellationToken,
     drained: CancellationToken,
@@ -353,6 +367,7 @@ impl Wiring {
             self.writes.clone(),
             outbox_handle,
         );
+        let desk = desk.telling(self.members.clone());
         tasks.spawn("desk", desk.run(self.halt.clone()));
     }
 
@@ -407,21 +422,31 @@ impl Wiring {
         Ok(())
     }
 
-    fn facts(&self, role: Role, metrics: Option<MetricsHandle>) -> Facts {
+    fn facts(&self, role: Role, metrics: Option<MetricsHandle>, ties: Ties) -> Facts {
         let me = self.speaker.as_ref();
         Facts {
             role,
             domain: self.domain,
             me: me.map(|speaker| (speaker.binding.operator, speaker.signer.address())),
             home: self.home.clone(),
+            members: self.members.clone(),
             chains: self.chains.clone(),
             desk: self.desk.clone(),
             network: self.network.clone(),
             bindings: self.bindings.clone(),
             store: self.store.clone(),
             metrics,
+            standings: ties.standings,
+            sightings: ties.sightings,
+            token: ties.token,
             started: clock::now(),
         }
+    }
+}
+
+fn spawn_followers(tasks: &mut Tasks, followers: Vec<BoxFuture<'static, Result<(), ChainError>>>) {
+    for follower in followers {
+        tasks.spawn("chain", async move { Ok(follower.await?) });
     }
 }
 
@@ -445,11 +470,39 @@ fn spawn_swarm(
     Ok((network, messages))
 }
 
+async fn spawn_http(
+    tasks: &mut Tasks,
+    address: Option<SocketAddr>,
+    facts: Facts,
+    halt: &CancellationToken,
+) -> Result<(), NodeError> {
+    if let Some(address) = address {
+        let http = Http::bind(address, Arc::new(facts)).await?;
+        tasks.spawn("http", http.run(halt.clone()));
+    }
+    Ok(())
+}
+
+/// The books of a registry; other nodes keep none.
+fn spawn_members(
+    tasks: &mut Tasks,
+    role: Role,
+    store: &Store,
+    writes: &WriteQueue,
+    halt: &CancellationToken,
+) -> Result<Option<MembersHandle>, NodeError> {
+    if role != Role::Registry {
+        return Ok(None);
+    }
+    let (members, handle) = Members::open(store, writes.clone(), Policy::default())?;
+    tasks.spawn("members", members.run(halt.clone()));
+    Ok(Some(handle))
+}
+
 fn spawn_home(
     tasks: &mut Tasks,
     ledgers: &Ledgers,
-    store: &Store,
-    writes: &WriteQueue,
+    parts: HomeParts,
     desk: &DeskHandle,
     halt: &CancellationToken,
 ) -> HomeHandle {
@@ -457,7 +510,7 @@ fn spawn_home(
     const ENDED: usize = 16;
     let (ended, ended_epochs) = mpsc::channel(ENDED);
     let (reader, poll) = (ledgers.home.clone(), ledgers.home_poll);
-    let (home, handle) = Home::new(reader, poll, store.clone(), writes.clone(), ended);
+    let (home, handle) = Home::new(reader, poll, parts, ended);
     tasks.spawn("home", home.run(halt.clone()));
     tasks.spawn(
         "epochs",

@@ -15,6 +15,9 @@
 //! - Misses need not follow each other. They are counted from when the operator became active
 //!   or was reinstated; where epochs reinstate ([`Reinstatement::NextEpoch`]), each epoch starts at
 //!   none for all. Good answers do not make up for misses; they are counted apart.
+//! - Registries that count differently meet at what more than half of all of them say, those that
+//!   are silent counted as disagreeing. So a minority that lies suspends nobody and reinstates
+//!   nobody, and one that lost its disk learns again what the others know.
 //! - Nothing here falls due by time: epochs begin and windows close elsewhere, so there is no
 //!   `next_wake`.
 
@@ -109,6 +112,11 @@ impl Membership {
             } => self.joined(now, operator, peer_key, sequence),
             Input::EpochBegan { set, block } => Ok(self.epoch_began(now, set, block)),
             Input::TaskClosed(closed) => Ok(self.task_closed(now, &closed)),
+            Input::Witnessed {
+                operator,
+                misses,
+                registries,
+            } => Ok(self.witnessed(now, operator, misses, registries)),
             Input::Reinstated { operator, by } => self.reinstated(now, operator, &by),
         }
     }
@@ -283,6 +291,48 @@ impl Membership {
         member.missed_in = epoch;
         let mut news = self.settle(now, operator, LifecycleCause::Missed);
         note(&mut news, LifecycleCause::Missed, &closed.task.to_string());
+        self.keep(operator, news)
+    }
+
+    /// More than half of the registries must say so, whichever way.
+    fn witnessed(
+        &mut self,
+        now: Timestamp,
+        operator: Address,
+        mut counts: Vec<u32>,
+        registries: usize,
+    ) -> Vec<Output> {
+        let serves = |m: &&mut Member| {
+            matches!(m.status, OperatorStatus::Active | OperatorStatus::Suspended)
+        };
+        let Some(epoch) = self.epoch() else {
+            return Vec::new();
+        };
+        let Some(member) = self.members.get_mut(&operator).filter(serves) else {
+            return Vec::new();
+        };
+        let own = member.misses;
+        counts.push(own);
+        counts.sort_unstable();
+        // The half that is not enough: with the next one it is.
+        let half = registries.max(counts.len()) / 2;
+        let at_most = counts.get(half).copied();
+        let at_least = counts.iter().rev().nth(half).copied();
+        let raised = at_least.filter(|count| *count > own);
+        let lowered = at_most.filter(|count| *count < own);
+        let Some(agreed) = raised.or(lowered) else {
+            return Vec::new();
+        };
+        member.misses = agreed;
+        let cause = match raised {
+            Some(_) => {
+                member.missed_in = epoch;
+                LifecycleCause::Missed
+            }
+            None => LifecycleCause::Reinstated,
+        };
+        let mut news = self.settle(now, operator, cause);
+        note(&mut news, cause, "as most registries say");
         self.keep(operator, news)
     }
 

@@ -52,4 +52,12 @@ tables! {
     pub EVIDENCE = 12, Point: (Id, Address) => store::Evidence;
     /// Operator: what its registration events said.
     pub OPERATORS = 13, Point: Address => store::OperatorRecord;
+    /// Operator: its place in the network, as this registry sees it.
+    pub MEMBERS = 14, Point: Address => store::MembershipRecord;
+    /// Number of an event, from 1: what became of an operator.
+    pub EVENTS = 15, Scan: u64 => wire::LifecycleEvent;
+    /// (operator, number of an event): the index that lists one operator's events.
+    pub OPERATOR_EVENTS = 16, Scan: (Address, u64) => store::Empty;
+    /// Number of an update, from 1: what subscribers are told, the newest ones only.
+    pub UPDATES = 17, Scan: u64 => wire::StateUpdate;
 }

@@ -17,6 +17,15 @@ pub const PASSWORD: &str = "local network";
 /// Confirmations after which the local chains count as final.
 pub const CONFIRMATIONS: u64 = 2;
 
+/// Number of the first registry's keys.
+pub(crate) const REGISTRY_KEYS: usize = 1_000;
+
+/// The peer id of the node with the keys of this number.
+pub(crate) fn peer_id_of(number: usize) -> Result<PeerId> {
+    let key = PeerSecret::from_bytes(&OperatorKeys::of(number).peer).public();
+    quorate_node::peer_id_of(&key).context("no peer id")
+}
+
 /// What is particular about one node.
 pub(crate) struct NodeFolder<'a> {
     /// Among the nodes of its role.
@@ -46,13 +55,16 @@ impl NodeFolder<'_> {
     }
 
     /// Registries have keys of their own numbers.
+    fn key_number(&self) -> usize {
+        self.operator.unwrap_or(REGISTRY_KEYS + self.number)
+    }
+
     fn keys(&self) -> OperatorKeys {
-        OperatorKeys::of(self.operator.unwrap_or(1_000 + self.number))
+        OperatorKeys::of(self.key_number())
     }
 
     pub(crate) fn peer_id(&self) -> Result<PeerId> {
-        let key = PeerSecret::from_bytes(&self.keys().peer).public();
-        quorate_node::peer_id_of(&key).context("no peer id")
+        peer_id_of(self.key_number())
     }
 
     /// Writes `<below>/<name>/config.toml` and the keys beside it; the folder.

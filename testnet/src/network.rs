@@ -41,6 +41,31 @@ impl Default for NetworkOptions {
     }
 }
 
+/// Where a node will be, before its folder is written.
+struct Place {
+    port: u16,
+    http: u16,
+    address: Multiaddr,
+}
+
+impl Place {
+    /// Of the node with the keys of this number.
+    fn of(number: usize) -> Result<Self> {
+        let [port, http] = free_ports()?;
+        let peer = crate::folder::peer_id_of(number)?;
+        let address = format!("/ip4/127.0.0.1/tcp/{port}/p2p/{peer}").parse()?;
+        Ok(Self {
+            port,
+            http,
+            address,
+        })
+    }
+
+    fn of_registry(number: usize) -> Result<Self> {
+        Self::of(crate::folder::REGISTRY_KEYS + number)
+    }
+}
+
 /// A running local network. Everything ends when it is dropped.
 pub struct LocalNetwork {
     /// The chains and contracts.
@@ -80,14 +105,19 @@ impl LocalNetwork {
             dir: dir.to_owned(),
             _temporary: None,
         };
-        let mut bootstrap: Vec<Multiaddr> = Vec::new();
-        for number in 0..options.registries {
-            let node = network.prepare_node(&options, number, None, &bootstrap)?;
-            bootstrap.push(node.address.clone());
+        // All registries are known to all nodes, to each other too.
+        let places = (0..options.registries).map(Place::of_registry);
+        let places = places.collect::<Result<Vec<_>>>()?;
+        let bootstrap: Vec<Multiaddr> = places.iter().map(|p| p.address.clone()).collect();
+        for (number, place) in places.into_iter().enumerate() {
+            let mut others = bootstrap.clone();
+            others.remove(number);
+            let node = network.prepare_node(&options, number, None, &others, place)?;
             network.registries.push(node);
         }
         for number in 0..options.deployment.stakes.len() {
-            let node = network.prepare_node(&options, number, Some(number), &bootstrap)?;
+            let place = Place::of(number)?;
+            let node = network.prepare_node(&options, number, Some(number), &bootstrap, place)?;
             network.operators.push(node);
         }
         Ok(network)
@@ -99,8 +129,13 @@ impl LocalNetwork {
         number: usize,
         operator: Option<usize>,
         bootstrap: &[Multiaddr],
+        place: Place,
     ) -> Result<NodeProcess> {
-        let [port, http] = free_ports()?;
+        let Place {
+            port,
+            http,
+            address,
+        } = place;
         let own = |(n, _): &&(usize, Vec<String>)| Some(*n) == operator;
         let own = options.source_rpc.iter().find(own);
         let source = own.map_or_else(
@@ -121,8 +156,6 @@ impl LocalNetwork {
             source,
         };
         let dir = folder.write(&self.dir, &self.deployment)?;
-        let peer = folder.peer_id()?;
-        let address = format!("/ip4/127.0.0.1/tcp/{port}/p2p/{peer}").parse()?;
         Ok(NodeProcess::new(folder.name(), dir, address, folder.http))
     }
 

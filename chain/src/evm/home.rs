@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use alloy::primitives::{Address, B256, U256};
 use futures::future::{BoxFuture, FutureExt};
-use quorate_proto::{Epoch, OperatorSet};
+use quorate_proto::{Epoch, Operator, OperatorSet};
 use tokio::sync::{OnceCell, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -180,6 +180,15 @@ impl HomeReader for EvmHome {
         at: B256,
     ) -> BoxFuture<'a, Result<OperatorSet, ChainError>> {
         self.registry_at(at).operator_set(epoch, operators).boxed()
+    }
+
+    fn operator(
+        &self,
+        epoch: Epoch,
+        operator: Address,
+        at: B256,
+    ) -> BoxFuture<'_, Result<Operator, ChainError>> {
+        self.registry_at(at).member(operator, epoch).boxed()
     }
 
     fn minimum_weight(&self) -> BoxFuture<'_, Result<U256, ChainError>> {

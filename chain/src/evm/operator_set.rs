@@ -65,7 +65,12 @@ impl RegistryAt<'_> {
         })
     }
 
-    async fn member(self, address: Address, epoch: Epoch) -> Result<Operator, ChainError> {
+    /// Keys and weight of one operator.
+    pub(super) async fn member(
+        self,
+        address: Address,
+        epoch: Epoch,
+    ) -> Result<Operator, ChainError> {
         let epoch = epoch.0;
         let operator = address;
         let (weight, signing_key, ed25519_key) = tokio::try_join!(

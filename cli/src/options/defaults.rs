@@ -27,6 +27,7 @@ impl RunOptions {
             log_format: Some("human".into()),
             key_dir: Some(PathBuf::from("~/.quorate/keys")),
             signing_key: operator.then(|| "default".into()),
+            ed25519_key: operator.then(|| "default".into()),
             peer_key: Some("default".into()),
             listen: Some(vec![
                 "/ip4/0.0.0.0/tcp/9000".into(),

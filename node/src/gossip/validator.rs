@@ -58,7 +58,7 @@ impl Bindings {
     }
 
     /// Keeps a verified binding.
-    fn keep(&self, binding: PeerBinding) {
+    pub(crate) fn keep(&self, binding: PeerBinding) {
         let mut batch = Batch::new();
         batch.put(
             schema::BINDINGS,

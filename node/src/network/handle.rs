@@ -50,6 +50,10 @@ pub(super) enum Command {
         peer: PeerId,
         offence: Offence,
     },
+    Learn {
+        peer: PeerId,
+        addresses: Vec<Multiaddr>,
+    },
     Peers {
         reply: oneshot::Sender<Vec<PeerInfo>>,
     },
@@ -87,6 +91,11 @@ impl NetworkHandle {
     /// Reports misconduct.
     pub(crate) async fn offence(&self, peer: PeerId, offence: Offence) {
         self.send(Command::Offence { peer, offence }).await;
+    }
+
+    /// A node of this network can be reached there: it is dialled, and remembered.
+    pub(crate) async fn learn(&self, peer: PeerId, addresses: Vec<Multiaddr>) {
+        self.send(Command::Learn { peer, addresses }).await;
     }
 
     /// Who is connected now.

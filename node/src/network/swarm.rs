@@ -182,6 +182,7 @@ impl Network {
                 acceptance,
             } => self.validated(source, &id, acceptance),
             Command::Offence { peer, offence } => self.offence(peer, offence),
+            Command::Learn { peer, addresses } => self.learn(peer, &addresses),
             Command::Peers { reply } => {
                 let _ = reply.send(self.peers());
             }
@@ -346,21 +347,26 @@ impl Network {
         if !info.protocols.contains(&self.kad_protocol) || info.listen_addrs.is_empty() {
             return;
         }
-        for address in &info.listen_addrs {
-            self.swarm
-                .behaviour_mut()
-                .kad
-                .add_address(&peer, address.clone());
-        }
-        self.dialer.learn(clock::now(), peer, &info.listen_addrs);
+        self.learn(peer, &info.listen_addrs);
         if let Some(addresses) = self.connections.get(&peer) {
             for address in addresses.clone() {
                 self.dialer.connected(peer, &address);
             }
         }
+    }
+
+    fn learn(&mut self, peer: PeerId, listens: &[Multiaddr]) {
+        if peer == *self.swarm.local_peer_id() || listens.is_empty() {
+            return;
+        }
+        for address in listens {
+            let kad = &mut self.swarm.behaviour_mut().kad;
+            kad.add_address(&peer, address.clone());
+        }
+        self.dialer.learn(clock::now(), peer, listens);
         let mut batch = quorate_storage::Batch::new();
         let record = quorate_proto::store::PeerRecord {
-            addresses: info.listen_addrs.iter().map(ToString::to_string).collect(),
+            addresses: listens.iter().map(ToString::to_string).collect(),
             last_seen_ms: clock::now().millis(),
         };
         batch.put(schema::PEERS, &peer.to_bytes(), &record);

@@ -47,6 +47,15 @@ pub enum Input {
     },
     /// The window of a task is over, by the driver that counted. Once per task.
     TaskClosed(ClosedTask),
+    /// What other registries count against an operator, by the driver that hears them.
+    Witnessed {
+        /// Who missed.
+        operator: Address,
+        /// The count of each registry that speaks, this one left out.
+        misses: Vec<u32>,
+        /// How many registries there are, this one and those that are silent included.
+        registries: usize,
+    },
     /// A suspended operator may answer again, by whoever runs the registry.
     Reinstated {
         /// Who.

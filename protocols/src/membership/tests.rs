@@ -6,6 +6,7 @@
 )]
 
 mod properties;
+mod witnesses;
 
 use std::collections::BTreeSet;
 

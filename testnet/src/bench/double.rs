@@ -112,6 +112,22 @@ impl HomeReader for HomeDouble {
         Box::pin(std::future::ready(Ok(self.0.clone())))
     }
 
+    fn operator(
+        &self,
+        _epoch: Epoch,
+        operator: Address,
+        _at: B256,
+    ) -> BoxFuture<'_, Result<Operator, ChainError>> {
+        let nobody = Operator {
+            address: operator,
+            signing_key: Address::ZERO,
+            ed25519_key: None,
+            weight: U256::ZERO,
+        };
+        let found = self.0.get(operator).copied().unwrap_or(nobody);
+        Box::pin(std::future::ready(Ok(found)))
+    }
+
     fn minimum_weight(&self) -> BoxFuture<'_, Result<U256, ChainError>> {
         Box::pin(std::future::ready(Ok(U256::from(1))))
     }
@@ -151,6 +167,7 @@ pub(super) async fn run(options: &BenchOptions) -> Result<()> {
             settings,
             peer_secret: keys.peer,
             signer: Some(Arc::new(LocalSigner::new(keys.signing.clone()))),
+            ed25519_secret: None,
             metrics: None,
         };
         let ledgers = Ledgers {

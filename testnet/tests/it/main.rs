@@ -15,6 +15,7 @@ mod handover;
 mod happy;
 mod hostile;
 mod liars;
+mod members;
 mod operating;
 mod registries;
 mod reorgs;

@@ -1,0 +1,310 @@
+//! An operator at its registries: it joins each of them, again after every break, hears from
+//! them who else takes part, and compares what they say.
+
+mod adopt;
+mod standing;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use libp2p::{Multiaddr, PeerId};
+use quorate_proto::{
+    B256, Domain, Ed25519Proof, JoinProof, JoinRequest, OperatorStatus, PeerBinding, PeerSecret,
+    RegistryErrorCode, limits, wire,
+};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tonic::{Code, Status};
+
+pub(crate) use adopt::Adopter;
+pub(crate) use standing::{Standing, Standings};
+
+use crate::NodeError;
+use crate::keys::Signer;
+use crate::network::NetworkHandle;
+use crate::rpc::{self, Caller, RegistryClient};
+
+type Client = RegistryClient<tonic::transport::Channel>;
+
+/// How often a registry is asked how it is and what it knows.
+const LOOK: Duration = Duration::from_secs(3);
+/// First pause after a failure; doubled each time.
+const MIN_PAUSE: Duration = Duration::from_millis(500);
+/// Longest pause before a registry that is out of reach is tried again.
+const MAX_PAUSE: Duration = Duration::from_secs(5);
+/// Longest pause after a refusal, which takes somebody to mend it, or an epoch: the next one ends
+/// the pause. Longer than a registry takes to forget a failed join.
+const MAX_REFUSED_PAUSE: Duration = Duration::from_secs(20);
+/// Pages of operators that are believed of one registry: more than there are members at all.
+const MAX_PAGES: usize = limits::MAX_MEMBERS / limits::MAX_PAGE + 1;
+
+/// Who joins.
+pub(crate) struct Applicant {
+    pub(crate) domain: Domain,
+    pub(crate) signer: Arc<dyn Signer>,
+    pub(crate) binding: PeerBinding,
+    /// The Ed25519 signing key, where there is one.
+    pub(crate) ed25519: Option<PeerSecret>,
+    /// Addresses from the settings.
+    pub(crate) external: Vec<Multiaddr>,
+}
+
+/// The joining task.
+pub(crate) struct Join {
+    inner: Arc<Inner>,
+    registries: Vec<PeerId>,
+}
+
+struct Inner {
+    me: Applicant,
+    caller: Caller,
+    network: NetworkHandle,
+    adopter: Adopter,
+    standings: Standings,
+}
+
+/// Why a session with a registry ended.
+enum Failure {
+    /// The peer is none.
+    NoRegistry,
+    OutOfReach(String),
+    Refused(String),
+}
+
+impl From<Status> for Failure {
+    fn from(status: Status) -> Self {
+        use RegistryErrorCode::{Overloaded, StaleChallenge, Unavailable};
+        match rpc::explain(&status) {
+            Some(error) if [Overloaded, StaleChallenge, Unavailable].contains(&error.code()) => {
+                Self::OutOfReach(error.message)
+            }
+            Some(error) => Self::Refused(error.message),
+            None if status.code() == Code::Unimplemented => Self::NoRegistry,
+            None => Self::OutOfReach(rpc::report(&status)),
+        }
+    }
+}
+
+impl Join {
+    /// `registries` are the bootstrap peers; those that are none say so.
+    pub(crate) fn new(
+        me: Applicant,
+        caller: Caller,
+        network: NetworkHandle,
+        adopter: Adopter,
+        registries: Vec<PeerId>,
+    ) -> (Self, Standings) {
+        let standings = Standings::new(&registries);
+        let inner = Arc::new(Inner {
+            me,
+            caller,
+            network,
+            adopter,
+            standings: standings.clone(),
+        });
+        (Self { inner, registries }, standings)
+    }
+
+    /// Runs until `token` is cancelled.
+    pub(crate) async fn run(self, token: CancellationToken) -> Result<(), NodeError> {
+        let mut listen = self.inner.network.listen.clone();
+        let mut sessions = JoinSet::new();
+        tokio::select! {
+            _ = listen.wait_for(|addresses| !addresses.is_empty()) => {}
+            () = token.cancelled() => return Ok(()),
+        }
+        for peer in self.registries {
+            sessions.spawn(self.inner.clone().attend(peer));
+        }
+        token.cancelled().await;
+        Ok(())
+    }
+}
+
+impl Inner {
+    /// One session after the other, for ever.
+    async fn attend(self: Arc<Self>, peer: PeerId) {
+        let mut client = self.caller.registry(peer);
+        let mut epochs = self.adopter.home().watch();
+        let mut failures = 0;
+        loop {
+            let mut joined = false;
+            let Err(failure) = self.session(peer, &mut client, &mut joined).await;
+            failures = if joined { 0 } else { failures + 1 };
+            let pause = self.fail(peer, failure, failures);
+            let epoch = self.adopter.home().view().current.map(|set| set.epoch());
+            let other = |set: &quorate_proto::OperatorSet| Some(set.epoch()) != epoch;
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                _ = epochs.wait_for(|view| view.current.as_deref().is_some_and(other)) => {}
+            }
+        }
+    }
+
+    fn fail(&self, peer: PeerId, failure: Failure, failures: u32) -> Duration {
+        let pause = MIN_PAUSE.saturating_mul(1 << failures.min(10));
+        match failure {
+            Failure::NoRegistry => {
+                self.standings.set(peer, Standing::NoRegistry);
+                MAX_REFUSED_PAUSE
+            }
+            Failure::OutOfReach(problem) => {
+                tracing::debug!(%peer, problem, "registry out of reach");
+                self.standings.set(peer, Standing::OutOfReach(problem));
+                pause.min(MAX_PAUSE)
+            }
+            Failure::Refused(problem) => {
+                if failures == 1 {
+                    tracing::warn!(registry = %peer, problem, "not joined");
+                }
+                self.standings.set(peer, Standing::Refused(problem));
+                pause.min(MAX_REFUSED_PAUSE)
+            }
+        }
+    }
+
+    /// Joins, learns who is there, then listens until something breaks.
+    async fn session(
+        &self,
+        peer: PeerId,
+        client: &mut Client,
+        joined: &mut bool,
+    ) -> Result<std::convert::Infallible, Failure> {
+        let after = self.join(peer, client).await?;
+        *joined = true;
+        self.learn_operators(client).await?;
+        let subscribe = wire::SubscribeRequest {
+            network: self.me.domain.network().to_string(),
+            after,
+        };
+        let updates = client.subscribe_state_updates(subscribe).await?;
+        let mut updates = updates.into_inner();
+        let mut look = tokio::time::interval(LOOK);
+        loop {
+            tokio::select! {
+                update = updates.message() => match update? {
+                    Some(update) => self.take(update).await,
+                    None => return Err(Failure::OutOfReach("it ended the updates".into())),
+                },
+                _ = look.tick() => self.look(peer, client).await?,
+            }
+        }
+    }
+
+    /// Both steps; the number of the registry's newest update.
+    async fn join(&self, peer: PeerId, client: &mut Client) -> Result<u64, Failure> {
+        let request = wire::ChallengeRequest {
+            network: self.me.domain.network().to_string(),
+            operator: self.me.binding.operator.to_vec(),
+        };
+        let challenge = client.get_join_challenge(request).await?.into_inner();
+        let malformed = |_| Failure::OutOfReach("its challenge has not 32 bytes".into());
+        let challenge = B256::try_from(challenge.challenge.as_slice()).map_err(malformed)?;
+        let proof = self.prove(challenge).await.map_err(Failure::OutOfReach)?;
+        let request = JoinRequest {
+            proof,
+            binding: self.me.binding,
+            addresses: self.addresses(),
+        };
+        let reply = client
+            .join_network(wire::JoinRequest::from(&request))
+            .await?;
+        let reply = reply.into_inner();
+        for address in reply.peers.iter().filter_map(|text| text.parse().ok()) {
+            self.adopter.learn(&address).await;
+        }
+        let status = reply.operator.map(|state| state.status());
+        let status = status.and_then(standing::status_of);
+        self.standings.set(peer, Standing::Joined(status));
+        tracing::info!(registry = %peer, status = status.map_or("unknown", OperatorStatus::name), "joined");
+        Ok(reply.sequence)
+    }
+
+    async fn prove(&self, challenge: B256) -> Result<JoinProof, String> {
+        let Applicant {
+            domain,
+            signer,
+            binding,
+            ed25519,
+            ..
+        } = &self.me;
+        let (operator, peer_key) = (binding.operator, binding.peer_key);
+        let public = ed25519.as_ref().map(PeerSecret::public);
+        let digest = JoinProof::digest(domain, operator, peer_key, public, challenge);
+        let message = JoinProof::ed25519_message(domain, operator, peer_key, challenge);
+        let signature = signer
+            .sign(digest)
+            .await
+            .map_err(|error| error.to_string())?;
+        Ok(JoinProof {
+            operator,
+            peer_key,
+            challenge,
+            signature,
+            ed25519: ed25519.as_ref().map(|secret| Ed25519Proof {
+                key: secret.public(),
+                signature: secret.sign(&message),
+            }),
+        })
+    }
+
+    /// Where others reach this node.
+    fn addresses(&self) -> Vec<String> {
+        let own = match self.me.external.is_empty() {
+            true => self.network.listen_addresses(),
+            false => self.me.external.clone(),
+        };
+        let place = |address: &Multiaddr| {
+            let place = adopt::split_peer(address).map_or_else(|| address.clone(), |(_, p)| p);
+            place.to_string()
+        };
+        own.iter().map(place).take(limits::MAX_ADDRESSES).collect()
+    }
+
+    /// Everybody who takes part, page by page.
+    async fn learn_operators(&self, client: &mut Client) -> Result<(), Failure> {
+        let mut after = Vec::new();
+        for _ in 0..MAX_PAGES {
+            let request = wire::OperatorsRequest {
+                after: std::mem::take(&mut after),
+                ..wire::OperatorsRequest::default()
+            };
+            let page = client.get_operators(request).await?.into_inner();
+            for state in &page.operators {
+                self.adopter.adopt(state).await;
+            }
+            let Some(last) = page.operators.last().filter(|_| page.more) else {
+                return Ok(());
+            };
+            after = last.operator.clone();
+        }
+        Ok(())
+    }
+
+    async fn take(&self, update: wire::StateUpdate) {
+        if let Some(state) = &update.operator {
+            self.adopter.adopt(state).await;
+        }
+    }
+
+    /// How the registry is, and what it thinks of this operator: who lost its join asks for
+    /// another one.
+    async fn look(&self, peer: PeerId, client: &mut Client) -> Result<(), Failure> {
+        let request = wire::HealthRequest {
+            operator: self.me.binding.operator.to_vec(),
+        };
+        let health = client.health_check(request).await?.into_inner();
+        let status = standing::status_of(health.status());
+        if matches!(status, None | Some(OperatorStatus::WaitingJoin)) {
+            return Err(Failure::OutOfReach("it does not know of the join".into()));
+        }
+        let network = client
+            .get_network(wire::NetworkRequest {})
+            .await?
+            .into_inner();
+        self.standings.set(peer, Standing::Joined(status));
+        let hash = B256::try_from(network.state_hash.as_slice()).unwrap_or_default();
+        self.standings.heard(peer, hash);
+        Ok(())
+    }
+}

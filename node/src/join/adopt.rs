@@ -1,0 +1,85 @@
+//! What is believed of a registry: bindings that the operator's own key has signed, and where such
+//! peers can be reached.
+
+use libp2p::multiaddr::Protocol;
+use libp2p::{Multiaddr, PeerId};
+use quorate_proto::{Domain, PeerBinding, wire};
+
+use crate::gossip::Bindings;
+use crate::home::HomeHandle;
+use crate::network::{NetworkHandle, peer_id_of};
+
+/// Takes over what a registry says.
+#[derive(Clone)]
+pub(crate) struct Adopter {
+    domain: Domain,
+    home: HomeHandle,
+    bindings: Bindings,
+    network: NetworkHandle,
+}
+
+impl Adopter {
+    pub(crate) const fn new(
+        domain: Domain,
+        home: HomeHandle,
+        bindings: Bindings,
+        network: NetworkHandle,
+    ) -> Self {
+        Self {
+            domain,
+            home,
+            bindings,
+            network,
+        }
+    }
+
+    pub(crate) const fn home(&self) -> &HomeHandle {
+        &self.home
+    }
+
+    /// The binding, where the home chain's key of a live epoch made it and it is not older than what
+    /// is known. Its peer is dialled.
+    pub(crate) async fn adopt(&self, state: &wire::OperatorState) -> Option<PeerBinding> {
+        let binding = PeerBinding::try_from(state.binding.as_ref()?).ok()?;
+        let known = self.bindings.of(binding.operator);
+        if known.is_some_and(|known| known.sequence > binding.sequence) {
+            return None;
+        }
+        if known.as_ref() != Some(&binding) {
+            if !self.holds(&binding) {
+                return None;
+            }
+            self.bindings.keep(binding);
+        }
+        let peer = peer_id_of(&binding.peer_key)?;
+        let addresses = state.addresses.iter().filter_map(|text| text.parse().ok());
+        self.network.learn(peer, addresses.collect()).await;
+        Some(binding)
+    }
+
+    /// Whether a key of a live epoch made the binding.
+    fn holds(&self, binding: &PeerBinding) -> bool {
+        let view = self.home.view();
+        let mut keys = view
+            .sets()
+            .iter()
+            .filter_map(|set| set.get(binding.operator));
+        keys.any(|member| binding.verify(member.signing_key, &self.domain).is_ok())
+    }
+
+    /// A peer by its whole address.
+    pub(crate) async fn learn(&self, address: &Multiaddr) {
+        if let Some((peer, place)) = split_peer(address) {
+            self.network.learn(peer, vec![place]).await;
+        }
+    }
+}
+
+/// The peer id at the end of an address, and the address without it.
+pub(super) fn split_peer(address: &Multiaddr) -> Option<(PeerId, Multiaddr)> {
+    let mut place = address.clone();
+    match place.pop() {
+        Some(Protocol::P2p(peer)) => Some((peer, place)),
+        _ => None,
+    }
+}

@@ -1,0 +1,108 @@
+//! The tasks between operators and registries.
+
+use std::sync::Arc;
+
+use libp2p::PeerId;
+use quorate_chain::HomeReader;
+use quorate_proto::PeerSecret;
+
+use super::Wiring;
+use crate::NodeError;
+use crate::join::{Adopter, Applicant, Join, Standings};
+use crate::network::peer_of;
+use crate::probe::{Prober, Sightings};
+use crate::registry::{self, Services};
+use crate::replica::Replica;
+use crate::rpc::{self, Caller};
+use crate::settings::Settings;
+use crate::tasks::Tasks;
+use crate::token::Token;
+
+/// What the pages show of these tasks.
+#[derive(Default)]
+pub(super) struct Ties {
+    pub(super) standings: Standings,
+    pub(super) sightings: Sightings,
+    pub(super) token: Option<Token>,
+}
+
+impl Wiring {
+    pub(super) fn spawn_registries(
+        &self,
+        tasks: &mut Tasks,
+        settings: &Settings,
+        reader: Arc<dyn HomeReader>,
+        ed25519: Option<PeerSecret>,
+    ) -> Result<Ties, NodeError> {
+        let protocol = rpc::protocol(&self.domain.network())?;
+        let services = Services::new(registry::Parts {
+            domain: self.domain,
+            home: self.home.clone(),
+            reader,
+            members: self.members.clone(),
+            bindings: self.bindings.clone(),
+            network: self.network.clone(),
+            store: self.store.clone(),
+        });
+        let (network, routes) = (self.network.clone(), services.clone().routes());
+        let serving = rpc::serve(network, protocol.clone(), routes, self.halt.clone());
+        tasks.spawn("rpc", serving);
+        let caller = Caller::new(self.network.clone(), protocol);
+        let mut ties = Ties::default();
+        if let Some(members) = &self.members {
+            let (prober, sightings) = Prober::new(members.clone(), caller.clone());
+            tasks.spawn("prober", prober.run(self.halt.clone()));
+            ties.sightings = sightings;
+            ties.token = Some(Token::obtain(&settings.data_dir)?);
+            let replica = Replica::new(
+                self.domain.network().to_string(),
+                caller.clone(),
+                members.clone(),
+                services,
+                self.adopter(),
+                self.bootstrap_peers(settings),
+            );
+            tasks.spawn("replica", replica.run(self.halt.clone()));
+        }
+        if let Some((join, standings)) = self.join(settings, caller, ed25519) {
+            tasks.spawn("join", join.run(self.halt.clone()));
+            ties.standings = standings;
+        }
+        Ok(ties)
+    }
+
+    /// At an operator.
+    fn join(
+        &self,
+        settings: &Settings,
+        caller: Caller,
+        ed25519: Option<PeerSecret>,
+    ) -> Option<(Join, Standings)> {
+        let speaker = self.speaker.as_ref()?;
+        let me = Applicant {
+            domain: self.domain,
+            signer: speaker.signer.clone(),
+            binding: speaker.binding,
+            ed25519,
+            external: settings.external.clone(),
+        };
+        let (network, adopter) = (self.network.clone(), self.adopter());
+        let registries = self.bootstrap_peers(settings);
+        Some(Join::new(me, caller, network, adopter, registries))
+    }
+
+    /// Among them are the registries that are configured.
+    fn bootstrap_peers(&self, settings: &Settings) -> Vec<PeerId> {
+        let own = self.network.peer_id();
+        let mut peers: Vec<PeerId> = settings.bootstrap.iter().filter_map(peer_of).collect();
+        peers.retain(|peer| *peer != own);
+        peers.sort_unstable();
+        peers.dedup();
+        peers
+    }
+
+    fn adopter(&self) -> Adopter {
+        let (home, bindings) = (self.home.clone(), self.bindings.clone());
+        Adopter::new(self.domain, home, bindings, self.network.clone())
+    }
+}

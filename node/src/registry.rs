@@ -1,0 +1,254 @@
+//! What a registry does for others over gRPC. A node of another role answers the health check
+//! and nothing else.
+
+mod challenges;
+mod joining;
+mod state;
+mod updates;
+
+use std::sync::{Arc, Mutex};
+
+use challenges::Challenges;
+use libp2p::PeerId;
+use quorate_chain::HomeReader;
+use quorate_proto::{Address, Domain, Member, Operator, PeerBinding, RegistryErrorCode, wire};
+use quorate_storage::Store;
+use tokio::sync::Semaphore;
+use tonic::{Request, Response, Status};
+
+use crate::clock;
+use crate::gossip::Bindings;
+use crate::home::HomeHandle;
+use crate::members::MembersHandle;
+use crate::network::NetworkHandle;
+use crate::rpc::{self, refuse, registry_server, registry_sync_server};
+
+/// Joins that are checked at a time, each with up to three reads of the home chain.
+const MAX_JOINS: usize = 16;
+
+/// What the services are made from.
+pub(crate) struct Parts {
+    pub(crate) domain: Domain,
+    pub(crate) home: HomeHandle,
+    pub(crate) reader: Arc<dyn HomeReader>,
+    /// At a registry.
+    pub(crate) members: Option<MembersHandle>,
+    pub(crate) bindings: Bindings,
+    pub(crate) network: NetworkHandle,
+    pub(crate) store: Store,
+}
+
+/// The services.
+#[derive(Clone)]
+pub(crate) struct Services(Arc<Shared>);
+
+struct Shared {
+    parts: Parts,
+    challenges: Mutex<Challenges>,
+    joins: Semaphore,
+}
+
+impl Services {
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self(Arc::new(Shared {
+            parts,
+            challenges: Mutex::default(),
+            joins: Semaphore::new(MAX_JOINS),
+        }))
+    }
+
+    /// What the gRPC server serves.
+    pub(crate) fn routes(self) -> tonic::service::Routes {
+        let registry = registry_server::RegistryServer::new(self.clone())
+            .max_decoding_message_size(rpc::MAX_REQUEST_BYTES);
+        let sync = registry_sync_server::RegistrySyncServer::new(self)
+            .max_decoding_message_size(rpc::MAX_REQUEST_BYTES);
+        tonic::service::Routes::new(registry).add_service(sync)
+    }
+
+    fn members(&self) -> Result<&MembersHandle, Status> {
+        let members = self.0.parts.members.as_ref();
+        members.ok_or_else(|| Status::unimplemented("this node is no registry"))
+    }
+
+    fn check_network(&self, network: &str) -> Result<(), Status> {
+        let own = self.0.parts.domain.network().to_string();
+        if own == network {
+            return Ok(());
+        }
+        let text = format!("this registry is of network {own}, not of {network:?}");
+        Err(refuse(RegistryErrorCode::WrongNetwork, text))
+    }
+
+    /// What keeps this node from its job.
+    fn problems(&self) -> Vec<String> {
+        let view = self.0.parts.home.view();
+        let mut problems: Vec<String> = view.problem.into_iter().collect();
+        if view.current.is_none() {
+            problems.push("the operator set is not known yet".into());
+        }
+        if let Some(cause) = self.0.parts.store.failed() {
+            problems.push(format!("the store takes no writes: {cause}"));
+        }
+        problems
+    }
+
+    /// Everything a registry says stands on a home chain that it follows.
+    fn ready(&self) -> Result<(), Status> {
+        match self.0.parts.home.view().current {
+            Some(_) => Ok(()),
+            None => {
+                let text = "the registry has not read its home chain yet; try again soon";
+                Err(refuse(RegistryErrorCode::Unavailable, text))
+            }
+        }
+    }
+
+    /// Whether the key that the home chain has for a member made this binding.
+    ///
+    /// # Errors
+    /// The home chain cannot be read.
+    pub(crate) async fn vouches(
+        &self,
+        member: &Member,
+        binding: &PeerBinding,
+    ) -> Result<bool, Status> {
+        let active_epoch = wire::OperatorState::from(member).active_epoch;
+        let keys = self.keys_of(member.operator, active_epoch).await?;
+        let domain = &self.0.parts.domain;
+        Ok(binding.verify(keys.signing_key, domain).is_ok())
+    }
+
+    /// Keeps a binding that was checked, unless a newer one is known.
+    pub(crate) fn keep_binding(&self, binding: PeerBinding) {
+        let bindings = &self.0.parts.bindings;
+        let known = bindings.of(binding.operator);
+        if known.is_none_or(|known| known.sequence < binding.sequence) {
+            bindings.keep(binding);
+        }
+    }
+
+    /// The keys that the home chain has for an operator: those of the current epoch, or of the
+    /// first one in which it takes part.
+    async fn keys_of(&self, operator: Address, active_epoch: u32) -> Result<Operator, Status> {
+        let Parts { home, reader, .. } = &self.0.parts;
+        let unavailable = |text: String| refuse(RegistryErrorCode::Unavailable, text);
+        let view = home.view();
+        let (Some(set), Some(head)) = (view.current, view.head) else {
+            return Err(unavailable("the home chain was not read yet".into()));
+        };
+        if let Some(member) = set.get(operator) {
+            return Ok(*member);
+        }
+        let epoch = set.epoch().max(quorate_proto::Epoch(active_epoch));
+        let read = reader.operator(epoch, operator, head.hash).await;
+        read.map_err(|error| unavailable(format!("the home chain cannot be read: {error}")))
+    }
+}
+
+/// 20 bytes of a request.
+fn address(field: &'static str, bytes: &[u8]) -> Result<Address, Status> {
+    Address::try_from(bytes).map_err(|_| {
+        let text = format!("{field}: must be an address of 20 bytes");
+        refuse(RegistryErrorCode::Invalid, text)
+    })
+}
+
+/// An address, or none where the field is empty.
+fn some_address(field: &'static str, bytes: &[u8]) -> Result<Option<Address>, Status> {
+    let some = (!bytes.is_empty()).then(|| address(field, bytes));
+    some.transpose()
+}
+
+type Answer<T> = Result<Response<T>, Status>;
+
+#[tonic::async_trait]
+impl registry_server::Registry for Services {
+    async fn get_join_challenge(
+        &self,
+        request: Request<wire::ChallengeRequest>,
+    ) -> Answer<wire::Challenge> {
+        let peer: PeerId = rpc::caller(&request)?;
+        self.challenge(peer, request.into_inner())
+            .await
+            .map(Response::new)
+    }
+
+    async fn join_network(&self, request: Request<wire::JoinRequest>) -> Answer<wire::JoinReply> {
+        let peer = rpc::caller(&request)?;
+        self.join(peer, request.into_inner())
+            .await
+            .map(Response::new)
+    }
+
+    async fn health_check(
+        &self,
+        request: Request<wire::HealthRequest>,
+    ) -> Answer<wire::HealthReply> {
+        let operator = some_address("operator", &request.into_inner().operator)?;
+        let view = self.0.parts.home.view();
+        let problems = self.problems();
+        let mut status = wire::OperatorStatus::Unspecified;
+        if let (Some(members), Some(operator)) = (&self.0.parts.members, operator)
+            && let Some(member) = members.member(operator).await
+        {
+            status = member.status.into();
+        }
+        Ok(Response::new(wire::HealthReply {
+            healthy: problems.is_empty(),
+            problems,
+            epoch: view.current.map_or(0, |set| set.epoch().0),
+            block_number: view.head.map_or(0, |head| head.number),
+            time_ms: clock::now().millis(),
+            status: status.into(),
+        }))
+    }
+
+    type SubscribeStateUpdatesStream = updates::UpdateStream;
+
+    async fn subscribe_state_updates(
+        &self,
+        request: Request<wire::SubscribeRequest>,
+    ) -> Answer<Self::SubscribeStateUpdatesStream> {
+        self.subscribe(&request.into_inner()).map(Response::new)
+    }
+
+    async fn get_operators(
+        &self,
+        request: Request<wire::OperatorsRequest>,
+    ) -> Answer<wire::OperatorsReply> {
+        self.operators(request.into_inner())
+            .await
+            .map(Response::new)
+    }
+
+    async fn get_network(
+        &self,
+        _request: Request<wire::NetworkRequest>,
+    ) -> Answer<wire::NetworkReply> {
+        self.network().await.map(Response::new)
+    }
+
+    async fn get_events(&self, request: Request<wire::EventsRequest>) -> Answer<wire::EventsReply> {
+        self.events(&request.into_inner()).map(Response::new)
+    }
+}
+
+#[tonic::async_trait]
+impl registry_sync_server::RegistrySync for Services {
+    async fn sync_state(&self, request: Request<wire::SyncRequest>) -> Answer<wire::SyncReply> {
+        self.sync(&request.into_inner()).await.map(Response::new)
+    }
+
+    type StreamStateUpdatesStream = updates::UpdateStream;
+
+    async fn stream_state_updates(
+        &self,
+        request: Request<wire::SubscribeRequest>,
+    ) -> Answer<Self::StreamStateUpdatesStream> {
+        self.subscribe(&request.into_inner()).map(Response::new)
+    }
+}
+
+#[cfg(test)]
+mod tests;

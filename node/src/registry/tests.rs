@@ -1,0 +1,395 @@
+//! Joins over real streams: two swarms, and a home chain that is a list.
+
+use std::time::Duration;
+
+use futures::future::{BoxFuture, ready};
+use libp2p::identity::Keypair;
+use libp2p::multiaddr::Protocol;
+use quorate_chain::{BlockRef, ChainError, EpochSchedule, Registration};
+use quorate_proto::{
+    B256, Epoch, JoinProof, JoinRequest, OperatorSet, OperatorStatus, PeerSecret, SecretKey, U256,
+    threshold_of,
+};
+use quorate_protocols::membership::Policy;
+use quorate_storage::{EngineKind, Identity, WriteQueue, WriterGuard};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+use crate::home::{Home, HomeParts};
+use crate::members::Members;
+use crate::network::{Network, NetworkConfig};
+use crate::rpc::{Caller, RegistryClient};
+
+const HEAD: BlockRef = BlockRef {
+    number: 50,
+    hash: B256::ZERO,
+    timestamp: 1_700_000_000,
+};
+
+fn domain() -> Domain {
+    Domain::new(31_337, Address::repeat_byte(7))
+}
+
+fn operator(number: u8) -> Address {
+    Address::repeat_byte(number)
+}
+
+fn signing(number: u8) -> SecretKey {
+    SecretKey::from_bytes(&[number; 32]).unwrap()
+}
+
+fn ed25519(number: u8) -> PeerSecret {
+    PeerSecret::from_bytes(&[number + 100; 32])
+}
+
+/// Operators 1 and 2; the second one without an Ed25519 key. Operator 3 has left.
+struct Chain;
+
+impl Chain {
+    fn member(number: u8) -> Operator {
+        Operator {
+            address: operator(number),
+            signing_key: signing(number).address(),
+            ed25519_key: (number == 1).then(|| ed25519(1).public()),
+            weight: U256::from(10),
+        }
+    }
+}
+
+type Reading<'a, T> = BoxFuture<'a, Result<T, ChainError>>;
+
+fn says<'a, T: Send + 'a>(value: T) -> Reading<'a, T> {
+    Box::pin(ready(Ok(value)))
+}
+
+impl HomeReader for Chain {
+    fn chain_id(&self) -> u64 {
+        31_337
+    }
+
+    fn registry(&self) -> Address {
+        Address::repeat_byte(7)
+    }
+
+    fn final_head(&self) -> Option<BlockRef> {
+        Some(HEAD)
+    }
+
+    fn refresh(&self) -> Reading<'_, BlockRef> {
+        says(HEAD)
+    }
+
+    fn schedule(&self) -> Reading<'_, EpochSchedule> {
+        says(EpochSchedule {
+            genesis: 0,
+            length: 10,
+            grace: 2,
+        })
+    }
+
+    fn registrations(&self, from: u64, _to: u64) -> Reading<'_, Vec<Registration>> {
+        let event = |number: u8, block_number, registered| Registration {
+            operator: operator(number),
+            registered,
+            block_number,
+            log_index: 0,
+        };
+        let events = [
+            event(1, 1, true),
+            event(2, 2, true),
+            event(3, 3, true),
+            event(3, 20, false),
+        ];
+        let due = |event: &Registration| event.block_number >= from;
+        says(events.into_iter().filter(due).collect())
+    }
+
+    fn operator_set<'a>(
+        &'a self,
+        epoch: Epoch,
+        _operators: &'a [Address],
+        _at: B256,
+    ) -> Reading<'a, OperatorSet> {
+        let members = vec![Self::member(1), Self::member(2)];
+        let total = U256::from(20);
+        says(OperatorSet::new(epoch, members, total, threshold_of(total)).unwrap())
+    }
+
+    fn operator(&self, _epoch: Epoch, _operator: Address, _at: B256) -> Reading<'_, Operator> {
+        says(Operator {
+            signing_key: Address::ZERO,
+            ..Self::member(9)
+        })
+    }
+
+    fn minimum_weight(&self) -> Reading<'_, U256> {
+        says(U256::from(1))
+    }
+}
+
+/// A registry and a peer that calls it.
+struct Scene {
+    client: RegistryClient<tonic::transport::Channel>,
+    members: MembersHandle,
+    peer: PeerSecret,
+    halt: CancellationToken,
+    _kept: (tempfile::TempDir, tempfile::TempDir, WriterGuard),
+}
+
+impl Drop for Scene {
+    fn drop(&mut self) {
+        self.halt.cancel();
+    }
+}
+
+fn store(folder: &tempfile::TempDir) -> Store {
+    let identity = Identity {
+        network: domain().network().to_string(),
+    };
+    Store::open(folder.path(), EngineKind::Sled, &identity).unwrap()
+}
+
+fn swarm(
+    secret: u8,
+    store: Store,
+    bootstrap: Vec<libp2p::Multiaddr>,
+    halt: &CancellationToken,
+) -> NetworkHandle {
+    let config = NetworkConfig {
+        keypair: Keypair::ed25519_from_bytes([secret; 32]).unwrap(),
+        network: domain().network(),
+        listen: vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()],
+        external: Vec::new(),
+        bootstrap,
+    };
+    let (network, handle, messages) = Network::new(config, store).unwrap();
+    let halt = halt.clone();
+    tokio::spawn(async move {
+        let _messages = messages;
+        network.run(halt).await
+    });
+    handle
+}
+
+impl Scene {
+    async fn start() -> Self {
+        let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let halt = CancellationToken::new();
+        let kept = store(&here);
+        let (writes, writer) = WriteQueue::new(kept.clone()).unwrap();
+        let (task, members) = Members::open(&kept, writes.clone(), Policy::default()).unwrap();
+        tokio::spawn(task.run(halt.clone()));
+        let (ended, _) = mpsc::channel(1);
+        let home_parts = HomeParts {
+            store: kept.clone(),
+            writes,
+            members: Some(members.clone()),
+        };
+        let poll = Duration::from_secs(60);
+        let (task, home) = Home::new(Arc::new(Chain), poll, home_parts, ended);
+        tokio::spawn(task.run(halt.clone()));
+        let network = swarm(200, kept.clone(), Vec::new(), &halt);
+        let services = Services::new(Parts {
+            domain: domain(),
+            home: home.clone(),
+            reader: Arc::new(Chain),
+            members: Some(members.clone()),
+            bindings: Bindings::new(kept.clone()),
+            network: network.clone(),
+            store: kept,
+        });
+        let protocol = rpc::protocol(&domain().network()).unwrap();
+        let routes = services.routes();
+        tokio::spawn(rpc::serve(
+            network.clone(),
+            protocol.clone(),
+            routes,
+            halt.clone(),
+        ));
+        let known = home
+            .watch()
+            .wait_for(|view| view.current.is_some())
+            .await
+            .is_ok();
+        assert!(known);
+        let mut listen = network.listen.clone();
+        let address = listen.wait_for(|all| !all.is_empty()).await.unwrap()[0].clone();
+        let Some(Protocol::P2p(registry)) = address.iter().last() else {
+            panic!("no peer id");
+        };
+        let own = swarm(201, store(&there), vec![address], &halt);
+        let client = Caller::new(own, protocol).registry(registry);
+        Self {
+            client,
+            members,
+            peer: PeerSecret::from_bytes(&[201; 32]),
+            halt,
+            _kept: (here, there, writer),
+        }
+    }
+
+    async fn challenge(&mut self, number: u8) -> Result<B256, RegistryErrorCode> {
+        let request = wire::ChallengeRequest {
+            network: domain().network().to_string(),
+            operator: operator(number).to_vec(),
+        };
+        // The first call may come before the connection stands.
+        for _ in 0..50 {
+            match self.client.get_join_challenge(request.clone()).await {
+                Ok(reply) => return Ok(B256::from_slice(&reply.into_inner().challenge)),
+                Err(status) => match rpc::explain(&status) {
+                    Some(error) => return Err(error.code()),
+                    None => tokio::time::sleep(Duration::from_millis(100)).await,
+                },
+            }
+        }
+        panic!("the registry is out of reach");
+    }
+
+    /// A good join of an operator.
+    fn request(&self, number: u8, challenge: B256, sequence: u64) -> JoinRequest {
+        let ed25519 = (number == 1).then(|| ed25519(1));
+        self.signed(
+            number,
+            challenge,
+            sequence,
+            &signing(number),
+            ed25519.as_ref(),
+        )
+    }
+
+    fn signed(
+        &self,
+        number: u8,
+        challenge: B256,
+        sequence: u64,
+        key: &SecretKey,
+        ed25519: Option<&PeerSecret>,
+    ) -> JoinRequest {
+        let (operator, peer_key) = (operator(number), self.peer.public());
+        let digest = PeerBinding::digest(&domain(), operator, peer_key, sequence);
+        let proof = JoinProof::sign(&domain(), operator, peer_key, challenge, key, ed25519);
+        JoinRequest {
+            proof: proof.unwrap(),
+            binding: PeerBinding {
+                operator,
+                peer_key,
+                sequence,
+                signature: key.sign(digest).unwrap(),
+            },
+            addresses: vec!["/ip4/127.0.0.1/tcp/9".into()],
+        }
+    }
+
+    async fn join(&mut self, request: &JoinRequest) -> Result<wire::JoinReply, RegistryErrorCode> {
+        let joined = self
+            .client
+            .join_network(wire::JoinRequest::from(request))
+            .await;
+        let code = |status| rpc::explain(&status).expect("a typed error").code();
+        joined.map(tonic::Response::into_inner).map_err(code)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_join_with_the_keys_of_the_home_chain_makes_an_operator_active() {
+    let mut scene = Scene::start().await;
+    for number in [1, 2] {
+        let challenge = scene.challenge(number).await.unwrap();
+        let request = scene.request(number, challenge, 1);
+        let reply = scene.join(&request).await.unwrap();
+        let state = reply.operator.unwrap();
+        assert_eq!(state.status(), wire::OperatorStatus::Active);
+        let binding = PeerBinding::try_from(&state.binding.unwrap()).unwrap();
+        assert_eq!(binding, request.binding);
+        let member = scene.members.member(operator(number)).await.unwrap();
+        assert_eq!(member.status, OperatorStatus::Active);
+    }
+    // What happened from the beginning, then what happens now.
+    let subscribe = wire::SubscribeRequest {
+        network: domain().network().to_string(),
+        after: 0,
+    };
+    let updates = scene
+        .client
+        .subscribe_state_updates(subscribe)
+        .await
+        .unwrap();
+    let mut updates = updates.into_inner();
+    let newest = *scene.members.newest().borrow();
+    for sequence in 1..=newest {
+        assert_eq!(updates.message().await.unwrap().unwrap().sequence, sequence);
+    }
+    let challenge = scene.challenge(2).await.unwrap();
+    let request = scene.request(2, challenge, 5);
+    scene.join(&request).await.unwrap();
+    let update = updates.message().await.unwrap().unwrap();
+    assert_eq!(update.sequence, newest + 1);
+    let binding = update.operator.unwrap().binding.unwrap();
+    assert_eq!(binding.sequence, 5);
+    let gone = wire::SubscribeRequest {
+        network: domain().network().to_string(),
+        after: newest + 100,
+    };
+    let refused = scene
+        .client
+        .subscribe_state_updates(gone)
+        .await
+        .unwrap_err();
+    let code = rpc::explain(&refused).map(|error| error.code());
+    assert_eq!(code, Some(RegistryErrorCode::Gone));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_bad_join_has_its_own_error() {
+    use RegistryErrorCode as Code;
+    let mut scene = Scene::start().await;
+    assert_eq!(scene.challenge(9).await, Err(Code::UnknownOperator));
+    assert_eq!(scene.challenge(3).await, Err(Code::WrongStatus));
+    let challenge = scene.challenge(1).await.unwrap();
+    let good = scene.request(1, challenge, 1);
+    scene.join(&good).await.unwrap();
+    assert_eq!(scene.join(&good).await, Err(Code::StaleChallenge));
+
+    let challenge = scene.challenge(1).await.unwrap();
+    let thief = scene.signed(1, challenge, 2, &signing(2), Some(&ed25519(1)));
+    assert_eq!(scene.join(&thief).await, Err(Code::WrongKey));
+    let challenge = scene.challenge(1).await.unwrap();
+    let unproven = scene.signed(1, challenge, 2, &signing(1), None);
+    assert_eq!(scene.join(&unproven).await, Err(Code::WrongKey));
+    let member = scene.members.member(operator(1)).await.unwrap();
+    assert_eq!(member.binding.unwrap().sequence, 1);
+
+    // Five failures: even a good one has to wait.
+    let refused = scene.challenge(1).await;
+    assert_eq!(refused, Err(Code::TooManyFailures));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proof_speaks_for_the_peer_that_brings_it_only() {
+    use RegistryErrorCode as Code;
+    let mut scene = Scene::start().await;
+    let challenge = scene.challenge(2).await.unwrap();
+    let own = std::mem::replace(&mut scene.peer, PeerSecret::from_bytes(&[202; 32]));
+    let stolen = scene.request(2, challenge, 1);
+    assert_eq!(scene.join(&stolen).await, Err(Code::Invalid));
+    scene.peer = own;
+    let challenge = scene.challenge(2).await.unwrap();
+    let old = scene.request(2, challenge, 7);
+    scene.join(&old).await.unwrap();
+    let challenge = scene.challenge(2).await.unwrap();
+    let older = scene.request(2, challenge, 6);
+    assert_eq!(scene.join(&older).await, Err(Code::StaleJoin));
+    let elsewhere = wire::ChallengeRequest {
+        network: "1-00".into(),
+        operator: operator(2).to_vec(),
+    };
+    let refused = scene
+        .client
+        .get_join_challenge(elsewhere)
+        .await
+        .unwrap_err();
+    let code = rpc::explain(&refused).map(|error| error.code());
+    assert_eq!(code, Some(Code::WrongNetwork));
+}
