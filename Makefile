@@ -88,7 +88,7 @@ bench: build contracts-tools ## measure what docs/benchmarks.md tells (release b
 	fi; \
 	$(cargo) build --release --workspace --locked; \
 	target/release/quorate-testnet bench; \
-	cargo bench --workspace --locked --bench tally --bench sim --bench commit --bench reads
+	cargo bench --workspace --locked --bench tally --bench sim --bench scale --bench commit --bench reads
 
 .PHONY: bench-gas
 bench-gas: contracts-tools ## gas of certificate checks, sealed sets and epoch updates
