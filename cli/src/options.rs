@@ -77,6 +77,25 @@ pub(crate) struct RunOptions {
     )]
     pub(crate) drain_ms: Option<u64>,
 
+    /// Tasks that an operator may miss before this registry suspends it.
+    #[arg(
+        long,
+        value_name = "TASKS",
+        env = "QUORATE_SUSPEND_AFTER",
+        help_heading = "Node"
+    )]
+    pub(crate) suspend_after: Option<u32>,
+
+    /// When a suspension ends: "manual" for `node registry reinstate`, or "next-epoch", in which all
+    /// misses are forgiven.
+    #[arg(
+        long,
+        value_name = "WAY",
+        env = "QUORATE_REINSTATEMENT",
+        help_heading = "Node"
+    )]
+    pub(crate) reinstatement: Option<String>,
+
     /// What is logged: a level (error, warn, info, debug, trace), or levels per module as in
     /// "info,libp2p=warn".
     #[arg(

@@ -12,7 +12,6 @@ use libp2p::identity::Keypair;
 use quorate_chain::evm::{EvmChain, EvmHome};
 use quorate_chain::{ChainError, HomeReader, StateReader};
 use quorate_proto::{Domain, PeerBinding, PeerSecret};
-use quorate_protocols::membership::Policy;
 use quorate_storage::{Identity, Store, StoreError, WriteQueue, schema};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -200,7 +199,7 @@ impl Node {
             &halt,
         )?;
         let (desk, mouth) = Desk::channel();
-        let members = spawn_members(&mut tasks, parts.settings.role, &store, &writes, &halt)?;
+        let members = spawn_members(&mut tasks, &parts.settings, &store, &writes, &halt)?;
         let kept = HomeParts {
             store: store.clone(),
             writes: writes.clone(),
@@ -486,15 +485,15 @@ async fn spawn_http(
 /// The books of a registry; other nodes keep none.
 fn spawn_members(
     tasks: &mut Tasks,
-    role: Role,
+    settings: &Settings,
     store: &Store,
     writes: &WriteQueue,
     halt: &CancellationToken,
 ) -> Result<Option<MembersHandle>, NodeError> {
-    if role != Role::Registry {
+    if settings.role != Role::Registry {
         return Ok(None);
     }
-    let (members, handle) = Members::open(store, writes.clone(), Policy::default())?;
+    let (members, handle) = Members::open(store, writes.clone(), settings.policy)?;
     tasks.spawn("members", members.run(halt.clone()));
     Ok(Some(handle))
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use libp2p::Multiaddr;
 use quorate_chain::evm::EvmConfig;
 use quorate_proto::Address;
+pub use quorate_protocols::membership::{Policy, Reinstatement};
 use quorate_storage::EngineKind;
 use serde::{Deserialize, Serialize};
 
@@ -67,6 +68,8 @@ pub struct Settings {
     pub external: Vec<Multiaddr>,
     /// Peers to dial first, with their peer ids.
     pub bootstrap: Vec<Multiaddr>,
+    /// When a registry suspends operators, and when that ends.
+    pub policy: Policy,
     /// Where it serves HTTP; `None` for not at all.
     pub http: Option<SocketAddr>,
     /// For whom it signs; operators only.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use quorate_node::settings::Role;
+use quorate_proto::limits;
 use toml::{Table, Value};
 
 use super::load::table_of;
@@ -23,6 +24,8 @@ impl RunOptions {
             engine: Some("rocksdb".into()),
             http: Some("127.0.0.1:9080".into()),
             drain_ms: Some(DRAIN_MS),
+            suspend_after: (!operator).then_some(limits::MAX_MISSES),
+            reinstatement: (!operator).then(|| "manual".into()),
             log: Some("info".into()),
             log_format: Some("human".into()),
             key_dir: Some(PathBuf::from("~/.quorate/keys")),
@@ -86,6 +89,10 @@ pub(crate) fn with_defaults_in_help(command: clap::Command) -> clap::Command {
     let mut defaults = table_of(&RunOptions::defaults(Role::Operator)).unwrap_or_default();
     // There is no default role, and the folder follows the role.
     defaults.remove("role");
+    let registry = table_of(&RunOptions::defaults(Role::Registry)).unwrap_or_default();
+    for key in super::template::REGISTRIES_ONLY {
+        defaults.extend(registry.get(key).map(|value| (key.into(), value.clone())));
+    }
     defaults.insert("data_dir".into(), Value::String("~/.quorate/<role>".into()));
     let mut command = command.mut_args(|arg| note_default(arg, &defaults));
     if let Some(config) = command.find_subcommand_mut("config") {

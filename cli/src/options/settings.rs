@@ -9,7 +9,7 @@ use std::time::Duration;
 use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
 use quorate_chain::evm::{EvmConfig, Finality, RpcUrl};
-use quorate_node::settings::{ChainSettings, HomeSettings, Role, Settings};
+use quorate_node::settings::{ChainSettings, HomeSettings, Policy, Role, Settings};
 use quorate_proto::Address;
 use quorate_storage::EngineKind;
 
@@ -50,6 +50,7 @@ impl Checker {
         let home = self.home(options);
         let chains = self.chains(role, options.chains.as_deref().unwrap_or_default());
         let drain = self.required("drain_ms", options.drain_ms);
+        let policy = self.policy(options);
         Some(Settings {
             role: role?,
             data_dir: expand_home(data_dir?),
@@ -57,11 +58,29 @@ impl Checker {
             listen,
             external,
             bootstrap,
+            policy: policy?,
             http: http?,
             operator,
             home: home?,
             chains,
             drain: Duration::from_millis(drain?),
+        })
+    }
+
+    /// Of use at a registry only.
+    fn policy(&mut self, options: &RunOptions) -> Option<Policy> {
+        let usual = Policy::default();
+        let misses = options.suspend_after.unwrap_or(usual.misses);
+        if misses == 0 {
+            self.problem("suspend_after", "0 would suspend everybody; use 1 or more");
+        }
+        let reinstatement = match options.reinstatement.as_deref() {
+            Some(text) => self.parse("reinstatement", text, "use manual or next-epoch")?,
+            None => usual.reinstatement,
+        };
+        Some(Policy {
+            misses,
+            reinstatement,
         })
     }
 

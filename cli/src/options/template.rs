@@ -12,6 +12,8 @@ use super::{ChainOptions, RunOptions};
 
 /// Settings that a registry has no use for.
 const OPERATORS_ONLY: [&str; 4] = ["operator", "signing_key", "ed25519_key", "chains"];
+/// Settings that an operator has no use for.
+pub(super) const REGISTRIES_ONLY: [&str; 2] = ["suspend_after", "reinstatement"];
 /// Column at which comments break.
 const WIDTH: usize = 96;
 
@@ -28,7 +30,11 @@ pub(crate) fn template(role: Role) -> Result<String, String> {
     let mut heading = None;
     for arg in command.get_arguments() {
         let key = arg.get_id().as_str();
-        if role == Role::Registry && OPERATORS_ONLY.contains(&key) {
+        let foreign: &[&str] = match role {
+            Role::Registry => &OPERATORS_ONLY,
+            Role::Operator => &REGISTRIES_ONLY,
+        };
+        if foreign.contains(&key) {
             continue;
         }
         if arg.get_help_heading() != heading {

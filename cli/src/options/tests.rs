@@ -2,6 +2,8 @@ use std::path::Path;
 
 use clap::{Args as _, FromArgMatches as _};
 
+use quorate_node::settings::{Policy, Reinstatement};
+
 use super::load::{ConfigError, parse_file, table_of};
 use super::*;
 
@@ -148,6 +150,24 @@ fn the_registrys_file_has_nothing_for_operators() {
     for word in ["signing_key =", "[[chains]]", "operator ="] {
         assert!(!text.contains(word), "{word}");
     }
+    for line in ["suspend_after = 5\n", "reinstatement = \"manual\"\n"] {
+        assert!(text.contains(line), "{line}");
+        let operators = template(Role::Operator).expect("a file");
+        assert!(!operators.contains(line), "{line}");
+    }
+}
+
+#[test]
+fn a_registry_may_forgive_with_the_next_epoch() {
+    let settings = |line: &[&str]| resolve(FILE, line).expect("resolved").to_settings();
+    let usual = settings(&[]).expect("settings").policy;
+    assert_eq!(usual, Policy::default());
+    let line = ["--suspend-after", "9", "--reinstatement", "next-epoch"];
+    let policy = settings(&line).expect("settings").policy;
+    assert_eq!(
+        (policy.misses, policy.reinstatement),
+        (9, Reinstatement::NextEpoch)
+    );
 }
 
 #[test]
@@ -231,6 +251,11 @@ fn mistakes_in_values_are_found() {
             "home_finality: \"soon\" cannot be read",
         ),
         (["--home-poll-ms", "0"], "home_poll_ms: must be above 0"),
+        (["--suspend-after", "0"], "suspend_after: 0 would suspend"),
+        (
+            ["--reinstatement", "never"],
+            "reinstatement: \"never\" cannot be read",
+        ),
         (["--registry", "0x12"], "registry: \"0x12\" cannot be read"),
         (
             ["--chain", "id=7,rpc=http://a,state-manager=b"],

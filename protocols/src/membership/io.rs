@@ -1,6 +1,7 @@
 //! What goes into the membership machine and what comes out.
 
 use std::collections::BTreeSet;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use quorate_proto::{
@@ -141,6 +142,18 @@ pub enum Reinstatement {
     Manual,
     /// With the next epoch, which forgives misses to all; or earlier when the registry says so.
     NextEpoch,
+}
+
+impl FromStr for Reinstatement {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "manual" => Ok(Self::Manual),
+            "next-epoch" => Ok(Self::NextEpoch),
+            _ => Err("no such way to end a suspension"),
+        }
+    }
 }
 
 /// The rules of a registry.

@@ -10,7 +10,7 @@ use quorate_chain::evm::{EvmConfig, Finality};
 use quorate_chain::{At, BlockRef, ChainError, HomeReader, Reading, Registration, StateReader};
 use quorate_node::client::{Client, StateQuestion};
 use quorate_node::keys::LocalSigner;
-use quorate_node::settings::{HomeSettings, Role, Settings};
+use quorate_node::settings::{HomeSettings, Policy, Role, Settings};
 use quorate_node::{Ledgers, Node, Parts};
 use quorate_proto::{Address, B256, Epoch, Operator, OperatorSet, U256, threshold_of};
 use tokio_util::sync::CancellationToken;
@@ -212,6 +212,7 @@ fn settings(
         listen: vec!["/ip4/127.0.0.1/tcp/0".parse()?],
         external: Vec::new(),
         bootstrap: bootstrap.to_vec(),
+        policy: Policy::default(),
         http: None,
         operator: Some(account(number)),
         home: HomeSettings {
