@@ -11,6 +11,4 @@ pub mod contracts;
 pub mod evm;
 mod reader;
 
-pub use reader::{
-    At, BlockRef, ChainError, EpochSchedule, HomeReader, Reading, Registration, StateReader,
-};
+pub use reader::{At, BlockRef, ChainError, HomeReader, Reading, Registration, StateReader};

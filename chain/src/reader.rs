@@ -4,13 +4,11 @@ use std::fmt;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use quorate_proto::{Address, B256, Epoch, Operator, OperatorSet, U256};
+use quorate_proto::{Address, B256, Epoch, EpochSchedule, Operator, OperatorSet, U256};
 
 mod error;
-mod schedule;
 
 pub use error::ChainError;
-pub use schedule::EpochSchedule;
 
 /// A block, as a quorum of providers sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -4,8 +4,10 @@ use alloy::contract::Error as ContractError;
 use alloy::network::{Ethereum, EthereumWallet};
 use alloy::providers::{DynProvider, PendingTransactionBuilder, Provider as _, ProviderBuilder};
 use alloy::signers::local::PrivateKeySigner;
+use alloy::sol_types::SolInterface as _;
 use alloy::transports::http::reqwest::Url;
 use anyhow::{Context as _, anyhow, ensure};
+use quorate_chain::contracts::StakeRegistry::StakeRegistryErrors;
 use quorate_proto::{Address, B256, SecretKey};
 use serde_json::{Value, json};
 
@@ -63,6 +65,17 @@ pub(crate) async fn mined(
         block: receipt.block_number.unwrap_or_default(),
         gas: receipt.gas_used,
     })
+}
+
+/// The stake registry's error by its name, everything else without URLs.
+pub(crate) fn refused_by_registry(error: ContractError) -> anyhow::Error {
+    let name = error
+        .as_decoded_interface_error::<StakeRegistryErrors>()
+        .and_then(|reason| StakeRegistryErrors::name_by_selector(reason.selector()));
+    match name {
+        Some(name) => anyhow!("the registry refuses: {name}"),
+        None => anyhow!(redact(&error.to_string())),
+    }
 }
 
 /// An error of the provider, without URLs.

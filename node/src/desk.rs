@@ -3,24 +3,25 @@
 //! One task owns the machine. Everything else about a task of the network (reads, signatures,
 //! commits, publishing) happens elsewhere and comes back as an [`Event`].
 
+mod handle;
 mod ledger;
 mod observe;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use quorate_chain::StateReader;
 use quorate_proto::{
-    Address, Certificate, Epoch, EpochUpdate, OperatorSet, Response, StateProof, Statement, Task,
-    TaskId, Timestamp, limits,
+    Address, Certificate, EpochUpdate, OperatorSet, Response, StateProof, Statement, Task,
+    Timestamp, limits,
 };
-use quorate_protocols::pipeline::{ClientId, Input, Output, Pipeline, Refused, Verdict};
-use quorate_protocols::task::{Report, Times};
+use quorate_protocols::pipeline::{ClientId, Input, Output, Pipeline, Refused};
+use quorate_protocols::task::Times;
 use quorate_storage::WriteQueue;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use handle::{DeskHandle, Event, Update};
 use ledger::Ledger;
 pub(crate) use ledger::decode;
 pub(crate) use observe::ReadTrace;
@@ -47,101 +48,6 @@ const MAX_SET_WAITS: usize = 16;
 /// end of a task always finds one.
 const CLIENT_QUEUE: usize = 64;
 const CLIENT_RESERVE: usize = 8;
-
-/// What a waiting user hears.
-#[derive(Clone, Debug)]
-pub(crate) enum Update {
-    Progress(Report),
-    Certified(Arc<Certificate>),
-    Ended(Report),
-    /// The node takes no more.
-    Overloaded(String),
-}
-
-/// What happens to the desk.
-#[derive(Debug)]
-pub(crate) enum Event {
-    Ask {
-        client: ClientId,
-        updates: mpsc::Sender<Update>,
-        statement: Statement,
-        set: Arc<OperatorSet>,
-        read: ReadTrace,
-    },
-    Verified(Verified),
-    Observed(TaskId, Verdict, ReadTrace),
-    Answered(Response),
-    Left(ClientId, TaskId),
-    EpochEnded(Epoch),
-}
-
-/// Speaks to the desk.
-#[derive(Clone)]
-pub(crate) struct DeskHandle {
-    events: mpsc::Sender<Event>,
-    next_client: Arc<AtomicU64>,
-    open_tasks: Arc<AtomicUsize>,
-}
-
-/// A user's place at the desk; leaving it withdraws the question.
-pub(crate) struct Seat {
-    desk: DeskHandle,
-    client: ClientId,
-    task: TaskId,
-    pub(crate) updates: mpsc::Receiver<Update>,
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        // A full queue leaves the place taken until the task ends, at most 15 s.
-        let _ = self
-            .desk
-            .events
-            .try_send(Event::Left(self.client, self.task));
-    }
-}
-
-impl DeskHandle {
-    pub(crate) async fn send(&self, event: Event) {
-        // An error means that the desk has ended, and with it the node.
-        let _ = self.events.send(event).await;
-    }
-
-    pub(crate) async fn verified(&self, entry: Verified) {
-        self.send(Event::Verified(entry)).await;
-    }
-
-    /// Asks the network about a statement that this node has read.
-    pub(crate) async fn ask(
-        &self,
-        statement: Statement,
-        set: Arc<OperatorSet>,
-        read: ReadTrace,
-    ) -> Seat {
-        let client = ClientId(self.next_client.fetch_add(1, Ordering::Relaxed));
-        let (updates, receiver) = mpsc::channel(CLIENT_QUEUE);
-        let seat = Seat {
-            desk: self.clone(),
-            client,
-            task: statement.task_id(),
-            updates: receiver,
-        };
-        self.send(Event::Ask {
-            client,
-            updates,
-            statement,
-            set,
-            read,
-        })
-        .await;
-        seat
-    }
-
-    /// Tasks under way.
-    pub(crate) fn open_tasks(&self) -> usize {
-        self.open_tasks.load(Ordering::Relaxed)
-    }
-}
 
 /// The desk.
 pub(crate) struct Desk {
@@ -175,11 +81,7 @@ impl Desk {
     /// A channel for events first, because those who send them are made before the desk.
     pub(crate) fn channel() -> (DeskHandle, DeskMouth) {
         let (events, receiver) = mpsc::channel(QUEUE);
-        let handle = DeskHandle {
-            events,
-            next_client: Arc::default(),
-            open_tasks: Arc::default(),
-        };
+        let handle = DeskHandle::new(events);
         (handle, DeskMouth(receiver))
     }
 
@@ -268,9 +170,9 @@ impl Desk {
                 read,
             } => self.on_ask(client, updates, statement, set, read),
             Event::Verified(Verified::Response { response, set }) => {
-                let heard = response.clone();
+                let heard = self.attendance.is_some().then(|| response.clone());
                 self.on_verified(Verified::Response { response, set })?;
-                self.heard(&heard);
+                self.heard(heard.as_ref());
                 Ok(())
             }
             Event::Verified(entry) => self.on_verified(entry),
@@ -379,9 +281,7 @@ impl Desk {
         for output in outputs {
             self.apply_one(output)?;
         }
-        self.handle
-            .open_tasks
-            .store(self.pipeline.open_tasks(), Ordering::Relaxed);
+        self.handle.show_open_tasks(self.pipeline.open_tasks());
         Ok(())
     }
 
@@ -435,8 +335,8 @@ impl Desk {
     }
 
     /// After the response was worked on: it may have opened its task.
-    fn heard(&mut self, response: &Response) {
-        if let Some((attendance, _)) = &mut self.attendance {
+    fn heard(&mut self, response: Option<&Response>) {
+        if let (Some((attendance, _)), Some(response)) = (&mut self.attendance, response) {
             attendance.heard(response);
         }
     }

@@ -214,7 +214,7 @@ impl Inner {
             self.adopter.learn(&address).await;
         }
         let status = reply.operator.map(|state| state.status());
-        let status = status.and_then(standing::status_of);
+        let status = status.and_then(OperatorStatus::from_wire);
         self.standings.set(peer, Standing::Joined(status));
         tracing::info!(registry = %peer, status = status.map_or("unknown", OperatorStatus::name), "joined");
         Ok(reply.sequence)
@@ -294,7 +294,7 @@ impl Inner {
             operator: self.me.binding.operator.to_vec(),
         };
         let health = client.health_check(request).await?.into_inner();
-        let status = standing::status_of(health.status());
+        let status = OperatorStatus::from_wire(health.status());
         if matches!(status, None | Some(OperatorStatus::WaitingJoin)) {
             return Err(Failure::OutOfReach("it does not know of the join".into()));
         }

@@ -21,6 +21,7 @@ mod members;
 mod network;
 mod node;
 mod outbox;
+mod places;
 mod probe;
 mod publish;
 mod registry;

@@ -44,6 +44,8 @@ pub(crate) enum Command {
     Closed(ClosedTask),
     /// All that is known.
     Roll(oneshot::Sender<Roll>),
+    /// Some of it.
+    Page(PageFilter, oneshot::Sender<RollPage>),
     /// The same in figures.
     Summary(oneshot::Sender<Summary>),
     /// What is known of one operator.
@@ -61,6 +63,24 @@ pub(crate) struct Roll {
     pub(crate) sequence: u64,
     /// State hash after it.
     pub(crate) state_hash: B256,
+}
+
+/// Which members are wanted.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct PageFilter {
+    /// Behind this operator; `None` from the first one on.
+    pub(crate) after: Option<Address>,
+    /// Only of these; empty for all.
+    pub(crate) statuses: Vec<OperatorStatus>,
+    pub(crate) limit: usize,
+}
+
+/// A part of the roll.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RollPage {
+    pub(crate) roll: Roll,
+    /// Whether there are more behind the last one.
+    pub(crate) more: bool,
 }
 
 /// What a registry knows, in figures.
@@ -111,6 +131,12 @@ impl MembersHandle {
         self.ask(Command::Roll).await.unwrap_or_default()
     }
 
+    /// Some of what is known: only that is copied, however many members there are.
+    pub(crate) async fn page(&self, filter: PageFilter) -> RollPage {
+        let asked = self.ask(|reply| Command::Page(filter, reply)).await;
+        asked.unwrap_or_default()
+    }
+
     /// What is known, in figures.
     pub(crate) async fn summary(&self) -> Summary {
         self.ask(Command::Summary).await.unwrap_or_default()
@@ -141,13 +167,9 @@ pub(crate) struct Members {
     newest: watch::Sender<u64>,
     writes: WriteQueue,
     batch: Batch,
-    /// Said once the round is written.
-    replies: Vec<Reply>,
-}
-
-enum Reply {
-    Done(oneshot::Sender<()>),
-    Told(oneshot::Sender<Result<(), Refused>>, Result<(), Refused>),
+    /// Given once the round is written, those to questions too: nothing is told that a restart
+    /// would forget.
+    answers: Vec<Box<dyn FnOnce() + Send>>,
 }
 
 impl Members {
@@ -169,7 +191,7 @@ impl Members {
             newest,
             writes,
             batch: Batch::new(),
-            replies: Vec::new(),
+            answers: Vec::new(),
         };
         let handle = MembersHandle {
             commands: sender,
@@ -209,21 +231,27 @@ impl Members {
                     self.chain(event).await?;
                 }
                 self.batch.append(rows);
-                self.replies.push(Reply::Done(done));
+                self.answer(done, ());
             }
             Command::Tell(input, reply) => {
                 let told = self.handle(input).await?;
-                self.replies.push(Reply::Told(reply, told));
+                self.answer(reply, told);
             }
             Command::Closed(closed) => {
                 // Nothing about a closed task is refused.
                 let _ = self.handle(Input::TaskClosed(closed)).await?;
             }
-            Command::Roll(reply) => _ = reply.send(self.book.roll()),
-            Command::Summary(reply) => _ = reply.send(self.book.summary()),
-            Command::Member(operator, reply) => _ = reply.send(self.book.member(operator)),
+            Command::Roll(reply) => self.answer(reply, self.book.roll()),
+            Command::Page(filter, reply) => self.answer(reply, self.book.page(&filter)),
+            Command::Summary(reply) => self.answer(reply, self.book.summary()),
+            Command::Member(operator, reply) => self.answer(reply, self.book.member(operator)),
         }
         Ok(())
+    }
+
+    fn answer<T: Send + 'static>(&mut self, reply: oneshot::Sender<T>, answer: T) {
+        // Who asked may have left.
+        self.answers.push(Box::new(move || _ = reply.send(answer)));
     }
 
     async fn chain(&mut self, event: Input) -> Result<(), StoreError> {
@@ -262,11 +290,8 @@ impl Members {
     /// Writes what is left of the round, then answers.
     async fn finish(&mut self) -> Result<(), StoreError> {
         self.commit().await?;
-        for reply in self.replies.drain(..) {
-            match reply {
-                Reply::Done(done) => _ = done.send(()),
-                Reply::Told(reply, told) => _ = reply.send(told),
-            }
+        for answer in self.answers.drain(..) {
+            answer();
         }
         Ok(())
     }

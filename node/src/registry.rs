@@ -121,11 +121,7 @@ impl Services {
 
     /// Keeps a binding that was checked, unless a newer one is known.
     pub(crate) fn keep_binding(&self, binding: PeerBinding) {
-        let bindings = &self.0.parts.bindings;
-        let known = bindings.of(binding.operator);
-        if known.is_none_or(|known| known.sequence < binding.sequence) {
-            bindings.keep(binding);
-        }
+        self.0.parts.bindings.keep(binding);
     }
 
     /// The keys that the home chain has for an operator: those of the current epoch, or of the

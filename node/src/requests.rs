@@ -2,8 +2,7 @@
 
 mod answer;
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use futures::io::BufReader;
 use futures::{AsyncReadExt, StreamExt};
@@ -19,6 +18,7 @@ pub(crate) use answer::Answerer;
 use crate::NodeError;
 use crate::frame::{self, FrameError};
 use crate::network::{NetworkHandle, Offence};
+use crate::places::{Place, Places};
 
 /// Streams of one user: one is enough, the rest is for several programs behind one key.
 const MAX_STREAMS_PER_PEER: usize = 16;
@@ -32,7 +32,7 @@ pub(crate) struct Requests {
     network: NetworkHandle,
     protocol: StreamProtocol,
     answerer: Arc<Answerer>,
-    streams: Streams,
+    places: Places,
     /// Questions under way, on all streams.
     questions: TaskTracker,
     drained: CancellationToken,
@@ -51,7 +51,7 @@ impl Requests {
             network,
             protocol,
             answerer: Arc::new(answerer),
-            streams: Streams::default(),
+            places: Places::new(MAX_STREAMS_PER_PEER, MAX_STREAMS),
             questions: TaskTracker::new(),
         }
     }
@@ -100,8 +100,7 @@ impl Requests {
         stream: Stream,
         answered: &CancellationToken,
     ) {
-        let Some(place) = self.streams.take(peer) else {
-            metrics::counter!("quorate_streams_refused_total").increment(1);
+        let Some(place) = self.places.take(peer) else {
             return;
         };
         let service = Service {
@@ -203,35 +202,4 @@ async fn report(
     let _ = replies
         .send(answer::reply(0, wire::reply::Kind::Error(*error)))
         .await;
-}
-
-/// Counts open streams.
-#[derive(Clone, Default)]
-struct Streams(Arc<Mutex<HashMap<PeerId, usize>>>);
-
-struct Place(Streams, PeerId);
-
-impl Streams {
-    fn take(&self, peer: PeerId) -> Option<Place> {
-        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let all: usize = open.values().sum();
-        let own = open.get(&peer).copied().unwrap_or_default();
-        if own >= MAX_STREAMS_PER_PEER || all >= MAX_STREAMS {
-            return None;
-        }
-        open.insert(peer, own + 1);
-        Some(Place(self.clone(), peer))
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut open = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = open.get_mut(&self.1) {
-            *count -= 1;
-            if *count == 0 {
-                open.remove(&self.1);
-            }
-        }
-    }
 }

@@ -3,7 +3,6 @@
 //! Every node serves [`wire::RegistryError`](quorate_proto::wire) services on the stream protocol
 //! `/quorate/<network>/grpc/1`: registries all of them, others the health check only.
 
-mod places;
 mod status;
 
 use std::io;
@@ -21,11 +20,11 @@ use tonic::service::Routes;
 use tonic::transport::server::Connected;
 use tonic::transport::{Channel, Endpoint, Server};
 
-use places::{Place, Places};
 pub(crate) use status::{explain, refuse, refused, report};
 
 use crate::NodeError;
 use crate::network::NetworkHandle;
+use crate::places::{Place, Places};
 
 #[allow(missing_docs, unreachable_pub, clippy::all, clippy::too_many_lines)]
 mod generated {
@@ -41,6 +40,11 @@ pub(crate) use generated::{
 pub(crate) const MAX_REQUEST_BYTES: usize = 16 * 1024;
 /// Bytes of a message to a client: 500 states of at most 2.6 KiB each.
 pub(crate) const MAX_REPLY_BYTES: usize = 2 * 1024 * 1024;
+/// Streams of one peer: one for its calls, one that replaces it, and the same for a registry's
+/// second service.
+const STREAMS_PER_PEER: usize = 4;
+/// Streams of all peers: 500 operators and some registries, twice.
+const STREAMS: usize = 1_024;
 /// Calls under way on one stream: a subscription, and what its owner asks meanwhile.
 const MAX_CALLS: u32 = 16;
 /// How long a call may take to begin its answer: a join reads the home chain.
@@ -124,12 +128,9 @@ pub(crate) async fn serve(
     };
     let incoming = network.streams().accept(protocol);
     let incoming = incoming.map_err(|error| internal(&error))?;
-    let places = Places::default();
+    let places = Places::new(STREAMS_PER_PEER, STREAMS);
     let admitted = incoming.filter_map(move |(peer, stream)| {
         let place = places.take(peer);
-        if place.is_none() {
-            metrics::counter!("quorate_streams_refused_total").increment(1);
-        }
         future::ready(place.map(|place| Ok::<_, io::Error>(PeerIo::new(peer, stream, place))))
     });
     // Open calls do not hold the end up: subscriptions have none.

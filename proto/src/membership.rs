@@ -278,14 +278,23 @@ fn binding(record: &MembershipRecord) -> Result<Option<Binding>, WireError> {
 }
 
 fn status(field: &'static str, number: i32) -> Result<OperatorStatus, WireError> {
-    use wire::OperatorStatus as Wire;
-    match Wire::try_from(number) {
-        Ok(Wire::WaitingJoin) => Ok(OperatorStatus::WaitingJoin),
-        Ok(Wire::WaitingActive) => Ok(OperatorStatus::WaitingActive),
-        Ok(Wire::Active) => Ok(OperatorStatus::Active),
-        Ok(Wire::Unactive) => Ok(OperatorStatus::Unactive),
-        Ok(Wire::Suspended) => Ok(OperatorStatus::Suspended),
-        Ok(Wire::Unspecified) | Err(_) => Err(WireError::new(field, "is not a status")),
+    let status = wire::OperatorStatus::try_from(number).unwrap_or_default();
+    OperatorStatus::from_wire(status).ok_or_else(|| WireError::new(field, "is not a status"))
+}
+
+impl OperatorStatus {
+    /// As it was sent; `None` where the sender knows of none.
+    #[must_use]
+    pub const fn from_wire(status: wire::OperatorStatus) -> Option<Self> {
+        use wire::OperatorStatus as Wire;
+        match status {
+            Wire::Unspecified => None,
+            Wire::WaitingJoin => Some(Self::WaitingJoin),
+            Wire::WaitingActive => Some(Self::WaitingActive),
+            Wire::Active => Some(Self::Active),
+            Wire::Unactive => Some(Self::Unactive),
+            Wire::Suspended => Some(Self::Suspended),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use alloy::primitives::{Address, B256, U256};
 use futures::future::{BoxFuture, FutureExt};
-use quorate_proto::{Epoch, Operator, OperatorSet};
+use quorate_proto::{Epoch, EpochInterval, EpochSchedule, Operator, OperatorSet};
 use tokio::sync::{OnceCell, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -12,7 +12,7 @@ use super::client::Basis;
 use super::operator_set::{RegistryAt, interface::minimumWeightCall};
 use super::registrations::registrations;
 use super::{EvmClient, EvmConfig};
-use crate::{At, BlockRef, ChainError, EpochSchedule, HomeReader, Registration};
+use crate::{At, BlockRef, ChainError, HomeReader, Registration};
 
 mod interface {
     #![allow(missing_docs, unreachable_pub, clippy::all)]
@@ -120,22 +120,13 @@ impl EvmHome {
 
 /// The schedule of which these are the first two epochs.
 fn schedule_of(first: &Interval, second: &Interval) -> Option<EpochSchedule> {
-    let schedule = EpochSchedule {
-        genesis: first.start,
-        length: first
-            .end
-            .checked_sub(first.start)
-            .filter(|length| *length > 0)?,
-        grace: first.end.checked_sub(first.graceStart)?,
+    let as_read = |interval: &Interval| EpochInterval {
+        start: interval.start,
+        grace_start: interval.graceStart,
+        end: interval.end,
     };
-    let is = |epoch: Epoch, interval: &Interval| {
-        interval.start == schedule.start(epoch)
-            && interval.end == schedule.end(epoch)
-            && interval.end.checked_sub(interval.graceStart) == Some(schedule.grace)
-    };
-    let makes_sense =
-        schedule.grace <= schedule.length && is(Epoch(0), first) && is(Epoch(1), second);
-    makes_sense.then_some(schedule)
+    let schedule = EpochSchedule::from_first(as_read(first))?;
+    (schedule.interval(Epoch(1)) == as_read(second)).then_some(schedule)
 }
 
 impl HomeReader for EvmHome {

@@ -18,7 +18,7 @@ async fn the_schedule_is_read_once() -> TestResult {
     let home = network.home_over(vec![double.url.clone()]).await;
     let schedule = home.schedule().await?;
     assert_eq!((schedule.length, schedule.grace), (EPOCH, GRACE));
-    assert_eq!(schedule.epoch_at(schedule.genesis), Some(Epoch(0)));
+    assert_eq!(schedule.epoch_at(schedule.genesis), Epoch(0));
     assert_eq!(home.minimum_weight().await?, U256::from(5));
     assert_eq!(home.registry(), network.registry);
 
@@ -180,7 +180,7 @@ async fn sets_change_only_from_epoch_to_epoch() -> TestResult {
     assert_eq!(set(1).await?, first);
 
     // A change in the grace period skips an epoch.
-    let end = home.schedule().await?.end(Epoch(5));
+    let end = home.schedule().await?.interval(Epoch(5)).end;
     let height = network.anvil.height().await?;
     network.anvil.mine(end - GRACE - height).await?;
     network.stake(&c, 36).await?;

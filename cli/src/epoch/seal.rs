@@ -1,18 +1,15 @@
 //! `node epoch seal`.
 
-use alloy::contract::Error as ContractError;
 use alloy::providers::Provider as _;
-use alloy::sol_types::SolInterface as _;
-use anyhow::{Context as _, anyhow, ensure};
+use anyhow::{Context as _, ensure};
 use clap::Args;
-use quorate_chain::contracts::StakeRegistry::{StakeRegistryErrors, StakeRegistryInstance};
+use quorate_chain::contracts::StakeRegistry::StakeRegistryInstance;
 use quorate_proto::{Address, Epoch};
 use serde_json::json;
 
 use super::{PayerArgs, PeerArgs, Source};
 use crate::exit::No;
-use crate::options::redact;
-use crate::transaction::{Sent, mined, plain};
+use crate::transaction::{Sent, mined, plain, refused_by_registry as refused};
 
 #[derive(Args, Debug)]
 pub(crate) struct SealArgs {
@@ -73,15 +70,4 @@ fn print(args: &SealArgs, epoch: Epoch, sent: Option<&Sent>) -> anyhow::Result<(
         }
     }
     Ok(())
-}
-
-/// The registry's error by its name, everything else without URLs.
-fn refused(error: ContractError) -> anyhow::Error {
-    let name = error
-        .as_decoded_interface_error::<StakeRegistryErrors>()
-        .and_then(|reason| StakeRegistryErrors::name_by_selector(reason.selector()));
-    match name {
-        Some(name) => anyhow!("the registry refuses: {name}"),
-        None => anyhow!(redact(&error.to_string())),
-    }
 }

@@ -1,12 +1,10 @@
 //! The operator's account on the home chain.
 
-use alloy::contract::Error as ContractError;
 use alloy::primitives::Bytes;
 use alloy::providers::{DynProvider, Provider as _};
-use alloy::sol_types::SolInterface as _;
-use anyhow::{Context as _, anyhow, ensure};
+use anyhow::{Context as _, ensure};
 use quorate_chain::contracts::EpochManager;
-use quorate_chain::contracts::StakeRegistry::{StakeRegistryErrors, StakeRegistryInstance};
+use quorate_chain::contracts::StakeRegistry::StakeRegistryInstance;
 use quorate_chain::contracts::StakeVault::StakeVaultInstance;
 use quorate_proto::{Address, Domain, SecretKey, U256};
 
@@ -14,7 +12,7 @@ use super::Proofs;
 use crate::exit::No;
 use crate::format;
 use crate::options::{SecretUrl, redact};
-use crate::transaction::{Sent, mined, plain, wallet};
+use crate::transaction::{Sent, mined, plain, refused_by_registry as refused, wallet};
 
 /// An account that sends transactions to the registry's chain.
 pub(super) struct Account {
@@ -221,16 +219,5 @@ impl Account {
             .await
             .map_err(refused)?;
         Ok(Some(epoch))
-    }
-}
-
-/// A contract's error by its name, everything else without URLs.
-fn refused(error: ContractError) -> anyhow::Error {
-    let name = error
-        .as_decoded_interface_error::<StakeRegistryErrors>()
-        .and_then(|reason| StakeRegistryErrors::name_by_selector(reason.selector()));
-    match name {
-        Some(name) => anyhow!("the registry refuses: {name}"),
-        None => anyhow!(redact(&error.to_string())),
     }
 }

@@ -57,8 +57,14 @@ impl Bindings {
         known.insert(binding.operator, binding);
     }
 
-    /// Keeps a verified binding.
+    /// Keeps a verified binding, unless a newer one is known. Gossip and registries bring them at the
+    /// same time, so this is decided under the lock.
     pub(crate) fn keep(&self, binding: PeerBinding) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let newest = known.get(&binding.operator);
+        if newest.is_some_and(|newest| newest.sequence >= binding.sequence) {
+            return;
+        }
         let mut batch = Batch::new();
         batch.put(
             schema::BINDINGS,
@@ -68,7 +74,7 @@ impl Bindings {
         if let Err(error) = self.store.write(&batch, Durability::Buffered) {
             tracing::warn!(%error, "binding not kept");
         }
-        self.recall(binding);
+        known.insert(binding.operator, binding);
     }
 }
 

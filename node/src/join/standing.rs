@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use libp2p::PeerId;
-use quorate_proto::{B256, OperatorStatus, wire};
+use quorate_proto::{B256, OperatorStatus};
 
 use crate::api::RegistryLine;
 
@@ -137,19 +137,6 @@ fn majority(entries: &BTreeMap<PeerId, Entry>) -> Option<B256> {
     }
     let most = counts.into_iter().find(|(_, count)| count * 2 > all);
     most.map(|(hash, _)| hash)
-}
-
-/// A status as it comes from a registry.
-pub(super) fn status_of(status: wire::OperatorStatus) -> Option<OperatorStatus> {
-    use wire::OperatorStatus as Wire;
-    match status {
-        Wire::Unspecified => None,
-        Wire::WaitingJoin => Some(OperatorStatus::WaitingJoin),
-        Wire::WaitingActive => Some(OperatorStatus::WaitingActive),
-        Wire::Active => Some(OperatorStatus::Active),
-        Wire::Unactive => Some(OperatorStatus::Unactive),
-        Wire::Suspended => Some(OperatorStatus::Suspended),
-    }
 }
 
 #[cfg(test)]

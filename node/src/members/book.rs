@@ -7,7 +7,7 @@ use quorate_proto::{Address, B256, LifecycleCause, Member, OperatorStatus, Times
 use quorate_protocols::membership::{Input, Membership, Output, Policy, Refused};
 use quorate_storage::{Batch, Page, Store, schema};
 
-use super::{Roll, Summary, damaged};
+use super::{PageFilter, Roll, RollPage, Summary, damaged};
 use crate::NodeError;
 
 /// Updates kept for subscribers that were away: at most 300 bytes each, 5 MB. Who was away for
@@ -50,9 +50,27 @@ impl Book {
     }
 
     pub(super) fn roll(&self) -> Roll {
+        self.roll_of(self.machine.members().cloned().collect())
+    }
+
+    pub(super) fn page(&self, filter: &PageFilter) -> RollPage {
+        let is_wanted = |member: &&Member| {
+            let statuses = &filter.statuses;
+            Some(member.operator) > filter.after
+                && (statuses.is_empty() || statuses.contains(&member.status))
+        };
+        let mut members = self.machine.members().filter(is_wanted);
+        let page = members.by_ref().take(filter.limit).cloned().collect();
+        RollPage {
+            roll: self.roll_of(page),
+            more: members.next().is_some(),
+        }
+    }
+
+    fn roll_of(&self, members: Vec<Member>) -> Roll {
         Roll {
             epoch: self.machine.epoch(),
-            members: self.machine.members().cloned().collect(),
+            members,
             sequence: self.updates,
             state_hash: self.state_hash,
         }

@@ -6,7 +6,7 @@ use libp2p::PeerId;
 use quorate_chain::HomeReader;
 use quorate_proto::PeerSecret;
 
-use super::Wiring;
+use super::wiring::Wiring;
 use crate::NodeError;
 use crate::join::{Adopter, Applicant, Join, Standings};
 use crate::network::peer_of;

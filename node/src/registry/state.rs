@@ -4,8 +4,8 @@ use quorate_proto::{Member, OperatorStatus, RegistryErrorCode, limits, wire};
 use quorate_storage::schema;
 use tonic::Status;
 
-use super::{Services, address, some_address};
-use crate::members::{self, EventFilter};
+use super::{Services, some_address};
+use crate::members::{self, EventFilter, PageFilter, RollPage};
 use crate::network::peer_id_of;
 use crate::rpc::refuse;
 
@@ -61,20 +61,27 @@ impl Services {
         &self,
         request: wire::OperatorsRequest,
     ) -> Result<wire::OperatorsReply, Status> {
-        let after = some_address("after", &request.after)?;
-        let wanted: Vec<i32> = request.statuses;
-        let roll = self.members()?.roll().await;
-        let is_wanted = |member: &&Member| {
-            let status: i32 = wire::OperatorStatus::from(member.status).into();
-            Some(member.operator) > after && (wanted.is_empty() || wanted.contains(&status))
+        let page = PageFilter {
+            after: some_address("after", &request.after)?,
+            statuses: request
+                .statuses()
+                .filter_map(OperatorStatus::from_wire)
+                .collect(),
+            limit: page_size(request.limit),
         };
-        let mut members = roll.members.iter().filter(is_wanted);
-        let limit = page_size(request.limit);
-        let page = members.by_ref().take(limit);
+        if page.statuses.is_empty() && !request.statuses.is_empty() {
+            let text = "statuses: none of them is known";
+            return Err(refuse(RegistryErrorCode::Invalid, text));
+        }
+        let RollPage { roll, more } = self.members()?.page(page).await;
         Ok(wire::OperatorsReply {
             epoch: roll.epoch.map_or(0, |epoch| epoch.0),
-            operators: page.map(|member| self.state_of(member)).collect(),
-            more: members.next().is_some(),
+            operators: roll
+                .members
+                .iter()
+                .map(|member| self.state_of(member))
+                .collect(),
+            more,
         })
     }
 
@@ -132,19 +139,22 @@ impl Services {
     ) -> Result<wire::SyncReply, Status> {
         self.check_network(&request.network)?;
         self.ready()?;
-        let after = match request.after.is_empty() {
-            true => None,
-            false => Some(address("after", &request.after)?),
+        let page = PageFilter {
+            after: some_address("after", &request.after)?,
+            limit: limits::MAX_PAGE,
+            ..PageFilter::default()
         };
-        let roll = self.members()?.roll().await;
-        let mut members = roll.members.iter().filter(|m| Some(m.operator) > after);
-        let page = members.by_ref().take(limits::MAX_PAGE);
+        let RollPage { roll, more } = self.members()?.page(page).await;
         Ok(wire::SyncReply {
             epoch: roll.epoch.map_or(0, |epoch| epoch.0),
             sequence: roll.sequence,
             state_hash: roll.state_hash.to_vec(),
-            operators: page.map(|member| self.state_of(member)).collect(),
-            more: members.next().is_some(),
+            operators: roll
+                .members
+                .iter()
+                .map(|member| self.state_of(member))
+                .collect(),
+            more,
         })
     }
 }

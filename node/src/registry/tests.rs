@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::future::{BoxFuture, ready};
 use libp2p::identity::Keypair;
 use libp2p::multiaddr::Protocol;
-use quorate_chain::{BlockRef, ChainError, EpochSchedule, Registration};
+use quorate_chain::{BlockRef, ChainError, Registration};
 use quorate_proto::{
     B256, Epoch, JoinProof, JoinRequest, OperatorSet, OperatorStatus, PeerSecret, SecretKey, U256,
     threshold_of,
@@ -80,8 +80,8 @@ impl HomeReader for Chain {
         says(HEAD)
     }
 
-    fn schedule(&self) -> Reading<'_, EpochSchedule> {
-        says(EpochSchedule {
+    fn schedule(&self) -> Reading<'_, quorate_proto::EpochSchedule> {
+        says(quorate_proto::EpochSchedule {
             genesis: 0,
             length: 10,
             grace: 2,

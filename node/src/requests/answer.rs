@@ -1,26 +1,27 @@
 //! What a user gets for a question.
 
 mod epoch_update;
+mod failure;
 
 use std::sync::Arc;
 
-use quorate_chain::{At, BlockRef, ChainError, Reading, StateReader};
+use quorate_chain::{At, BlockRef, Reading, StateReader};
 use quorate_proto::wire::reply::Kind as ReplyKind;
 use quorate_proto::wire::request::Kind as RequestKind;
 use quorate_proto::wire::state_request::At as WireAt;
 use quorate_proto::{
     Address, Certificate, Domain, Epoch, OperatorSet, StateProof, Statement, TaskId, U256, wire,
 };
-use quorate_protocols::quorum::Progress;
-use quorate_protocols::task::{Report, Status};
 use quorate_storage::{Store, schema};
 use tokio::sync::mpsc;
 
+pub(super) use self::failure::{Failure, invalid, overloaded};
+use self::failure::{chain_error, ended, error, progress_of, store_error, unavailable};
+use crate::clock;
 use crate::desk::{Chains, DeskHandle, ReadTrace, Update};
 use crate::gossip::Bindings;
 use crate::home::HomeHandle;
 use crate::network::{NetworkHandle, peer_id_of};
-use crate::{NodeError, clock};
 
 /// Answers requests; shared by all streams.
 pub(crate) struct Answerer {
@@ -37,9 +38,6 @@ pub(crate) struct Answerer {
 }
 
 type Replies = mpsc::Sender<wire::Reply>;
-
-/// The last reply to a request that got no answer.
-pub(super) type Failure = Box<wire::RequestError>;
 
 /// A checked state request.
 struct Question {
@@ -343,87 +341,5 @@ pub(super) const fn reply(id: u64, kind: ReplyKind) -> wire::Reply {
     wire::Reply {
         id,
         kind: Some(kind),
-    }
-}
-
-fn error(code: wire::ErrorCode, retryable: bool, message: impl Into<String>) -> Failure {
-    Box::new(wire::RequestError {
-        code: code.into(),
-        message: message.into(),
-        retryable,
-        ..wire::RequestError::default()
-    })
-}
-
-pub(super) fn invalid(message: impl Into<String>) -> Failure {
-    error(wire::ErrorCode::Invalid, false, message)
-}
-
-pub(super) fn overloaded(message: impl Into<String>) -> Failure {
-    error(wire::ErrorCode::Overloaded, true, message)
-}
-
-fn unavailable(message: impl Into<String>) -> Failure {
-    error(wire::ErrorCode::Unavailable, true, message)
-}
-
-fn store_error(cause: quorate_storage::StoreError) -> Failure {
-    tracing::error!(error = %NodeError::from(cause), "request not answered");
-    unavailable("this operator's store failed; ask another operator")
-}
-
-fn chain_error(cause: &ChainError) -> Failure {
-    let code = match cause {
-        ChainError::NotFinal { .. } => wire::ErrorCode::NotFinal,
-        ChainError::NoHistory => wire::ErrorCode::NoHistory,
-        ChainError::BeforeFirstEntry => wire::ErrorCode::BeforeFirstEntry,
-        ChainError::TimestampTooEarly { .. } => wire::ErrorCode::Invalid,
-        _ => wire::ErrorCode::ChainUnavailable,
-    };
-    error(code, cause.is_retryable(), cause.to_string())
-}
-
-fn ended(report: &Report) -> Failure {
-    // Only refusals that no retry changes make a task fail.
-    let (code, retryable) = match report.status {
-        Status::Failed => (wire::ErrorCode::Refused, false),
-        _ => (wire::ErrorCode::Expired, true),
-    };
-    let refusal = |r: &quorate_protocols::quorum::RefusalReport| wire::RefusalReport {
-        operator: r.operator.to_vec(),
-        code: r.code.into(),
-        detail: r.detail.clone(),
-    };
-    Box::new(wire::RequestError {
-        progress: Some(progress_of(report)),
-        refusals: report.refusals.iter().map(refusal).collect(),
-        missing: report
-            .missing
-            .iter()
-            .map(|operator| operator.to_vec())
-            .collect(),
-        ..*error(code, retryable, crate::explain::failure_of(report))
-    })
-}
-
-fn progress_of(report: &Report) -> wire::Progress {
-    let Progress {
-        signed,
-        refused,
-        signed_weight,
-        refused_weight,
-        threshold,
-        total_weight,
-    } = report.progress;
-    wire::Progress {
-        task_id: report.task.0.to_vec(),
-        epoch: report.statement.epoch().0,
-        signed,
-        refused,
-        signed_weight: signed_weight.to_be_bytes_vec(),
-        refused_weight: refused_weight.to_be_bytes_vec(),
-        threshold: threshold.to_be_bytes_vec(),
-        total_weight: total_weight.to_be_bytes_vec(),
-        attempt: report.attempt,
     }
 }

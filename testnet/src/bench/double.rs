@@ -86,8 +86,8 @@ impl HomeReader for HomeDouble {
         Box::pin(std::future::ready(Ok(BlockRef { number: 1, ..HEAD })))
     }
 
-    fn schedule(&self) -> BoxFuture<'_, Result<quorate_chain::EpochSchedule, ChainError>> {
-        let schedule = quorate_chain::EpochSchedule {
+    fn schedule(&self) -> BoxFuture<'_, Result<quorate_proto::EpochSchedule, ChainError>> {
+        let schedule = quorate_proto::EpochSchedule {
             genesis: 0,
             length: 1_000_000,
             grace: 10,

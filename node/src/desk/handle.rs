@@ -1,0 +1,119 @@
+//! Speaking to the desk.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use quorate_proto::{Certificate, Epoch, OperatorSet, Response, Statement, TaskId};
+use quorate_protocols::pipeline::{ClientId, Verdict};
+use quorate_protocols::task::Report;
+use tokio::sync::mpsc;
+
+use super::{CLIENT_QUEUE, ReadTrace};
+use crate::gossip::Verified;
+
+/// What a waiting user hears.
+#[derive(Clone, Debug)]
+pub(crate) enum Update {
+    Progress(Report),
+    Certified(Arc<Certificate>),
+    Ended(Report),
+    /// The node takes no more.
+    Overloaded(String),
+}
+
+/// What happens to the desk.
+#[derive(Debug)]
+pub(crate) enum Event {
+    Ask {
+        client: ClientId,
+        updates: mpsc::Sender<Update>,
+        statement: Statement,
+        set: Arc<OperatorSet>,
+        read: ReadTrace,
+    },
+    Verified(Verified),
+    Observed(TaskId, Verdict, ReadTrace),
+    Answered(Response),
+    Left(ClientId, TaskId),
+    EpochEnded(Epoch),
+}
+
+/// Speaks to the desk.
+#[derive(Clone)]
+pub(crate) struct DeskHandle {
+    events: mpsc::Sender<Event>,
+    next_client: Arc<AtomicU64>,
+    open_tasks: Arc<AtomicUsize>,
+}
+
+/// A user's place at the desk; leaving it withdraws the question.
+pub(crate) struct Seat {
+    desk: DeskHandle,
+    client: ClientId,
+    task: TaskId,
+    pub(crate) updates: mpsc::Receiver<Update>,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        // A full queue leaves the place taken until the task ends, at most 15 s.
+        let _ = self
+            .desk
+            .events
+            .try_send(Event::Left(self.client, self.task));
+    }
+}
+
+impl DeskHandle {
+    pub(super) fn new(events: mpsc::Sender<Event>) -> Self {
+        Self {
+            events,
+            next_client: Arc::default(),
+            open_tasks: Arc::default(),
+        }
+    }
+
+    pub(crate) async fn send(&self, event: Event) {
+        // An error means that the desk has ended, and with it the node.
+        let _ = self.events.send(event).await;
+    }
+
+    pub(crate) async fn verified(&self, entry: Verified) {
+        self.send(Event::Verified(entry)).await;
+    }
+
+    /// Asks the network about a statement that this node has read.
+    pub(crate) async fn ask(
+        &self,
+        statement: Statement,
+        set: Arc<OperatorSet>,
+        read: ReadTrace,
+    ) -> Seat {
+        let client = ClientId(self.next_client.fetch_add(1, Ordering::Relaxed));
+        let (updates, receiver) = mpsc::channel(CLIENT_QUEUE);
+        let seat = Seat {
+            desk: self.clone(),
+            client,
+            task: statement.task_id(),
+            updates: receiver,
+        };
+        self.send(Event::Ask {
+            client,
+            updates,
+            statement,
+            set,
+            read,
+        })
+        .await;
+        seat
+    }
+
+    pub(super) fn show_open_tasks(&self, count: usize) {
+        self.open_tasks.store(count, Ordering::Relaxed);
+    }
+
+    /// Tasks under way.
+    pub(crate) fn open_tasks(&self) -> usize {
+        self.open_tasks.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,331 @@
+//! What the tasks of a node share, and how each of them is started.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use libp2p::StreamProtocol;
+use libp2p::identity::Keypair;
+use quorate_chain::ChainError;
+use quorate_proto::{Domain, PeerBinding, PeerSecret};
+use quorate_storage::{Identity, Store, StoreError, WriteQueue, schema};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::registries::Ties;
+use super::{Ledgers, NodeError};
+use crate::attest::Attestor;
+use crate::clock;
+use crate::desk::{Chains, Desk, DeskHandle, DeskMouth, Event, Me};
+use crate::gossip::{Bindings, Gossip, KnownSignatures, Validator};
+use crate::handover::HandOver;
+use crate::home::{Home, HomeHandle, HomeParts};
+use crate::http::{Facts, Http, MetricsHandle};
+use crate::keys::Signer;
+use crate::members::{Members, MembersHandle};
+use crate::network::{GossipMessage, Network, NetworkConfig, NetworkHandle};
+use crate::outbox::Outbox;
+use crate::publish::Publisher;
+use crate::requests::{Answerer, Requests};
+use crate::settings::{Role, Settings};
+use crate::tasks::Tasks;
+
+/// What the tasks of a node share.
+pub(super) struct Wiring {
+    pub(super) domain: Domain,
+    pub(super) store: Store,
+    pub(super) writes: WriteQueue,
+    pub(super) speaker: Option<Speaker>,
+    pub(super) chains: Arc<Chains>,
+    pub(super) bindings: Bindings,
+    pub(super) known: KnownSignatures,
+    pub(super) network: NetworkHandle,
+    pub(super) home: HomeHandle,
+    /// At a registry.
+    pub(super) members: Option<MembersHandle>,
+    pub(super) desk: DeskHandle,
+    pub(super) closing: CancellationToken,
+    pub(super) drained: CancellationToken,
+    pub(super) halt: CancellationToken,
+}
+
+impl Wiring {
+    /// The desk, and those who carry out what it says: attestor, outbox, publisher.
+    pub(super) fn spawn_desk(&self, tasks: &mut Tasks, mouth: DeskMouth, secret: PeerSecret) {
+        let publisher = self.speaker.as_ref().map(|speaker| {
+            let (publisher, handle) = Publisher::new(
+                self.network.clone(),
+                self.domain.network(),
+                speaker.binding,
+                secret,
+            );
+            tasks.spawn("publisher", publisher.run(self.halt.clone()));
+            handle
+        });
+        let me = self.speaker.as_ref().map(|Speaker { signer, binding }| {
+            let operator = binding.operator;
+            let log = self.writes.signing_log();
+            let (task, attestor) = Attestor::new(
+                log,
+                signer.clone(),
+                self.known.clone(),
+                operator,
+                self.domain,
+            );
+            tasks.spawn("attestor", task.run(self.desk.clone(), self.halt.clone()));
+            let signing_key = signer.address();
+            Me {
+                operator,
+                signing_key,
+                attestor,
+            }
+        });
+        let (outbox, outbox_handle) = Outbox::new(publisher);
+        tasks.spawn("outbox", outbox.run(self.halt.clone()));
+        let desk = Desk::new(
+            mouth,
+            self.desk.clone(),
+            me,
+            self.chains.clone(),
+            self.home.clone(),
+            self.writes.clone(),
+            outbox_handle,
+        );
+        let desk = desk.telling(self.members.clone());
+        tasks.spawn("desk", desk.run(self.halt.clone()));
+    }
+
+    /// Operators only: a registry has no say in who serves next.
+    pub(super) fn spawn_hand_over(&self, tasks: &mut Tasks) {
+        if let Some(Speaker { binding, .. }) = &self.speaker {
+            let (home, desk, store) = (self.home.clone(), self.desk.clone(), self.store.clone());
+            let hand_over = HandOver::new(binding.operator, home, desk, store);
+            tasks.spawn("handover", hand_over.run(self.halt.clone()));
+        }
+    }
+
+    pub(super) fn spawn_gossip(&self, tasks: &mut Tasks, messages: mpsc::Receiver<GossipMessage>) {
+        let validator = Validator::new(self.domain, self.bindings.clone(), self.known.clone());
+        let gossip = Gossip::new(
+            messages,
+            self.network.clone(),
+            self.home.clone(),
+            self.desk.clone(),
+            validator,
+        );
+        tasks.spawn("gossip", gossip.run(self.halt.clone()));
+    }
+
+    pub(super) fn spawn_requests(&self, tasks: &mut Tasks) -> Result<(), NodeError> {
+        let answerer = Answerer {
+            me: self
+                .speaker
+                .as_ref()
+                .map(|speaker| speaker.binding.operator),
+            domain: self.domain,
+            chains: self.chains.clone(),
+            home: self.home.clone(),
+            desk: self.desk.clone(),
+            store: self.store.clone(),
+            bindings: self.bindings.clone(),
+            network: self.network.clone(),
+            closing: self.closing.clone(),
+        };
+        let name = self.domain.network().protocol("request");
+        let protocol =
+            StreamProtocol::try_from_owned(name).map_err(|error| NodeError::Internal {
+                reason: error.to_string(),
+            })?;
+        let requests = Requests::new(
+            self.network.clone(),
+            protocol,
+            answerer,
+            self.drained.clone(),
+        );
+        tasks.spawn("requests", requests.run(self.halt.clone()));
+        Ok(())
+    }
+
+    pub(super) fn facts(&self, role: Role, metrics: Option<MetricsHandle>, ties: Ties) -> Facts {
+        let me = self.speaker.as_ref();
+        Facts {
+            role,
+            domain: self.domain,
+            me: me.map(|speaker| (speaker.binding.operator, speaker.signer.address())),
+            home: self.home.clone(),
+            members: self.members.clone(),
+            chains: self.chains.clone(),
+            desk: self.desk.clone(),
+            network: self.network.clone(),
+            bindings: self.bindings.clone(),
+            store: self.store.clone(),
+            metrics,
+            standings: ties.standings,
+            sightings: ties.sightings,
+            token: ties.token,
+            started: clock::now(),
+        }
+    }
+}
+
+pub(super) fn spawn_followers(
+    tasks: &mut Tasks,
+    followers: Vec<BoxFuture<'static, Result<(), ChainError>>>,
+) {
+    for follower in followers {
+        tasks.spawn("chain", async move { Ok(follower.await?) });
+    }
+}
+
+pub(super) fn spawn_swarm(
+    tasks: &mut Tasks,
+    settings: &Settings,
+    peer_secret: &[u8; 32],
+    domain: &Domain,
+    store: &Store,
+    halt: &CancellationToken,
+) -> Result<(NetworkHandle, mpsc::Receiver<GossipMessage>), NodeError> {
+    let config = NetworkConfig {
+        keypair: keypair_of(peer_secret)?,
+        network: domain.network(),
+        listen: settings.listen.clone(),
+        external: settings.external.clone(),
+        bootstrap: settings.bootstrap.clone(),
+    };
+    let (swarm, network, messages) = Network::new(config, store.clone())?;
+    tasks.spawn("swarm", swarm.run(halt.clone()));
+    Ok((network, messages))
+}
+
+pub(super) async fn spawn_http(
+    tasks: &mut Tasks,
+    address: Option<SocketAddr>,
+    facts: Facts,
+    halt: &CancellationToken,
+) -> Result<(), NodeError> {
+    if let Some(address) = address {
+        let http = Http::bind(address, Arc::new(facts)).await?;
+        tasks.spawn("http", http.run(halt.clone()));
+    }
+    Ok(())
+}
+
+/// The books of a registry; other nodes keep none.
+pub(super) fn spawn_members(
+    tasks: &mut Tasks,
+    settings: &Settings,
+    store: &Store,
+    writes: &WriteQueue,
+    halt: &CancellationToken,
+) -> Result<Option<MembersHandle>, NodeError> {
+    if settings.role != Role::Registry {
+        return Ok(None);
+    }
+    let (members, handle) = Members::open(store, writes.clone(), settings.policy)?;
+    tasks.spawn("members", members.run(halt.clone()));
+    Ok(Some(handle))
+}
+
+pub(super) fn spawn_home(
+    tasks: &mut Tasks,
+    ledgers: &Ledgers,
+    parts: HomeParts,
+    desk: &DeskHandle,
+    halt: &CancellationToken,
+) -> HomeHandle {
+    /// Epochs end one at a time; the desk is never that far behind.
+    const ENDED: usize = 16;
+    let (ended, ended_epochs) = mpsc::channel(ENDED);
+    let (reader, poll) = (ledgers.home.clone(), ledgers.home_poll);
+    let (home, handle) = Home::new(reader, poll, parts, ended);
+    tasks.spawn("home", home.run(halt.clone()));
+    tasks.spawn(
+        "epochs",
+        forward_epochs(ended_epochs, desk.clone(), halt.clone()),
+    );
+    handle
+}
+
+/// The operator that a node speaks for.
+pub(super) struct Speaker {
+    pub(super) signer: Arc<dyn Signer>,
+    pub(super) binding: PeerBinding,
+}
+
+pub(super) async fn speaker_of(
+    settings: &Settings,
+    signer: Option<Arc<dyn Signer>>,
+    domain: &Domain,
+    secret: &PeerSecret,
+) -> Result<Option<Speaker>, NodeError> {
+    match (settings.role, settings.operator, signer) {
+        (Role::Registry, ..) => Ok(None),
+        (Role::Operator, Some(operator), Some(signer)) => {
+            let sequence = clock::now().millis();
+            let peer_key = secret.public();
+            let digest = PeerBinding::digest(domain, operator, peer_key, sequence);
+            let signature = signer.sign(digest).await?;
+            let binding = PeerBinding {
+                operator,
+                peer_key,
+                sequence,
+                signature,
+            };
+            Ok(Some(Speaker { signer, binding }))
+        }
+        (Role::Operator, None, _) => Err(NodeError::Settings(
+            "an operator needs --operator, the address that holds the stake".into(),
+        )),
+        (Role::Operator, _, None) => Err(NodeError::Settings(
+            "an operator needs a signing key; make one with `node keys new`".into(),
+        )),
+    }
+}
+
+pub(super) async fn forward_epochs(
+    mut ended: mpsc::Receiver<quorate_proto::Epoch>,
+    desk: DeskHandle,
+    halt: CancellationToken,
+) -> Result<(), NodeError> {
+    loop {
+        tokio::select! {
+            Some(epoch) = ended.recv() => desk.send(Event::EpochEnded(epoch)).await,
+            () = halt.cancelled() => return Ok(()),
+        }
+    }
+}
+
+/// A node that cannot write must not sign: it ends.
+pub(super) async fn watch_store(store: Store, halt: CancellationToken) -> Result<(), NodeError> {
+    tokio::select! {
+        Some(cause) = store.failure() => Err(cause.into()),
+        () = halt.cancelled() => Ok(()),
+    }
+}
+
+pub(super) fn domain_of(settings: &Settings) -> Domain {
+    Domain::new(settings.home.evm.chain_id, settings.home.registry)
+}
+
+pub(super) fn open_store(settings: &Settings, domain: &Domain) -> Result<Store, StoreError> {
+    let identity = Identity {
+        network: domain.network().to_string(),
+    };
+    Store::open(settings.data_dir.join("store"), settings.engine, &identity)
+}
+
+pub(super) fn recall_bindings(store: &Store) -> Result<Bindings, NodeError> {
+    let bindings = Bindings::new(store.clone());
+    for row in store.rows(schema::BINDINGS, &()) {
+        let (_, binding) = row?;
+        if let Ok(binding) = PeerBinding::try_from(&binding) {
+            bindings.recall(binding);
+        }
+    }
+    Ok(bindings)
+}
+
+pub(super) fn keypair_of(secret: &[u8; 32]) -> Result<Keypair, NodeError> {
+    Keypair::ed25519_from_bytes(*secret)
+        .map_err(|error| NodeError::Settings(format!("the peer key is no Ed25519 key: {error}")))
+}
