@@ -94,6 +94,11 @@ bench: build contracts-tools ## measure what docs/benchmarks.md tells (release b
 bench-gas: contracts-tools ## gas of certificate checks, sealed sets and epoch updates
 	@cd $(CONTRACTS) && npm run --silent gas
 
+.PHONY: chaos
+chaos: build contracts-tools ## kill, pause, deceive and cut apart a network for 10 minutes, then audit it; MINUTES=, SEED=
+	@scripts/tools namespaces
+	@target/debug/quorate-testnet chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
+
 .PHONY: clean
 clean: ## remove what was built and installed here
 	@cargo clean

@@ -112,6 +112,7 @@ fn write_node(
             format!("/ip4/0.0.0.0/udp/{PORT}/quic-v1"),
         ],
         bootstrap,
+        home: vec![deployment.home.endpoint()],
         source: vec![deployment.source.endpoint()],
     };
     let name = folder.name();

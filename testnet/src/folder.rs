@@ -37,6 +37,8 @@ pub(crate) struct NodeFolder<'a> {
     pub(crate) http: String,
     pub(crate) listen: Vec<String>,
     pub(crate) bootstrap: &'a [Multiaddr],
+    /// RPC URLs of the home chain.
+    pub(crate) home: Vec<String>,
     /// RPC URLs of the source chain.
     pub(crate) source: Vec<String>,
 }
@@ -82,7 +84,7 @@ impl NodeFolder<'_> {
         let mut config = format!(
             "role = {role:?}\ndata_dir = {data:?}\nengine = {engine:?}\nhttp = {http:?}\nlog = {log:?}\n\
              key_dir = {keys:?}\nlisten = {listen:?}\n\
-             home_chain_id = {HOME_CHAIN}\nhome_rpc = [{home:?}]\nregistry = \"{registry}\"\n\
+             home_chain_id = {HOME_CHAIN}\nhome_rpc = {home:?}\nregistry = \"{registry}\"\n\
              epoch_manager = \"{epochs}\"\nhome_finality = {CONFIRMATIONS}\nhome_poll_ms = 200\n",
             role = self.role(),
             data = dir.join("data"),
@@ -91,7 +93,7 @@ impl NodeFolder<'_> {
             log = self.log,
             keys = dir.join("keys"),
             listen = self.listen,
-            home = deployment.home.endpoint(),
+            home = self.home,
             registry = deployment.registry,
             epochs = deployment.epoch_manager,
         );

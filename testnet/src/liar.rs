@@ -1,7 +1,9 @@
 //! An RPC provider that passes on what a chain says, or something else.
 
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use alloy::primitives::{U256, hex};
 use alloy::sol_types::SolCall;
@@ -23,8 +25,17 @@ pub enum Manner {
     Honest,
     /// As the chain does, but every stored value is this one.
     Value(U256),
+    /// As a chain does on which every block has another hash and every stored value is this one.
+    /// Two that do this agree with each other.
+    Fork(U256),
     /// Takes requests and never answers.
     Silent,
+    /// Answers with status 500.
+    Failing,
+    /// Answers with status 429.
+    Limited,
+    /// As the chain does, but so much later.
+    Slow(Duration),
 }
 
 /// A provider between an operator and its chain. Ends when dropped.
@@ -38,6 +49,7 @@ struct Shared {
     /// The chain's own URL; nothing is answered without it.
     chain: Mutex<Option<String>>,
     manner: Mutex<Manner>,
+    forged: Mutex<Forged>,
     http: Client,
 }
 
@@ -48,11 +60,20 @@ impl Liar {
     /// # Errors
     /// No port is free.
     pub async fn listen(manner: Manner) -> Result<Self> {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+        Self::listen_at(Ipv4Addr::LOCALHOST.into(), manner).await
+    }
+
+    /// The same at another address of this machine.
+    ///
+    /// # Errors
+    /// No port is free, or this machine does not have that address.
+    pub async fn listen_at(ip: IpAddr, manner: Manner) -> Result<Self> {
+        let listener = tokio::net::TcpListener::bind((ip, 0)).await?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             chain: Mutex::new(None),
             manner: Mutex::new(manner),
+            forged: Mutex::default(),
             http: Client::new(),
         });
         let router = Router::new()
@@ -76,20 +97,12 @@ impl Liar {
 
     /// The chain behind it.
     pub fn forward_to(&self, chain: String) {
-        *self
-            .shared
-            .chain
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(chain);
+        *lock(&self.shared.chain) = Some(chain);
     }
 
     /// From now on.
     pub fn behave(&self, manner: Manner) {
-        *self
-            .shared
-            .manner
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = manner;
+        *lock(&self.shared.manner) = manner;
     }
 }
 
@@ -100,9 +113,13 @@ impl Drop for Liar {
 }
 
 async fn answer(State(shared): State<Arc<Shared>>, request: String) -> Response {
-    let manner = *shared.manner.lock().unwrap_or_else(PoisonError::into_inner);
-    if manner == Manner::Silent {
-        return std::future::pending().await;
+    let manner = *lock(&shared.manner);
+    match manner {
+        Manner::Silent => return std::future::pending().await,
+        Manner::Failing => return StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        Manner::Limited => return StatusCode::TOO_MANY_REQUESTS.into_response(),
+        Manner::Slow(late) => tokio::time::sleep(late).await,
+        Manner::Honest | Manner::Value(_) | Manner::Fork(_) => {}
     }
     match shared.ask(manner, request).await {
         Ok(text) => ([(header::CONTENT_TYPE, "application/json")], text).into_response(),
@@ -110,30 +127,70 @@ async fn answer(State(shared): State<Arc<Shared>>, request: String) -> Response 
     }
 }
 
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Hashes of a fork that does not exist: forged to true.
+type Forged = HashMap<String, String>;
+
+/// Forged hashes that are remembered: some hours of blocks.
+const MAX_FORGED: usize = 65_536;
+
 impl Shared {
     async fn ask(&self, manner: Manner, request: String) -> Result<String> {
-        let chain = self
-            .chain
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let chain = lock(&self.chain).clone();
         let chain = chain.context("the chain does not run yet")?;
-        let asked: Value = serde_json::from_str(&request)?;
+        let mut asked: Value = serde_json::from_str(&request)?;
+        if matches!(manner, Manner::Fork(_)) {
+            let forged = lock(&self.forged);
+            each_text(&mut asked, &mut |text| {
+                if let Some(truth) = forged.get(text) {
+                    truth.clone_into(text);
+                }
+            });
+        }
         let post = self
             .http
             .post(chain)
             .header("content-type", "application/json")
-            .body(request);
+            .body(asked.to_string());
         let mut answered: Value = serde_json::from_str(&post.send().await?.text().await?)?;
-        if let Manner::Value(value) = manner {
-            for call in each(&asked).filter(|call| is_read(call)) {
+        if let Manner::Value(value) | Manner::Fork(value) = manner {
+            for call in each(&asked) {
                 let id = &call["id"];
-                each_mut(&mut answered)
-                    .filter(|a| a["id"] == *id)
-                    .for_each(|a| falsify(a, value));
+                let answers = each_mut(&mut answered).filter(|answer| answer["id"] == *id);
+                answers.for_each(|answer| falsify(call, answer, value));
             }
         }
+        if matches!(manner, Manner::Fork(_)) {
+            each_mut(&mut answered).for_each(|answer| self.forge(&mut answer["result"]));
+        }
         Ok(answered.to_string())
+    }
+
+    /// Gives a block, and the one before it, another hash.
+    fn forge(&self, block: &mut Value) {
+        if block.get("parentHash").is_none() {
+            return;
+        }
+        for name in ["hash", "parentHash"] {
+            if let Value::String(hash) = &mut block[name] {
+                let truth = hash.clone();
+                // Any other hash will do, as long as all liars make the same of it.
+                let turned = hash.chars().skip(2).map(|digit| match digit {
+                    '0' => 'f',
+                    other => {
+                        char::from_digit(other.to_digit(16).unwrap_or(1) - 1, 16).unwrap_or('0')
+                    }
+                });
+                *hash = format!("0x{}", turned.collect::<String>());
+                let mut forged = lock(&self.forged);
+                if forged.len() < MAX_FORGED {
+                    forged.insert(hash.clone(), truth);
+                }
+            }
+        }
     }
 }
 
@@ -152,6 +209,16 @@ fn each_mut(body: &mut Value) -> impl Iterator<Item = &mut Value> {
     .iter_mut()
 }
 
+/// Every text in it, however deep.
+fn each_text(value: &mut Value, with: &mut impl FnMut(&mut String)) {
+    match value {
+        Value::String(text) => with(text),
+        Value::Array(all) => all.iter_mut().for_each(|value| each_text(value, with)),
+        Value::Object(all) => all.values_mut().for_each(|value| each_text(value, with)),
+        _ => {}
+    }
+}
+
 fn is_read(call: &Value) -> bool {
     let selector = hex::encode_prefixed(getHistoryAtBlockCall::SELECTOR);
     let transaction = &call["params"][0];
@@ -161,13 +228,30 @@ fn is_read(call: &Value) -> bool {
     call["method"] == "eth_call" && data.is_some_and(|data| data.starts_with(&selector))
 }
 
+fn falsify(call: &Value, answer: &mut Value, value: U256) {
+    if is_read(call) {
+        falsify_entry(answer, value);
+    } else if call["method"] == "eth_getProof" {
+        falsify_slots(answer, value);
+    }
+}
+
 /// The value is the first word of a history entry.
-fn falsify(answer: &mut Value, value: U256) {
+fn falsify_entry(answer: &mut Value, value: U256) {
     const WORD_ENDS: usize = 2 + 64;
     if let Some(rest) = answer["result"]
         .as_str()
         .and_then(|text| text.get(WORD_ENDS..))
     {
         answer["result"] = format!("0x{value:064x}{rest}").into();
+    }
+}
+
+/// Other values under the same proof.
+fn falsify_slots(answer: &mut Value, value: U256) {
+    if let Some(slots) = answer["result"]["storageProof"].as_array_mut() {
+        for slot in slots {
+            slot["value"] = format!("{value:#x}").into();
+        }
     }
 }

@@ -2,6 +2,7 @@
 //! processes, and what scenario tests, the demo and the benches do with them.
 
 pub mod bench;
+pub mod chaos;
 pub mod demo;
 pub mod deploy;
 pub mod deployment;
@@ -9,12 +10,16 @@ mod folder;
 mod http;
 pub mod keys;
 pub mod liar;
+pub mod miner;
+pub mod namespaces;
 pub mod network;
 pub mod process;
+pub mod stores;
+pub mod users;
 pub mod wait;
 
 pub use deployment::{Deployment, DeploymentOptions};
 pub use keys::OperatorKeys;
 pub use liar::{Liar, Manner};
-pub use network::{LocalNetwork, NetworkOptions};
+pub use network::{LocalNetwork, NetworkOptions, Seat};
 pub use process::NodeProcess;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use quorate_testnet::{bench, demo, deploy};
+use quorate_testnet::{bench, chaos, demo, deploy};
 
 /// Local networks of Quorate nodes: a demo, benches and what containers need, on real chains and real processes.
 #[derive(Parser)]
@@ -28,6 +28,8 @@ enum Command {
     },
     /// Measures latency, throughput and memory of a local network.
     Bench(bench::BenchOptions),
+    /// Kills, pauses, deceives and cuts apart a network under load, then audits every store.
+    Chaos(chaos::ChaosOptions),
     /// Prepares a network on two chains that run already, for nodes in containers.
     Deploy(deploy::DeployOptions),
 }
@@ -54,6 +56,7 @@ async fn run(command: Command) -> Result<()> {
             demo::run(ending).await
         }
         Command::Bench(options) => bench::run(options).await,
+        Command::Chaos(options) => chaos::run(options).await,
         Command::Deploy(options) => deploy::run(&options).await,
     }
 }

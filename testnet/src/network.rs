@@ -1,5 +1,6 @@
 //! A whole network on this machine: two chains, registries and operators as processes.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -27,6 +28,35 @@ pub struct NetworkOptions {
     pub log: String,
     /// RPC URLs of the source chain for single operators, by number, where they differ.
     pub source_rpc: Vec<(usize, Vec<String>)>,
+    /// Where single nodes live, registries first, then operators; this machine where there is none.
+    pub seats: Vec<Seat>,
+}
+
+/// Where a node lives, and whom it asks.
+#[derive(Clone, Debug)]
+pub struct Seat {
+    /// Where other nodes reach it.
+    pub mesh: IpAddr,
+    /// Where users and this program reach it.
+    pub control: IpAddr,
+    /// The Linux network namespace that it runs in.
+    pub namespace: Option<String>,
+    /// RPC URLs of the home chain; the chain itself where there are none.
+    pub home_rpc: Vec<String>,
+    /// RPC URLs of the source chain; the chain itself where there are none.
+    pub source_rpc: Vec<String>,
+}
+
+impl Default for Seat {
+    fn default() -> Self {
+        Self {
+            mesh: Ipv4Addr::LOCALHOST.into(),
+            control: Ipv4Addr::LOCALHOST.into(),
+            namespace: None,
+            home_rpc: Vec::new(),
+            source_rpc: Vec::new(),
+        }
+    }
 }
 
 impl Default for NetworkOptions {
@@ -37,32 +67,44 @@ impl Default for NetworkOptions {
             engine: "rocksdb".into(),
             log: "info,libp2p=warn,libp2p_swarm=warn".into(),
             source_rpc: Vec::new(),
+            seats: Vec::new(),
         }
     }
 }
 
 /// Where a node will be, before its folder is written.
 struct Place {
-    port: u16,
-    http: u16,
-    address: Multiaddr,
+    seat: Seat,
+    http: String,
+    listen: Vec<String>,
+    /// For other nodes.
+    mesh: Multiaddr,
+    /// For users.
+    control: Multiaddr,
 }
 
 impl Place {
     /// Of the node with the keys of this number.
-    fn of(number: usize) -> Result<Self> {
+    fn of(number: usize, seat: Option<&Seat>) -> Result<Self> {
+        let seat = seat.cloned().unwrap_or_default();
         let [port, http] = free_ports()?;
         let peer = crate::folder::peer_id_of(number)?;
-        let address = format!("/ip4/127.0.0.1/tcp/{port}/p2p/{peer}").parse()?;
+        let at = |ip: IpAddr| format!("/ip4/{ip}/tcp/{port}/p2p/{peer}").parse();
+        let mut ips = vec![seat.mesh, seat.control];
+        ips.dedup();
+        let listen = ips.iter().flat_map(|ip| {
+            [
+                format!("/ip4/{ip}/tcp/{port}"),
+                format!("/ip4/{ip}/udp/{port}/quic-v1"),
+            ]
+        });
         Ok(Self {
-            port,
-            http,
-            address,
+            http: format!("{}:{http}", seat.control),
+            listen: listen.collect(),
+            mesh: at(seat.mesh)?,
+            control: at(seat.control)?,
+            seat,
         })
-    }
-
-    fn of_registry(number: usize) -> Result<Self> {
-        Self::of(crate::folder::REGISTRY_KEYS + number)
     }
 }
 
@@ -106,9 +148,12 @@ impl LocalNetwork {
             _temporary: None,
         };
         // All registries are known to all nodes, to each other too.
-        let places = (0..options.registries).map(Place::of_registry);
+        let places = (0..options.registries).map(|number| {
+            let seat = options.seats.get(number);
+            Place::of(crate::folder::REGISTRY_KEYS + number, seat)
+        });
         let places = places.collect::<Result<Vec<_>>>()?;
-        let bootstrap: Vec<Multiaddr> = places.iter().map(|p| p.address.clone()).collect();
+        let bootstrap: Vec<Multiaddr> = places.iter().map(|place| place.mesh.clone()).collect();
         for (number, place) in places.into_iter().enumerate() {
             let mut others = bootstrap.clone();
             others.remove(number);
@@ -116,7 +161,8 @@ impl LocalNetwork {
             network.registries.push(node);
         }
         for number in 0..options.deployment.stakes.len() {
-            let place = Place::of(number)?;
+            let seat = options.seats.get(options.registries + number);
+            let place = Place::of(number, seat)?;
             let node = network.prepare_node(&options, number, Some(number), &bootstrap, place)?;
             network.operators.push(node);
         }
@@ -131,32 +177,28 @@ impl LocalNetwork {
         bootstrap: &[Multiaddr],
         place: Place,
     ) -> Result<NodeProcess> {
-        let Place {
-            port,
-            http,
-            address,
-        } = place;
+        let deployment = &self.deployment;
         let own = |(n, _): &&(usize, Vec<String>)| Some(*n) == operator;
         let own = options.source_rpc.iter().find(own);
-        let source = own.map_or_else(
-            || vec![self.deployment.source.endpoint()],
-            |(_, urls)| urls.clone(),
-        );
+        let source = own.map_or(&place.seat.source_rpc, |(_, urls)| urls);
+        let or_chain = |urls: &[String], chain: String| match urls {
+            [] => vec![chain],
+            urls => urls.to_vec(),
+        };
         let folder = NodeFolder {
             number,
             operator,
             engine: &options.engine,
             log: &options.log,
-            http: format!("127.0.0.1:{http}"),
-            listen: vec![
-                format!("/ip4/127.0.0.1/tcp/{port}"),
-                format!("/ip4/127.0.0.1/udp/{port}/quic-v1"),
-            ],
+            http: place.http,
+            listen: place.listen,
             bootstrap,
-            source,
+            home: or_chain(&place.seat.home_rpc, deployment.home.endpoint()),
+            source: or_chain(source, deployment.source.endpoint()),
         };
-        let dir = folder.write(&self.dir, &self.deployment)?;
-        Ok(NodeProcess::new(folder.name(), dir, address, folder.http))
+        let dir = folder.write(&self.dir, deployment)?;
+        let node = NodeProcess::new(folder.name(), dir, place.control, folder.http);
+        Ok(node.within(place.seat.namespace))
     }
 
     /// Starts all nodes and waits until they are healthy and see each other.

@@ -8,7 +8,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use quorate_node::api::{Health, Status, TaskReport};
 use serde::de::DeserializeOwned;
 
@@ -27,6 +27,8 @@ pub struct NodeProcess {
     pub address: libp2p::Multiaddr,
     /// Its HTTP interface, as host and port.
     pub http: String,
+    /// The Linux network namespace that it runs in, where that is not this program's own.
+    pub namespace: Option<String>,
     child: Option<Child>,
 }
 
@@ -82,8 +84,16 @@ impl NodeProcess {
             dir,
             address,
             http,
+            namespace: None,
             child: None,
         }
+    }
+
+    /// The same in a network namespace.
+    #[must_use]
+    pub fn within(mut self, namespace: Option<String>) -> Self {
+        self.namespace = namespace;
+        self
     }
 
     /// Starts the process; its output goes to `node.log` in its folder.
@@ -99,7 +109,17 @@ impl NodeProcess {
     /// # Errors
     /// As [`Self::start`].
     pub fn start_with(&mut self, more: &[&str]) -> Result<()> {
-        self.spawn(Command::new(node_binary()?), more)
+        let binary = node_binary()?;
+        let command = match &self.namespace {
+            // Becomes the node: `ip` replaces itself, so the process id is the node's.
+            Some(namespace) => {
+                let mut command = Command::new("ip");
+                command.args(["netns", "exec", namespace]).arg(binary);
+                command
+            }
+            None => Command::new(binary),
+        };
+        self.spawn(command, more)
     }
 
     /// Starts the process by a shell that does `first` before, such as setting a limit.
@@ -230,13 +250,35 @@ impl NodeProcess {
         Ok(())
     }
 
+    /// Stops it in the middle of whatever it does (SIGSTOP): it is there, and does nothing.
+    ///
+    /// # Errors
+    /// The process does not run.
+    pub fn pause(&self) -> Result<()> {
+        self.signal("STOP")
+    }
+
+    /// Lets it go on (SIGCONT).
+    ///
+    /// # Errors
+    /// The process does not run.
+    pub fn resume(&self) -> Result<()> {
+        self.signal("CONT")
+    }
+
+    fn signal(&self, name: &str) -> Result<()> {
+        let pid = self.pid().context("not running")?.to_string();
+        let sent = Command::new("kill").args(["-s", name, &pid]).status()?;
+        ensure!(sent.success(), "no signal {name} for {}", self.name);
+        Ok(())
+    }
+
     /// Asks it to stop (SIGTERM) and waits for its exit status.
     ///
     /// # Errors
     /// It did not end within 30 s.
     pub async fn stop(&mut self) -> Result<ExitStatus> {
-        let pid = self.pid().context("not running")?;
-        Command::new("kill").arg(pid.to_string()).status()?;
+        self.signal("TERM")?;
         self.ended(Duration::from_secs(30)).await
     }
 
@@ -257,7 +299,11 @@ impl NodeProcess {
         }
     }
 
-    fn exited(&mut self) -> Result<Option<ExitStatus>> {
+    /// Its exit status, if it has ended by itself.
+    ///
+    /// # Errors
+    /// It was not started.
+    pub fn exited(&mut self) -> Result<Option<ExitStatus>> {
         let Some(child) = &mut self.child else {
             bail!("{} does not run", self.name);
         };

@@ -1,18 +1,16 @@
 //! A network whose operators come, go, change keys and die while it works.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use quorate_chain::evm::{Verdict, verify_on_chain};
-use quorate_node::client::{Answer, At, Client, StateQuestion};
+use quorate_node::client::{Answer, At, StateQuestion};
 use quorate_node::keys::{KeyKind, KeyStore, Password, Saving, Secret, Strength};
-use quorate_proto::{Address, Epoch, TaskId, U256};
+use quorate_proto::{Address, Epoch, U256};
+use quorate_testnet::miner::Miner;
 use quorate_testnet::network::{CONFIRMATIONS, PASSWORD};
+use quorate_testnet::users::{Habits, Users};
 use quorate_testnet::{DeploymentOptions, LocalNetwork, NetworkOptions, OperatorKeys, wait};
-use tokio::task::JoinSet;
 
 use crate::support::command::node;
 use crate::support::{Outcome, SOON, joined, turn};
@@ -27,134 +25,29 @@ const ENTRIES: [usize; 4] = [0, 1, 2, 5];
 const KEYS: u64 = 100;
 const BLOCKS: u64 = 400;
 
-/// Asks without end. A question that failed is asked elsewhere, until it has its certificate.
-struct Users {
-    shared: Arc<Shared>,
-    workers: JoinSet<Outcome>,
-}
-
-struct Shared {
-    over: AtomicBool,
-    next: AtomicU64,
-    retried: AtomicU64,
-    first: u64,
-    template: StateQuestion,
-    entries: Vec<libp2p::Multiaddr>,
-    answers: Mutex<HashMap<TaskId, Answer>>,
-}
-
-impl Users {
-    async fn start(network: &LocalNetwork) -> Result<Self> {
-        let values: Vec<_> = (0..KEYS)
-            .map(|key| (U256::from(key), U256::from(77)))
-            .collect();
-        let (source, contract) = (&network.deployment.source, network.deployment.state_manager);
-        let first = source.set_values(contract, network.user(), &values).await?;
-        source.mine(BLOCKS + CONFIRMATIONS).await?;
-        let shared = Arc::new(Shared {
-            over: AtomicBool::new(false),
-            next: AtomicU64::new(0),
-            retried: AtomicU64::new(0),
-            first,
-            template: network.question(0, first),
-            entries: ENTRIES
-                .map(|entry| network.operators[entry].address.clone())
-                .into(),
-            answers: Mutex::default(),
-        });
-        let mut workers = JoinSet::new();
-        for worker in 0..IN_FLIGHT {
-            workers.spawn(shared.clone().ask(worker));
-        }
-        Ok(Self { shared, workers })
-    }
-
-    fn count(&self) -> usize {
-        self.shared.answers().len()
-    }
-
-    async fn finish(mut self) -> Result<Vec<Answer>> {
-        self.shared.over.store(true, Ordering::SeqCst);
-        while let Some(worker) = self.workers.join_next().await {
-            worker??;
-        }
-        Ok(self.shared.answers().values().cloned().collect())
-    }
-}
-
-impl Shared {
-    fn answers(&self) -> std::sync::MutexGuard<'_, HashMap<TaskId, Answer>> {
-        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    async fn ask(self: Arc<Self>, worker: usize) -> Outcome {
-        let mut entry = worker;
-        let mut client = None;
-        while !self.over.load(Ordering::SeqCst) {
-            let number = self.next.fetch_add(1, Ordering::SeqCst);
-            let question = StateQuestion {
-                key: U256::from(number % KEYS),
-                at: At::Block(self.first + number / KEYS % BLOCKS),
-                ..self.template.clone()
-            };
-            let what = format!("the certificate of question {number}");
-            // Longer than a task may take, several times.
-            let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
-            loop {
-                match self.once(&mut client, entry, &question).await {
-                    Ok(answer) => {
-                        self.answers().insert(answer.task_id, answer);
-                        break;
-                    }
-                    Err(error) => {
-                        ensure!(tokio::time::Instant::now() < deadline, "{what}: {error:#}");
-                        self.retried.fetch_add(1, Ordering::SeqCst);
-                        client = None;
-                        entry += 1;
-                        wait::tick().await;
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    async fn once(
-        &self,
-        client: &mut Option<Client>,
-        entry: usize,
-        question: &StateQuestion,
-    ) -> Result<Answer> {
-        let address = &self.entries[entry % self.entries.len()];
-        let client = match client {
-            Some(client) => client,
-            None => client.insert(Client::connect(address, None).await?),
-        };
-        Ok(client.request_state(question, |_| {}).await?)
-    }
-}
-
-/// Adds blocks to the home chain until it is dropped.
-struct Miner(tokio::task::JoinHandle<()>);
-
-impl Miner {
-    fn start(network: &LocalNetwork) -> Self {
-        let provider = network.deployment.home.provider().clone();
-        Self(tokio::spawn(async move {
-            use alloy::providers::Provider as _;
-            let mut ticks = tokio::time::interval(BLOCK_TIME);
-            loop {
-                ticks.tick().await;
-                let _: Result<(), _> = provider.raw_request("evm_mine".into(), ()).await;
-            }
-        }))
-    }
-}
-
-impl Drop for Miner {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
+/// Ask without end, and elsewhere where an operator fails them.
+async fn users(network: &LocalNetwork) -> Result<Users> {
+    let values: Vec<_> = (0..KEYS)
+        .map(|key| (U256::from(key), U256::from(77)))
+        .collect();
+    let (source, contract) = (&network.deployment.source, network.deployment.state_manager);
+    let first = source.set_values(contract, network.user(), &values).await?;
+    source.mine(BLOCKS + CONFIRMATIONS).await?;
+    let template = network.question(0, first);
+    Ok(Users::start(Habits {
+        entries: ENTRIES
+            .map(|entry| network.operators[entry].address.clone())
+            .into(),
+        in_flight: IN_FLIGHT,
+        pause: Duration::ZERO,
+        // Longer than a task may take, several times.
+        patience: Duration::from_secs(60),
+        question: Box::new(move |number| StateQuestion {
+            key: U256::from(number % KEYS),
+            at: At::Block(first + number / KEYS % BLOCKS),
+            ..template.clone()
+        }),
+    }))
 }
 
 /// The account that pays for updates of the light registry; neither an operator nor the user.
@@ -296,8 +189,8 @@ async fn operators_come_and_go_and_nothing_is_lost() -> Outcome {
     let light = network.deployment.light.context("no light registry")?;
     let keys = payer(&network)?;
     let new_key = OperatorKeys::of(500);
-    let users = Users::start(&network).await?;
-    let _miner = Miner::start(&network);
+    let users = users(&network).await?;
+    let _miner = Miner::start(&network.deployment.home, BLOCK_TIME);
     let first = network.deployment.epoch().await?;
     for round in 0..EPOCHS {
         let epoch = Epoch(first.0 + round);
@@ -313,7 +206,7 @@ async fn operators_come_and_go_and_nothing_is_lost() -> Outcome {
         )
         .await?;
         push(&network, &keys, light, next).await?;
-        let retried = users.shared.retried.load(Ordering::SeqCst);
+        let retried = users.retried();
         println!(
             "epoch {epoch}: {what}; {} certificates so far, {retried} asked again",
             users.count()
@@ -323,7 +216,8 @@ async fn operators_come_and_go_and_nothing_is_lost() -> Outcome {
         joined(&network, &network.operators[operator]).await?;
     }
     let last = network.deployment.epoch().await?;
-    let answers = users.finish().await?;
+    let answers = users.finish().await?.answers;
+    let answers: Vec<Answer> = answers.into_values().collect();
     push(&network, &keys, light, last).await?;
     verified(&network, light, &answers).await
 }

@@ -4,8 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use anyhow::{Context, Result, ensure};
 use quorate_proto::{Address, B256, Certificate, Outcome, Response, SlotId, Statement};
-use quorate_storage::{Identity, Store, WriteQueue};
-use quorate_testnet::{LocalNetwork, NodeProcess, OperatorKeys};
+use quorate_testnet::{LocalNetwork, NodeProcess, OperatorKeys, stores};
 
 /// Every signature that was seen outside of the processes.
 #[derive(Default)]
@@ -81,19 +80,5 @@ pub(crate) fn signing_log(
     node: &NodeProcess,
     keys: &OperatorKeys,
 ) -> Result<HashMap<[u8; 32], [u8; 32]>> {
-    let engine = "rocksdb".parse().map_err(anyhow::Error::msg)?;
-    let identity = Identity::new(network.deployment.domain().network().to_string());
-    let store = Store::open(node.dir.join("data/store"), engine, &identity)?;
-    let (queue, guard) = WriteQueue::new(store)?;
-    let mut facts = HashMap::new();
-    for entry in queue
-        .signing_log()
-        .signed_by(&keys.signing.address().into_array())
-    {
-        let entry = entry?;
-        facts.insert(entry.slot, entry.fact);
-    }
-    drop(queue);
-    guard.close()?;
-    Ok(facts)
+    stores::signing_log(stores::open(&network.deployment, node)?, keys)
 }

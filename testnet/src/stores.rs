@@ -1,0 +1,35 @@
+//! What a node that has ended left on its disk.
+
+use std::collections::HashMap;
+
+use anyhow::Result;
+use quorate_storage::{Identity, Store, WriteQueue};
+
+use crate::{Deployment, NodeProcess, OperatorKeys};
+
+/// Its store. Nobody else may have it open.
+///
+/// # Errors
+/// It runs still, or its store is damaged.
+pub fn open(deployment: &Deployment, node: &NodeProcess) -> Result<Store> {
+    let engine = "rocksdb".parse().map_err(anyhow::Error::msg)?;
+    let identity = Identity::new(deployment.domain().network().to_string());
+    Ok(Store::open(node.dir.join("data/store"), engine, &identity)?)
+}
+
+/// What its signing log has under these keys: facts by slot.
+///
+/// # Errors
+/// A record that cannot be read.
+pub fn signing_log(store: Store, keys: &OperatorKeys) -> Result<HashMap<[u8; 32], [u8; 32]>> {
+    let (queue, guard) = WriteQueue::new(store)?;
+    let log = queue.signing_log();
+    let mut facts = HashMap::new();
+    for entry in log.signed_by(&keys.signing.address().into_array()) {
+        let entry = entry?;
+        facts.insert(entry.slot, entry.fact);
+    }
+    drop((log, queue));
+    guard.close()?;
+    Ok(facts)
+}
