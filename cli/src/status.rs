@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args;
-use quorate_node::api::{ChainStatus, RegistryLine, Status};
+use quorate_node::api::{ChainStatus, NotReady, Ready, RegistryLine, Status};
 use quorate_proto::U256;
 
 use crate::exit::No;
@@ -13,12 +13,19 @@ use crate::table::{Facts, Table};
 
 #[derive(Args, Debug)]
 pub(crate) struct StatusArgs {
+    /// Only tell whether the node can sign now; exit code 0 if it can, 2 with the reasons if not
+    #[arg(long)]
+    ready: bool,
+
     #[command(flatten)]
     node: NodeArgs,
 }
 
 pub(crate) async fn run(args: StatusArgs) -> anyhow::Result<()> {
     let status: Status = args.node.get("/status").await?;
+    if args.ready {
+        return readiness(&status.ready, args.node.json);
+    }
     if args.node.json {
         println!("{}", serde_json::to_string_pretty(&status)?);
     } else {
@@ -31,6 +38,42 @@ pub(crate) async fn run(args: StatusArgs) -> anyhow::Result<()> {
         0 => Ok(()),
         count => Err(No(format!("the node has {}", format::count(count, "problem"))).into()),
     }
+}
+
+fn readiness(ready: &Ready, json: bool) -> anyhow::Result<()> {
+    match json {
+        true => println!("{}", serde_json::to_string_pretty(ready)?),
+        false => print!("{}", render_ready(ready)),
+    }
+    match ready.ready {
+        true => Ok(()),
+        false => Err(No("the node is not ready to sign".into()).into()),
+    }
+}
+
+/// One line a reason; what is only degraded stands behind.
+fn render_ready(ready: &Ready) -> String {
+    let line = |reason: &NotReady| match reason.chain_id {
+        Some(chain) => format!("! {} {chain}: {}\n", reason.code, reason.detail),
+        None => format!("! {}: {}\n", reason.code, reason.detail),
+    };
+    let (verdict, lines) = match (ready.ready, ready.degraded.is_empty()) {
+        (true, true) => ("Ready\n", String::new()),
+        (true, false) => (
+            "Ready, but not for every chain\n",
+            ready.degraded.iter().map(line).collect(),
+        ),
+        (false, _) => (
+            "Not ready\n",
+            ready
+                .reasons
+                .iter()
+                .chain(&ready.degraded)
+                .map(line)
+                .collect(),
+        ),
+    };
+    format!("{verdict}{lines}")
 }
 
 fn render(status: &Status, now: u64) -> String {
@@ -82,7 +125,8 @@ fn render(status: &Status, now: u64) -> String {
     } else {
         problems
     };
-    format!("{facts}\n{table}\n{registries}{health}")
+    let ready = render_ready(&status.ready);
+    format!("{facts}\n{table}\n{registries}{health}{ready}")
 }
 
 /// How an operator stands with its registries; nothing at other nodes.
@@ -143,6 +187,32 @@ fn chain_row(chain: &ChainStatus, now: u64) -> [String; 4] {
 mod tests {
     use super::*;
 
+    fn reason(code: &str, chain_id: Option<u64>, detail: &str) -> NotReady {
+        NotReady {
+            code: code.into(),
+            chain_id,
+            detail: detail.into(),
+        }
+    }
+
+    #[test]
+    fn readiness_is_told_with_its_reasons() {
+        let peers = reason("peers", None, "77 of 115 is needed");
+        let chain = reason("source_chain", Some(10), "silent");
+        let ready = |ready, reasons: &[&NotReady], degraded: &[&NotReady]| {
+            render_ready(&Ready {
+                ready,
+                reasons: reasons.iter().copied().cloned().collect(),
+                degraded: degraded.iter().copied().cloned().collect(),
+            })
+        };
+        assert_eq!(ready(true, &[], &[]), "Ready\n");
+        assert_eq!(
+            ready(false, &[&peers], &[&chain]),
+            "Not ready\n! peers: 77 of 115 is needed\n! source_chain 10: silent\n"
+        );
+    }
+
     #[test]
     fn a_status_is_readable() {
         let chain = |chain_id, kind: &str, block: Option<u64>| ChainStatus {
@@ -170,6 +240,11 @@ mod tests {
             chains: vec![chain(31337, "home", Some(812)), chain(10, "source", None)],
             problems: vec!["chain 10 has no final block".into()],
             registries: Vec::new(),
+            ready: Ready {
+                ready: true,
+                reasons: Vec::new(),
+                degraded: vec![reason("source_chain", Some(10), "no final block")],
+            },
         };
         let expected = "\
 Node         operator 0.1.0, up 1 h 1 min
@@ -189,6 +264,8 @@ CHAIN  KIND    FINAL BLOCK  BEHIND
    10  source         none
 
 ! chain 10 has no final block
+Ready, but not for every chain
+! source_chain 10: no final block
 ";
         assert_eq!(render(&status, 1_700_000_012), expected);
     }

@@ -14,6 +14,38 @@ pub struct Health {
     pub problems: Vec<String>,
 }
 
+/// `GET /ready`: whether the node can do its part now. The HTTP status is 503 where it cannot.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ready {
+    /// Whether it signs what it is asked.
+    pub ready: bool,
+    /// Why not; empty where it is ready.
+    pub reasons: Vec<NotReady>,
+    /// What it cannot sign although it is ready: chains that it cannot read just now.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub degraded: Vec<NotReady>,
+}
+
+/// One reason in [`Ready`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotReady {
+    /// For machines: `draining`, `store`, `signing_log`, `signer`, `home_chain`, `no_operator_set`,
+    /// `no_stake`, `other_key`, `peers` or `source_chain`.
+    pub code: String,
+    /// Which chain, for `source_chain`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chain_id: Option<u64>,
+    /// For people: the cause and the cure.
+    pub detail: String,
+}
+
+/// `GET /live`: the process runs and answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Live {
+    /// Always true.
+    pub live: bool,
+}
+
 /// `GET /status`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Status {
@@ -51,6 +83,9 @@ pub struct Status {
     pub chains: Vec<ChainStatus>,
     /// What is wrong; empty where nothing is.
     pub problems: Vec<String>,
+    /// Whether it can sign now.
+    #[serde(default)]
+    pub ready: Ready,
     /// An operator's registries, and how it stands with them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub registries: Vec<RegistryLine>,

@@ -6,7 +6,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use quorate_proto::{Address, Domain, Outcome, Refusal, RefusalCode, Response, Statement, limits};
+use quorate_proto::{
+    Address, Domain, Outcome, Refusal, RefusalCode, Response, Signature, Statement, limits,
+};
 use quorate_storage::{Batch, Permit, SigningEntry, SigningLog, StoreError};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -15,7 +17,8 @@ use crate::NodeError;
 use crate::clock;
 use crate::desk::{DeskHandle, Event};
 use crate::gossip::KnownSignatures;
-use crate::keys::Signer;
+use crate::keys::{Signer, SignerError};
+use crate::ready::{Cause, Readiness};
 
 /// Answers that wait to be signed; the open tasks bound them.
 const QUEUE: usize = limits::MAX_OPEN_TASKS;
@@ -40,6 +43,7 @@ pub(crate) struct Attestor {
     known: KnownSignatures,
     operator: Address,
     domain: Domain,
+    readiness: Readiness,
 }
 
 impl Attestor {
@@ -49,6 +53,7 @@ impl Attestor {
         known: KnownSignatures,
         operator: Address,
         domain: Domain,
+        readiness: Readiness,
     ) -> (Self, AttestHandle) {
         let (sender, jobs) = mpsc::channel(QUEUE);
         let attestor = Self {
@@ -58,6 +63,7 @@ impl Attestor {
             known,
             operator,
             domain,
+            readiness,
         };
         (attestor, sender)
     }
@@ -142,10 +148,7 @@ impl Attestor {
         statements: &HashMap<[u8; 32], Statement>,
     ) -> Option<Response> {
         let statement = *statements.get(permit.digest())?;
-        let signed = self.signer.sign(permit.digest().into()).await;
-        let signature = signed
-            .inspect_err(|error| tracing::error!(%error, "not signed"))
-            .ok()?;
+        let signature = self.noted(self.signer.sign(permit.digest().into()).await)?;
         let digest = permit.digest().into();
         self.known.keep(signature, digest, self.signer.address());
         Some(Response {
@@ -166,9 +169,7 @@ impl Attestor {
             .signer
             .sign(statement.refusal_digest(&self.domain, code))
             .await;
-        let signature = signed
-            .inspect_err(|error| tracing::error!(%error, "not signed"))
-            .ok()?;
+        let signature = self.noted(signed)?;
         Some(Response {
             operator: self.operator,
             statement,
@@ -178,6 +179,23 @@ impl Attestor {
                 signature,
             }),
         })
+    }
+}
+
+impl Attestor {
+    /// A node whose key is out of reach is not ready until it signs again.
+    fn noted(&self, signed: Result<Signature, SignerError>) -> Option<Signature> {
+        match signed {
+            Ok(signature) => {
+                self.readiness.clear(Cause::Signer);
+                Some(signature)
+            }
+            Err(error) => {
+                tracing::error!(%error, "not signed");
+                self.readiness.block(Cause::Signer, error.to_string());
+                None
+            }
+        }
     }
 }
 

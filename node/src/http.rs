@@ -1,5 +1,6 @@
 //! What operators, scripts and Prometheus ask, over HTTP on loopback.
 
+mod ready;
 mod registry;
 
 use std::net::SocketAddr;
@@ -31,6 +32,7 @@ use crate::join::Standings;
 use crate::members::MembersHandle;
 use crate::network::{NetworkHandle, peer_id_of};
 use crate::probe::Sightings;
+use crate::ready::{Readiness, stake_problem};
 use crate::settings::Role;
 use crate::token::Token;
 
@@ -79,6 +81,9 @@ pub(crate) struct Facts {
     pub(crate) sightings: Sightings,
     /// At a registry: who knows it may reinstate.
     pub(crate) token: Option<Token>,
+    pub(crate) readiness: Readiness,
+    /// Cancelled when the node begins to shut down.
+    pub(crate) closing: CancellationToken,
     pub(crate) started: quorate_proto::Timestamp,
 }
 
@@ -107,6 +112,8 @@ impl Http {
     /// Runs until `token` is cancelled.
     pub(crate) async fn run(self, token: CancellationToken) -> Result<(), NodeError> {
         let router = Router::new()
+            .route("/live", get(ready::live))
+            .route("/ready", get(ready::ready))
             .route("/health", get(health))
             .route("/status", get(status))
             .route("/metrics", get(metrics))
@@ -217,7 +224,8 @@ async fn task(State(facts): Shared, Path(id): Path<String>) -> Response {
 }
 
 async fn no_such_page() -> Response {
-    let pages = "pages: /health /status /metrics /epoch /operators /peers /tasks /tasks/{id}";
+    let pages =
+        "pages: /live /ready /health /status /metrics /epoch /operators /peers /tasks /tasks/{id}";
     failure(StatusCode::NOT_FOUND, pages)
 }
 
@@ -285,6 +293,7 @@ impl Facts {
             open_tasks: self.desk.open_tasks(),
             chains,
             problems: self.problems().await,
+            ready: self.ready().await,
             registries: self.standings.lines(),
         }
     }
@@ -365,21 +374,6 @@ fn chain_problem(chain_id: u64, chain: &dyn StateReader) -> Option<String> {
         "the providers of chain {chain_id} have not agreed on a final block for {} s: look at them, or add others",
         silent.as_secs()
     ))
-}
-
-fn stake_problem(set: &OperatorSet, operator: Address, key: Address) -> Option<String> {
-    match set.get(operator) {
-        None => Some(format!(
-            "operator {operator} has no stake in epoch {}: register and stake, then wait for the next epoch",
-            set.epoch()
-        )),
-        Some(member) if member.signing_key != key => Some(format!(
-            "the registry says that {operator} signs with {}, this node has {key}: \
-             load the right key, or update it in the registry",
-            member.signing_key
-        )),
-        Some(_) => None,
-    }
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ mod outbox;
 mod places;
 mod probe;
 mod publish;
+mod ready;
 mod registry;
 mod replica;
 mod requests;

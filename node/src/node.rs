@@ -24,6 +24,7 @@ use crate::home::{HomeHandle, HomeParts};
 use crate::http::MetricsHandle;
 use crate::keys::{Signer, SignerError};
 use crate::network::{NetworkError, NetworkHandle};
+use crate::ready::Readiness;
 use crate::settings::Settings;
 use crate::tasks::Tasks;
 
@@ -213,6 +214,7 @@ impl Node {
             home,
             members,
             desk,
+            readiness: Readiness::default(),
             closing: halt.child_token(),
             drained: CancellationToken::new(),
             halt,

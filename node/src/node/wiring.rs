@@ -26,6 +26,7 @@ use crate::members::{Members, MembersHandle};
 use crate::network::{GossipMessage, Network, NetworkConfig, NetworkHandle};
 use crate::outbox::Outbox;
 use crate::publish::Publisher;
+use crate::ready::Readiness;
 use crate::requests::{Answerer, Requests};
 use crate::settings::{Role, Settings};
 use crate::tasks::Tasks;
@@ -44,6 +45,8 @@ pub(super) struct Wiring {
     /// At a registry.
     pub(super) members: Option<MembersHandle>,
     pub(super) desk: DeskHandle,
+    /// Parts of the node note here what keeps it from signing.
+    pub(super) readiness: Readiness,
     pub(super) closing: CancellationToken,
     pub(super) drained: CancellationToken,
     pub(super) halt: CancellationToken,
@@ -71,6 +74,7 @@ impl Wiring {
                 self.known.clone(),
                 operator,
                 self.domain,
+                self.readiness.clone(),
             );
             tasks.spawn("attestor", task.run(self.desk.clone(), self.halt.clone()));
             let signing_key = signer.address();
@@ -163,6 +167,8 @@ impl Wiring {
             standings: ties.standings,
             sightings: ties.sightings,
             token: ties.token,
+            readiness: self.readiness.clone(),
+            closing: self.closing.clone(),
             started: clock::now(),
         }
     }

@@ -17,6 +17,7 @@ mod hostile;
 mod liars;
 mod members;
 mod operating;
+mod readiness;
 mod registries;
 mod reorgs;
 mod replays;

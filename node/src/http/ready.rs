@@ -1,0 +1,79 @@
+//! Liveness and readiness, for whoever supervises the process or sends users to it.
+
+use std::collections::HashSet;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use libp2p::PeerId;
+use quorate_proto::OperatorSet;
+
+use super::{Facts, Shared, chain_problem};
+use crate::api::{Live, Ready};
+use crate::network::peer_id_of;
+use crate::ready::Situation;
+
+/// Who hears this need not restart the process.
+pub(super) async fn live() -> Json<Live> {
+    Json(Live { live: true })
+}
+
+pub(super) async fn ready(State(facts): Shared) -> Response {
+    let ready = facts.ready().await;
+    let code = match ready.ready {
+        true => StatusCode::OK,
+        false => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    (code, Json(ready)).into_response()
+}
+
+impl Facts {
+    /// Whether this node can sign now.
+    pub(super) async fn ready(&self) -> Ready {
+        let view = self.home.view();
+        let mut situation = Situation {
+            set: view.current.clone(),
+            me: self.me,
+            home: view.problem,
+            store: self.store.failed().map(|cause| cause.to_string()),
+            draining: self.closing.is_cancelled(),
+            noted: self.readiness.noted(),
+            ..Situation::default()
+        };
+        let chains = self.chains.iter();
+        let problem = |(id, chain): (&u64, &std::sync::Arc<dyn quorate_chain::StateReader>)| {
+            (*id, chain_problem(*id, chain.as_ref()))
+        };
+        situation.chains = chains.map(problem).collect();
+        if let Some(set) = &view.current {
+            self.look_for_operators(set, &mut situation).await;
+        }
+        situation.judge()
+    }
+
+    /// Registries and peers of known operators are no strangers; users may look like some.
+    async fn look_for_operators(&self, set: &OperatorSet, situation: &mut Situation) {
+        let peers = self.network.peers().await;
+        let mut peers: HashSet<PeerId> = peers.into_iter().map(|info| info.peer).collect();
+        let me = self.me.map(|(operator, _)| operator);
+        for member in set.members() {
+            let operator = member.address;
+            if Some(operator) == me {
+                continue;
+            }
+            let binding = self.bindings.of(operator);
+            match binding.and_then(|binding| peer_id_of(&binding.peer_key)) {
+                None => situation.unheard.push(operator),
+                Some(peer) if peers.remove(&peer) => situation.connected.push(operator),
+                Some(_) => {}
+            }
+        }
+        for registry in self.standings.lines() {
+            if let Ok(peer) = registry.peer_id.parse() {
+                peers.remove(&peer);
+            }
+        }
+        situation.strangers = peers.len();
+    }
+}
