@@ -8,6 +8,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "quorate/v1/membership.proto",
         "quorate/v1/registry.proto",
         "quorate/v1/request.proto",
+        "quorate/v1/timeline.proto",
         "quorate/v1/store.proto",
     ];
     println!("cargo::rerun-if-changed=proto");

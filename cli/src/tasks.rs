@@ -1,9 +1,15 @@
 //! `node explain` and `node tasks`: what became of tasks, and why.
 
+mod events;
+mod live;
+
 use clap::Args;
-use quorate_node::api::{OperatorReport, StatementReport, TaskLine, TaskReport};
+use libp2p::Multiaddr;
+use quorate_node::api::{OperatorReport, StatementReport, TaskLine, TaskReport, Timeline};
+use quorate_node::client::{Client, ClientError};
 use quorate_proto::U256;
 
+use crate::exit::{No, Usage};
 use crate::format;
 use crate::http::NodeArgs;
 use crate::request::task_id;
@@ -11,8 +17,21 @@ use crate::table::{Facts, Table};
 
 #[derive(Args, Debug)]
 pub(crate) struct ExplainArgs {
-    /// Task id
-    task: String,
+    /// Task id; of a node that is asked over HTTP the first digits are enough
+    #[arg(required_unless_present = "live")]
+    task: Option<String>,
+
+    /// Follow all tasks as they happen, until Ctrl-C; with --json one object a line
+    #[arg(long, conflicts_with = "task")]
+    live: bool,
+
+    /// Ask an operator over the network instead of a node over HTTP: its multiaddr
+    #[arg(long, value_name = "MULTIADDR")]
+    peer: Option<Multiaddr>,
+
+    /// Network id, where the operator named by --peer serves several
+    #[arg(long, value_name = "ID", env = "QUORATE_NETWORK", requires = "peer")]
+    network: Option<String>,
 
     #[command(flatten)]
     node: NodeArgs,
@@ -29,13 +48,47 @@ pub(crate) struct ListArgs {
 }
 
 pub(crate) async fn explain(args: ExplainArgs) -> anyhow::Result<()> {
-    let task = task_id(&args.task)?;
-    let report: TaskReport = args.node.get(&format!("/tasks/{task}")).await?;
+    let Some(task) = &args.task else {
+        return live::follow(&args).await;
+    };
+    let timeline = match &args.peer {
+        Some(peer) => ask(peer, &args, task).await?,
+        None => {
+            let digits = task.strip_prefix("0x").unwrap_or(task);
+            if digits.is_empty() || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+                return Err(not_a_task(task));
+            }
+            args.node.get(&format!("/tasks/{digits}/timeline")).await?
+        }
+    };
     match args.node.json {
-        true => println!("{}", serde_json::to_string_pretty(&report)?),
-        false => print!("{}", render(&report)),
+        true => println!("{}", serde_json::to_string_pretty(&timeline)?),
+        false => print!("{}", render(&timeline)),
     }
     Ok(())
+}
+
+/// Over the network a task has its whole name.
+async fn ask(peer: &Multiaddr, args: &ExplainArgs, task: &str) -> anyhow::Result<Timeline> {
+    let task = task_id(task)?;
+    let client = connect(peer, args).await?;
+    match client.timeline(task).await {
+        Ok(timeline) => Ok(timeline),
+        Err(ClientError::Failed(failure)) => Err(No(failure.message).into()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn connect(peer: &Multiaddr, args: &ExplainArgs) -> anyhow::Result<Client> {
+    use anyhow::Context as _;
+    Client::connect(peer, args.network.as_deref())
+        .await
+        .context("no answer; correct --peer, or ask another operator")
+}
+
+fn not_a_task(text: &str) -> anyhow::Error {
+    let text = format!("{text:?} is no task id; it has 64 hexadecimal digits, or its first ones");
+    Usage(text).into()
 }
 
 pub(crate) async fn list(args: ListArgs) -> anyhow::Result<()> {
@@ -81,10 +134,12 @@ fn text(number: impl ToString) -> String {
     number.to_string()
 }
 
-fn render(report: &TaskReport) -> String {
+fn render(timeline: &Timeline) -> String {
+    let report = &timeline.task;
     format!(
-        "{}\n{}\n{}",
+        "{}\n{}{}\n{}",
         facts(report),
+        events::table(timeline),
         operators(report),
         weights(report)
     )
@@ -93,33 +148,19 @@ fn render(report: &TaskReport) -> String {
 fn facts(report: &TaskReport) -> Facts {
     let mut facts = Facts::default();
     facts.add("Task", &report.task_id);
+    facts.add("Statement", sentence(&report.statement));
     match &report.statement {
         StatementReport::StateProof {
-            chain_id,
-            user,
-            key,
-            value,
-            block_number,
             timestamp,
             epoch,
             digest,
+            ..
         } => {
-            let text = format!(
-                "on chain {chain_id}, {user} had stored {value} under key {key} at block {block_number}"
-            );
-            facts.add("Statement", text);
             facts.add("Block time", format::time(*timestamp));
             facts.add("Epoch", epoch);
             facts.add("Digest", digest);
         }
-        StatementReport::EpochUpdate {
-            epoch,
-            next_epoch,
-            set_hash,
-            digest,
-        } => {
-            let text = format!("the operators of epoch {next_epoch} are the set {set_hash}");
-            facts.add("Statement", text);
+        StatementReport::EpochUpdate { epoch, digest, .. } => {
             facts.add("Epoch", epoch);
             facts.add("Digest", digest);
         }
@@ -141,6 +182,27 @@ fn facts(report: &TaskReport) -> Facts {
         read.map(|took| took + &block.unwrap_or_default()),
     );
     facts
+}
+
+/// What a task says, in words.
+fn sentence(statement: &StatementReport) -> String {
+    match statement {
+        StatementReport::StateProof {
+            chain_id,
+            user,
+            key,
+            value,
+            block_number,
+            ..
+        } => format!(
+            "on chain {chain_id}, {user} had stored {value} under key {key} at block {block_number}"
+        ),
+        StatementReport::EpochUpdate {
+            next_epoch,
+            set_hash,
+            ..
+        } => format!("the operators of epoch {next_epoch} are the set {set_hash}"),
+    }
 }
 
 fn status(report: &TaskReport) -> String {
@@ -181,6 +243,7 @@ fn operators(report: &TaskReport) -> Table {
         ">WEIGHT",
         ">SHARE",
         "OUTCOME",
+        ">SEEN",
         ">AFTER",
         "CERTIFICATE",
         "REASON",
@@ -207,7 +270,7 @@ fn order(operator: &OperatorReport) -> (u8, f64) {
     (rank, operator.after_ms.unwrap_or(f64::MAX))
 }
 
-fn row(operator: &OperatorReport, report: &TaskReport) -> [String; 7] {
+fn row(operator: &OperatorReport, report: &TaskReport) -> [String; 8] {
     let late = if operator.late { ", late" } else { "" };
     let reason = [operator.code.as_deref(), operator.detail.as_deref()];
     let reason: Vec<&str> = reason
@@ -229,6 +292,7 @@ fn row(operator: &OperatorReport, report: &TaskReport) -> [String; 7] {
             .map(|weight| share(report, weight))
             .unwrap_or_default(),
         format!("{}{late}", operator.outcome),
+        operator.seen_ms.map(format::millis).unwrap_or_default(),
         operator.after_ms.map(format::millis).unwrap_or_default(),
         if within {
             "in it".into()

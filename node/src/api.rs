@@ -3,7 +3,11 @@
 //! Hashes and addresses are 0x-prefixed hexadecimal, weights and values decimal strings, times
 //! Unix milliseconds.
 
+mod timeline;
+
 use serde::{Deserialize, Serialize};
+
+pub use timeline::{Happening, LiveLine, RefusedLine, Timeline, TimelineEvent};
 
 /// `GET /health`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -215,6 +219,9 @@ pub struct OperatorReport {
     pub after_ms: Option<f64>,
     /// It came after the threshold had been reached.
     pub late: bool,
+    /// When this node first heard anything of the operator about the task.
+    #[serde(default)]
+    pub seen_ms: Option<f64>,
 }
 
 /// One line of `GET /tasks`.

@@ -19,6 +19,7 @@
 
 mod dial;
 mod messages;
+mod timeline;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -38,6 +39,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 pub use messages::{
     Answer, ClientError, HandedOver, Progress, Refused, RequestFailure, StateQuestion,
 };
+pub use timeline::Following;
 
 use self::dial::{choose, dial};
 use crate::frame;
@@ -234,6 +236,8 @@ fn unexpected(kind: ReplyKind) -> ClientError {
         ReplyKind::Error(_) => "an error",
         ReplyKind::Operators(_) => "operators",
         ReplyKind::EpochUpdate(_) => "an epoch update",
+        ReplyKind::Timeline(_) => "a timeline",
+        ReplyKind::Live(_) => "live events",
     };
     ClientError::Malformed(format!("{name} was not asked for"))
 }

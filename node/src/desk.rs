@@ -6,25 +6,29 @@
 mod handle;
 mod ledger;
 mod observe;
+mod record;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use quorate_chain::StateReader;
+use quorate_proto::wire::TimelineReason;
 use quorate_proto::{
-    Address, Certificate, EpochUpdate, OperatorSet, Response, StateProof, Statement, Task,
+    Address, Certificate, EpochUpdate, OperatorSet, Response, StateProof, Statement, Task, TaskId,
     Timestamp, limits,
 };
-use quorate_protocols::pipeline::{ClientId, Input, Output, Pipeline, Refused};
+use quorate_protocols::pipeline::{ClientId, Input, Output, Pipeline, Refused, Verdict};
 use quorate_protocols::task::Times;
 use quorate_storage::WriteQueue;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use handle::{DeskHandle, Event, Update};
+pub(crate) use handle::{DeskHandle, Event, Seat, Update};
 use ledger::Ledger;
 pub(crate) use ledger::decode;
 pub(crate) use observe::ReadTrace;
+pub(crate) use record::Channels;
+use record::Record;
 
 use crate::attest::{AttestHandle, Job};
 use crate::clock;
@@ -54,6 +58,7 @@ pub(crate) struct Desk {
     pipeline: Pipeline,
     me: Option<Me>,
     ledger: Ledger,
+    record: Record,
     clients: HashMap<ClientId, mpsc::Sender<Update>>,
     effects: Vec<Effect>,
     outbox: OutboxHandle,
@@ -99,6 +104,7 @@ impl Desk {
             pipeline: Pipeline::new(operator, Times::default()),
             me,
             ledger: Ledger::new(writes),
+            record: Record::new(operator, Channels::default()),
             clients: HashMap::new(),
             effects: Vec::new(),
             outbox,
@@ -109,6 +115,15 @@ impl Desk {
             events: mouth.0,
             handle,
             attendance: None,
+        }
+    }
+
+    /// Tells there what happens to tasks.
+    pub(crate) fn recording(self, channels: Channels) -> Self {
+        let operator = self.me.as_ref().map(|me| me.operator);
+        Self {
+            record: Record::new(operator, channels),
+            ..self
         }
     }
 
@@ -148,7 +163,8 @@ impl Desk {
     fn next_wake(&self) -> Option<Timestamp> {
         let attendance = self.attendance.as_ref();
         let closes = attendance.and_then(|(attendance, _)| attendance.next_wake());
-        self.pipeline.next_wake().into_iter().chain(closes).min()
+        let wakes = [self.pipeline.next_wake(), self.record.next_wake(), closes];
+        wakes.into_iter().flatten().min()
     }
 
     fn on_wake(&mut self) -> Result<(), NodeError> {
@@ -178,11 +194,13 @@ impl Desk {
             Event::Verified(entry) => self.on_verified(entry),
             Event::Observed(task, verdict, read) => {
                 self.ledger.observed(task, read)?;
+                self.record.read(task, &read, &verdict);
                 self.feed(Input::Observed(task, verdict))
             }
             Event::Answered(response) => self.feed(Input::Answered(response)),
-            Event::Left(client, task) => {
+            Event::Left(client, task, outcome) => {
                 self.clients.remove(&client);
+                self.record.left(task, client, outcome);
                 self.feed(Input::Left(client, task))
             }
             Event::EpochEnded(epoch) => self.feed(Input::EpochEnded(epoch)),
@@ -197,6 +215,7 @@ impl Desk {
         set: Arc<OperatorSet>,
         read: ReadTrace,
     ) -> Result<(), NodeError> {
+        let task = statement.task_id();
         let asked = Input::Ask {
             client,
             statement,
@@ -206,9 +225,15 @@ impl Desk {
             Ok(outputs) => {
                 self.clients.insert(client, updates);
                 self.apply(outputs)?;
-                self.ledger.observed(statement.task_id(), read)
+                // An epoch update has no user: the node asks itself.
+                if matches!(statement, Statement::StateProof(_)) {
+                    self.record.asked(task, client);
+                    self.record.read(task, &read, &Verdict::Agree);
+                }
+                self.ledger.observed(task, read)
             }
             Err(refused) => {
+                self.record.refused(task, &refused);
                 let update = Update::Overloaded(refused.to_string());
                 self.effects.push(Effect::Tell(updates, update));
                 Ok(())
@@ -219,22 +244,22 @@ impl Desk {
     /// Entries about tasks that are over here are not worked on again: they are answered from the
     /// store, or noted.
     fn on_verified(&mut self, entry: Verified) -> Result<(), NodeError> {
-        let task = match &entry {
-            Verified::Task { statement, .. } => statement.task_id(),
-            Verified::Response { response, .. } => response.statement.task_id(),
-            Verified::Result { certificate, .. } => certificate.statement().task_id(),
-        };
+        let task = entry.task();
+        if let Verified::Task {
+            author, attempt, ..
+        } = &entry
+        {
+            self.record.announced(task, *author, *attempt);
+        }
         if !self.pipeline.is_open(task)
             && let Some(certificate) = self.ledger.certificate(task)?
         {
             match entry {
                 Verified::Task { .. } => {
-                    self.effects
-                        .push(Effect::Publish(Item::Result(certificate)));
+                    self.record.sent_result(task);
+                    self.publish(Item::Result(certificate));
                 }
-                Verified::Response { response, .. } => {
-                    self.ledger.late_response(task, &response)?
-                }
+                Verified::Response { response, .. } => self.late(task, &response)?,
                 Verified::Result { .. } => {}
             }
             return Ok(());
@@ -243,9 +268,9 @@ impl Desk {
             && !self.pipeline.is_open(task)
             && self.ledger.ended_recently(task)?
         {
-            return self.ledger.late_response(task, response);
+            return self.late(task, response);
         }
-        self.feed(match entry {
+        let input = match entry {
             Verified::Task {
                 author,
                 statement,
@@ -259,17 +284,39 @@ impl Desk {
             },
             Verified::Response { response, set } => Input::Heard { response, set },
             Verified::Result { certificate, set } => Input::Learned { certificate, set },
-        })
+        };
+        self.feed_about(Some(task), input)
+    }
+
+    fn late(&mut self, task: TaskId, response: &Response) -> Result<(), NodeError> {
+        if self.ledger.late_response(task, response)? {
+            self.record.late(&self.ledger, response)?;
+        }
+        Ok(())
     }
 
     fn feed(&mut self, input: Input) -> Result<(), NodeError> {
+        self.feed_about(None, input)
+    }
+
+    /// As [`Self::feed`], with the task that the input may begin.
+    fn feed_about(&mut self, task: Option<TaskId>, input: Input) -> Result<(), NodeError> {
+        let asked_again = matches!(input, Input::Announced { .. });
         match self.pipeline.handle(clock::now(), input) {
-            Ok(outputs) => self.apply(outputs),
+            Ok(outputs) => {
+                if asked_again {
+                    self.record.answers_again(&outputs);
+                }
+                self.apply(outputs)
+            }
             Err(Refused::Ignored(reason)) => {
                 tracing::trace!(%reason, "ignored");
                 Ok(())
             }
             Err(refused) => {
+                if let Some(task) = task {
+                    self.record.refused(task, &refused);
+                }
                 metrics::counter!("quorate_tasks_refused_total").increment(1);
                 tracing::warn!(%refused, "task not taken");
                 Ok(())
@@ -286,6 +333,7 @@ impl Desk {
     }
 
     fn apply_one(&mut self, output: Output) -> Result<(), NodeError> {
+        self.record.output(&output);
         match output {
             Output::Opened {
                 statement,
@@ -316,6 +364,7 @@ impl Desk {
                 clients,
                 publish,
                 after_micros,
+                ..
             } => {
                 self.certified(certificate, &clients, publish, after_micros)?;
             }
@@ -347,13 +396,16 @@ impl Desk {
         announced_by: Option<Address>,
     ) -> Result<(), NodeError> {
         let signatures = self.ledger.opened(statement, announced_by)?;
+        let again = signatures.is_some();
+        self.record
+            .opened(&self.ledger, statement, announced_by, again)?;
         let Some(set) = self.home.view().set(statement.epoch()).cloned() else {
             return Ok(());
         };
         if let Some((attendance, _)) = &mut self.attendance {
             attendance.opened(clock::now(), statement.task_id(), set.clone());
         }
-        for response in signatures {
+        for response in signatures.into_iter().flatten() {
             let set = set.clone();
             self.feed(Input::Heard { response, set })?;
         }
@@ -408,7 +460,7 @@ impl Desk {
 
     /// Only with the key that the home chain knows for that epoch: others would be blamed for
     /// forwarding anything else.
-    fn sign(&self, job: Job, statement: &Statement) {
+    fn sign(&mut self, job: Job, statement: &Statement) {
         let Some(me) = &self.me else { return };
         let view = self.home.view();
         let member = view
@@ -418,11 +470,15 @@ impl Desk {
             metrics::counter!("quorate_unsignable_total").increment(1);
             tracing::error!(epoch = %statement.epoch(), key = %me.signing_key,
                 "this node's signing key is not the operator's of that epoch; nothing is signed");
+            self.record
+                .declined(statement.task_id(), TimelineReason::KeyNotRegistered);
             return;
         }
         if me.attestor.try_send(job).is_err() {
             metrics::counter!("quorate_unsignable_total").increment(1);
             tracing::error!("too much waits to be signed; one answer is left out");
+            self.record
+                .declined(statement.task_id(), TimelineReason::SignerBusy);
         }
     }
 
@@ -452,6 +508,7 @@ impl Desk {
 
     /// Writes before it sends.
     async fn flush(&mut self) {
+        self.record.write(&mut self.ledger);
         let ack = self.ledger.commit();
         let effects = std::mem::take(&mut self.effects);
         if ack.is_some() || !effects.is_empty() {

@@ -1,13 +1,19 @@
 //! What this node knows of a task, from its store.
 
+use std::collections::BTreeMap;
+
 use quorate_proto::store::{ResponseRecord, TaskRecord, TaskStatus};
-use quorate_proto::{Address, Domain, OperatorSet, Outcome, Response, Statement, TaskId, U256};
+use quorate_proto::wire::{TaskState, TimelineOperator, TimelineReply};
+use quorate_proto::{
+    Address, Certificate, Domain, OperatorSet, Outcome, Response, Statement, TaskId, U256, limits,
+};
 use quorate_protocols::task::{Report, Status};
 use quorate_storage::{Page, Store, schema};
 
 use crate::NodeError;
-use crate::api::{OperatorReport, StatementReport, TaskLine, TaskReport};
+use crate::api::{TaskLine, Timeline};
 use crate::figures::millis;
+use crate::timeline::state_word;
 
 /// Why a task ended without certificate, naming the weight that is missing.
 pub(crate) fn failure_of(report: &Report) -> String {
@@ -34,60 +40,119 @@ pub(crate) fn failure_of(report: &Report) -> String {
     )
 }
 
-/// All that the store has about a task; `None` where it has nothing.
-pub(crate) fn explain(
+/// All that the store has about a task, as it is told on the wire; `None` where it has nothing.
+/// `me` is the operator whose node this is.
+pub(crate) fn gather(
     store: &Store,
-    domain: &Domain,
+    me: Option<Address>,
     id: TaskId,
-) -> Result<Option<TaskReport>, NodeError> {
+) -> Result<Option<TimelineReply>, NodeError> {
     let Some(record) = store.get(schema::TASKS, &id.0.0)? else {
         return Ok(None);
     };
-    let statement = statement_of(&record)?;
-    let set = store.get(schema::SETS, &statement.epoch().0)?;
-    let set = set
-        .as_ref()
-        .map(OperatorSet::try_from)
-        .transpose()
-        .map_err(damaged)?;
-    let responses = responses_of(store, id)?;
-    let certificate = store.get(schema::CERTIFICATES, &id.0.0)?;
-    let certificate = certificate.as_ref().map(crate::desk::decode).transpose()?;
-    let signers = certificate.map(|c| {
-        c.signatures()
-            .iter()
-            .map(|s| s.operator.to_string())
-            .collect()
-    });
-    let operators = operators_of(set.as_ref(), &responses);
-    let [signed, refused] = weights_of(set.as_ref(), &responses);
-    let completed = record.status() == TaskStatus::Completed;
-    let missing = set.as_ref().map(|set| match completed {
-        true => U256::ZERO,
-        false => set.threshold().saturating_sub(signed),
-    });
-    Ok(Some(TaskReport {
-        task_id: id.to_string(),
-        status: status_word(&record).into(),
-        failure: Some(record.failure.clone()).filter(|text| !text.is_empty()),
-        statement: statement_report(&statement, domain),
+    let epoch = statement_of(&record)?.epoch();
+    let set = store.get(schema::SETS, &epoch.0)?;
+    let set = set.as_ref().map(OperatorSet::try_from);
+    let set = set.transpose().map_err(damaged)?;
+    let operators = operators_of(store, id, set.as_ref())?;
+    let word = |weight: U256| weight.to_be_bytes_vec();
+    let mut reply = TimelineReply {
+        task_id: id.0.to_vec(),
+        state: state_of(&record).into(),
+        node_operator: me.map(|operator| operator.to_vec()).unwrap_or_default(),
         created_ms: record.created_ms,
-        ended_ms: Some(record.ended_ms).filter(|at| *at > 0),
+        ended_ms: record.ended_ms,
         entry: record.entry,
-        announced_by: address_text(&record.announced_by),
         attempts: record.attempts,
-        read_ms: Some(millis(record.read_micros)).filter(|ms| *ms > 0.0),
-        read_at_block: Some(hex_text(&record.read_at_block))
-            .filter(|_| !record.read_at_block.is_empty()),
-        certified_ms: completed.then(|| millis(record.certified_micros)),
-        signed_weight: signed.to_string(),
-        refused_weight: refused.to_string(),
-        threshold: set.as_ref().map(|set| set.threshold().to_string()),
-        total_weight: set.as_ref().map(|set| set.total_weight().to_string()),
-        missing_weight: missing.map(|weight| weight.to_string()),
+        read_micros: record.read_micros,
+        certified_micros: record.certified_micros,
+        threshold: set
+            .as_ref()
+            .map(|set| word(set.threshold()))
+            .unwrap_or_default(),
+        total_weight: set
+            .as_ref()
+            .map(|set| word(set.total_weight()))
+            .unwrap_or_default(),
         operators,
-        certificate_signers: signers.unwrap_or_default(),
-    }))
+        statement: record.statement,
+        announced_by: record.announced_by,
+        read_at_block: record.read_at_block,
+        failure: cut(record.failure),
+        ..TimelineReply::default()
+    };
+    for row in store.rows(schema::TIMELINES, &id.0.0) {
+        let (_, row) = row?;
+        reply.events.extend(row.events);
+        reply.cut = reply.cut.saturating_add(row.cut);
+    }
+    Ok(Some(reply))
+}
+
+fn cut(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(limits::MAX_FAILURE_BYTES));
+    text
+}
+
+/// As [`gather`], for people and scripts.
+pub(crate) fn explain(
+    store: &Store,
+    domain: &Domain,
+    me: Option<Address>,
+    id: TaskId,
+) -> Result<Option<Timeline>, NodeError> {
+    let reply = gather(store, me, id)?;
+    let read = reply.map(|reply| Timeline::read(&reply, domain));
+    read.transpose().map_err(damaged)
+}
+
+/// The tasks whose ids begin with these hexadecimal digits, `limit` at most.
+pub(crate) fn beginning_with(
+    store: &Store,
+    prefix: &Prefix,
+    limit: usize,
+) -> Result<Vec<TaskId>, NodeError> {
+    let before = prefix.first.checked_sub(U256::from(1));
+    let page = Page::first(limit).after(before.map(|id| id.to_be_bytes()));
+    let rows = store.scan(schema::TASKS, &(), page)?.rows;
+    let ids = rows.into_iter().map(|(id, _)| id);
+    let fits = |id: &[u8; 32]| U256::from_be_bytes(*id) <= prefix.last;
+    Ok(ids.take_while(fits).map(|id| TaskId(id.into())).collect())
+}
+
+/// The beginning of a task id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Prefix {
+    first: U256,
+    last: U256,
+}
+
+impl Prefix {
+    /// Fewer digits name too many tasks.
+    const LEAST: usize = 4;
+    const DIGITS: usize = 64;
+
+    /// Reads 4 to 64 hexadecimal digits, with or without 0x.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let digits = text.strip_prefix("0x").unwrap_or(text);
+        let known = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+        if !known || !(Self::LEAST..=Self::DIGITS).contains(&digits.len()) {
+            return None;
+        }
+        let filled = |with: &str| {
+            let missing = with.repeat(Self::DIGITS.saturating_sub(digits.len()));
+            U256::from_str_radix(&format!("{digits}{missing}"), 16).ok()
+        };
+        Some(Self {
+            first: filled("0")?,
+            last: filled("f")?,
+        })
+    }
+
+    /// The one id that it is, where it is whole.
+    pub(crate) fn whole(&self) -> Option<TaskId> {
+        (self.first == self.last).then(|| TaskId(self.first.to_be_bytes().into()))
+    }
 }
 
 /// The newest tasks.
@@ -102,100 +167,54 @@ pub(crate) fn newest(store: &Store, limit: usize) -> Result<Vec<TaskLine>, NodeE
     Ok(lines)
 }
 
-fn responses_of(store: &Store, id: TaskId) -> Result<Vec<(Response, ResponseRecord)>, NodeError> {
-    let mut responses = Vec::new();
+/// Every member of the set, and whoever answered, ascending by address.
+fn operators_of(
+    store: &Store,
+    id: TaskId,
+    set: Option<&OperatorSet>,
+) -> Result<Vec<TimelineOperator>, NodeError> {
+    let mut operators = BTreeMap::new();
+    for member in set.map(OperatorSet::members).unwrap_or_default() {
+        let line = TimelineOperator {
+            operator: member.address.to_vec(),
+            ..TimelineOperator::default()
+        };
+        operators.insert(member.address, line);
+    }
     for row in store.rows(schema::RESPONSES, &id.0.0) {
         let (_, record) = row?;
         if let Some(message) = &record.response {
-            responses.push((Response::try_from(message).map_err(damaged)?, record));
+            let response = Response::try_from(message).map_err(damaged)?;
+            operators.insert(response.operator, answer_of(&response, &record));
         }
     }
-    Ok(responses)
-}
-
-fn operators_of(
-    set: Option<&OperatorSet>,
-    responses: &[(Response, ResponseRecord)],
-) -> Vec<OperatorReport> {
-    let answered = |operator: &Address| responses.iter().any(|(r, _)| r.operator == *operator);
-    let members = set.map(OperatorSet::members).unwrap_or_default();
-    let silent = members
-        .iter()
-        .map(|m| m.address)
-        .filter(|operator| !answered(operator));
-    let weight = |operator| set.map(|set| set.weight_of(operator).to_string());
-    let mut reports: Vec<(Address, OperatorReport)> = silent
-        .map(|operator| (operator, missing_report(operator, weight(operator))))
-        .collect();
-    for (response, record) in responses {
-        let operator = response.operator;
-        reports.push((operator, answer_report(response, record, weight(operator))));
+    let certificate = store.get(schema::CERTIFICATES, &id.0.0)?;
+    let certificate = certificate.as_ref().map(crate::desk::decode).transpose()?;
+    for signer in certificate.iter().flat_map(Certificate::signatures) {
+        let line = operators.entry(signer.operator).or_default();
+        line.operator = signer.operator.to_vec();
+        line.in_certificate = true;
     }
-    reports.sort_by_key(|(operator, _)| *operator);
-    reports.into_iter().map(|(_, report)| report).collect()
-}
-
-fn missing_report(operator: Address, weight: Option<String>) -> OperatorReport {
-    OperatorReport {
-        operator: operator.to_string(),
-        weight,
-        outcome: "missing".into(),
-        code: None,
-        detail: None,
-        after_ms: None,
-        late: false,
+    for (operator, line) in &mut operators {
+        let weight = set.map(|set| set.weight_of(*operator).to_be_bytes_vec());
+        line.weight = weight.unwrap_or_default();
     }
+    Ok(operators.into_values().collect())
 }
 
-fn answer_report(
-    response: &Response,
-    record: &ResponseRecord,
-    weight: Option<String>,
-) -> OperatorReport {
-    let mut report = OperatorReport {
-        outcome: "signed".into(),
-        after_ms: Some(millis(record.after_micros)),
+fn answer_of(response: &Response, record: &ResponseRecord) -> TimelineOperator {
+    let mut line = TimelineOperator {
+        operator: response.operator.to_vec(),
+        answered: true,
+        after_micros: record.after_micros,
         late: record.late,
-        ..missing_report(response.operator, weight)
+        ..TimelineOperator::default()
     };
     if let Outcome::Refused(refusal) = &response.outcome {
-        report.outcome = "refused".into();
-        report.code = Some(refusal.code.describe().into());
-        report.detail = Some(refusal.detail.clone());
+        line.refusal = refusal.code.into();
+        line.detail.clone_from(&refusal.detail);
     }
-    report
-}
-
-fn weights_of(set: Option<&OperatorSet>, responses: &[(Response, ResponseRecord)]) -> [U256; 2] {
-    let mut weights = [U256::ZERO; 2];
-    for (response, _) in responses {
-        let weight = set.map_or(U256::ZERO, |set| set.weight_of(response.operator));
-        let place = usize::from(matches!(response.outcome, Outcome::Refused(_)));
-        weights[place] = weights[place].saturating_add(weight);
-    }
-    weights
-}
-
-fn statement_report(statement: &Statement, domain: &Domain) -> StatementReport {
-    let digest = statement.digest(domain).to_string();
-    match statement {
-        Statement::StateProof(proof) => StatementReport::StateProof {
-            chain_id: proof.chain_id,
-            user: proof.user.to_string(),
-            key: proof.key.to_string(),
-            value: proof.value.to_string(),
-            block_number: proof.block_number,
-            timestamp: proof.timestamp,
-            epoch: proof.epoch.0,
-            digest,
-        },
-        Statement::EpochUpdate(update) => StatementReport::EpochUpdate {
-            epoch: update.epoch.0,
-            next_epoch: update.next_epoch.0,
-            set_hash: update.set_hash.to_string(),
-            digest,
-        },
-    }
+    line
 }
 
 fn task_line(id: &[u8], record: &TaskRecord) -> Result<TaskLine, NodeError> {
@@ -206,7 +225,7 @@ fn task_line(id: &[u8], record: &TaskRecord) -> Result<TaskLine, NodeError> {
     };
     Ok(TaskLine {
         task_id: hex_text(id),
-        status: status_word(record).into(),
+        status: state_word(state_of(record)).into(),
         created_ms: record.created_ms,
         certified_ms: (record.status() == TaskStatus::Completed)
             .then(|| millis(record.certified_micros)),
@@ -232,24 +251,18 @@ pub(crate) fn damaged(error: quorate_proto::WireError) -> NodeError {
     }
 }
 
-const fn status_word(record: &TaskRecord) -> &'static str {
-    const COMPLETED: i32 = TaskStatus::Completed as i32;
-    const EXPIRED: i32 = TaskStatus::Expired as i32;
-    const FAILED: i32 = TaskStatus::Failed as i32;
-    match record.status {
-        COMPLETED => "completed",
-        EXPIRED => "expired",
-        FAILED => "failed",
-        _ => "pending",
+fn state_of(record: &TaskRecord) -> TaskState {
+    match record.status() {
+        TaskStatus::Completed => TaskState::Completed,
+        TaskStatus::Expired => TaskState::Expired,
+        TaskStatus::Failed => TaskState::Failed,
+        TaskStatus::Pending | TaskStatus::Unspecified => TaskState::Pending,
     }
-}
-
-fn address_text(bytes: &[u8]) -> Option<String> {
-    Address::try_from(bytes)
-        .ok()
-        .map(|address| address.to_string())
 }
 
 fn hex_text(bytes: &[u8]) -> String {
     format!("0x{}", hex::encode(bytes))
 }
+
+#[cfg(test)]
+mod tests;

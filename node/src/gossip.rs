@@ -7,7 +7,7 @@ mod window;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quorate_proto::{Certificate, Epoch, OperatorSet, Response, Statement};
+use quorate_proto::{Certificate, Epoch, OperatorSet, Response, Statement, TaskId};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -20,6 +20,7 @@ use crate::clock;
 use crate::desk::DeskHandle;
 use crate::home::HomeHandle;
 use crate::network::{Acceptance, GossipMessage, NetworkHandle};
+use crate::recorder::{Origin, Refusals};
 
 /// Messages validated in one go on a blocking thread: at most about 10 ms of work for usual
 /// batches.
@@ -51,6 +52,17 @@ pub(crate) enum Verified {
     },
 }
 
+impl Verified {
+    /// Which task it is about.
+    pub(crate) fn task(&self) -> TaskId {
+        match self {
+            Self::Task { statement, .. } => statement.task_id(),
+            Self::Response { response, .. } => response.statement.task_id(),
+            Self::Result { certificate, .. } => certificate.statement().task_id(),
+        }
+    }
+}
+
 /// What validation says of a message.
 pub(crate) enum Verdict {
     /// Forward it, and work with its entries.
@@ -71,6 +83,7 @@ pub(crate) struct Gossip {
     desk: DeskHandle,
     validator: Option<Validator>,
     parked: Vec<(Instant, GossipMessage)>,
+    refusals: Refusals,
 }
 
 impl Gossip {
@@ -80,6 +93,7 @@ impl Gossip {
         home: HomeHandle,
         desk: DeskHandle,
         validator: Validator,
+        refusals: Refusals,
     ) -> Self {
         Self {
             messages,
@@ -88,6 +102,7 @@ impl Gossip {
             desk,
             validator: Some(validator),
             parked: Vec::new(),
+            refusals,
         }
     }
 
@@ -161,6 +176,9 @@ impl Gossip {
         tracing::debug!(peer = %message.source, kind, reason, ?acceptance, "gossip dropped");
         metrics::counter!("quorate_gossip_rejected_total", "kind" => kind, "reason" => reason)
             .increment(1);
+        let detail = format!("{kind} from peer {}", message.source);
+        self.refusals
+            .note(clock::now(), Origin::Gossip, reason, &detail, None);
         self.network.validated(message, acceptance).await;
     }
 

@@ -86,6 +86,16 @@ pub(crate) struct HomeParts {
     pub(crate) members: Option<MembersHandle>,
 }
 
+impl HomeParts {
+    pub(crate) fn new(store: &Store, writes: &WriteQueue, members: Option<&MembersHandle>) -> Self {
+        Self {
+            store: store.clone(),
+            writes: writes.clone(),
+            members: members.cloned(),
+        }
+    }
+}
+
 /// Sees what the home chain says.
 #[derive(Clone)]
 pub(crate) struct HomeHandle {

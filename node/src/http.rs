@@ -2,30 +2,28 @@
 
 mod ready;
 mod registry;
+mod tasks;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use quorate_chain::StateReader;
-use quorate_proto::{Address, Domain, OperatorSet, TaskId};
+use quorate_proto::{Address, Domain, OperatorSet};
 use quorate_storage::Store;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::NodeError;
-use crate::api::{
-    ChainStatus, ErrorBody, Health, OperatorLine, Operators, PeerLine, Status, TaskLine,
-};
+use crate::api::{ChainStatus, ErrorBody, Health, OperatorLine, Operators, PeerLine, Status};
 use crate::clock;
-use crate::desk::{Chains, DeskHandle};
-use crate::explain;
+use crate::desk::{Chains, Channels, DeskHandle};
 use crate::gossip::Bindings;
 use crate::home::HomeHandle;
 use crate::join::Standings;
@@ -36,12 +34,9 @@ use crate::ready::{Readiness, stake_problem};
 use crate::settings::Role;
 use crate::token::Token;
 
-/// Tasks listed unless asked otherwise, and at most.
 /// Without agreement for this long a chain counts as stalled: ten times what a provider may take for
 /// an answer, with some polls between.
 const STALLED: Duration = Duration::from_secs(30);
-const TASKS_SHOWN: usize = 20;
-const MAX_TASKS_SHOWN: usize = 1_000;
 
 /// Renders the figures of this process.
 pub type MetricsHandle = PrometheusHandle;
@@ -81,6 +76,7 @@ pub(crate) struct Facts {
     pub(crate) sightings: Sightings,
     /// At a registry: who knows it may reinstate.
     pub(crate) token: Option<Token>,
+    pub(crate) channels: Channels,
     pub(crate) readiness: Readiness,
     /// Cancelled when the node begins to shut down.
     pub(crate) closing: CancellationToken,
@@ -122,8 +118,11 @@ impl Http {
             .route("/events", get(registry::events))
             .route("/operators/{operator}/reinstate", post(registry::reinstate))
             .route("/peers", get(peers))
-            .route("/tasks", get(tasks))
-            .route("/tasks/{id}", get(task))
+            .route("/tasks", get(tasks::list))
+            .route("/tasks/refused", get(tasks::refused))
+            .route("/tasks/live", get(tasks::live))
+            .route("/tasks/{id}", get(tasks::report))
+            .route("/tasks/{id}/timeline", get(tasks::timeline))
             .fallback(no_such_page)
             .with_state(self.facts);
         axum::serve(self.listener, router)
@@ -190,37 +189,6 @@ async fn peers(State(facts): Shared) -> Json<Vec<PeerLine>> {
     }
     lines.sort_by(|a, b| a.peer_id.cmp(&b.peer_id));
     Json(lines)
-}
-
-#[derive(serde::Deserialize)]
-struct Listing {
-    limit: Option<usize>,
-}
-
-async fn tasks(State(facts): Shared, Query(listing): Query<Listing>) -> Response {
-    let limit = listing.limit.unwrap_or(TASKS_SHOWN).min(MAX_TASKS_SHOWN);
-    match explain::newest(&facts.store, limit) {
-        Ok(lines) => Json::<Vec<TaskLine>>(lines).into_response(),
-        Err(error) => failure(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
-    }
-}
-
-async fn task(State(facts): Shared, Path(id): Path<String>) -> Response {
-    let id: TaskId = match id.parse() {
-        Ok(id) => id,
-        Err(_) => {
-            let text = "a task id has 64 hexadecimal digits, with or without 0x";
-            return failure(StatusCode::BAD_REQUEST, text);
-        }
-    };
-    match explain::explain(&facts.store, &facts.domain, id) {
-        Ok(Some(report)) => Json(report).into_response(),
-        Ok(None) => failure(
-            StatusCode::NOT_FOUND,
-            &format!("task {id} is not known to this node"),
-        ),
-        Err(error) => failure(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
-    }
 }
 
 async fn no_such_page() -> Response {

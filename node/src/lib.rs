@@ -25,12 +25,14 @@ mod places;
 mod probe;
 mod publish;
 mod ready;
+mod recorder;
 mod registry;
 mod replica;
 mod requests;
 mod rpc;
 pub mod settings;
 mod tasks;
+mod timeline;
 mod token;
 
 pub use http::{MetricsHandle, collect_metrics};

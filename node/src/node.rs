@@ -18,7 +18,7 @@ use self::wiring::{
     Wiring, domain_of, open_store, recall_bindings, spawn_followers, spawn_home, spawn_http,
     spawn_members, spawn_swarm, speaker_of, watch_store,
 };
-use crate::desk::Desk;
+use crate::desk::{Channels, Desk};
 use crate::gossip::KnownSignatures;
 use crate::home::{HomeHandle, HomeParts};
 use crate::http::MetricsHandle;
@@ -195,11 +195,7 @@ impl Node {
         )?;
         let (desk, mouth) = Desk::channel();
         let members = spawn_members(&mut tasks, &parts.settings, &store, &writes, &halt)?;
-        let kept = HomeParts {
-            store: store.clone(),
-            writes: writes.clone(),
-            members: members.clone(),
-        };
+        let kept = HomeParts::new(&store, &writes, members.as_ref());
         let home = spawn_home(&mut tasks, &ledgers, kept, &desk, &halt);
         let sources = ledgers.sources.iter().cloned();
         let wiring = Wiring {
@@ -214,6 +210,7 @@ impl Node {
             home,
             members,
             desk,
+            channels: Channels::default(),
             readiness: Readiness::default(),
             closing: halt.child_token(),
             drained: CancellationToken::new(),

@@ -69,3 +69,18 @@ pub const MAX_STREAM_REQUESTS: usize = 256;
 
 /// Clients that wait for one task.
 pub const MAX_TASK_CLIENTS: usize = 256;
+
+/// Events kept of one task: 500 operators that refuse first and sign later are 1,000, the rest of a
+/// task's life takes some 20.
+pub const MAX_TIMELINE_EVENTS: usize = 1_024;
+
+/// Bytes of them: 1,000 of 40 bytes, and an end that names 500 silent operators with 22 bytes each. With
+/// the answers of 500 operators at 350 bytes each, a reply of 230 KiB fits its frame.
+pub const MAX_TIMELINE_BYTES: usize = 56 * 1024;
+
+/// Events in one message to somebody who follows them: of 100 bytes each, 25 KiB.
+pub const MAX_LIVE_EVENTS: usize = 256;
+
+/// Bytes of the text that says why a task ended, in a timeline: twenty operators by name. The whole list
+/// stands beside it.
+pub const MAX_FAILURE_BYTES: usize = 1_024;

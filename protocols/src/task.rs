@@ -81,6 +81,7 @@ pub struct Task {
     entry: bool,
     status: Status,
     certificate: Option<Certificate>,
+    learned: bool,
 }
 
 impl Task {
@@ -104,6 +105,7 @@ impl Task {
             entry,
             status: Status::Pending,
             certificate: None,
+            learned: false,
         }
     }
 
@@ -136,6 +138,7 @@ impl Task {
         if self.status != Status::Pending {
             return Vec::new();
         }
+        self.learned = true;
         self.certify(certificate)
     }
 
@@ -214,6 +217,12 @@ impl Task {
     #[must_use]
     pub const fn certificate(&self) -> Option<&Certificate> {
         self.certificate.as_ref()
+    }
+
+    /// Whether the certificate was verified elsewhere, before this node had counted enough.
+    #[must_use]
+    pub const fn has_learned(&self) -> bool {
+        self.learned
     }
 
     /// Whether a user asked this node for it.

@@ -60,4 +60,6 @@ tables! {
     pub OPERATOR_EVENTS = 16, Scan: (Address, u64) => store::Empty;
     /// Number of an update, from 1: what subscribers are told, the newest ones only.
     pub UPDATES = 17, Scan: u64 => wire::StateUpdate;
+    /// (task, Unix microseconds of the first event): what happened to a task between two writes.
+    pub TIMELINES = 18, Scan: (Id, u64) => store::TimelineRow;
 }

@@ -11,6 +11,7 @@ fn operator(address: &str, outcome: &str, after_ms: Option<f64>) -> OperatorRepo
         detail: None,
         after_ms,
         late: false,
+        seen_ms: after_ms,
     }
 }
 
@@ -62,6 +63,16 @@ fn report() -> TaskReport {
     }
 }
 
+/// Of a node that recorded nothing more.
+fn render(report: &TaskReport) -> String {
+    super::render(&Timeline {
+        task: report.clone(),
+        node_operator: None,
+        events: Vec::new(),
+        cut: 0,
+    })
+}
+
 #[test]
 fn an_explanation_tells_everything_in_order() {
     let expected = "\
@@ -75,11 +86,11 @@ First seen  2023-11-14 22:14:20.042 UTC, announced by 0x55
 Announced   1 time
 Own read    3.25 ms at block 0xb10c
 
-OPERATOR  WEIGHT   SHARE  OUTCOME         AFTER  CERTIFICATE  REASON
-0x55         200  16.6 %  signed        2.00 ms  in it
-0x33         200  16.6 %  signed          30 ms  in it
-0x44         200  16.6 %  signed, late   1.20 s
-0x22         200  16.6 %  refused         12 ms               value_differs: 41 here
+OPERATOR  WEIGHT   SHARE  OUTCOME          SEEN    AFTER  CERTIFICATE  REASON
+0x55         200  16.6 %  signed        2.00 ms  2.00 ms  in it
+0x33         200  16.6 %  signed          30 ms    30 ms  in it
+0x44         200  16.6 %  signed, late   1.20 s   1.20 s
+0x22         200  16.6 %  refused         12 ms    12 ms               value_differs: 41 here
 0x11         200  16.6 %  missing
 
 Signed   800 (66.6 %)

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use quorate_proto::wire::TimelineOutcome;
 use quorate_proto::{Certificate, Epoch, OperatorSet, Response, Statement, TaskId};
 use quorate_protocols::pipeline::{ClientId, Verdict};
 use quorate_protocols::task::Report;
@@ -34,7 +35,8 @@ pub(crate) enum Event {
     Verified(Verified),
     Observed(TaskId, Verdict, ReadTrace),
     Answered(Response),
-    Left(ClientId, TaskId),
+    /// A user has its answer, or went away.
+    Left(ClientId, TaskId, TimelineOutcome),
     EpochEnded(Epoch),
 }
 
@@ -51,7 +53,15 @@ pub(crate) struct Seat {
     desk: DeskHandle,
     client: ClientId,
     task: TaskId,
+    outcome: TimelineOutcome,
     pub(crate) updates: mpsc::Receiver<Update>,
+}
+
+impl Seat {
+    /// The answer is on its way to the user, who does not wait any more.
+    pub(crate) fn leave(mut self, outcome: TimelineOutcome) {
+        self.outcome = outcome;
+    }
 }
 
 impl Drop for Seat {
@@ -60,7 +70,7 @@ impl Drop for Seat {
         let _ = self
             .desk
             .events
-            .try_send(Event::Left(self.client, self.task));
+            .try_send(Event::Left(self.client, self.task, self.outcome));
     }
 }
 
@@ -95,6 +105,7 @@ impl DeskHandle {
             desk: self.clone(),
             client,
             task: statement.task_id(),
+            outcome: TimelineOutcome::Gone,
             updates: receiver,
         };
         self.send(Event::Ask {

@@ -3,12 +3,16 @@
 use std::collections::HashMap;
 
 use prost::Message as _;
-use quorate_proto::store::{Empty, Evidence, ResponseRecord, TaskRecord, TaskRef, TaskStatus};
-use quorate_proto::{Address, Certificate, Outcome, Response, Statement, TaskId, wire};
+use quorate_proto::store::{
+    Empty, Evidence, ResponseRecord, TaskRecord, TaskRef, TaskStatus, TimelineRow,
+};
+use quorate_proto::wire::{self, TimelineEvent};
+use quorate_proto::{Address, Certificate, Outcome, Response, Statement, TaskId, Timestamp};
 use quorate_protocols::task::{Report, Status};
-use quorate_storage::{Ack, Batch, Durability, Page, WriteQueue, schema};
+use quorate_storage::{Ack, Batch, Durability, MAX_BATCH_BYTES, Page, WriteQueue, schema};
 
 use super::ReadTrace;
+use crate::recorder::{Held, Row, event, framed_len};
 use crate::{NodeError, clock};
 
 /// How long responses to a task that ended are late rather than new: the longest read and some
@@ -53,25 +57,65 @@ impl Ledger {
                 record.ended_ms = clock::now().millis();
                 record.failure = "the node was restarted while the task was under way".into();
                 self.batch.put(schema::TASKS, &id, &record);
+                self.interrupted(TaskId(id.into()))?;
             }
         }
         Ok(())
     }
 
+    fn interrupted(&mut self, task: TaskId) -> Result<(), NodeError> {
+        let after = self.held(task)?.last.0.saturating_add(1);
+        let now = clock::now();
+        let event = TimelineEvent {
+            at_micros: now.0,
+            kind: Some(event::interrupted()),
+        };
+        let row = TimelineRow {
+            events: vec![event],
+            cut: 0,
+        };
+        let at = Timestamp(now.0.max(after));
+        self.timeline(&Row { task, at, row });
+        Ok(())
+    }
+
+    /// What the record of a task holds in the store.
+    pub(super) fn held(&self, task: TaskId) -> Result<Held, NodeError> {
+        let mut held = Held::default();
+        for row in self.writes.store().rows(schema::TIMELINES, &task.0.0) {
+            let ((_, at), row) = row?;
+            held.events = held.events.saturating_add(row.events.len());
+            let bytes: usize = row.events.iter().map(framed_len).sum();
+            held.bytes = held.bytes.saturating_add(bytes);
+            held.last = Timestamp(at);
+        }
+        Ok(held)
+    }
+
+    pub(super) fn timeline(&mut self, row: &Row) {
+        let key = (row.task.0.0, row.at.0);
+        self.batch.put(schema::TIMELINES, &key, &row.row);
+    }
+
+    /// Bytes of records that this round still takes: what must be written comes first.
+    pub(super) fn room(&self) -> usize {
+        (MAX_BATCH_BYTES / 2).saturating_sub(self.batch.bytes())
+    }
+
     /// Records a new task. Where it had been here before and ended, its signatures of that time
-    /// still hold: they are returned, to be counted again.
+    /// still hold: they are returned, to be counted again. `None` where it had not.
     pub(super) fn opened(
         &mut self,
         statement: &Statement,
         announced_by: Option<Address>,
-    ) -> Result<Vec<Response>, NodeError> {
+    ) -> Result<Option<Vec<Response>>, NodeError> {
         let id = statement.task_id();
         let key = id.0.0;
-        let mut signatures = Vec::new();
+        let mut signatures = None;
         if let Some(earlier) = self.writes.store().get(schema::TASKS, &key)? {
             self.batch
                 .delete(schema::TASK_TIMES, &(earlier.created_ms, key));
-            signatures = self.stored_signatures(id)?;
+            signatures = Some(self.stored_signatures(id)?);
         }
         let record = TaskRecord {
             statement: Some(statement.into()),
@@ -150,16 +194,16 @@ impl Ledger {
         self.batch.put(schema::RESPONSES, &key, &record);
     }
 
-    /// A response to a task that is over here. The first one of an operator stands.
+    /// A response to a task that is over here. The first one of an operator stands; whether this is it.
     pub(super) fn late_response(
         &mut self,
         id: TaskId,
         response: &Response,
-    ) -> Result<(), NodeError> {
+    ) -> Result<bool, NodeError> {
         let store = self.writes.store();
         let key = (id.0.0, response.operator.into_array());
         if store.get(schema::RESPONSES, &key)?.is_some() {
-            return Ok(());
+            return Ok(false);
         }
         let created = store
             .get(schema::TASKS, &id.0.0)?
@@ -169,7 +213,7 @@ impl Ledger {
             .saturating_sub(created)
             .saturating_mul(1_000);
         self.counted(response, after, true);
-        Ok(())
+        Ok(true)
     }
 
     pub(super) fn certified(

@@ -16,7 +16,7 @@ use super::registries::Ties;
 use super::{Ledgers, NodeError};
 use crate::attest::Attestor;
 use crate::clock;
-use crate::desk::{Chains, Desk, DeskHandle, DeskMouth, Event, Me};
+use crate::desk::{Chains, Channels, Desk, DeskHandle, DeskMouth, Event, Me};
 use crate::gossip::{Bindings, Gossip, KnownSignatures, Validator};
 use crate::handover::HandOver;
 use crate::home::{Home, HomeHandle, HomeParts};
@@ -45,6 +45,8 @@ pub(super) struct Wiring {
     /// At a registry.
     pub(super) members: Option<MembersHandle>,
     pub(super) desk: DeskHandle,
+    /// Where what happens to tasks is told.
+    pub(super) channels: Channels,
     /// Parts of the node note here what keeps it from signing.
     pub(super) readiness: Readiness,
     pub(super) closing: CancellationToken,
@@ -95,6 +97,7 @@ impl Wiring {
             self.writes.clone(),
             outbox_handle,
         );
+        let desk = desk.recording(self.channels.clone());
         let desk = desk.telling(self.members.clone());
         tasks.spawn("desk", desk.run(self.halt.clone()));
     }
@@ -116,6 +119,7 @@ impl Wiring {
             self.home.clone(),
             self.desk.clone(),
             validator,
+            self.channels.refusals.clone(),
         );
         tasks.spawn("gossip", gossip.run(self.halt.clone()));
     }
@@ -133,6 +137,7 @@ impl Wiring {
             store: self.store.clone(),
             bindings: self.bindings.clone(),
             network: self.network.clone(),
+            channels: self.channels.clone(),
             closing: self.closing.clone(),
         };
         let name = self.domain.network().protocol("request");
@@ -167,6 +172,7 @@ impl Wiring {
             standings: ties.standings,
             sightings: ties.sightings,
             token: ties.token,
+            channels: self.channels.clone(),
             readiness: self.readiness.clone(),
             closing: self.closing.clone(),
             started: clock::now(),

@@ -2,10 +2,12 @@
 
 mod epoch_update;
 mod failure;
+mod timeline;
 
 use std::sync::Arc;
 
 use quorate_chain::{At, BlockRef, Reading, StateReader};
+use quorate_proto::wire::TimelineOutcome;
 use quorate_proto::wire::reply::Kind as ReplyKind;
 use quorate_proto::wire::request::Kind as RequestKind;
 use quorate_proto::wire::state_request::At as WireAt;
@@ -18,10 +20,11 @@ use tokio::sync::mpsc;
 pub(super) use self::failure::{Failure, invalid, overloaded};
 use self::failure::{chain_error, ended, error, progress_of, store_error, unavailable};
 use crate::clock;
-use crate::desk::{Chains, DeskHandle, ReadTrace, Update};
+use crate::desk::{Chains, Channels, DeskHandle, ReadTrace, Seat, Update};
 use crate::gossip::Bindings;
 use crate::home::HomeHandle;
 use crate::network::{NetworkHandle, peer_id_of};
+use crate::recorder::Origin;
 
 /// Answers requests; shared by all streams.
 pub(crate) struct Answerer {
@@ -33,6 +36,7 @@ pub(crate) struct Answerer {
     pub(crate) store: Store,
     pub(crate) bindings: Bindings,
     pub(crate) network: NetworkHandle,
+    pub(crate) channels: Channels,
     /// Cancelled when the node begins to shut down: questions under way are still answered.
     pub(crate) closing: tokio_util::sync::CancellationToken,
 }
@@ -52,21 +56,49 @@ impl Answerer {
     pub(crate) async fn answer(&self, request: wire::Request, replies: Replies) {
         let id = request.id;
         let started = clock::now();
+        let asks = matches!(request.kind, Some(RequestKind::State(_)));
+        let mut seat = None;
         let last = match request.kind {
-            Some(RequestKind::State(state)) => self.state(id, &state, &replies).await,
+            Some(RequestKind::State(state)) => self.state(id, &state, &replies, &mut seat).await,
             Some(RequestKind::Certificate(query)) => self.certificate(&query.task_id),
             Some(RequestKind::Operators(_)) => self.operators().await,
             Some(RequestKind::EpochUpdate(query)) => self.epoch_update(Epoch(query.next_epoch)),
+            Some(RequestKind::Timeline(query)) => self.timeline(&query.task_id),
+            Some(RequestKind::Live(_)) => self.live(id, &replies).await,
             None => Err(invalid(
-                "the request has no kind: set state, certificate, operators or epoch_update",
+                "the request has no kind: set state, certificate, operators, epoch_update, timeline or live",
             )),
         };
+        if asks {
+            self.note_refusal(&last);
+        }
         let outcome = if last.is_ok() { "answered" } else { "failed" };
         metrics::counter!("quorate_requests_total", "outcome" => outcome).increment(1);
         let took = clock::now().micros_since(started);
         metrics::histogram!("quorate_request_seconds").record(crate::figures::seconds(took));
+        let outcome = match last.is_ok() {
+            true => TimelineOutcome::Certificate,
+            false => TimelineOutcome::Error,
+        };
         let kind = last.unwrap_or_else(|failure| ReplyKind::Error(*failure));
-        let _ = replies.send(reply(id, kind)).await;
+        if replies.send(reply(id, kind)).await.is_ok()
+            && let Some(seat) = seat
+        {
+            seat.leave(outcome);
+        }
+    }
+
+    /// Why nothing came of a question, for whoever asks later. What began a task is in its record.
+    fn note_refusal(&self, last: &Result<ReplyKind, Failure>) {
+        if let Err(failure) = last
+            && failure.progress.is_none()
+        {
+            let code = failure.code().as_str_name();
+            let code = code.trim_start_matches("ERROR_CODE_").to_lowercase();
+            let (now, text) = (clock::now(), &failure.message);
+            let refusals = &self.channels.refusals;
+            refusals.note(now, Origin::Request, &code, text, None);
+        }
     }
 
     async fn state(
@@ -74,6 +106,7 @@ impl Answerer {
         id: u64,
         request: &wire::StateRequest,
         replies: &Replies,
+        seat: &mut Option<Seat>,
     ) -> Result<ReplyKind, Failure> {
         let question = parse(request)?;
         // First, so that a registry says what it is rather than which chains it lacks.
@@ -101,19 +134,17 @@ impl Answerer {
         };
         metrics::histogram!("quorate_read_seconds").record(crate::figures::seconds(trace.micros));
         let statement = question.statement(&reading, &set)?;
-        self.ask(id, statement, set, trace, replies).await
+        let seat = seat.insert(self.desk.ask(statement, set, trace).await);
+        self.wait(id, seat, replies).await
     }
 
     /// Waits for the network's answer and passes progress on.
-    async fn ask(
+    async fn wait(
         &self,
         id: u64,
-        statement: Statement,
-        set: Arc<OperatorSet>,
-        trace: ReadTrace,
+        seat: &mut Seat,
         replies: &Replies,
     ) -> Result<ReplyKind, Failure> {
-        let mut seat = self.desk.ask(statement, set, trace).await;
         let mut next = None;
         loop {
             let update = match next.take() {

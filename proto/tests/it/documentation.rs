@@ -73,6 +73,9 @@ fn its_limits_are_those_of_the_code() {
         ("MAX_ADDRESSES", bytes(limits::MAX_ADDRESSES)),
         ("MAX_ADDRESS_BYTES", bytes(limits::MAX_ADDRESS_BYTES)),
         ("MAX_PAGE", bytes(limits::MAX_PAGE)),
+        ("MAX_TIMELINE_EVENTS", bytes(limits::MAX_TIMELINE_EVENTS)),
+        ("MAX_TIMELINE_BYTES", bytes(limits::MAX_TIMELINE_BYTES)),
+        ("MAX_LIVE_EVENTS", bytes(limits::MAX_LIVE_EVENTS)),
     ] {
         let row = format!("| `{name}` | {} |", grouped(value));
         assert!(page.contains(&row), "missing: {row}");

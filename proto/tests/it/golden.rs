@@ -7,7 +7,7 @@ use std::{env, fmt, fs};
 use prost::Message;
 use quorate_proto::store::{
     Cursor, Empty, Evidence, MembershipRecord, Meta, OperatorRecord, OperatorSetRecord, PeerRecord,
-    ResponseRecord, SigningRecord, TaskRecord, TaskRef, TaskStatus,
+    ResponseRecord, SigningRecord, TaskRecord, TaskRef, TaskStatus, TimelineRow,
 };
 use quorate_proto::{RefusalCode, Statement, Task, wire};
 
@@ -16,6 +16,7 @@ use crate::fixtures::{
     set, signed, statement, transition,
 };
 use crate::registry;
+use crate::timeline::timeline_events;
 use crate::vectors::{exchange, gossip};
 
 const NOW_MS: u64 = 1_700_000_012_345;
@@ -160,7 +161,12 @@ fn add_task_records(records: &mut Messages) {
     let reference = TaskRef {
         task_id: statement().task_id().0.to_vec(),
     };
+    let timeline = TimelineRow {
+        events: timeline_events(),
+        cut: 7,
+    };
     records.add("task_record", &task_record());
+    records.add("timeline_row", &timeline);
     records.add("task_ref", &reference);
     records.add("signing_record", &signing);
     records.add("response_record", &response);

@@ -16,5 +16,6 @@ mod hostile;
 mod registry;
 mod round_trip;
 mod size;
+mod timeline;
 mod values;
 mod vectors;

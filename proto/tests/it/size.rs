@@ -2,8 +2,8 @@
 
 use prost::Message as _;
 use quorate_proto::limits::{
-    MAX_BATCH_BYTES, MAX_BATCH_ITEMS, MAX_DETAIL_BYTES, MAX_GOSSIP_BYTES, MAX_REPLY_FRAME,
-    MAX_REQUEST_FRAME, MAX_SIGNERS,
+    MAX_BATCH_BYTES, MAX_BATCH_ITEMS, MAX_DETAIL_BYTES, MAX_FAILURE_BYTES, MAX_GOSSIP_BYTES,
+    MAX_REPLY_FRAME, MAX_REQUEST_FRAME, MAX_SIGNERS, MAX_TIMELINE_BYTES,
 };
 use quorate_proto::wire::{self, reply, request, state_request};
 use quorate_proto::{
@@ -161,6 +161,47 @@ fn the_longest_request_fits_a_frame() {
     let kind = Some(request::Kind::State(state));
     let length = wire::Request { id: u64::MAX, kind }.encoded_len();
     assert!(length < MAX_REQUEST_FRAME / 8, "{length}");
+}
+
+/// All of 500 operators refused with the longest reasons, and the record is full.
+#[test]
+fn the_longest_timeline_fits_a_frame() {
+    let line = wire::TimelineOperator {
+        operator: vec![1; 20],
+        weight: vec![0xff; 32],
+        answered: true,
+        refusal: 10,
+        detail: "x".repeat(MAX_DETAIL_BYTES),
+        after_micros: u64::MAX,
+        late: true,
+        in_certificate: true,
+    };
+    let event = wire::TimelineEvent {
+        at_micros: u64::MAX,
+        kind: Some(wire::timeline_event::Kind::Answered(
+            wire::TimelineAnswered {
+                operator: vec![1; 20],
+                refusal: 10,
+                ..wire::TimelineAnswered::default()
+            },
+        )),
+    };
+    let events = MAX_TIMELINE_BYTES / (event.encoded_len() + 2);
+    let reply = wire::TimelineReply {
+        task_id: vec![1; 32],
+        statement: Some((&statement()).into()),
+        node_operator: vec![1; 20],
+        announced_by: vec![1; 20],
+        failure: "x".repeat(MAX_FAILURE_BYTES),
+        threshold: vec![1; 32],
+        total_weight: vec![1; 32],
+        operators: vec![line; MAX_SIGNERS],
+        events: vec![event; events],
+        cut: u32::MAX,
+        ..wire::TimelineReply::default()
+    };
+    let length = frame(reply::Kind::Timeline(reply));
+    assert!(length < MAX_REPLY_FRAME, "{length}");
 }
 
 fn frame(kind: reply::Kind) -> usize {

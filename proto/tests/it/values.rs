@@ -3,7 +3,7 @@
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
-use quorate_proto::wire::{reply, request, state_request};
+use quorate_proto::wire::{reply, request, state_request, timeline_event};
 use quorate_proto::{
     Address, Batch, Binding, Certificate, Ed25519Proof, Epoch, EpochUpdate, JoinProof, JoinRequest,
     LifecycleCause, LogPosition, Member, OperatorStatus, Outcome, PeerBinding, Refusal,
@@ -250,7 +250,17 @@ pub(crate) fn request() -> impl Strategy<Value = wire::Request> {
     let operators = Just(request::Kind::Operators(wire::OperatorsQuery {}));
     let update = any::<u32>()
         .prop_map(|next_epoch| request::Kind::EpochUpdate(wire::EpochUpdateQuery { next_epoch }));
-    let kind = option::of(prop_oneof![state, certificate, operators, update]);
+    let timeline =
+        word().prop_map(|task_id| request::Kind::Timeline(wire::TimelineQuery { task_id }));
+    let live = Just(request::Kind::Live(wire::LiveQuery {}));
+    let kind = option::of(prop_oneof![
+        state,
+        certificate,
+        operators,
+        update,
+        timeline,
+        live
+    ]);
     (any::<u64>(), kind).prop_map(|(id, kind)| wire::Request { id, kind })
 }
 
@@ -329,6 +339,50 @@ fn operator_list() -> impl Strategy<Value = wire::OperatorList> {
     )
 }
 
+fn timeline_event() -> impl Strategy<Value = wire::TimelineEvent> {
+    let operator = || address().prop_map(|address| address.to_vec());
+    let announced = (operator(), any::<u32>()).prop_map(|(operator, attempt)| {
+        timeline_event::Kind::Announced(wire::TimelineAnnounced { operator, attempt })
+    });
+    let answered = (operator(), refusal_code(), "\\PC{0,16}", any::<bool>()).prop_map(
+        |(operator, code, detail, late)| {
+            timeline_event::Kind::Answered(wire::TimelineAnswered {
+                operator,
+                refusal: code.into(),
+                detail,
+                late,
+                took_micros: 0,
+            })
+        },
+    );
+    let kind = option::of(prop_oneof![announced, answered]);
+    (any::<u64>(), kind).prop_map(|(at_micros, kind)| wire::TimelineEvent { at_micros, kind })
+}
+
+fn timeline() -> impl Strategy<Value = wire::TimelineReply> {
+    let parts = (word(), statement(), "\\PC{0,64}", any::<u32>());
+    (parts, vec(timeline_event(), 0..8)).prop_map(|((task_id, statement, failure, cut), events)| {
+        wire::TimelineReply {
+            task_id,
+            statement: Some((&statement).into()),
+            failure,
+            events,
+            cut,
+            ..wire::TimelineReply::default()
+        }
+    })
+}
+
+fn live_events() -> impl Strategy<Value = wire::LiveEvents> {
+    let event = (word(), timeline_event()).prop_map(|(task_id, event)| wire::LiveEvent {
+        task_id,
+        event: Some(event),
+        statement: None,
+    });
+    (vec(event, 0..8), any::<u64>())
+        .prop_map(|(events, skipped)| wire::LiveEvents { events, skipped })
+}
+
 pub(crate) fn reply() -> impl Strategy<Value = wire::Reply> {
     let data = vec(any::<u8>(), 0..64);
     let certified = (word(), certificate(), data, word(), any::<bool>());
@@ -352,6 +406,8 @@ pub(crate) fn reply() -> impl Strategy<Value = wire::Reply> {
         certified.prop_map(reply::Kind::Certificate),
         request_error().prop_map(reply::Kind::Error),
         operator_list().prop_map(reply::Kind::Operators),
+        timeline().prop_map(reply::Kind::Timeline),
+        live_events().prop_map(reply::Kind::Live),
     ];
     (any::<u64>(), option::of(kind)).prop_map(|(id, kind)| wire::Reply { id, kind })
 }

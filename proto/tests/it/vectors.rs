@@ -17,6 +17,7 @@ use crate::fixtures::{
     state_proof_hash, statement, svm_key, typed_digest,
 };
 use crate::golden;
+use crate::timeline;
 
 /// Unix milliseconds at which the fixtures' operators bound their peers.
 const BOUND_AT: u64 = 1_700_000_000_000;
@@ -559,7 +560,7 @@ pub(crate) fn exchange() -> Vec<Exchange> {
     let query = wire::CertificateQuery {
         task_id: vec![0xee; 32],
     };
-    vec![
+    let mut messages = vec![
         ask(
             "request_state_at_block",
             1,
@@ -599,7 +600,9 @@ pub(crate) fn exchange() -> Vec<Exchange> {
             5,
             reply::Kind::EpochUpdate(handed_over()),
         ),
-    ]
+    ];
+    messages.extend(timeline::exchange());
+    messages
 }
 
 fn state(at: state_request::At) -> request::Kind {
@@ -611,7 +614,7 @@ fn state(at: state_request::At) -> request::Kind {
     })
 }
 
-fn weight(number: u64) -> Vec<u8> {
+pub(crate) fn weight(number: u64) -> Vec<u8> {
     U256::from(number).to_be_bytes_vec()
 }
 

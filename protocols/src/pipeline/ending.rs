@@ -65,6 +65,7 @@ impl Pipeline {
                 task::Output::Certified(certificate) => outputs.push(Output::Certified {
                     certificate,
                     publish: task.is_entry(),
+                    learned: task.has_learned(),
                     after_micros: now.micros_since(task.started()),
                     clients: std::mem::take(&mut entry.clients),
                 }),

@@ -106,6 +106,8 @@ pub enum Output {
         clients: Vec<ClientId>,
         /// Whether this node announced the task.
         publish: bool,
+        /// Whether it came from another node; this one had not counted enough yet.
+        learned: bool,
         /// Microseconds since the task began here.
         after_micros: u64,
     },

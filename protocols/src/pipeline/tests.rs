@@ -76,8 +76,14 @@ fn names(outputs: &[Output]) -> Vec<&'static str> {
         Output::Counted { late: false, .. } => "counted",
         Output::Counted { late: true, .. } => "counted late",
         Output::Progress(..) => "progress",
-        Output::Certified { publish: true, .. } => "certified, publish",
-        Output::Certified { publish: false, .. } => "certified",
+        Output::Certified {
+            publish: true,
+            learned: false,
+            ..
+        } => "certified, publish",
+        Output::Certified { publish: true, .. } => "learned, publish",
+        Output::Certified { learned: false, .. } => "certified",
+        Output::Certified { .. } => "learned",
         Output::Answer(..) => "answer",
         Output::Ended { .. } => "ended",
         Output::Equivocation(..) => "equivocation",
@@ -122,6 +128,7 @@ fn a_question_becomes_a_certificate() {
         certificate: certificate(s, &[1, 3, 4]),
         clients: vec![ALICE],
         publish: true,
+        learned: false,
         after_micros: 11_000,
     };
     assert_eq!(outputs[1], expected);
@@ -346,7 +353,7 @@ fn a_certificate_is_learned_once() {
     play(
         &mut node,
         vec![
-            (0, learned(s), &["opened", "certified"]),
+            (0, learned(s), &["opened", "learned"]),
             (1, learned(s), &[]),
             (2, announced(0, s), &["observe"]),
             (3, heard(signed(2, s)), &["counted late"]),
@@ -364,10 +371,7 @@ fn the_entry_node_publishes_what_it_learned() {
     let s = statement(7);
     let mut node = operator_one();
     tell(&mut node, 0, ask(ALICE, s));
-    assert_eq!(
-        names(&tell(&mut node, 1, learned(s))),
-        ["certified, publish"]
-    );
+    assert_eq!(names(&tell(&mut node, 1, learned(s))), ["learned, publish"]);
 }
 
 #[test]

@@ -10,7 +10,8 @@ import { checked, digest, show, taskId } from './lib/statement.mjs'
 const USAGE = `node request.mjs --to MULTIADDR --chain ID --user ADDRESS --key NUMBER (--block NUMBER | --timestamp SECONDS)
   --network NAME   where the operator serves several networks
   --rpc URL        asks the stake registry, too; without it the set is that which the operator names
-  --timeout S      seconds to wait, 30 unless given`
+  --timeout S      seconds to wait, 30 unless given
+  --timeline       asks what became of the task at the operator, too`
 
 class Mismatch extends Error {}
 
@@ -20,7 +21,8 @@ const must = (holds, what) => { if (!holds) throw new Mismatch(what) }
 function options () {
   const text = { type: 'string' }
   const names = ['to', 'chain', 'user', 'key', 'block', 'timestamp', 'network', 'rpc', 'timeout']
-  const { values } = parseArgs({ options: Object.fromEntries(names.map((name) => [name, text])) })
+  const flags = { timeline: { type: 'boolean' } }
+  const { values } = parseArgs({ options: { ...Object.fromEntries(names.map((name) => [name, text])), ...flags } })
   for (const name of ['to', 'chain', 'user', 'key']) {
     if (values[name] === undefined) throw new TypeError(`--${name} is missing`)
   }
@@ -97,6 +99,18 @@ async function checkCertificate (client, options, reply, proof, { computed, data
   return facts
 }
 
+/** What became of the task at the operator: its own view, which nobody signed. */
+async function sayTimeline (client, id) {
+  const record = await last(client.ask('timeline', { task_id: id }), 'timeline')
+  must(equal(record.task_id, id), 'the timeline is that of another task')
+  const began = BigInt(record.events[0]?.at_micros ?? 0)
+  say('timeline', {
+    state: record.state,
+    events: record.events.map(({ at_micros: at, kind }) => ({ after_micros: Number(BigInt(at) - began), kind })),
+    operators: record.operators.map(({ operator, answered }) => ({ operator: hex(operator), answered }))
+  })
+}
+
 async function run (options) {
   const client = await Client.connect(options.to, options.network)
   try {
@@ -124,6 +138,7 @@ async function run (options) {
       elapsed_ms: Math.round(elapsed * 10) / 10,
       ...facts
     })
+    if (options.timeline) await sayTimeline(client, hashes.id)
   } finally {
     await client.close()
   }

@@ -73,6 +73,18 @@ async fn a_client_written_from_the_documents_gets_and_checks_a_certificate() -> 
     let block = block.to_string();
     let ran = request(&[&question[..], &["--block", &block]].concat()).await?;
     ran.says(0, &["the set that the operator names"])?;
+    let ran = request(&[&question[..], &["--block", &block, "--timeline"]].concat())
+        .await?
+        .says(0, &["TASK_STATE_COMPLETED"])?;
+    let record: Value = serde_json::from_str(ran.stdout.lines().last().context("no event")?)?;
+    let events = record["events"].as_array().context("no events")?;
+    let has = |kind: &str| events.iter().any(|event| event["kind"] == kind);
+    ensure!(
+        ["opened", "asked", "read", "answered", "certified"]
+            .into_iter()
+            .all(has),
+        "{record}"
+    );
     let height = network.deployment.source.height().await?.to_string();
     request(&[&question[..], &["--block", &height]].concat())
         .await?

@@ -18,6 +18,7 @@ mod liars;
 mod members;
 mod operating;
 mod readiness;
+mod recorder;
 mod registries;
 mod reorgs;
 mod replays;

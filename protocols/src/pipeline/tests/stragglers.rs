@@ -83,7 +83,7 @@ fn an_expired_task_may_be_announced_and_certified_again() {
     let s = statement(7);
     for (input, expected) in [
         (announced(0, s), &["opened", "observe"][..]),
-        (learned(s), &["opened", "certified"]),
+        (learned(s), &["opened", "learned"]),
         (heard(signed(2, s)), &[]),
     ] {
         let mut node = operator_one();

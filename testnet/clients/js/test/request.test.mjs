@@ -38,7 +38,8 @@ before(async () => {
   await node.handle(vectors.network.request_protocol, async (stream) => {
     for await (const bytes of frames(stream)) {
       const request = Request.decode(bytes)
-      const names = request.kind === 'state' ? ['reply_progress', 'reply_certificate'] : ['reply_operators']
+      const replies = { state: ['reply_progress', 'reply_certificate'], timeline: ['reply_timeline'] }
+      const names = replies[request.kind] ?? ['reply_operators']
       for (const name of names) {
         const reply = change(name, await message(name))
         reply.id = request.id
@@ -71,6 +72,25 @@ test('a true answer is checked and printed', async () => {
   assert.equal(digest, vectors.statements[0].digest)
   assert.equal(statement.value, '100')
   assert.equal(signed_weight, '70')
+})
+
+test('a timeline is fetched and read', async () => {
+  const { code, events, stderr } = await ask(() => {}, ['--block', '12345', '--timeline'])
+  assert.equal(stderr, '')
+  assert.equal(code, 0)
+  const { event, state, events: told, operators } = events.at(-1)
+  assert.equal(event, 'timeline')
+  assert.equal(state, 'TASK_STATE_EXPIRED')
+  assert.deepEqual(told.slice(0, 3).map(({ kind }) => kind), ['opened', 'interrupted', 'asked'])
+  assert.equal(told[2].after_micros, 500)
+  assert.deepEqual(operators.map(({ answered }) => answered), [true, false, true, true])
+})
+
+test('the timeline of another task is refused', async () => {
+  const other = ({ timeline }) => { if (timeline) timeline.task_id[0] ^= 1 }
+  const { code, stderr } = await ask(other, ['--block', '12345', '--timeline'])
+  assert.equal(code, 2)
+  assert.match(stderr, /another task/)
 })
 
 const lies = [

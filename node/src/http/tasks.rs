@@ -1,0 +1,153 @@
+//! What became of tasks: those of the past, and those of this moment.
+
+use axum::Json;
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use quorate_proto::{Domain, TaskId};
+use serde::Deserialize;
+
+use super::{Facts, Shared, failure};
+use crate::api::{LiveLine, RefusedLine, TaskLine, Timeline};
+use crate::explain::{self, Prefix};
+use crate::recorder::{Follower, Live};
+use crate::timeline::live_line;
+
+/// Tasks listed unless asked otherwise, and at most.
+const TASKS_SHOWN: usize = 20;
+const MAX_TASKS_SHOWN: usize = 1_000;
+
+/// Tasks named where the beginning of an id fits several.
+const CANDIDATES: usize = 5;
+
+#[derive(Deserialize)]
+pub(super) struct Listing {
+    limit: Option<usize>,
+}
+
+pub(super) async fn list(State(facts): Shared, Query(listing): Query<Listing>) -> Response {
+    let limit = listing.limit.unwrap_or(TASKS_SHOWN).min(MAX_TASKS_SHOWN);
+    match explain::newest(&facts.store, limit) {
+        Ok(lines) => Json::<Vec<TaskLine>>(lines).into_response(),
+        Err(error) => failure(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+    }
+}
+
+pub(super) async fn report(State(facts): Shared, Path(id): Path<String>) -> Response {
+    match facts.timeline(&id) {
+        Ok(timeline) => Json(timeline.task).into_response(),
+        Err(response) => *response,
+    }
+}
+
+pub(super) async fn timeline(State(facts): Shared, Path(id): Path<String>) -> Response {
+    match facts.timeline(&id) {
+        Ok(timeline) => Json(timeline).into_response(),
+        Err(response) => *response,
+    }
+}
+
+/// What never became a task, newest first.
+pub(super) async fn refused(State(facts): Shared) -> Json<Vec<RefusedLine>> {
+    Json(facts.channels.refusals.newest())
+}
+
+/// One line of JSON for everything that happens, until either side ends.
+pub(super) async fn live(State(facts): Shared) -> Response {
+    let Some(follower) = facts.channels.live.follow() else {
+        let text = "as many follow this node as it serves; end one of them";
+        return failure(StatusCode::SERVICE_UNAVAILABLE, text);
+    };
+    let (closing, domain) = (facts.closing.clone(), facts.domain);
+    let lines = futures::stream::unfold(follower, move |mut follower| {
+        let closing = closing.clone();
+        async move {
+            let heard = tokio::select! {
+                heard = lines(&mut follower, &domain) => heard,
+                () = closing.cancelled() => None,
+            };
+            heard.map(|lines| (Ok::<Bytes, std::convert::Infallible>(lines), follower))
+        }
+    });
+    let kind = [(header::CONTENT_TYPE, "application/x-ndjson")];
+    (kind, Body::from_stream(lines)).into_response()
+}
+
+async fn lines(follower: &mut Follower, domain: &Domain) -> Option<Bytes> {
+    let heard = follower.next().await?;
+    let mut text = String::new();
+    if heard.skipped > 0 {
+        let count = heard.skipped;
+        push(&mut text, &LiveLine::Skipped { count });
+    }
+    for news in &heard.news {
+        let line = match news.as_ref() {
+            Live::Task(task, event, statement) => {
+                live_line(task.to_string(), event, statement.as_ref(), domain).ok()
+            }
+            Live::Refused(line) => Some(LiveLine::Refused { line: line.clone() }),
+        };
+        line.iter().for_each(|line| push(&mut text, line));
+    }
+    Some(text.into())
+}
+
+fn push(text: &mut String, line: &LiveLine) {
+    // These types have no map keys that are not strings: JSON always has a form for them.
+    if let Ok(json) = serde_json::to_string(line) {
+        text.push_str(&json);
+        text.push('\n');
+    }
+}
+
+impl Facts {
+    /// The record of the one task whose id begins like this.
+    fn timeline(&self, text: &str) -> Result<Timeline, Box<Response>> {
+        let fail = |code, text: &str| Box::new(failure(code, text));
+        let prefix = Prefix::parse(text).ok_or_else(|| {
+            let text =
+                "a task id has 64 hexadecimal digits, with or without 0x; its first 4 may be enough";
+            fail(StatusCode::BAD_REQUEST, text)
+        })?;
+        let broken =
+            |error: crate::NodeError| fail(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string());
+        let id = match prefix.whole() {
+            Some(id) => id,
+            None => {
+                let found = explain::beginning_with(&self.store, &prefix, CANDIDATES);
+                the_one(text, &found.map_err(broken)?).map_err(|(code, text)| fail(code, &text))?
+            }
+        };
+        let me = self.me.map(|(operator, _)| operator);
+        let found = explain::explain(&self.store, &self.domain, me, id).map_err(broken)?;
+        found.ok_or_else(|| fail(StatusCode::NOT_FOUND, &self.unknown(id)))
+    }
+
+    fn unknown(&self, id: TaskId) -> String {
+        match self.channels.refusals.about(id) {
+            Some(line) => format!("task {id} was not taken here: {}", line.detail),
+            None => format!(
+                "task {id} is not known to this node; ask another operator, or look at /tasks/refused"
+            ),
+        }
+    }
+}
+
+fn the_one(text: &str, found: &[TaskId]) -> Result<TaskId, (StatusCode, String)> {
+    match found {
+        [id] => Ok(*id),
+        [] => {
+            let text = format!("no task of this node begins with {text}");
+            Err((StatusCode::NOT_FOUND, text))
+        }
+        several => {
+            let named: Vec<String> = several.iter().map(ToString::to_string).collect();
+            let text = format!(
+                "several tasks begin with {text}, such as {}; give more digits",
+                named.join(", ")
+            );
+            Err((StatusCode::CONFLICT, text))
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! What became of a task, and what happens just now, for users without access to the node's pages.
+
+use std::sync::Arc;
+
+use quorate_proto::wire::reply::Kind as ReplyKind;
+use quorate_proto::{TaskId, wire};
+
+use super::{Answerer, Failure, Replies, error, invalid, overloaded, reply, unavailable};
+use crate::explain;
+use crate::recorder::Live;
+
+impl Answerer {
+    pub(super) fn timeline(&self, task_id: &[u8]) -> Result<ReplyKind, Failure> {
+        let id = TaskId::try_from(task_id).map_err(|e| invalid(e.to_string()))?;
+        match explain::gather(&self.store, self.me, id) {
+            Ok(Some(timeline)) => Ok(ReplyKind::Timeline(timeline)),
+            Ok(None) => Err(error(
+                wire::ErrorCode::UnknownTask,
+                false,
+                format!("task {id} is not known to this operator; ask another one"),
+            )),
+            Err(error) => {
+                tracing::error!(%error, "timeline not told");
+                Err(unavailable(
+                    "this operator's store failed; ask another operator",
+                ))
+            }
+        }
+    }
+
+    /// Tells what happens until the user goes away or the node ends, which is the last reply.
+    pub(super) async fn live(&self, id: u64, replies: &Replies) -> Result<ReplyKind, Failure> {
+        let Some(mut follower) = self.channels.live.follow_from_afar() else {
+            return Err(overloaded(
+                "as many follow this operator as it serves; try again later, or follow another one",
+            ));
+        };
+        loop {
+            let heard = tokio::select! {
+                heard = follower.next() => heard,
+                () = self.closing.cancelled() => None,
+                () = replies.closed() => None,
+            };
+            let Some(heard) = heard else {
+                return Err(unavailable(
+                    "the node is shutting down; follow another operator",
+                ));
+            };
+            let events: Vec<_> = heard.news.iter().filter_map(told).collect();
+            if events.is_empty() && heard.skipped == 0 {
+                continue;
+            }
+            let some = wire::LiveEvents {
+                events,
+                skipped: heard.skipped,
+            };
+            if replies
+                .send(reply(id, ReplyKind::Live(some)))
+                .await
+                .is_err()
+            {
+                return Err(unavailable("the stream is gone"));
+            }
+        }
+    }
+}
+
+/// What was refused names peers, and is for the node's own people.
+fn told(news: &Arc<Live>) -> Option<wire::LiveEvent> {
+    let Live::Task(task, event, statement) = news.as_ref() else {
+        return None;
+    };
+    Some(wire::LiveEvent {
+        task_id: task.0.to_vec(),
+        event: Some(event.clone()),
+        statement: statement.as_ref().map(Into::into),
+    })
+}
