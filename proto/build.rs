@@ -10,6 +10,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "quorate/v1/request.proto",
         "quorate/v1/timeline.proto",
         "quorate/v1/store.proto",
+        "quorate/v1/sync.proto",
     ];
     println!("cargo::rerun-if-changed=proto");
     let descriptors = protox::compile(files, ["proto"])?;

@@ -77,6 +77,16 @@ pub(crate) struct RunOptions {
     )]
     pub(crate) drain_ms: Option<u64>,
 
+    /// Epochs whose tasks are kept behind the current one, at least 2; "all" keeps everything. Older
+    /// ones are removed; the signing log, operator sets and evidence never are.
+    #[arg(
+        long,
+        value_name = "EPOCHS",
+        env = "QUORATE_RETAIN_EPOCHS",
+        help_heading = "Node"
+    )]
+    pub(crate) retain_epochs: Option<NumberOrWord>,
+
     /// Tasks that an operator may miss before this registry suspends it.
     #[arg(
         long,

@@ -110,6 +110,8 @@ fn render(status: &Status, now: u64) -> String {
     );
     facts.add_some("Set", set_of(status));
     facts.add("Open tasks", status.open_tasks);
+    let behind = (status.behind > 0).then(|| format!("{} behind others", status.behind));
+    facts.add_some("Tasks", behind);
     let mut table = Table::new(&[">CHAIN", "KIND", ">FINAL BLOCK", ">BEHIND"]);
     for chain in &status.chains {
         table.row(chain_row(chain, now));
@@ -237,6 +239,7 @@ mod tests {
             threshold: Some("401".into()),
             peers: 2,
             open_tasks: 0,
+            behind: 1_200,
             chains: vec![chain(31337, "home", Some(812)), chain(10, "source", None)],
             problems: vec!["chain 10 has no final block".into()],
             registries: Vec::new(),
@@ -258,6 +261,7 @@ Weight       100 (16.6 %)
 Epoch        7
 Set          3 operators, weight 600, threshold 401
 Open tasks   0
+Tasks        1200 behind others
 
 CHAIN  KIND    FINAL BLOCK  BEHIND
 31337  home            812    12 s

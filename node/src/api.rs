@@ -83,6 +83,9 @@ pub struct Status {
     pub peers: usize,
     /// Tasks under way.
     pub open_tasks: usize,
+    /// Tasks that others hold and this node lacks, as far as was compared.
+    #[serde(default)]
+    pub behind: u64,
     /// The home chain first, then the chains that it reads.
     pub chains: Vec<ChainStatus>,
     /// What is wrong; empty where nothing is.
@@ -93,6 +96,59 @@ pub struct Status {
     /// An operator's registries, and how it stands with them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub registries: Vec<RegistryLine>,
+}
+
+/// `GET /sync`: how far this node is with catching up, and what it keeps.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SyncReport {
+    /// Tasks that others hold and this node lacks, as far as was compared.
+    pub behind: u64,
+    /// Peers that are asked.
+    pub peers: usize,
+    /// Those of them with which everything was compared, and nothing was left to take over.
+    pub agreed: usize,
+    /// When that was last so of one more peer.
+    pub compared_ms: Option<u64>,
+    /// When something was last taken over.
+    pub taken_ms: Option<u64>,
+    /// Tasks taken over since the start.
+    pub tasks: usize,
+    /// Responses of tasks that were over.
+    pub responses: usize,
+    /// Responses of tasks that were under way: gossip had lost them.
+    pub healed: usize,
+    /// Certificates that this made.
+    pub certificates: usize,
+    /// Tasks of earlier epochs are pruned.
+    pub floor: u32,
+    /// Tasks pruned since the start.
+    pub pruned: u64,
+    /// What is held, the newest 256 epochs, ascending.
+    pub epochs: Vec<SyncEpoch>,
+    /// Peers whose answers did not hold, the newest 32.
+    pub lies: Vec<SyncLie>,
+}
+
+/// One epoch in [`SyncReport`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SyncEpoch {
+    /// Its number.
+    pub epoch: u32,
+    /// Answered tasks.
+    pub tasks: u32,
+    /// Over these tasks and who answered them: the same at nodes that hold the same.
+    pub fingerprint: String,
+}
+
+/// One answer that did not hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SyncLie {
+    /// Who gave it.
+    pub peer_id: String,
+    /// What was wrong with it.
+    pub reason: String,
+    /// When.
+    pub at_ms: u64,
 }
 
 /// One registry in [`Status`].

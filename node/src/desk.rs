@@ -3,6 +3,7 @@
 //! One task owns the machine. Everything else about a task of the network (reads, signatures,
 //! commits, publishing) happens elsewhere and comes back as an [`Event`].
 
+mod catching_up;
 mod handle;
 mod ledger;
 mod observe;
@@ -25,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use handle::{DeskHandle, Event, Seat, Update};
 use ledger::Ledger;
-pub(crate) use ledger::decode;
+pub(crate) use ledger::{Taken, TakenOver, decode};
 pub(crate) use observe::ReadTrace;
 pub(crate) use record::Channels;
 use record::Record;
@@ -33,10 +34,12 @@ use record::Record;
 use crate::attest::{AttestHandle, Job};
 use crate::clock;
 use crate::gossip::Verified;
+use crate::holdings::Holdings;
 use crate::home::HomeHandle;
 use crate::members::{Attendance, MembersHandle};
 use crate::outbox::{Effect, OutboxHandle};
 use crate::publish::Item;
+use crate::sets::Sets;
 use crate::{NodeError, figures};
 
 /// Events that wait for the desk.
@@ -66,6 +69,7 @@ pub(crate) struct Desk {
     reads: Arc<Semaphore>,
     set_waits: Arc<Semaphore>,
     home: HomeHandle,
+    sets: Sets,
     events: mpsc::Receiver<Event>,
     handle: DeskHandle,
     /// At a registry: who answers, and whom that is told.
@@ -82,6 +86,13 @@ pub(crate) struct Me {
     pub(crate) attestor: AttestHandle,
 }
 
+/// Where the desk writes, and what it looks up.
+pub(crate) struct Books {
+    pub(crate) writes: WriteQueue,
+    pub(crate) holdings: Holdings,
+    pub(crate) sets: Sets,
+}
+
 impl Desk {
     /// A channel for events first, because those who send them are made before the desk.
     pub(crate) fn channel() -> (DeskHandle, DeskMouth) {
@@ -96,15 +107,21 @@ impl Desk {
         me: Option<Me>,
         chains: Arc<Chains>,
         home: HomeHandle,
-        writes: WriteQueue,
+        books: Books,
         outbox: OutboxHandle,
     ) -> Self {
+        let Books {
+            writes,
+            holdings,
+            sets,
+        } = books;
         let operator = me.as_ref().map(|me| me.operator);
         Self {
             pipeline: Pipeline::new(operator, Times::default()),
             me,
-            ledger: Ledger::new(writes),
+            ledger: Ledger::new(writes, holdings),
             record: Record::new(operator, Channels::default()),
+            sets,
             clients: HashMap::new(),
             effects: Vec::new(),
             outbox,
@@ -204,6 +221,7 @@ impl Desk {
                 self.feed(Input::Left(client, task))
             }
             Event::EpochEnded(epoch) => self.feed(Input::EpochEnded(epoch)),
+            Event::CaughtUp { tasks, set, done } => self.on_caught_up(tasks, &set, done),
         }
     }
 
@@ -259,16 +277,16 @@ impl Desk {
                     self.record.sent_result(task);
                     self.publish(Item::Result(certificate));
                 }
-                Verified::Response { response, .. } => self.late(task, &response)?,
+                Verified::Response { response, set } => self.late(task, &response, &set)?,
                 Verified::Result { .. } => {}
             }
             return Ok(());
         }
-        if let Verified::Response { response, .. } = &entry
+        if let Verified::Response { response, set } = &entry
             && !self.pipeline.is_open(task)
             && self.ledger.ended_recently(task)?
         {
-            return self.late(task, response);
+            return self.late(task, response, set);
         }
         let input = match entry {
             Verified::Task {
@@ -288,8 +306,13 @@ impl Desk {
         self.feed_about(Some(task), input)
     }
 
-    fn late(&mut self, task: TaskId, response: &Response) -> Result<(), NodeError> {
-        if self.ledger.late_response(task, response)? {
+    fn late(
+        &mut self,
+        task: TaskId,
+        response: &Response,
+        set: &OperatorSet,
+    ) -> Result<(), NodeError> {
+        if self.ledger.late_response(task, response, set)? {
             self.record.late(&self.ledger, response)?;
         }
         Ok(())
@@ -356,7 +379,9 @@ impl Desk {
                 after_micros,
                 late,
             } => {
-                self.ledger.counted(&response, after_micros, late);
+                let set = self.sets.of(response.statement.epoch())?;
+                self.ledger
+                    .counted(&response, set.as_deref(), after_micros, late)?;
             }
             Output::Progress(clients, report) => self.tell(&clients, &Update::Progress(report)),
             Output::Certified {
@@ -395,11 +420,14 @@ impl Desk {
         statement: &Statement,
         announced_by: Option<Address>,
     ) -> Result<(), NodeError> {
-        let signatures = self.ledger.opened(statement, announced_by)?;
+        let set = self.sets.of(statement.epoch())?;
+        let signatures = self
+            .ledger
+            .opened(statement, announced_by, set.as_deref())?;
         let again = signatures.is_some();
         self.record
             .opened(&self.ledger, statement, announced_by, again)?;
-        let Some(set) = self.home.view().set(statement.epoch()).cloned() else {
+        let Some(set) = set else {
             return Ok(());
         };
         if let Some((attendance, _)) = &mut self.attendance {
@@ -419,7 +447,9 @@ impl Desk {
         publish: bool,
         after_micros: u64,
     ) -> Result<(), NodeError> {
-        self.ledger.certified(&certificate, after_micros)?;
+        let set = self.sets.of(certificate.statement().epoch())?;
+        self.ledger
+            .certified(&certificate, set.as_deref(), after_micros)?;
         if publish {
             metrics::histogram!("quorate_certified_seconds").record(figures::seconds(after_micros));
             self.publish(Item::Result(certificate.clone()));

@@ -217,6 +217,12 @@ fn answer_of(response: &Response, record: &ResponseRecord) -> TimelineOperator {
     line
 }
 
+/// Where this node was there.
+fn certified_ms(record: &TaskRecord) -> Option<f64> {
+    let counted = record.status() == TaskStatus::Completed && record.certified_micros > 0;
+    counted.then(|| millis(record.certified_micros))
+}
+
 fn task_line(id: &[u8], record: &TaskRecord) -> Result<TaskLine, NodeError> {
     let statement = statement_of(record)?;
     let (kind, proof, update) = match &statement {
@@ -227,8 +233,7 @@ fn task_line(id: &[u8], record: &TaskRecord) -> Result<TaskLine, NodeError> {
         task_id: hex_text(id),
         status: state_word(state_of(record)).into(),
         created_ms: record.created_ms,
-        certified_ms: (record.status() == TaskStatus::Completed)
-            .then(|| millis(record.certified_micros)),
+        certified_ms: certified_ms(record),
         kind: kind.into(),
         chain_id: proof.map(|proof| proof.chain_id),
         block_number: proof.map(|proof| proof.block_number),

@@ -3,6 +3,7 @@
 //! At a registry the membership task hears of every registration and writes it together with the
 //! cursor; elsewhere the cursor is written here.
 
+mod introduction;
 mod registrations;
 
 use std::collections::BTreeSet;
@@ -17,6 +18,7 @@ use quorate_storage::{Batch, Durability, Store, WriteQueue, schema};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::introduction::Introducer;
 use crate::NodeError;
 use crate::clock;
 use crate::members::MembersHandle;
@@ -76,6 +78,7 @@ pub(crate) struct Home {
     ended: mpsc::Sender<Epoch>,
     /// At a registry.
     members: Option<MembersHandle>,
+    introducer: Option<Introducer>,
 }
 
 /// Where the home task keeps what it read.
@@ -84,14 +87,22 @@ pub(crate) struct HomeParts {
     pub(crate) writes: WriteQueue,
     /// At a registry.
     pub(crate) members: Option<MembersHandle>,
+    /// Who names the sets to a new node.
+    pub(crate) introducer: Option<Introducer>,
 }
 
 impl HomeParts {
-    pub(crate) fn new(store: &Store, writes: &WriteQueue, members: Option<&MembersHandle>) -> Self {
+    pub(crate) fn new(
+        store: &Store,
+        writes: &WriteQueue,
+        members: Option<&MembersHandle>,
+        introducer: Introducer,
+    ) -> Self {
         Self {
             store: store.clone(),
             writes: writes.clone(),
             members: members.cloned(),
+            introducer: Some(introducer),
         }
     }
 }
@@ -107,6 +118,11 @@ impl HomeHandle {
     /// What is known now.
     pub(crate) fn view(&self) -> EpochView {
         self.view.borrow().clone()
+    }
+
+    /// The set of an epoch in which tasks may be under way.
+    pub(crate) fn set(&self, epoch: Epoch) -> Option<Arc<OperatorSet>> {
+        self.view.borrow().set(epoch).cloned()
     }
 
     /// Changes of it.
@@ -137,6 +153,8 @@ struct Follower {
     next_block: u64,
     /// The block up to which the cursor on disk goes.
     written: u64,
+    /// Registrations were read from the beginning, because operators were missing.
+    is_thorough: bool,
 }
 
 impl Home {
@@ -153,6 +171,7 @@ impl Home {
             store,
             writes,
             members,
+            introducer,
         } = parts;
         let home = Self {
             reader,
@@ -163,6 +182,7 @@ impl Home {
             wake,
             ended,
             members,
+            introducer,
         };
         (
             home,
@@ -180,6 +200,7 @@ impl Home {
             return Ok(());
         };
         let mut follower = self.recall(schedule)?;
+        self.introduce(&mut follower).await?;
         loop {
             let pause = match self.step(&mut follower).await {
                 Ok(()) => self.poll,
@@ -238,6 +259,7 @@ impl Home {
             operators,
             next_block,
             written: next_block,
+            is_thorough: false,
         })
     }
 
@@ -250,7 +272,7 @@ impl Home {
         let mut failed = None;
         while let Some(output) = outputs.pop() {
             match output {
-                Output::Load(epoch) => match self.load(follower, epoch, head).await {
+                Output::Load(epoch) => match self.load_whole(follower, epoch, head).await {
                     Ok(set) => {
                         let loaded = Input::Loaded(Arc::new(set));
                         let more = follower.machine.handle(clock::now(), loaded);
@@ -276,6 +298,24 @@ impl Home {
         if let (Some(members), Some(set)) = (&self.members, follower.machine.set(epoch)) {
             members.epoch_began(set.clone(), head.number).await;
         }
+    }
+
+    /// Where operators are not known that hold weight, their registrations are looked for, once.
+    async fn load_whole(
+        &self,
+        follower: &mut Follower,
+        epoch: Epoch,
+        head: BlockRef,
+    ) -> Result<OperatorSet, NodeError> {
+        let set = self.load(follower, epoch, head).await?;
+        if set.is_whole() || follower.is_thorough || self.members.is_some() {
+            return Ok(set);
+        }
+        tracing::warn!(%epoch, "operators are missing; all registrations are read");
+        follower.is_thorough = true;
+        follower.next_block = follower.schedule.genesis;
+        self.follow_registrations(follower, head).await?;
+        self.load(follower, epoch, head).await
     }
 
     async fn load(

@@ -2,12 +2,14 @@
 
 mod ready;
 mod registry;
+mod sync;
 mod tasks;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub(crate) use self::sync::pruned_text;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -25,13 +27,16 @@ use crate::api::{ChainStatus, ErrorBody, Health, OperatorLine, Operators, PeerLi
 use crate::clock;
 use crate::desk::{Chains, Channels, DeskHandle};
 use crate::gossip::Bindings;
+use crate::holdings::Holdings;
 use crate::home::HomeHandle;
 use crate::join::Standings;
 use crate::members::MembersHandle;
 use crate::network::{NetworkHandle, peer_id_of};
 use crate::probe::Sightings;
+use crate::prune::PruningStatus;
 use crate::ready::{Readiness, stake_problem};
 use crate::settings::Role;
+use crate::sync::SyncStatus;
 use crate::token::Token;
 
 /// Without agreement for this long a chain counts as stalled: ten times what a provider may take for
@@ -69,6 +74,9 @@ pub(crate) struct Facts {
     pub(crate) network: NetworkHandle,
     pub(crate) bindings: Bindings,
     pub(crate) store: Store,
+    pub(crate) holdings: Holdings,
+    pub(crate) sync: SyncStatus,
+    pub(crate) retention: PruningStatus,
     pub(crate) metrics: Option<MetricsHandle>,
     /// At an operator.
     pub(crate) standings: Standings,
@@ -118,6 +126,7 @@ impl Http {
             .route("/events", get(registry::events))
             .route("/operators/{operator}/reinstate", post(registry::reinstate))
             .route("/peers", get(peers))
+            .route("/sync", get(sync::sync))
             .route("/tasks", get(tasks::list))
             .route("/tasks/refused", get(tasks::refused))
             .route("/tasks/live", get(tasks::live))
@@ -192,8 +201,8 @@ async fn peers(State(facts): Shared) -> Json<Vec<PeerLine>> {
 }
 
 async fn no_such_page() -> Response {
-    let pages =
-        "pages: /live /ready /health /status /metrics /epoch /operators /peers /tasks /tasks/{id}";
+    let pages = "pages: /live /ready /health /status /metrics /epoch /operators /peers /sync /tasks \
+                 /tasks/{id}";
     failure(StatusCode::NOT_FOUND, pages)
 }
 
@@ -259,6 +268,7 @@ impl Facts {
             threshold: set.map(|set| set.threshold().to_string()),
             peers: self.network.peers().await.len(),
             open_tasks: self.desk.open_tasks(),
+            behind: self.sync.report().behind,
             chains,
             problems: self.problems().await,
             ready: self.ready().await,

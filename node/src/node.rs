@@ -1,6 +1,7 @@
 //! A node: its parts, and the named tasks that they make.
 
 mod registries;
+mod upkeep;
 mod wiring;
 
 use std::net::SocketAddr;
@@ -14,17 +15,20 @@ use quorate_proto::PeerSecret;
 use quorate_storage::{Store, StoreError, WriteQueue};
 use tokio_util::sync::CancellationToken;
 
+use self::upkeep::introducer_of;
 use self::wiring::{
     Wiring, domain_of, open_store, recall_bindings, spawn_followers, spawn_home, spawn_http,
     spawn_members, spawn_swarm, speaker_of, watch_store,
 };
 use crate::desk::{Channels, Desk};
 use crate::gossip::KnownSignatures;
+use crate::holdings::Holdings;
 use crate::home::{HomeHandle, HomeParts};
 use crate::http::MetricsHandle;
 use crate::keys::{Signer, SignerError};
 use crate::network::{NetworkError, NetworkHandle};
 use crate::ready::Readiness;
+use crate::sets::Sets;
 use crate::settings::Settings;
 use crate::tasks::Tasks;
 
@@ -193,12 +197,15 @@ impl Node {
             &store,
             &halt,
         )?;
+        let introducer = introducer_of(&parts.settings, &network, &domain)?;
         let (desk, mouth) = Desk::channel();
         let members = spawn_members(&mut tasks, &parts.settings, &store, &writes, &halt)?;
-        let kept = HomeParts::new(&store, &writes, members.as_ref());
+        let kept = HomeParts::new(&store, &writes, members.as_ref(), introducer);
         let home = spawn_home(&mut tasks, &ledgers, kept, &desk, &halt);
         let sources = ledgers.sources.iter().cloned();
         let wiring = Wiring {
+            holdings: Holdings::open(&store)?,
+            sets: Sets::new(home.clone(), store.clone()),
             domain,
             bindings: recall_bindings(&store)?,
             known: KnownSignatures::default(),
@@ -221,20 +228,31 @@ impl Node {
         wiring.spawn_hand_over(&mut tasks);
         wiring.spawn_gossip(&mut tasks, messages);
         wiring.spawn_requests(&mut tasks)?;
+        let upkeep = wiring.spawn_upkeep(&mut tasks, &parts.settings, ledgers.home.clone())?;
         let ties = wiring.spawn_registries(&mut tasks, &parts.settings, ledgers.home, ed25519)?;
-        let facts = wiring.facts(parts.settings.role, parts.metrics, ties);
+        let facts = wiring.facts(parts.settings.role, parts.metrics, ties, upkeep);
         spawn_http(&mut tasks, parts.settings.http, facts, &wiring.halt).await?;
-        tasks.spawn("store", watch_store(wiring.store, wiring.halt.clone()));
-        Ok(Self {
+        let watch = watch_store(wiring.store.clone(), wiring.halt.clone());
+        tasks.spawn("store", watch);
+        Ok(Self::of(wiring, tasks, parts.settings.drain, writer))
+    }
+
+    fn of(
+        wiring: Wiring,
+        tasks: Tasks,
+        drain: Duration,
+        writer: quorate_storage::WriterGuard,
+    ) -> Self {
+        Self {
             tasks,
             network: wiring.network,
             home: wiring.home,
             closing: wiring.closing,
             drained: wiring.drained,
             halt: wiring.halt,
-            drain: parts.settings.drain,
+            drain,
             writer,
-        })
+        }
     }
 
     /// Where it listens, with its peer id; empty until the first listener stands.

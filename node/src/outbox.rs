@@ -1,11 +1,11 @@
 //! Sends what the desk decided, after what it wrote is on its way to disk: write before send.
 
 use quorate_storage::Ack;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::NodeError;
-use crate::desk::Update;
+use crate::desk::{TakenOver, Update};
 use crate::publish::{Item, PublishHandle};
 
 /// Rounds of the desk that wait for their commit.
@@ -18,6 +18,8 @@ pub(crate) enum Effect {
     Publish(Item),
     /// To a user; dropped where the user went away.
     Tell(mpsc::Sender<Update>, Update),
+    /// To whoever brought what another node had.
+    TakenOver(oneshot::Sender<TakenOver>, TakenOver),
 }
 
 struct Round {
@@ -81,6 +83,7 @@ impl Outbox {
                 Effect::Tell(updates, update) => {
                     let _ = updates.try_send(update);
                 }
+                Effect::TakenOver(done, taken) => drop(done.send(taken)),
             }
         }
         Ok(())

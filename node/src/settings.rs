@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use libp2p::Multiaddr;
 use quorate_chain::evm::EvmConfig;
-use quorate_proto::Address;
+use quorate_proto::{Address, Epoch};
 pub use quorate_protocols::membership::{Policy, Reinstatement};
 use quorate_storage::EngineKind;
 use serde::{Deserialize, Serialize};
@@ -80,6 +80,53 @@ pub struct Settings {
     pub chains: Vec<ChainSettings>,
     /// How long a shutdown waits for tasks under way.
     pub drain: Duration,
+    /// How long tasks are kept.
+    pub retention: Retention,
+}
+
+/// How many epochs of tasks are kept behind the current one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention(Option<u32>);
+
+impl Retention {
+    /// Everything is kept.
+    pub const ALL: Self = Self(None);
+    /// The fewest epochs: the previous one may still finish its tasks, and the one before it is what
+    /// a node that comes back from an outage over a turn asks for.
+    pub const LEAST: u32 = 2;
+    /// Unless set otherwise: seven weeks where an epoch takes six days.
+    pub const USUAL: Self = Self(Some(8));
+
+    /// As many epochs; `None` where they are fewer than [`Self::LEAST`].
+    #[must_use]
+    pub const fn epochs(count: u32) -> Option<Self> {
+        if count < Self::LEAST {
+            return None;
+        }
+        Some(Self(Some(count)))
+    }
+
+    /// The first epoch whose tasks are kept while `current` is the current one.
+    #[must_use]
+    pub const fn floor(self, current: Epoch) -> Epoch {
+        match self.0 {
+            Some(count) => Epoch(current.0.saturating_sub(count)),
+            None => Epoch(0),
+        }
+    }
+}
+
+impl FromStr for Retention {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if matches!(text, "all" | "0") {
+            return Ok(Self::ALL);
+        }
+        let count = text.parse().map_err(|_| "not a number".to_owned())?;
+        let least = Self::LEAST;
+        Self::epochs(count).ok_or_else(|| format!("fewer than {least}"))
+    }
 }
 
 /// The home chain and its contracts.

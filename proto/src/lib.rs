@@ -19,6 +19,7 @@ mod operator_set;
 mod response;
 mod signature;
 mod statement;
+mod sync;
 mod wire_error;
 
 pub use alloy_primitives::{Address, B256, U256, keccak256};
@@ -35,6 +36,7 @@ pub use operator_set::{Operator, OperatorSet, SetError, threshold_of};
 pub use response::{Outcome, Refusal, Response, ResponseError};
 pub use signature::{SecretKey, Signature, SignatureError};
 pub use statement::{EpochUpdate, StateProof, Statement, Subject};
+pub use sync::{BUCKETS, Fingerprint, MemberBits, SyncItem, TaskState, bucket_of, bucket_range};
 pub use wire::{RefusalCode, RegistryErrorCode};
 pub use wire_error::WireError;
 

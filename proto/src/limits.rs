@@ -84,3 +84,24 @@ pub const MAX_LIVE_EVENTS: usize = 256;
 /// Bytes of the text that says why a task ended, in a timeline: twenty operators by name. The whole list
 /// stands beside it.
 pub const MAX_FAILURE_BYTES: usize = 1_024;
+
+/// Epochs in one summary of the sync stream: 28 bytes each, 7 KiB.
+pub const MAX_SYNC_EPOCHS: usize = 256;
+
+/// Tasks that the asker of a range says to hold, at 16 bytes each: 64 KiB. A bucket of an epoch with a
+/// million tasks has as many.
+pub const MAX_SYNC_HAVE: usize = 4_096;
+
+/// Tasks in one question for tasks, and in one reply of changes: at 1,000 tasks/s one second of
+/// them. Each takes 50 bytes with 32 operators and 170 with 500.
+pub const MAX_SYNC_TASKS: usize = 1_024;
+
+/// Bytes after which a reply of items ends: 500 tasks of five operators.
+pub const SYNC_PAGE_BYTES: usize = 256 * 1024;
+
+/// Bytes of one frame of who asks on the sync stream: 1,024 tasks of 170 bytes are 170 KiB.
+pub const MAX_SYNC_REQUEST_FRAME: usize = 192 * 1024;
+
+/// Bytes of one frame of who answers: a page and the item that passes its end, 500 operators of which
+/// each refused in 256 bytes of text, 175 KiB.
+pub const MAX_SYNC_REPLY_FRAME: usize = 512 * 1024;

@@ -114,6 +114,13 @@ impl OperatorSet {
         self.threshold
     }
 
+    /// Whether the weights of its members add up to the total, so that nobody is left out.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        let weights = self.members.iter().map(|member| member.weight);
+        weights.fold(U256::ZERO, |sum, weight| sum.saturating_add(weight)) == self.total_weight
+    }
+
     /// keccak256(abi.encode(address[] operators, address[] signingKeys, bytes32[] ed25519Keys,
     /// uint256[] weights, uint256 threshold)), ascending by operator, an absent Ed25519 key as
     /// zero: what an [`EpochUpdate`](crate::EpochUpdate) hands over. The epoch is not part of it.

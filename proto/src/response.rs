@@ -132,16 +132,22 @@ impl From<&Response> for wire::Response {
     fn from(response: &Response) -> Self {
         let outcome = match &response.outcome {
             Outcome::Signed(s) => wire::response::Outcome::Signature(s.as_bytes().to_vec()),
-            Outcome::Refused(r) => wire::response::Outcome::Refusal(wire::Refusal {
-                code: r.code as i32,
-                signature: r.signature.as_bytes().to_vec(),
-                detail: shortened(&r.detail),
-            }),
+            Outcome::Refused(r) => wire::response::Outcome::Refusal(r.into()),
         };
         Self {
             operator: response.operator.to_vec(),
             statement: Some((&response.statement).into()),
             outcome: Some(outcome),
+        }
+    }
+}
+
+impl From<&Refusal> for wire::Refusal {
+    fn from(refusal: &Refusal) -> Self {
+        Self {
+            code: refusal.code as i32,
+            signature: refusal.signature.as_bytes().to_vec(),
+            detail: shortened(&refusal.detail),
         }
     }
 }
@@ -170,21 +176,27 @@ impl TryFrom<&wire::response::Outcome> for Outcome {
     fn try_from(message: &wire::response::Outcome) -> Result<Self, WireError> {
         match message {
             wire::response::Outcome::Signature(bytes) => Ok(Self::Signed(signature(bytes)?)),
-            wire::response::Outcome::Refusal(refusal) => {
-                if refusal.detail.len() > limits::MAX_DETAIL_BYTES {
-                    return Err(WireError::new("detail", "must have at most 256 bytes"));
-                }
-                let code = refusal.code();
-                if code == RefusalCode::Unspecified {
-                    return Err(WireError::new("code", "is not a refusal code"));
-                }
-                Ok(Self::Refused(Refusal {
-                    code,
-                    detail: refusal.detail.clone(),
-                    signature: signature(&refusal.signature)?,
-                }))
-            }
+            wire::response::Outcome::Refusal(refusal) => Ok(Self::Refused(refusal.try_into()?)),
         }
+    }
+}
+
+impl TryFrom<&wire::Refusal> for Refusal {
+    type Error = WireError;
+
+    fn try_from(refusal: &wire::Refusal) -> Result<Self, WireError> {
+        if refusal.detail.len() > limits::MAX_DETAIL_BYTES {
+            return Err(WireError::new("detail", "must have at most 256 bytes"));
+        }
+        let code = refusal.code();
+        if code == RefusalCode::Unspecified {
+            return Err(WireError::new("code", "is not a refusal code"));
+        }
+        Ok(Self {
+            code,
+            detail: refusal.detail.clone(),
+            signature: signature(&refusal.signature)?,
+        })
     }
 }
 

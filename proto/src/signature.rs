@@ -41,6 +41,9 @@ const HALF_ORDER: [u8; 32] = [
 const PARITY: u8 = 0x80;
 
 impl Signature {
+    /// How long it is.
+    pub const BYTES: usize = 65;
+
     /// Checks the form; who signed is for [`Signature::recover`].
     ///
     /// # Errors

@@ -10,6 +10,7 @@ pub mod membership;
 pub mod pipeline;
 pub mod quorum;
 pub mod sim;
+pub mod sync;
 pub mod task;
 
 #[cfg(test)]

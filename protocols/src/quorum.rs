@@ -1,6 +1,5 @@
 //! Counts the responses to one statement until they certify it, once.
 
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -97,9 +96,11 @@ impl Quorum {
         if self.certified {
             return None;
         }
-        if self.signed_weight >= self.set.threshold() {
+        if self.signed_weight >= self.set.threshold()
+            && let Some(certificate) = self.certificate()
+        {
             self.certified = true;
-            return Some(Output::Certified(self.certificate()));
+            return Some(Output::Certified(certificate));
         }
         self.is_unreachable().then_some(Output::Unreachable)
     }
@@ -112,27 +113,16 @@ impl Quorum {
     }
 
     /// The fewest signers that reach the threshold: the heaviest first. Each costs gas.
-    fn certificate(&self) -> Certificate {
-        let mut signers: Vec<(U256, SignerSignature)> = Vec::with_capacity(self.answers.len());
-        for (operator, response) in &self.answers {
-            if let Outcome::Signed(signature) = response.outcome {
-                let operator = *operator;
-                let signer = SignerSignature {
-                    operator,
-                    signature,
-                };
-                signers.push((self.set.weight_of(operator), signer));
-            }
-        }
-        signers.sort_by_key(|(weight, _)| Reverse(*weight));
-        let mut weight = U256::ZERO;
-        let enough = signers.iter().position(|(w, _)| {
-            weight = weight.saturating_add(*w);
-            weight >= self.set.threshold()
-        });
-        signers.truncate(enough.map_or(signers.len(), |index| index.saturating_add(1)));
-        let chosen = signers.into_iter().map(|(_, signer)| signer).collect();
-        Certificate::new(self.statement, chosen)
+    fn certificate(&self) -> Option<Certificate> {
+        let signer = |(operator, response): (&Address, &Response)| match response.outcome {
+            Outcome::Signed(signature) => Some(SignerSignature {
+                operator: *operator,
+                signature,
+            }),
+            Outcome::Refused(_) => None,
+        };
+        let signers = self.answers.iter().filter_map(signer);
+        Certificate::fewest(self.statement, &self.set, signers)
     }
 
     /// What is counted.

@@ -36,6 +36,10 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Returns when everything written so far is on disk.
     fn flush(&self) -> Result<(), StoreError>;
+
+    /// Gives the disk back that removed rows of a table take; takes seconds per gigabyte. Reads and
+    /// writes go on meanwhile. An engine that uses their room again by itself does nothing.
+    fn compact(&self, table: TableDef) -> Result<(), StoreError>;
 }
 
 /// Keys from `start` up to, and without, `end`; no `end` means to the end of the table.

@@ -62,4 +62,8 @@ tables! {
     pub UPDATES = 17, Scan: u64 => wire::StateUpdate;
     /// (task, Unix microseconds of the first event): what happened to a task between two writes.
     pub TIMELINES = 18, Scan: (Id, u64) => store::TimelineRow;
+    /// (epoch, task): whose answers are held, to compare with other nodes and to prune by epoch.
+    pub TASK_INDEX = 21, Point: (u32, Id) => store::TaskIndexRecord;
+    /// The first half of a task's id: it was here once, and was pruned.
+    pub PRUNED = 22, Point: [u8; 16] => store::PrunedRecord;
 }

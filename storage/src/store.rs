@@ -11,7 +11,7 @@ use prost::Message;
 use self::{failstop::FailStop, folder::Folder};
 use crate::{
     Batch, Durability, EncodeKey, Engine, EngineKind, Key, MAX_BATCH_BYTES, Page, PrefixOf, Rows,
-    StoreError, Table, schema, signing::Overlay,
+    StoreError, Table, TableDef, schema, signing::Overlay,
 };
 
 mod failstop;
@@ -171,6 +171,12 @@ impl Store {
     /// Returns when everything written so far is on disk.
     pub fn flush(&self) -> Result<(), StoreError> {
         self.attempt(Engine::flush)
+    }
+
+    /// Gives the disk back that removed rows of a table take. Blocks for seconds per gigabyte, while
+    /// others read and write.
+    pub fn compact(&self, table: TableDef) -> Result<(), StoreError> {
+        self.inner.engine.compact(table)
     }
 
     /// The failure that ended writing, if one did.

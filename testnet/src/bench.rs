@@ -1,5 +1,6 @@
 //! `make bench`: what the network does on this machine.
 
+mod catchup;
 mod double;
 mod figures;
 mod load;
@@ -23,7 +24,10 @@ pub struct BenchOptions {
     /// Tasks after which memory is read; before, it is read at the start and at half of them.
     #[arg(long, default_value_t = 10_000)]
     pub memory_tasks: usize,
-    /// Only this part: latency, throughput, double or memory.
+    /// Tasks that a node has missed, for each measurement of the catch-up.
+    #[arg(long, value_delimiter = ',', default_values_t = [1_000, 10_000, 100_000])]
+    pub catchup_tasks: Vec<u64>,
+    /// Only this part: latency, throughput, double, memory or catchup.
     #[arg(long)]
     pub only: Option<String>,
 }
@@ -50,6 +54,9 @@ pub async fn run(options: BenchOptions) -> Result<()> {
     }
     if options.wants("double") {
         double::run(&options).await?;
+    }
+    if options.wants("catchup") {
+        catchup::run(&options.catchup_tasks).await?;
     }
     Ok(())
 }

@@ -12,6 +12,8 @@ use super::{ChainOptions, NumberOrWord, RunOptions};
 /// The least time that covers a task's whole life, and lies above it by nothing: who waits longer
 /// waits for a client that has gone.
 const DRAIN_MS: u64 = 15_000;
+/// As `Retention::USUAL`.
+const RETAIN_EPOCHS: u64 = 8;
 const HOME_POLL_MS: u64 = 1_000;
 
 impl RunOptions {
@@ -24,6 +26,7 @@ impl RunOptions {
             engine: Some("rocksdb".into()),
             http: Some("127.0.0.1:9080".into()),
             drain_ms: Some(DRAIN_MS),
+            retain_epochs: Some(NumberOrWord::Number(RETAIN_EPOCHS)),
             suspend_after: (!operator).then_some(limits::MAX_MISSES),
             reinstatement: (!operator).then(|| "manual".into()),
             log: Some("info".into()),

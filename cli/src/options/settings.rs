@@ -9,7 +9,7 @@ use std::time::Duration;
 use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
 use quorate_chain::evm::{EvmConfig, Finality, RpcUrl};
-use quorate_node::settings::{ChainSettings, HomeSettings, Policy, Role, Settings};
+use quorate_node::settings::{ChainSettings, HomeSettings, Policy, Retention, Role, Settings};
 use quorate_proto::Address;
 use quorate_storage::EngineKind;
 
@@ -50,6 +50,7 @@ impl Checker {
         let home = self.home(options);
         let chains = self.chains(role, options.chains.as_deref().unwrap_or_default());
         let drain = self.required("drain_ms", options.drain_ms);
+        let retention = self.retention(options.retain_epochs.as_ref());
         let policy = self.policy(options);
         Some(Settings {
             role: role?,
@@ -64,7 +65,16 @@ impl Checker {
             home: home?,
             chains,
             drain: Duration::from_millis(drain?),
+            retention: retention?,
         })
+    }
+
+    fn retention(&mut self, epochs: Option<&NumberOrWord>) -> Option<Retention> {
+        let Some(epochs) = epochs else {
+            return Some(Retention::USUAL);
+        };
+        let cure = format!("use a number from {}, or \"all\"", Retention::LEAST);
+        self.parse("retain_epochs", &epochs.to_string(), &cure)
     }
 
     /// Of use at a registry only.

@@ -41,6 +41,7 @@ fn is_answer(code: ErrorCode) -> bool {
             | ErrorCode::Expired
             | ErrorCode::Refused
             | ErrorCode::UnknownTask
+            | ErrorCode::Pruned
             | ErrorCode::Pending
     )
 }

@@ -7,9 +7,9 @@ use quorate_proto::wire::TimelineOutcome;
 use quorate_proto::{Certificate, Epoch, OperatorSet, Response, Statement, TaskId};
 use quorate_protocols::pipeline::{ClientId, Verdict};
 use quorate_protocols::task::Report;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
-use super::{CLIENT_QUEUE, ReadTrace};
+use super::{CLIENT_QUEUE, ReadTrace, Taken, TakenOver};
 use crate::gossip::Verified;
 
 /// What a waiting user hears.
@@ -38,6 +38,13 @@ pub(crate) enum Event {
     /// A user has its answer, or went away.
     Left(ClientId, TaskId, TimelineOutcome),
     EpochEnded(Epoch),
+    /// Tasks of one epoch that another node had, verified.
+    CaughtUp {
+        tasks: Vec<Taken>,
+        set: Arc<OperatorSet>,
+        /// Hears of it once it is written.
+        done: oneshot::Sender<TakenOver>,
+    },
 }
 
 /// Speaks to the desk.
@@ -117,6 +124,18 @@ impl DeskHandle {
         })
         .await;
         seat
+    }
+
+    /// Hands over verified tasks of one epoch; returns once they are written. `None` where the node
+    /// ends.
+    pub(crate) async fn caught_up(
+        &self,
+        tasks: Vec<Taken>,
+        set: Arc<OperatorSet>,
+    ) -> Option<TakenOver> {
+        let (done, written) = oneshot::channel();
+        self.send(Event::CaughtUp { tasks, set, done }).await;
+        written.await.ok()
     }
 
     pub(super) fn show_open_tasks(&self, count: usize) {

@@ -1,5 +1,7 @@
 //! What the desk writes: gathered in one batch per round.
 
+mod taken;
+
 use std::collections::HashMap;
 
 use prost::Message as _;
@@ -7,11 +9,14 @@ use quorate_proto::store::{
     Empty, Evidence, ResponseRecord, TaskRecord, TaskRef, TaskStatus, TimelineRow,
 };
 use quorate_proto::wire::{self, TimelineEvent};
-use quorate_proto::{Address, Certificate, Outcome, Response, Statement, TaskId, Timestamp};
+use quorate_proto::{
+    Address, Certificate, OperatorSet, Outcome, Response, Statement, TaskId, TaskState, Timestamp,
+};
 use quorate_protocols::task::{Report, Status};
 use quorate_storage::{Ack, Batch, Durability, MAX_BATCH_BYTES, Page, WriteQueue, schema};
 
 use super::ReadTrace;
+use crate::holdings::Holdings;
 use crate::recorder::{Held, Row, event, framed_len};
 use crate::{NodeError, clock};
 
@@ -22,8 +27,11 @@ const LATE_MS: u64 = 5_000;
 /// Certificates kept beside the store without asking whether it has them: 40 kB.
 const FRESH_KEPT: usize = 64;
 
+pub(crate) use taken::{Taken, TakenOver};
+
 pub(super) struct Ledger {
     writes: WriteQueue,
+    holdings: Holdings,
     batch: Batch,
     /// Records of tasks that are not over, as they are or will be on disk.
     live: HashMap<TaskId, TaskRecord>,
@@ -34,9 +42,10 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    pub(super) fn new(writes: WriteQueue) -> Self {
+    pub(super) fn new(writes: WriteQueue, holdings: Holdings) -> Self {
         Self {
             writes,
+            holdings,
             batch: Batch::new(),
             live: HashMap::new(),
             fresh: HashMap::new(),
@@ -108,8 +117,10 @@ impl Ledger {
         &mut self,
         statement: &Statement,
         announced_by: Option<Address>,
+        set: Option<&OperatorSet>,
     ) -> Result<Option<Vec<Response>>, NodeError> {
         let id = statement.task_id();
+        self.hold(statement, set, |_, _| {})?;
         let key = id.0.0;
         let mut signatures = None;
         if let Some(earlier) = self.writes.store().get(schema::TASKS, &key)? {
@@ -180,18 +191,46 @@ impl Ledger {
         Ok(())
     }
 
-    pub(super) fn counted(&mut self, response: &Response, after_micros: u64, late: bool) {
+    /// Changes what the index says of a task of this set.
+    fn hold(
+        &mut self,
+        statement: &Statement,
+        set: Option<&OperatorSet>,
+        change: impl FnOnce(&OperatorSet, &mut TaskState),
+    ) -> Result<(), NodeError> {
+        let members = set.map_or(0, |set| set.members().len());
+        let task = (statement.epoch(), statement.task_id());
+        let change = |state: &mut TaskState| {
+            if let Some(set) = set {
+                change(set, state);
+            }
+        };
+        Ok(self.holdings.note(&mut self.batch, task, members, change)?)
+    }
+
+    pub(super) fn counted(
+        &mut self,
+        response: &Response,
+        set: Option<&OperatorSet>,
+        after_micros: u64,
+        late: bool,
+    ) -> Result<(), NodeError> {
         let record = ResponseRecord {
             response: Some(response.into()),
             received_ms: clock::now().millis(),
             after_micros,
             late,
+            caught_up: false,
         };
+        self.hold(&response.statement, set, |set, state| {
+            answer(set, state, response);
+        })?;
         let key = (
             response.statement.task_id().0.0,
             response.operator.into_array(),
         );
         self.batch.put(schema::RESPONSES, &key, &record);
+        Ok(())
     }
 
     /// A response to a task that is over here. The first one of an operator stands; whether this is it.
@@ -199,6 +238,7 @@ impl Ledger {
         &mut self,
         id: TaskId,
         response: &Response,
+        set: &OperatorSet,
     ) -> Result<bool, NodeError> {
         let store = self.writes.store();
         let key = (id.0.0, response.operator.into_array());
@@ -212,13 +252,14 @@ impl Ledger {
             .millis()
             .saturating_sub(created)
             .saturating_mul(1_000);
-        self.counted(response, after, true);
+        self.counted(response, Some(set), after, true)?;
         Ok(true)
     }
 
     pub(super) fn certified(
         &mut self,
         certificate: &Certificate,
+        set: Option<&OperatorSet>,
         after_micros: u64,
     ) -> Result<(), NodeError> {
         let statement = certificate.statement();
@@ -231,18 +272,33 @@ impl Ledger {
             record.failure.clear();
             self.batch.put(schema::TASKS, &key, &record);
         }
-        self.batch.put(
-            schema::CERTIFICATES,
-            &key,
-            &wire::Certificate::from(certificate),
-        );
+        self.put_certificate(certificate, set)?;
+        metrics::counter!("quorate_tasks_total", "status" => "completed").increment(1);
+        Ok(())
+    }
+
+    fn put_certificate(
+        &mut self,
+        certificate: &Certificate,
+        set: Option<&OperatorSet>,
+    ) -> Result<(), NodeError> {
+        let statement = certificate.statement();
+        let id = statement.task_id();
+        self.hold(statement, set, |set, state| {
+            for signer in certificate.signatures() {
+                if let Some(member) = set.position(signer.operator) {
+                    state.sign(member);
+                }
+            }
+        })?;
+        let stored = wire::Certificate::from(certificate);
+        self.batch.put(schema::CERTIFICATES, &id.0.0, &stored);
         let question = (statement.slot().0.0, statement.epoch().0);
         let answer = TaskRef {
-            task_id: key.to_vec(),
+            task_id: id.0.to_vec(),
         };
         self.batch.put(schema::QUESTIONS, &question, &answer);
         self.fresh.insert(id, certificate.clone());
-        metrics::counter!("quorate_tasks_total", "status" => "completed").increment(1);
         Ok(())
     }
 
@@ -310,6 +366,16 @@ impl Ledger {
             Some(record) => Ok(Some(record)),
             None => Ok(self.writes.store().get(schema::TASKS, &id.0.0)?),
         }
+    }
+}
+
+/// What a response adds to the index.
+fn answer(set: &OperatorSet, state: &mut TaskState, response: &Response) {
+    if let Some(member) = set.position(response.operator) {
+        match response.outcome {
+            Outcome::Signed(_) => state.sign(member),
+            Outcome::Refused(_) => state.refuse(member),
+        };
     }
 }
 

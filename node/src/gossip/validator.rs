@@ -51,6 +51,15 @@ impl Bindings {
             .any(|binding| peer_id_of(&binding.peer_key).as_ref() == Some(peer))
     }
 
+    /// Whether this peer speaks for a member of the set.
+    pub(crate) fn speaks_for(&self, peer: &PeerId, set: &OperatorSet) -> bool {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.values().any(|binding| {
+            set.get(binding.operator).is_some()
+                && peer_id_of(&binding.peer_key).as_ref() == Some(peer)
+        })
+    }
+
     /// Takes a binding from the store.
     pub(crate) fn recall(&self, binding: PeerBinding) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use quorate_proto::{Domain, TaskId};
 use serde::Deserialize;
 
-use super::{Facts, Shared, failure};
+use super::{Facts, Shared, failure, sync};
 use crate::api::{LiveLine, RefusedLine, TaskLine, Timeline};
 use crate::explain::{self, Prefix};
 use crate::recorder::{Follower, Live};
@@ -121,7 +121,7 @@ impl Facts {
         };
         let me = self.me.map(|(operator, _)| operator);
         let found = explain::explain(&self.store, &self.domain, me, id).map_err(broken)?;
-        found.ok_or_else(|| fail(StatusCode::NOT_FOUND, &self.unknown(id)))
+        found.ok_or_else(|| Box::new(sync::no_task(self, id, &self.unknown(id))))
     }
 
     fn unknown(&self, id: TaskId) -> String {

@@ -23,6 +23,8 @@ pub(crate) enum Offence {
     InvalidMessage,
     /// A frame that is too large or malformed.
     InvalidFrame,
+    /// An answer on the sync stream that does not hold.
+    FalseAnswer,
 }
 
 #[derive(Default)]

@@ -92,17 +92,21 @@ impl Wiring {
     }
 
     /// Among them are the registries that are configured.
-    fn bootstrap_peers(&self, settings: &Settings) -> Vec<PeerId> {
-        let own = self.network.peer_id();
-        let mut peers: Vec<PeerId> = settings.bootstrap.iter().filter_map(peer_of).collect();
-        peers.retain(|peer| *peer != own);
-        peers.sort_unstable();
-        peers.dedup();
-        peers
+    pub(super) fn bootstrap_peers(&self, settings: &Settings) -> Vec<PeerId> {
+        bootstrap_peers(settings, self.network.peer_id())
     }
 
     fn adopter(&self) -> Adopter {
         let (home, bindings) = (self.home.clone(), self.bindings.clone());
         Adopter::new(self.domain, home, bindings, self.network.clone())
     }
+}
+
+/// Peers from the settings, each once.
+pub(super) fn bootstrap_peers(settings: &Settings, own: PeerId) -> Vec<PeerId> {
+    let mut peers: Vec<PeerId> = settings.bootstrap.iter().filter_map(peer_of).collect();
+    peers.retain(|peer| *peer != own);
+    peers.sort_unstable();
+    peers.dedup();
+    peers
 }

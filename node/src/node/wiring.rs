@@ -13,12 +13,14 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::registries::Ties;
+use super::upkeep::Upkeep;
 use super::{Ledgers, NodeError};
 use crate::attest::Attestor;
 use crate::clock;
-use crate::desk::{Chains, Channels, Desk, DeskHandle, DeskMouth, Event, Me};
+use crate::desk::{Books, Chains, Channels, Desk, DeskHandle, DeskMouth, Event, Me};
 use crate::gossip::{Bindings, Gossip, KnownSignatures, Validator};
 use crate::handover::HandOver;
+use crate::holdings::Holdings;
 use crate::home::{Home, HomeHandle, HomeParts};
 use crate::http::{Facts, Http, MetricsHandle};
 use crate::keys::Signer;
@@ -28,6 +30,7 @@ use crate::outbox::Outbox;
 use crate::publish::Publisher;
 use crate::ready::Readiness;
 use crate::requests::{Answerer, Requests};
+use crate::sets::Sets;
 use crate::settings::{Role, Settings};
 use crate::tasks::Tasks;
 
@@ -36,6 +39,8 @@ pub(super) struct Wiring {
     pub(super) domain: Domain,
     pub(super) store: Store,
     pub(super) writes: WriteQueue,
+    pub(super) holdings: Holdings,
+    pub(super) sets: Sets,
     pub(super) speaker: Option<Speaker>,
     pub(super) chains: Arc<Chains>,
     pub(super) bindings: Bindings,
@@ -94,12 +99,20 @@ impl Wiring {
             me,
             self.chains.clone(),
             self.home.clone(),
-            self.writes.clone(),
+            self.books(),
             outbox_handle,
         );
         let desk = desk.recording(self.channels.clone());
         let desk = desk.telling(self.members.clone());
         tasks.spawn("desk", desk.run(self.halt.clone()));
+    }
+
+    fn books(&self) -> Books {
+        Books {
+            writes: self.writes.clone(),
+            holdings: self.holdings.clone(),
+            sets: self.sets.clone(),
+        }
     }
 
     /// Operators only: a registry has no say in who serves next.
@@ -135,6 +148,7 @@ impl Wiring {
             home: self.home.clone(),
             desk: self.desk.clone(),
             store: self.store.clone(),
+            holdings: self.holdings.clone(),
             bindings: self.bindings.clone(),
             network: self.network.clone(),
             channels: self.channels.clone(),
@@ -155,7 +169,13 @@ impl Wiring {
         Ok(())
     }
 
-    pub(super) fn facts(&self, role: Role, metrics: Option<MetricsHandle>, ties: Ties) -> Facts {
+    pub(super) fn facts(
+        &self,
+        role: Role,
+        metrics: Option<MetricsHandle>,
+        ties: Ties,
+        upkeep: Upkeep,
+    ) -> Facts {
         let me = self.speaker.as_ref();
         Facts {
             role,
@@ -168,6 +188,9 @@ impl Wiring {
             network: self.network.clone(),
             bindings: self.bindings.clone(),
             store: self.store.clone(),
+            holdings: self.holdings.clone(),
+            sync: upkeep.sync,
+            retention: upkeep.retention,
             metrics,
             standings: ties.standings,
             sightings: ties.sightings,

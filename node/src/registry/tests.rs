@@ -185,6 +185,7 @@ impl Scene {
             store: kept.clone(),
             writes,
             members: Some(members.clone()),
+            introducer: None,
         };
         let poll = Duration::from_secs(60);
         let (task, home) = Home::new(Arc::new(Chain), poll, home_parts, ended);

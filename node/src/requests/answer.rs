@@ -22,8 +22,11 @@ use self::failure::{chain_error, ended, error, progress_of, store_error, unavail
 use crate::clock;
 use crate::desk::{Chains, Channels, DeskHandle, ReadTrace, Seat, Update};
 use crate::gossip::Bindings;
+use crate::holdings::Holdings;
 use crate::home::HomeHandle;
+use crate::http::pruned_text;
 use crate::network::{NetworkHandle, peer_id_of};
+use crate::prune::was_pruned;
 use crate::recorder::Origin;
 
 /// Answers requests; shared by all streams.
@@ -34,6 +37,7 @@ pub(crate) struct Answerer {
     pub(crate) home: HomeHandle,
     pub(crate) desk: DeskHandle,
     pub(crate) store: Store,
+    pub(crate) holdings: Holdings,
     pub(crate) bindings: Bindings,
     pub(crate) network: NetworkHandle,
     pub(crate) channels: Channels,
@@ -186,7 +190,16 @@ impl Answerer {
             .store
             .get(schema::TASKS, &id.0.0)
             .map_err(store_error)?;
+        let pruned = match known {
+            None => was_pruned(&self.store, id).map_err(store_error)?,
+            Some(_) => None,
+        };
         Err(match known {
+            None if let Some(epoch) = pruned => error(
+                wire::ErrorCode::Pruned,
+                false,
+                pruned_text(id, epoch, self.holdings.floor()),
+            ),
             None => error(
                 wire::ErrorCode::UnknownTask,
                 false,

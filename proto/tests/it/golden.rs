@@ -7,7 +7,8 @@ use std::{env, fmt, fs};
 use prost::Message;
 use quorate_proto::store::{
     Cursor, Empty, Evidence, MembershipRecord, Meta, OperatorRecord, OperatorSetRecord, PeerRecord,
-    ResponseRecord, SigningRecord, TaskRecord, TaskRef, TaskStatus, TimelineRow,
+    PrunedRecord, ResponseRecord, SigningRecord, TaskIndexRecord, TaskRecord, TaskRef, TaskStatus,
+    TimelineRow,
 };
 use quorate_proto::{RefusalCode, Statement, Task, wire};
 
@@ -15,9 +16,9 @@ use crate::fixtures::{
     binding, certificate, domain, epoch_update, join_request, member_record, operator, refused,
     set, signed, statement, transition,
 };
-use crate::registry;
 use crate::timeline::timeline_events;
 use crate::vectors::{exchange, gossip};
+use crate::{registry, sync};
 
 const NOW_MS: u64 = 1_700_000_012_345;
 
@@ -132,6 +133,18 @@ fn golden_registry_messages() {
 }
 
 #[test]
+fn golden_sync_messages() {
+    let mut messages = Messages::default();
+    for (name, query) in sync::queries() {
+        messages.add(name, &query);
+    }
+    for (name, answer) in sync::answers() {
+        messages.add(name, &answer);
+    }
+    messages.check("sync.json");
+}
+
+#[test]
 fn golden_store_records() {
     let mut records = Messages::default();
     add_task_records(&mut records);
@@ -152,7 +165,13 @@ fn add_task_records(records: &mut Messages) {
         received_ms: NOW_MS + 55,
         after_micros: 55_000,
         late: true,
+        ..ResponseRecord::default()
     };
+    let response_caught_up = ResponseRecord {
+        caught_up: true,
+        ..response.clone()
+    };
+    let index = TaskIndexRecord::from(&sync::state());
     let evidence = Evidence {
         first: Some((&signed(1)).into()),
         second: Some((&signed(2)).into()),
@@ -167,10 +186,18 @@ fn add_task_records(records: &mut Messages) {
     };
     records.add("task_record", &task_record());
     records.add("timeline_row", &timeline);
+    let caught_up = TaskRecord {
+        caught_up: true,
+        ..task_record()
+    };
+    records.add("task_record_caught_up", &caught_up);
     records.add("task_ref", &reference);
     records.add("signing_record", &signing);
     records.add("response_record", &response);
+    records.add("response_record_caught_up", &response_caught_up);
     records.add("evidence", &evidence);
+    records.add("task_index_record", &index);
+    records.add("pruned_record", &PrunedRecord { epoch: 1 });
 }
 
 fn add_network_records(records: &mut Messages) {
@@ -218,5 +245,6 @@ fn task_record() -> TaskRecord {
         read_at_block: vec![3; 32],
         certified_micros: 60_000,
         failure: "weight 40 of 67".to_owned(),
+        ..TaskRecord::default()
     }
 }

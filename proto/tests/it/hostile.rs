@@ -10,7 +10,7 @@ use quorate_proto::store::{
 };
 use quorate_proto::{
     Certificate, Envelope, JoinRequest, Kind, Member, OperatorSet, PeerBinding, Response,
-    Statement, Task, Transition, wire,
+    Statement, SyncItem, Task, TaskState, Transition, wire,
 };
 
 use crate::fixtures::{binding, challenge, domain, peer, secret, set};
@@ -53,6 +53,12 @@ fn read_as_everything(bytes: &[u8]) {
     }
     let _ = wire::StateUpdate::decode(bytes);
     let _ = wire::SyncReply::decode(bytes);
+    let _ = wire::SyncQuery::decode(bytes);
+    let _ = wire::SyncAnswer::decode(bytes);
+    let _ = wire::SyncTaskState::decode(bytes).map(|m| TaskState::try_from(&m));
+    if let Ok(message) = wire::SyncItem::decode(bytes) {
+        let _ = SyncItem::try_from(&message).map(|item| item.responses(&set()));
+    }
     let _ = wire::Request::decode(bytes);
     let _ = wire::Request::decode_length_delimited(bytes);
     let _ = wire::Reply::decode(bytes);
@@ -134,6 +140,8 @@ fn valid() -> impl Strategy<Value = Vec<u8>> {
         1 => values::join_request().prop_map(|v| wire::JoinRequest::from(&v).encode_to_vec()),
         1 => values::member().prop_map(|v| MembershipRecord::from(&v).encode_to_vec()),
         1 => values::transition().prop_map(|v| v.to_event(1).encode_to_vec()),
+        1 => Just(crate::sync::item().encode_to_vec()),
+        1 => proptest::sample::select(crate::sync::answers()).prop_map(|(_, v)| v.encode_to_vec()),
     ]
 }
 

@@ -16,6 +16,7 @@ mod hostile;
 mod registry;
 mod round_trip;
 mod size;
+mod sync;
 mod timeline;
 mod values;
 mod vectors;

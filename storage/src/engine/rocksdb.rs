@@ -101,6 +101,16 @@ impl Engine for RocksDb {
             .flush_wal(true)
             .map_err(|e| failed("rocksdb", "flush", &e))
     }
+
+    fn compact(&self, table: TableDef) -> Result<(), StoreError> {
+        let family = self.family(table)?;
+        self.db
+            .flush_cf(family)
+            .map_err(|e| failed(table.name, "flush", &e))?;
+        self.db
+            .compact_range_cf(family, None::<&[u8]>, None::<&[u8]>);
+        Ok(())
+    }
 }
 
 /// The rows under a cursor that already stands on the first one.

@@ -106,6 +106,10 @@ impl Engine for Double {
         Ok(())
     }
 
+    fn compact(&self, _table: TableDef) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     fn scan(
         &self,
         table: TableDef,

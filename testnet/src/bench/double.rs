@@ -10,7 +10,7 @@ use quorate_chain::evm::{EvmConfig, Finality};
 use quorate_chain::{At, BlockRef, ChainError, HomeReader, Reading, Registration, StateReader};
 use quorate_node::client::{Client, StateQuestion};
 use quorate_node::keys::LocalSigner;
-use quorate_node::settings::{HomeSettings, Policy, Role, Settings};
+use quorate_node::settings::{HomeSettings, Policy, Retention, Role, Settings};
 use quorate_node::{Ledgers, Node, Parts};
 use quorate_proto::{Address, B256, Epoch, Operator, OperatorSet, U256, threshold_of};
 use tokio_util::sync::CancellationToken;
@@ -28,7 +28,7 @@ const HEAD: BlockRef = BlockRef {
 };
 
 /// A chain on which every user has the value of the key at every block.
-struct SourceDouble;
+pub(super) struct SourceDouble;
 
 impl StateReader for SourceDouble {
     fn chain_id(&self) -> u64 {
@@ -67,7 +67,7 @@ impl StateReader for SourceDouble {
 }
 
 /// A registry with five operators and an epoch that does not end.
-struct HomeDouble(OperatorSet);
+pub(super) struct HomeDouble(pub(super) OperatorSet);
 
 impl HomeReader for HomeDouble {
     fn chain_id(&self) -> u64 {
@@ -133,7 +133,7 @@ impl HomeReader for HomeDouble {
     }
 }
 
-fn operator_set() -> Result<OperatorSet> {
+pub(super) fn operator_set() -> Result<OperatorSet> {
     let weights = [40_u64, 30, 20, 15, 10];
     let member = |number: usize| Operator {
         address: account(number),
@@ -151,7 +151,7 @@ fn operator_set() -> Result<OperatorSet> {
     )?)
 }
 
-fn account(number: usize) -> Address {
+pub(super) fn account(number: usize) -> Address {
     Address::repeat_byte(u8::try_from(number + 1).unwrap_or_default())
 }
 
@@ -195,7 +195,7 @@ pub(super) async fn run(options: &BenchOptions) -> Result<()> {
     Ok(())
 }
 
-fn settings(
+pub(super) fn settings(
     number: usize,
     folder: &std::path::Path,
     bootstrap: &[libp2p::Multiaddr],
@@ -222,6 +222,7 @@ fn settings(
         },
         chains: Vec::new(),
         drain: Duration::from_secs(1),
+        retention: Retention::ALL,
     })
 }
 

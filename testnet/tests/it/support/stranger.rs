@@ -67,7 +67,11 @@ pub(crate) struct Heard {
 impl Stranger {
     /// A peer whose key is made from `seed`.
     pub(crate) fn new(network: &NetworkId, seed: u8) -> Result<Self> {
-        let secret = [seed; 32];
+        Self::with_secret(network, [seed; 32])
+    }
+
+    /// A peer with this peer key.
+    pub(crate) fn with_secret(network: &NetworkId, secret: [u8; 32]) -> Result<Self> {
         let keypair = Keypair::ed25519_from_bytes(secret)?;
         let swarm = swarm(keypair, network)?;
         let (commands, orders) = mpsc::channel(256);
@@ -159,6 +163,12 @@ impl Stranger {
         let mut streams = self.streams.clone();
         let opened = streams.open_stream(peer_of(node)?, protocol);
         Ok(Raw(tokio::time::timeout(SOON, opened).await??))
+    }
+
+    /// Streams of a protocol that others open to it.
+    pub(crate) fn accept(&self, protocol: &str) -> Result<libp2p_stream::IncomingStreams> {
+        let protocol = StreamProtocol::try_from_owned(self.network.protocol(protocol))?;
+        Ok(self.streams.clone().accept(protocol)?)
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {

@@ -1,0 +1,53 @@
+//! What another node had of tasks: counted where the task is under way here, else written down.
+
+use quorate_proto::{OperatorSet, limits};
+use quorate_protocols::pipeline::Input;
+use tokio::sync::oneshot;
+
+use super::{Desk, Taken, TakenOver};
+use crate::outbox::Effect;
+use crate::{NodeError, clock};
+
+impl Desk {
+    pub(super) fn on_caught_up(
+        &mut self,
+        tasks: Vec<Taken>,
+        set: &std::sync::Arc<OperatorSet>,
+        done: oneshot::Sender<TakenOver>,
+    ) -> Result<(), NodeError> {
+        let mut taken = TakenOver::default();
+        for task in tasks {
+            if self.pipeline.is_open(task.statement.task_id()) || self.may_be_under_way(&task) {
+                taken.healed += self.count_all(task, set)?;
+            } else {
+                self.ledger.take_over(&task, set, &mut taken)?;
+            }
+        }
+        self.effects.push(Effect::TakenOver(done, taken));
+        Ok(())
+    }
+
+    /// A task that began a moment ago, of which this node has heard nothing at all.
+    fn may_be_under_way(&self, task: &Taken) -> bool {
+        let ends = task.created_ms.saturating_add(limits::TASK_DEADLINE_MS);
+        self.home.set(task.statement.epoch()).is_some()
+            && !task.is_known
+            && ends > clock::now().millis()
+    }
+
+    fn count_all(
+        &mut self,
+        task: Taken,
+        set: &std::sync::Arc<OperatorSet>,
+    ) -> Result<usize, NodeError> {
+        let count = task.responses.len();
+        for response in task.responses {
+            // It was sent in time, though gossip has lost it.
+            let heard = self.attendance.is_some().then(|| response.clone());
+            let set = set.clone();
+            self.feed(Input::Heard { response, set })?;
+            self.heard(heard.as_ref());
+        }
+        Ok(count)
+    }
+}

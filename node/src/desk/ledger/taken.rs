@@ -1,0 +1,177 @@
+//! Tasks that another node had.
+
+use quorate_proto::store::{Empty, ResponseRecord, TaskRecord, TaskStatus};
+use quorate_proto::{
+    Certificate, OperatorSet, Outcome, Response, SignerSignature, Statement, TaskState,
+};
+use quorate_storage::schema;
+
+use super::{Ledger, answer};
+use crate::{NodeError, clock};
+
+/// A task of another node, its responses verified against the set of its epoch.
+#[derive(Clone, Debug)]
+pub(crate) struct Taken {
+    pub(crate) statement: Statement,
+    /// When the other node first saw it, as it says.
+    pub(crate) created_ms: u64,
+    /// Whether this node knew the task when it asked.
+    pub(crate) is_known: bool,
+    pub(crate) responses: Vec<Response>,
+}
+
+/// What came of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct TakenOver {
+    /// Tasks that were not known.
+    pub(crate) tasks: usize,
+    /// Responses of tasks that are over.
+    pub(crate) responses: usize,
+    /// Certificates that this made.
+    pub(crate) certificates: usize,
+    /// Responses of tasks that are under way.
+    pub(crate) healed: usize,
+    /// Tasks that were just being written, and are looked at again later.
+    pub(crate) later: usize,
+}
+
+impl Ledger {
+    /// Writes down what a task that is not under way here has more than is known.
+    pub(in crate::desk) fn take_over(
+        &mut self,
+        task: &Taken,
+        set: &OperatorSet,
+        taken: &mut TakenOver,
+    ) -> Result<(), NodeError> {
+        let statement = &task.statement;
+        let (epoch, id) = (statement.epoch(), statement.task_id());
+        // Since it was asked for it may have been pruned.
+        if epoch < self.holdings.floor() {
+            return Ok(());
+        }
+        let before = self.holdings.state(epoch, id)?;
+        if before.is_some() && !self.holdings.is_written(epoch, id)? {
+            taken.later += 1;
+            return Ok(());
+        }
+        let known = before.clone().unwrap_or_default();
+        let fresh: Vec<&Response> = task
+            .responses
+            .iter()
+            .filter(|response| adds(&known, set, response))
+            .collect();
+        if fresh.is_empty() {
+            return Ok(());
+        }
+        for response in &fresh {
+            self.put_taken(response);
+        }
+        taken.responses += fresh.len();
+        taken.tasks += usize::from(before.is_none());
+        self.hold(statement, Some(set), |set, state| {
+            for response in &fresh {
+                answer(set, state, response);
+            }
+        })?;
+        let certified = self.certify_taken(statement, set, before.is_some(), &fresh)?;
+        taken.certificates += usize::from(certified);
+        match before {
+            None => self.put_task(task, certified),
+            Some(_) if certified => self.complete(statement)?,
+            Some(_) => {}
+        }
+        Ok(())
+    }
+
+    fn put_taken(&mut self, response: &Response) {
+        let record = ResponseRecord {
+            response: Some(response.into()),
+            received_ms: clock::now().millis(),
+            after_micros: 0,
+            late: true,
+            caught_up: true,
+        };
+        let id = response.statement.task_id();
+        let key = (id.0.0, response.operator.into_array());
+        self.batch.put(schema::RESPONSES, &key, &record);
+    }
+
+    /// Makes the certificate, where there is none and the signatures suffice now.
+    fn certify_taken(
+        &mut self,
+        statement: &Statement,
+        set: &OperatorSet,
+        known: bool,
+        fresh: &[&Response],
+    ) -> Result<bool, NodeError> {
+        let id = statement.task_id();
+        let mut stored = Vec::new();
+        if known {
+            if self.certificate(id)?.is_some() {
+                return Ok(false);
+            }
+            stored = self.stored_signatures(id)?;
+        }
+        let all = stored.iter().chain(fresh.iter().copied());
+        let signer = |response: &Response| match response.outcome {
+            Outcome::Signed(signature) => Some(SignerSignature {
+                operator: response.operator,
+                signature,
+            }),
+            Outcome::Refused(_) => None,
+        };
+        match Certificate::fewest(*statement, set, all.filter_map(signer)) {
+            Some(certificate) => self.put_certificate(&certificate, Some(set))?,
+            None => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    fn put_task(&mut self, task: &Taken, certified: bool) {
+        let key = task.statement.task_id().0.0;
+        let now = clock::now().millis();
+        let (status, failure) = match certified {
+            true => (TaskStatus::Completed, ""),
+            false => (
+                TaskStatus::Expired,
+                "taken over from other nodes, which have no certificate either",
+            ),
+        };
+        let record = TaskRecord {
+            statement: Some((&task.statement).into()),
+            status: status.into(),
+            created_ms: task.created_ms.min(now),
+            ended_ms: now,
+            failure: failure.into(),
+            caught_up: true,
+            ..TaskRecord::default()
+        };
+        self.batch.put(schema::TASKS, &key, &record);
+        self.batch
+            .put(schema::TASK_TIMES, &(record.created_ms, key), &Empty {});
+    }
+
+    /// A task that had ended here without certificate.
+    fn complete(&mut self, statement: &Statement) -> Result<(), NodeError> {
+        let key = statement.task_id().0.0;
+        if let Some(mut record) = self.writes.store().get(schema::TASKS, &key)? {
+            record.set_status(TaskStatus::Completed);
+            record.failure.clear();
+            record.caught_up = true;
+            self.batch.put(schema::TASKS, &key, &record);
+        }
+        Ok(())
+    }
+}
+
+/// Whether a response is of a member, and more than what is known.
+fn adds(known: &TaskState, set: &OperatorSet, response: &Response) -> bool {
+    let Some(member) = set.position(response.operator) else {
+        return false;
+    };
+    let signed = known.signed.has(member);
+    match response.outcome {
+        Outcome::Signed(_) => !signed,
+        Outcome::Refused(_) => !signed && !known.refused.has(member),
+    }
+}

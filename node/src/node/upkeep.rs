@@ -1,0 +1,80 @@
+//! The tasks that keep the store complete, and no larger than it has to be.
+
+use std::sync::Arc;
+
+use quorate_chain::HomeReader;
+use quorate_proto::Domain;
+
+use super::registries::bootstrap_peers;
+use super::wiring::Wiring;
+use crate::NodeError;
+use crate::home::Introducer;
+use crate::network::NetworkHandle;
+use crate::prune::{Pruner, PruningStatus};
+use crate::settings::Settings;
+use crate::sync::{CatchUp, Fetcher, FetcherParts, Library, Serving, SyncStatus};
+use crate::tasks::Tasks;
+
+/// What the pages show of these tasks.
+pub(super) struct Upkeep {
+    pub(super) sync: SyncStatus,
+    pub(super) retention: PruningStatus,
+}
+
+impl Wiring {
+    pub(super) fn spawn_upkeep(
+        &self,
+        tasks: &mut Tasks,
+        settings: &Settings,
+        reader: Arc<dyn HomeReader>,
+    ) -> Result<Upkeep, NodeError> {
+        let library = Library {
+            store: self.store.clone(),
+            holdings: self.holdings.clone(),
+            sets: self.sets.clone(),
+        };
+        let serving = Serving::new(self.network.clone(), &self.domain.network(), library)?;
+        tasks.spawn("sync-serve", serving.run(self.halt.clone()));
+        let sync = SyncStatus::default();
+        let fetcher = Fetcher::new(FetcherParts {
+            domain: self.domain,
+            network: self.network.clone(),
+            home: self.home.clone(),
+            reader,
+            desk: self.desk.clone(),
+            holdings: self.holdings.clone(),
+            sets: self.sets.clone(),
+            writes: self.writes.clone(),
+            status: sync.clone(),
+        })?;
+        let catch_up = CatchUp::new(
+            fetcher,
+            self.network.clone(),
+            self.home.clone(),
+            self.bindings.clone(),
+            self.bootstrap_peers(settings),
+        );
+        tasks.spawn("sync", catch_up.run(self.halt.clone()));
+        let (pruner, retention) = Pruner::new(
+            settings.retention,
+            self.home.clone(),
+            self.writes.clone(),
+            self.holdings.clone(),
+        );
+        tasks.spawn("prune", pruner.run(self.halt.clone()));
+        Ok(Upkeep { sync, retention })
+    }
+}
+
+/// Who names the operator sets to a new node.
+pub(super) fn introducer_of(
+    settings: &Settings,
+    network: &NetworkHandle,
+    domain: &Domain,
+) -> Result<Introducer, NodeError> {
+    Ok(Introducer {
+        peers: bootstrap_peers(settings, network.peer_id()),
+        protocol: crate::sync::protocol(&domain.network())?,
+        network: network.clone(),
+    })
+}

@@ -1,0 +1,423 @@
+//! Carries out what the machine wants asked: asks, verifies, has it written.
+
+use std::sync::Arc;
+
+use libp2p::{PeerId, StreamProtocol};
+use quorate_chain::HomeReader;
+use quorate_proto::wire::sync_answer::Kind as ReplyKind;
+use quorate_proto::wire::sync_query::Kind as RequestKind;
+use quorate_proto::{BUCKETS, Domain, Epoch, Fingerprint, OperatorSet, TaskId, TaskState};
+use quorate_proto::{WireError, limits, wire};
+use quorate_protocols::sync::{EpochPair, Input, Page, Pair, Peer, Query, Root};
+use quorate_storage::WriteQueue;
+use tokio::sync::{Mutex, Semaphore};
+
+use super::link::{AskError, Link};
+use super::status::SyncStatus;
+use super::verify::{self, Allowance, Wanted};
+use crate::desk::{DeskHandle, Taken, TakenOver};
+use crate::holdings::Holdings;
+use crate::home::HomeHandle;
+use crate::network::NetworkHandle;
+use crate::sets::Sets;
+use crate::{NodeError, clock};
+
+/// Memory of what is handed to the desk at once, by the estimate of [`cost`]: an eighth of the largest
+/// batch, so that users' tasks of the same round find room.
+const CHUNK: usize = quorate_storage::MAX_BATCH_BYTES / 8;
+
+/// What a fetcher is made from.
+pub(crate) struct FetcherParts {
+    pub(crate) domain: Domain,
+    pub(crate) network: NetworkHandle,
+    pub(crate) home: HomeHandle,
+    pub(crate) reader: Arc<dyn HomeReader>,
+    pub(crate) desk: DeskHandle,
+    pub(crate) holdings: Holdings,
+    pub(crate) sets: Sets,
+    pub(crate) writes: WriteQueue,
+    pub(crate) status: SyncStatus,
+}
+
+/// Shared by all questions.
+pub(crate) struct Fetcher {
+    pub(super) domain: Domain,
+    pub(super) home: HomeHandle,
+    pub(super) reader: Arc<dyn HomeReader>,
+    pub(super) holdings: Holdings,
+    pub(super) sets: Sets,
+    pub(super) writes: WriteQueue,
+    pub(super) status: SyncStatus,
+    network: NetworkHandle,
+    protocol: StreamProtocol,
+    desk: DeskHandle,
+    /// All processors but one verify.
+    verifying: Semaphore,
+    /// One chunk at the desk at a time.
+    writing: Mutex<()>,
+    allowance: Arc<Allowance>,
+}
+
+impl From<NodeError> for AskError {
+    fn from(error: NodeError) -> Self {
+        Self::Lost(error.to_string())
+    }
+}
+
+impl From<quorate_storage::StoreError> for AskError {
+    fn from(error: quorate_storage::StoreError) -> Self {
+        Self::Lost(error.to_string())
+    }
+}
+
+fn fault(error: &WireError) -> AskError {
+    AskError::Fault(error.to_string())
+}
+
+impl Fetcher {
+    pub(crate) fn new(parts: FetcherParts) -> Result<Self, NodeError> {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        Ok(Self {
+            protocol: super::protocol(&parts.domain.network())?,
+            domain: parts.domain,
+            home: parts.home,
+            reader: parts.reader,
+            holdings: parts.holdings,
+            sets: parts.sets,
+            writes: parts.writes,
+            status: parts.status,
+            network: parts.network,
+            desk: parts.desk,
+            verifying: Semaphore::new(processors.saturating_sub(1).max(1)),
+            writing: Mutex::new(()),
+            allowance: Arc::default(),
+        })
+    }
+
+    pub(super) fn floor(&self) -> Epoch {
+        self.holdings.floor()
+    }
+
+    /// Asks one question; what came of it.
+    pub(super) async fn carry_out(
+        &self,
+        peer: Peer,
+        id: PeerId,
+        link: &mut Link,
+        query: Query,
+    ) -> Input {
+        let done = match query {
+            Query::Summary(first) => self.summary(peer, id, link, first).await,
+            Query::Set(epoch) => self.set(peer, id, link, epoch).await,
+            Query::Buckets(epoch) => self.buckets(peer, id, link, epoch).await,
+            Query::Range {
+                epoch,
+                after,
+                until,
+            } => self.range(peer, id, link, (epoch, after, until)).await,
+            Query::Recent { instance, after } => self.recent(peer, id, link, instance, after).await,
+            Query::Tasks(tasks) => self.tasks(peer, id, link, tasks).await,
+        };
+        done.unwrap_or_else(|error| {
+            tracing::debug!(peer = %id, %error, "sync question without a good answer");
+            let fault = error.is_fault();
+            Input::Failed { peer, fault }
+        })
+    }
+
+    pub(super) async fn ask(
+        &self,
+        id: PeerId,
+        link: &mut Link,
+        kind: RequestKind,
+    ) -> Result<ReplyKind, AskError> {
+        link.ask(&self.network, &self.protocol, id, kind).await
+    }
+
+    async fn summary(
+        &self,
+        peer: Peer,
+        id: PeerId,
+        link: &mut Link,
+        first: Epoch,
+    ) -> Result<Input, AskError> {
+        let query = wire::SyncSummaryQuery {
+            first_epoch: first.0,
+        };
+        let ReplyKind::Summary(summary) = self.ask(id, link, RequestKind::Summary(query)).await?
+        else {
+            return Err(unexpected());
+        };
+        let ascends = summary.epochs.is_sorted_by(|a, b| a.epoch < b.epoch);
+        let starts = summary.epochs.iter().all(|e| e.epoch >= first.0);
+        if !ascends || !starts || summary.epochs.len() > limits::MAX_SYNC_EPOCHS {
+            return Err(AskError::Fault("a summary out of order".into()));
+        }
+        let more = summary.epochs.len() == limits::MAX_SYNC_EPOCHS;
+        let newest = self.home.view().sets().last().map(|set| set.epoch());
+        let mut epochs = Vec::with_capacity(summary.epochs.len());
+        for theirs in &summary.epochs {
+            let epoch = Epoch(theirs.epoch);
+            // Epochs that the home chain has not reached here.
+            if Some(epoch) > newest {
+                break;
+            }
+            epochs.push(EpochPair {
+                epoch,
+                theirs: Root {
+                    tasks: theirs.tasks,
+                    digest: Fingerprint::parse(&theirs.fingerprint).map_err(|e| fault(&e))?,
+                },
+                ours: Root::from(&self.holdings.of_epoch(epoch)),
+                set_known: self.sets.of(epoch)?.is_some(),
+            });
+        }
+        Ok(Input::Summary { peer, epochs, more })
+    }
+
+    async fn set(
+        &self,
+        peer: Peer,
+        id: PeerId,
+        link: &mut Link,
+        epoch: Epoch,
+    ) -> Result<Input, AskError> {
+        let known = self.obtain_set(id, link, epoch).await?;
+        Ok(Input::Set { peer, epoch, known })
+    }
+
+    async fn buckets(
+        &self,
+        peer: Peer,
+        id: PeerId,
+        link: &mut Link,
+        epoch: Epoch,
+    ) -> Result<Input, AskError> {
+        let query = wire::SyncBucketsQuery { epoch: epoch.0 };
+        let ReplyKind::Buckets(theirs) = self.ask(id, link, RequestKind::Buckets(query)).await?
+        else {
+            return Err(unexpected());
+        };
+        let (mut digests, rest) = theirs.fingerprints.as_chunks::<{ Fingerprint::BYTES }>();
+        let filled = theirs.tasks.iter().filter(|tasks| **tasks > 0).count();
+        if theirs.tasks.len() != BUCKETS || !rest.is_empty() || digests.len() != filled {
+            return Err(AskError::Fault("not 256 buckets".into()));
+        }
+        let mut pairs = Vec::with_capacity(BUCKETS);
+        for (tasks, ours) in theirs.tasks.into_iter().zip(self.holdings.buckets(epoch)) {
+            let mut root = Root::default();
+            if let (true, Some((digest, later))) = (tasks > 0, digests.split_first()) {
+                let digest = *digest;
+                root = Root { tasks, digest };
+                digests = later;
+            }
+            pairs.push(Pair {
+                theirs: root,
+                ours: Root::from(&ours),
+            });
+        }
+        Ok(Input::Buckets { peer, epoch, pairs })
+    }
+
+    async fn range(
+        &self,
+        peer: Peer,
+        id: PeerId,
+        link: &mut Link,
+        (epoch, after, until): (Epoch, Option<TaskId>, TaskId),
+    ) -> Result<Input, AskError> {
+        let (held, cut) = self
+            .holdings
+            .range(epoch, after, until, limits::MAX_SYNC_HAVE)?;
+        // With more than fit into the question, it is about the part that they cover.
+        let until = held.last().filter(|_| cut).map_or(until, |(task, _)| *task);
+        let short = |(task, state): &(TaskId, TaskState)| Fingerprint::short(state.hash(*task));
+        let query = wire::SyncRangeQuery {
+            epoch: epoch.0,
+            after: after.map(|task| task.0.to_vec()).unwrap_or_default(),
+            until: until.0.to_vec(),
+            have: held.iter().flat_map(short).collect(),
+        };
+        let set = self.known_set(epoch)?;
+        let ReplyKind::Items(reply) = self.ask(id, link, RequestKind::Range(query)).await? else {
+            return Err(unexpected());
+        };
+        let (items, more) = (reply.items.len(), reply.more);
+        let wanted = Wanted::Range { after, until };
+        let (taken, last) = self.verify(id, epoch, &set, reply.items, wanted).await?;
+        let upto = match (more, last) {
+            (true, Some(last)) => last,
+            (true, None) => return Err(AskError::Fault("more, but nothing now".into())),
+            (false, _) => until,
+        };
+        let fresh = self.write(taken, set).await?.tasks as u64;
+        let items = items as u64;
+        let page = Page { upto, items, fresh };
+        Ok(Input::Page { peer, page })
+    }
+
+    async fn recent(
+        &self,
+        peer: Peer,
+        id: PeerId,
+        link: &mut Link,
+        instance: u64,
+        after: u64,
+    ) -> Result<Input, AskError> {
+        let query = wire::SyncRecentQuery { instance, after };
+        let ReplyKind::Recent(news) = self.ask(id, link, RequestKind::Recent(query)).await? else {
+            return Err(unexpected());
+        };
+        if news.tasks.len() > limits::MAX_SYNC_TASKS {
+            return Err(AskError::Fault("more tasks than fit".into()));
+        }
+        let mut missing = Vec::new();
+        for theirs in &news.tasks {
+            let epoch = Epoch(theirs.epoch);
+            let task = TaskId::try_from(theirs.task_id.as_slice()).map_err(|e| fault(&e))?;
+            let state = TaskState::try_from(theirs).map_err(|e| fault(&e))?;
+            let Some(set) = self.sets.of(epoch)?.filter(|_| epoch >= self.floor()) else {
+                continue;
+            };
+            if !state.fits(set.members().len()) {
+                return Err(AskError::Fault("bits of another set".into()));
+            }
+            let ours = self.holdings.state(epoch, task)?;
+            let ours = ours.unwrap_or_else(|| TaskState::nothing(set.members().len()));
+            if ours.lacks(&state) {
+                missing.push((epoch, task));
+            }
+        }
+        Ok(Input::Recent {
+            peer,
+            instance: news.instance,
+            next: news.next,
+            gap: news.gap,
+            more: news.more,
+            missing,
+        })
+    }
+
+    /// Tasks of one epoch at a time, which is the current one almost always.
+    async fn tasks(
+        &self,
+        peer: Peer,
+        id: PeerId,
+        link: &mut Link,
+        tasks: Vec<(Epoch, TaskId)>,
+    ) -> Result<Input, AskError> {
+        let mut epochs: Vec<Epoch> = tasks.iter().map(|(epoch, _)| *epoch).collect();
+        epochs.sort_unstable();
+        epochs.dedup();
+        for epoch in epochs {
+            let of_epoch = tasks.iter().filter(|(of, _)| *of == epoch);
+            let ids: Vec<TaskId> = of_epoch.map(|(_, task)| *task).collect();
+            self.tasks_of(id, link, epoch, ids).await?;
+        }
+        Ok(Input::Tasks { peer })
+    }
+
+    async fn tasks_of(
+        &self,
+        id: PeerId,
+        link: &mut Link,
+        epoch: Epoch,
+        ids: Vec<TaskId>,
+    ) -> Result<(), AskError> {
+        let set = self.known_set(epoch)?;
+        let mut query = wire::SyncTasksQuery::default();
+        for task in &ids {
+            let ours = self.holdings.state(epoch, *task)?.unwrap_or_default();
+            query.tasks.push(wire::SyncTaskState {
+                epoch: epoch.0,
+                task_id: task.0.to_vec(),
+                signed: ours.signed.as_bytes().to_vec(),
+                refused: ours.refused.as_bytes().to_vec(),
+            });
+        }
+        let ReplyKind::Items(reply) = self.ask(id, link, RequestKind::Tasks(query)).await? else {
+            return Err(unexpected());
+        };
+        if reply.items.len() > ids.len() {
+            return Err(AskError::Fault("more tasks than were asked for".into()));
+        }
+        let wanted = Wanted::These(ids.into_iter().collect());
+        let (taken, _) = self.verify(id, epoch, &set, reply.items, wanted).await?;
+        self.write(taken, set).await?;
+        Ok(())
+    }
+
+    fn known_set(&self, epoch: Epoch) -> Result<Arc<OperatorSet>, AskError> {
+        let set = self.sets.of(epoch)?;
+        set.ok_or_else(|| AskError::Lost(format!("the set of epoch {epoch} is not known")))
+    }
+
+    /// What is new and holds, and the id of the last item.
+    async fn verify(
+        &self,
+        id: PeerId,
+        epoch: Epoch,
+        set: &Arc<OperatorSet>,
+        items: Vec<wire::SyncItem>,
+        wanted: Wanted,
+    ) -> Result<(Vec<Taken>, Option<TaskId>), AskError> {
+        let Ok(_turn) = self.verifying.acquire().await else {
+            return Err(AskError::Lost("the node ends".into()));
+        };
+        let work = verify::Work {
+            peer: id,
+            epoch,
+            set: set.clone(),
+            domain: self.domain,
+            holdings: self.holdings.clone(),
+            allowance: self.allowance.clone(),
+            now: clock::now(),
+        };
+        let done = tokio::task::spawn_blocking(move || work.verify(&items, &wanted));
+        done.await
+            .map_err(|panic| AskError::Lost(panic.to_string()))?
+    }
+
+    async fn write(&self, taken: Vec<Taken>, set: Arc<OperatorSet>) -> Result<TakenOver, AskError> {
+        let mut all = TakenOver::default();
+        for chunk in chunks(taken) {
+            let _turn = self.writing.lock().await;
+            let Some(done) = self.desk.caught_up(chunk, set.clone()).await else {
+                return Err(AskError::Lost("the node ends".into()));
+            };
+            self.status.took(done);
+            all.tasks += done.tasks;
+        }
+        Ok(all)
+    }
+}
+
+/// Portions whose batch stays below [`CHUNK`].
+fn chunks(taken: Vec<Taken>) -> Vec<Vec<Taken>> {
+    let mut chunks: Vec<Vec<Taken>> = Vec::new();
+    let mut bytes = CHUNK;
+    for task in taken {
+        let cost = cost(&task);
+        if bytes.saturating_add(cost) > CHUNK {
+            chunks.push(Vec::new());
+            bytes = 0;
+        }
+        bytes = bytes.saturating_add(cost);
+        if let Some(chunk) = chunks.last_mut() {
+            chunk.push(task);
+        }
+    }
+    chunks
+}
+
+/// Bytes in a batch: six rows of the task itself, and for each response its row and a signature in the
+/// certificate.
+fn cost(task: &Taken) -> usize {
+    const TASK: usize = 1_500;
+    const RESPONSE: usize = 900;
+    TASK + RESPONSE * task.responses.len()
+}
+
+fn unexpected() -> AskError {
+    AskError::Fault("answers something else".into())
+}

@@ -1,0 +1,135 @@
+//! What another node sends is checked as gossip is, but for who sent it: statements and their ids, the
+//! operators of the epoch, their signatures.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use libp2p::PeerId;
+use quorate_proto::{
+    Domain, Epoch, OperatorSet, Outcome, Response, SyncItem, TaskId, TaskState, Timestamp, U256,
+    wire,
+};
+
+use super::link::AskError;
+use crate::desk::Taken;
+use crate::holdings::Holdings;
+
+/// Tasks without certificate that are taken over from one peer within [`ALLOWANCE_MS`]. An operator can
+/// sign as many as it likes; honest ones expire where the network is ill, at some hundred in a minute.
+const MAX_UNCERTIFIED: usize = 8_192;
+const ALLOWANCE_MS: u64 = 600_000;
+
+/// What was asked for.
+pub(super) enum Wanted {
+    /// Ascending ids, behind the first and up to the second.
+    Range {
+        after: Option<TaskId>,
+        until: TaskId,
+    },
+    /// Any of these, each once.
+    These(HashSet<TaskId>),
+}
+
+/// How much each peer brought of what nobody has certified.
+#[derive(Default)]
+pub(super) struct Allowance(Mutex<HashMap<PeerId, (Timestamp, usize)>>);
+
+impl Allowance {
+    /// Whether one more may come.
+    fn take(&self, now: Timestamp, peer: PeerId) -> bool {
+        let mut spent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        spent.retain(|_, (since, _)| now.micros_since(*since) < ALLOWANCE_MS * 1_000);
+        let (_, count) = spent.entry(peer).or_insert((now, 0));
+        *count += 1;
+        *count <= MAX_UNCERTIFIED
+    }
+}
+
+/// Verifies one reply.
+pub(super) struct Work {
+    pub(super) peer: PeerId,
+    pub(super) epoch: Epoch,
+    pub(super) set: Arc<OperatorSet>,
+    pub(super) domain: Domain,
+    pub(super) holdings: Holdings,
+    pub(super) allowance: Arc<Allowance>,
+    pub(super) now: Timestamp,
+}
+
+impl Work {
+    /// What is new and holds, and the id of the last item. Some milliseconds per hundred signatures.
+    ///
+    /// # Errors
+    /// [`AskError::Fault`] with the first thing that is wrong; the whole reply is worth nothing then.
+    pub(super) fn verify(
+        &self,
+        items: &[wire::SyncItem],
+        wanted: &Wanted,
+    ) -> Result<(Vec<Taken>, Option<TaskId>), AskError> {
+        let mut taken = Vec::with_capacity(items.len());
+        let (mut last, mut seen) = (None, HashSet::new());
+        for message in items {
+            let item = SyncItem::try_from(message).map_err(|e| AskError::Fault(e.to_string()))?;
+            let id = item.statement.task_id();
+            let fits = match wanted {
+                Wanted::Range { after, until } => Some(id) > last.max(*after) && id <= *until,
+                Wanted::These(ids) => ids.contains(&id) && seen.insert(id),
+            };
+            if !fits || item.statement.epoch() != self.epoch {
+                return Err(AskError::Fault("a task that was not asked for".into()));
+            }
+            last = Some(id);
+            taken.extend(self.verify_item(id, &item)?);
+        }
+        Ok((taken, last))
+    }
+
+    fn verify_item(&self, id: TaskId, item: &SyncItem) -> Result<Option<Taken>, AskError> {
+        let responses = item
+            .responses(&self.set)
+            .map_err(|e| AskError::Fault(e.to_string()))?;
+        let known = self.holdings.state(self.epoch, id)?;
+        let state = known.clone().unwrap_or_default();
+        let mut fresh = Vec::with_capacity(responses.len());
+        for (response, (member, _)) in responses.into_iter().zip(&item.answers) {
+            if is_known(&state, *member, &response) {
+                continue;
+            }
+            response
+                .verify(&self.set, &self.domain)
+                .map_err(|e| AskError::Fault(format!("a response to task {id}: {e}")))?;
+            fresh.push(response);
+        }
+        if fresh.is_empty() {
+            return Ok(None);
+        }
+        let is_known = known.is_some();
+        if !is_known && !self.is_certified(&fresh) && !self.allowance.take(self.now, self.peer) {
+            metrics::counter!("quorate_sync_left_out_total").increment(1);
+            return Ok(None);
+        }
+        Ok(Some(Taken {
+            statement: item.statement,
+            created_ms: item.created_ms,
+            is_known,
+            responses: fresh,
+        }))
+    }
+
+    fn is_certified(&self, responses: &[Response]) -> bool {
+        let signed = responses
+            .iter()
+            .filter(|response| matches!(response.outcome, Outcome::Signed(_)));
+        let weights = signed.map(|response| self.set.weight_of(response.operator));
+        let weight = weights.fold(U256::ZERO, |sum, weight| sum.saturating_add(weight));
+        weight >= self.set.threshold()
+    }
+}
+
+fn is_known(state: &TaskState, member: usize, response: &Response) -> bool {
+    state.signed.has(member)
+        || (matches!(response.outcome, Outcome::Refused(_)) && state.refused.has(member))
+}
+
+#[cfg(test)]
+mod tests;
