@@ -59,6 +59,77 @@ pub struct Envelope {
     pub batch: Batch,
 }
 
+/// A received envelope whose size and form were checked, and whose peer signature was not. Whoever
+/// sent it may have written any name on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sealed {
+    envelope: Envelope,
+    batch: Vec<u8>,
+    signature: ed25519_dalek::Signature,
+}
+
+impl Sealed {
+    /// Decodes a gossip message and checks its size and its form, in the order of their cost. The
+    /// message has one form only, so whoever forwards it cannot make a second one of it.
+    ///
+    /// # Errors
+    /// [`EnvelopeError`].
+    pub fn decode(bytes: &[u8], kind: Kind) -> Result<Self, EnvelopeError> {
+        if bytes.len() > limits::MAX_GOSSIP_BYTES {
+            return Err(EnvelopeError::TooLarge(bytes.len()));
+        }
+        let envelope = wire::Envelope::decode(bytes).map_err(|_| EnvelopeError::Decode)?;
+        if envelope.encode_to_vec() != bytes {
+            return Err(EnvelopeError::Decode);
+        }
+        let author: PeerBinding = present("author", envelope.author.as_ref())?.try_into()?;
+        let signature = ed25519_dalek::Signature::from_slice(&envelope.signature)
+            .map_err(|_| EnvelopeError::Signature)?;
+        if count_entries(&envelope.batch)? > limits::MAX_BATCH_ITEMS {
+            return Err(EnvelopeError::Shape);
+        }
+        let message =
+            wire::Batch::decode(envelope.batch.as_slice()).map_err(|_| EnvelopeError::Decode)?;
+        check_shape(&message, kind)?;
+        let batch = Batch::try_from(&message)?;
+        Ok(Self {
+            envelope: Envelope { author, batch },
+            batch: envelope.batch,
+            signature,
+        })
+    }
+
+    /// Who is said to speak.
+    #[must_use]
+    pub const fn author(&self) -> &PeerBinding {
+        &self.envelope.author
+    }
+
+    /// What is said.
+    #[must_use]
+    pub const fn batch(&self) -> &Batch {
+        &self.envelope.batch
+    }
+
+    /// Whether the peer signature is by the author's peer key, over this topic.
+    ///
+    /// # Errors
+    /// [`EnvelopeError::Signature`].
+    pub fn verify(&self, topic: &str) -> Result<(), EnvelopeError> {
+        let author = &self.envelope.author;
+        let key =
+            VerifyingKey::from_bytes(&author.peer_key).map_err(|_| EnvelopeError::Signature)?;
+        key.verify_strict(&signed_bytes(topic, author, &self.batch), &self.signature)
+            .map_err(|_| EnvelopeError::Signature)
+    }
+
+    /// What it holds; verified or not.
+    #[must_use]
+    pub fn into_envelope(self) -> Envelope {
+        self.envelope
+    }
+}
+
 /// Why an envelope is rejected. Each of them is the sender's fault.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EnvelopeError {
@@ -140,37 +211,15 @@ impl Envelope {
         .encode_to_vec()
     }
 
-    /// Decodes a gossip message of `topic` and checks its size, its form and its peer signature,
-    /// in the order of their cost. The message has one form only, so whoever forwards it cannot
-    /// make a second one of it.
+    /// Decodes a gossip message of `topic` and checks its size, its form and its peer signature, in the
+    /// order of their cost.
     ///
     /// # Errors
     /// [`EnvelopeError`].
     pub fn open(bytes: &[u8], topic: &str, kind: Kind) -> Result<Self, EnvelopeError> {
-        if bytes.len() > limits::MAX_GOSSIP_BYTES {
-            return Err(EnvelopeError::TooLarge(bytes.len()));
-        }
-        let envelope = wire::Envelope::decode(bytes).map_err(|_| EnvelopeError::Decode)?;
-        if envelope.encode_to_vec() != bytes {
-            return Err(EnvelopeError::Decode);
-        }
-        let author: PeerBinding = present("author", envelope.author.as_ref())?.try_into()?;
-        let key =
-            VerifyingKey::from_bytes(&author.peer_key).map_err(|_| EnvelopeError::Signature)?;
-        let signature = ed25519_dalek::Signature::from_slice(&envelope.signature)
-            .map_err(|_| EnvelopeError::Signature)?;
-        if count_entries(&envelope.batch)? > limits::MAX_BATCH_ITEMS {
-            return Err(EnvelopeError::Shape);
-        }
-        let message =
-            wire::Batch::decode(envelope.batch.as_slice()).map_err(|_| EnvelopeError::Decode)?;
-        check_shape(&message, kind)?;
-        key.verify_strict(&signed_bytes(topic, &author, &envelope.batch), &signature)
-            .map_err(|_| EnvelopeError::Signature)?;
-        Ok(Self {
-            author,
-            batch: Batch::try_from(&message)?,
-        })
+        let sealed = Sealed::decode(bytes, kind)?;
+        sealed.verify(topic)?;
+        Ok(sealed.into_envelope())
     }
 }
 

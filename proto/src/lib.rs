@@ -25,7 +25,7 @@ mod wire_error;
 pub use alloy_primitives::{Address, B256, U256, keccak256};
 pub use certificate::{Certificate, CertificateError, CompactError, SignerSignature};
 pub use domain::{Domain, Kind, NetworkId};
-pub use envelope::{Batch, Envelope, EnvelopeError, PeerBinding, PeerSecret, Task};
+pub use envelope::{Batch, Envelope, EnvelopeError, PeerBinding, PeerSecret, Sealed, Task};
 pub use epoch::{EpochInterval, EpochSchedule};
 pub use id::{Epoch, SlotId, TaskId, Timestamp};
 pub use join::{Ed25519Proof, JoinError, JoinProof, JoinRequest};

@@ -5,6 +5,8 @@
 //! first, calls the machine, then writes, then sends. The same machines run by the hundred in
 //! [`sim`], where a seed decides about latency, loss, partitions and crashes.
 
+pub mod authors;
+pub mod bucket;
 pub mod epoch;
 pub mod membership;
 pub mod pipeline;

@@ -22,17 +22,22 @@ mod ending;
 mod entry;
 mod io;
 mod recent;
+mod room;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use quorate_proto::{
-    Address, Certificate, OperatorSet, Response, SlotId, Statement, TaskId, Timestamp, limits,
+    Address, Certificate, OperatorSet, Outcome, Response, SlotId, Statement, TaskId, Timestamp,
+    limits,
 };
 
 use self::entry::{Entry, Own, is_signed};
 pub use self::io::{ClientId, Input, Output, Refused, Verdict};
 use self::recent::Recent;
+use self::room::{Origin, Room};
+use crate::authors::Totals;
+use crate::bucket::{Bucket, Rate};
 use crate::quorum::Ignored;
 use crate::task::{Report, Status, Task, Times};
 
@@ -46,6 +51,10 @@ pub struct Pipeline {
     slots: HashMap<SlotId, Vec<TaskId>>,
     wakes: BTreeSet<(Timestamp, TaskId)>,
     recent: Recent,
+    room: Room,
+    totals: Totals,
+    /// New tasks of this node's users. Others ignore what is more than its share.
+    asked: Option<Bucket>,
 }
 
 impl Pipeline {
@@ -59,7 +68,17 @@ impl Pipeline {
             slots: HashMap::new(),
             wakes: BTreeSet::new(),
             recent: Recent::new(times.deadline),
+            room: Room::default(),
+            totals: Totals::default(),
+            asked: None,
         }
+    }
+
+    /// The same pipeline with other totals of what operators may publish.
+    #[must_use]
+    pub const fn with_totals(mut self, totals: Totals) -> Self {
+        self.totals = totals;
+        self
     }
 
     /// Takes one input.
@@ -127,7 +146,8 @@ impl Pipeline {
         }
         let mut outputs = Vec::new();
         if !self.tasks.contains_key(&id) {
-            self.open(now, statement, set, true)?;
+            self.keep_to_share(now, &set)?;
+            self.open(now, statement, set, Origin::Own)?;
             outputs.push(Output::Opened {
                 statement,
                 announced_by: None,
@@ -138,6 +158,8 @@ impl Pipeline {
         let Some(entry) = self.tasks.get_mut(&id) else {
             return Ok(outputs);
         };
+        let before = std::mem::replace(&mut entry.origin, Origin::Own);
+        self.room.turn(before, Origin::Own);
         let consequences = entry.task.become_entry();
         if let Some(certificate) = entry.task.certificate() {
             outputs.push(Output::Answer(client, certificate.clone()));
@@ -149,6 +171,26 @@ impl Pipeline {
         }
         outputs.extend(self.apply(now, id, consequences));
         Ok(outputs)
+    }
+
+    /// What is more than this operator's share of new tasks would be ignored by the others: the user
+    /// is told at once. A little below the share, since others count what arrives, not what was sent.
+    fn keep_to_share(&mut self, now: Timestamp, set: &OperatorSet) -> Result<(), Refused> {
+        let Some(me) = self.me else {
+            return Ok(());
+        };
+        let share = self.totals.share(set, me).tasks;
+        let rate = Rate {
+            per_second: share.per_second.saturating_sub(share.per_second / 10),
+            burst: share.burst / 2,
+        };
+        let bucket = self.asked.get_or_insert_with(|| Bucket::full(now, rate));
+        if bucket.take(now, rate, 1) {
+            return Ok(());
+        }
+        Err(Refused::TooFast {
+            per_second: rate.per_second,
+        })
     }
 
     fn announced(
@@ -170,11 +212,13 @@ impl Pipeline {
                     .into_iter()
                     .collect());
             }
-            self.open(now, statement, set, false)?;
+            self.open(now, statement, set, Origin::Of(author))?;
             outputs.push(Output::Opened {
                 statement,
                 announced_by: Some(author),
             });
+        } else {
+            self.adopt(id, author, &set)?;
         }
         let Some(entry) = self.tasks.get_mut(&id) else {
             return Ok(outputs);
@@ -193,21 +237,32 @@ impl Pipeline {
         Ok(outputs)
     }
 
+    /// Somebody announces what was known by refusals only.
+    fn adopt(&mut self, id: TaskId, author: Address, set: &OperatorSet) -> Result<(), Refused> {
+        let Some(entry) = self.tasks.get_mut(&id) else {
+            return Ok(());
+        };
+        if entry.origin == Origin::Orphan {
+            self.room.enter(Origin::Of(author), set)?;
+            self.room.leave(Origin::Orphan);
+            entry.origin = Origin::Of(author);
+        }
+        Ok(())
+    }
+
     fn open(
         &mut self,
         now: Timestamp,
         statement: Statement,
         set: Arc<OperatorSet>,
-        entry: bool,
+        origin: Origin,
     ) -> Result<(), Refused> {
-        if self.tasks.len() >= limits::MAX_OPEN_TASKS {
-            return Err(Refused::TooManyTasks);
-        }
+        self.room.enter(origin, &set)?;
         let own = match self.me {
             Some(me) if set.get(me).is_some() => Own::Idle,
             _ => Own::Spectator,
         };
-        let task = Task::new(now, statement, set, self.times, entry);
+        let task = Task::new(now, statement, set, self.times, origin == Origin::Own);
         let id = task.id();
         self.recent.remove(id);
         self.wakes.insert((task.next_wake(), id));
@@ -218,6 +273,7 @@ impl Pipeline {
             slot,
             own,
             clients: Vec::new(),
+            origin,
         };
         self.tasks.insert(id, entry);
         Ok(())
@@ -276,7 +332,12 @@ impl Pipeline {
             if self.recent.get(now, id).is_some() {
                 return Ok(outputs);
             }
-            self.open(now, statement, set, false)?;
+            // A signature is its operator's own doing; a refusal is somebody else's task.
+            let origin = match response.outcome {
+                Outcome::Signed(_) => Origin::Of(response.operator),
+                Outcome::Refused(_) => Origin::Orphan,
+            };
+            self.open(now, statement, set, origin)?;
             outputs.push(Output::Opened {
                 statement,
                 announced_by: Some(response.operator),
@@ -324,7 +385,7 @@ impl Pipeline {
             if self.recent.get(now, id).is_some_and(|over| over.certified) {
                 return Ok(outputs);
             }
-            self.open(now, statement, set, false)?;
+            self.open(now, statement, set, Origin::Settled)?;
             outputs.push(Output::Opened {
                 statement,
                 announced_by: None,

@@ -6,6 +6,7 @@ use quorate_proto::{Epoch, TaskId, Timestamp};
 
 use super::entry::Entry;
 use super::recent::Over;
+use super::room::Origin;
 use super::{Output, Pipeline};
 use crate::task::{self, Report, Status};
 
@@ -62,13 +63,19 @@ impl Pipeline {
                     outputs.push(Output::Announce(*task.statement(), attempt));
                     outputs.extend(entry.ask_myself_again());
                 }
-                task::Output::Certified(certificate) => outputs.push(Output::Certified {
-                    certificate,
-                    publish: task.is_entry(),
-                    learned: task.has_learned(),
-                    after_micros: now.micros_since(task.started()),
-                    clients: std::mem::take(&mut entry.clients),
-                }),
+                task::Output::Certified(certificate) => {
+                    outputs.push(Output::Certified {
+                        certificate,
+                        publish: task.is_entry(),
+                        learned: task.has_learned(),
+                        after_micros: now.micros_since(task.started()),
+                        clients: std::mem::take(&mut entry.clients),
+                    });
+                    if entry.origin != Origin::Own {
+                        self.room.turn(entry.origin, Origin::Settled);
+                        entry.origin = Origin::Settled;
+                    }
+                }
                 task::Output::Ended(status) => {
                     let report = Report {
                         status,
@@ -87,6 +94,7 @@ impl Pipeline {
         let Some(entry) = self.tasks.remove(&id) else {
             return;
         };
+        self.room.leave(entry.origin);
         self.wakes.remove(&(entry.task.next_wake(), id));
         let slot = entry.slot;
         if let Some(tasks) = self.slots.get_mut(&slot) {

@@ -2,6 +2,7 @@
 
 use quorate_proto::{Outcome, Response, SlotId};
 
+use super::room::Origin;
 use super::{ClientId, Output};
 use crate::task::Task;
 
@@ -11,6 +12,8 @@ pub(super) struct Entry {
     pub(super) slot: SlotId,
     pub(super) own: Own,
     pub(super) clients: Vec<ClientId>,
+    /// Against whose share it counts.
+    pub(super) origin: Origin,
 }
 
 /// How far this node's own answer is.

@@ -130,6 +130,22 @@ pub enum Refused {
     /// [`limits::MAX_OPEN_TASKS`].
     #[error("{max} tasks are under way, which is the most this node takes; try again soon", max = limits::MAX_OPEN_TASKS)]
     TooManyTasks,
+    /// An operator has its share of open tasks.
+    #[error("operator {author} has {most} tasks under way without certificate, which is its share")]
+    TooManyOfAuthor {
+        /// Who announced the task, or signed it first.
+        author: Address,
+        /// Its share.
+        most: usize,
+    },
+    /// This operator has its share of new tasks.
+    #[error(
+        "{per_second} new tasks a second are this operator's share (mesh_tasks_per_second); try again soon, or ask another operator"
+    )]
+    TooFast {
+        /// Its share.
+        per_second: u32,
+    },
     /// [`limits::MAX_TASK_CLIENTS`].
     #[error("{max} users wait for this task already; ask for its certificate later", max = limits::MAX_TASK_CLIENTS)]
     TooManyClients,
