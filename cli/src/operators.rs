@@ -82,6 +82,7 @@ fn line(entry: &wire::OperatorEntry) -> OperatorLine {
         ed25519_key: (!entry.ed25519_key.is_empty()).then(|| hex(&entry.ed25519_key)),
         weight: weight(&entry.weight),
         peer_id: (!entry.peer_id.is_empty()).then(|| entry.peer_id.clone()),
+        published: None,
     }
 }
 
@@ -212,6 +213,7 @@ pub(crate) mod tests {
             ed25519_key: None,
             weight: member.weight.to_string(),
             peer_id: None,
+            published: None,
         };
         SetFile {
             network: Some(NETWORK.into()),

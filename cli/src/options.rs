@@ -6,6 +6,7 @@
 
 mod chain;
 mod defaults;
+mod limits;
 mod load;
 mod settings;
 mod template;
@@ -215,6 +216,99 @@ pub(crate) struct RunOptions {
         help_heading = "Mesh"
     )]
     pub(crate) bootstrap: Option<Vec<String>>,
+
+    /// Connections that one range of addresses (an IPv4 /24, an IPv6 /48) may hold open here.
+    #[arg(
+        long,
+        value_name = "COUNT",
+        env = "QUORATE_RANGE_CONNECTIONS",
+        help_heading = "Limits"
+    )]
+    pub(crate) range_connections: Option<u32>,
+
+    /// Whether limits per range hold for loopback, private and link-local addresses, too. They do not
+    /// by default, so that local networks work.
+    #[arg(
+        long,
+        value_name = "BOOL",
+        env = "QUORATE_LIMIT_LOCAL_RANGES",
+        help_heading = "Limits"
+    )]
+    pub(crate) limit_local_ranges: Option<bool>,
+
+    /// Messages per second that all operators together may publish. Each has a share: half of it by
+    /// stake, half of it by head. What is more is ignored.
+    #[arg(
+        long,
+        value_name = "COUNT",
+        env = "QUORATE_MESH_MESSAGES_PER_SECOND",
+        help_heading = "Limits"
+    )]
+    pub(crate) mesh_messages_per_second: Option<u32>,
+
+    /// The same for entries of messages: announcements, responses, and signatures of results.
+    #[arg(
+        long,
+        value_name = "COUNT",
+        env = "QUORATE_MESH_ENTRIES_PER_SECOND",
+        help_heading = "Limits"
+    )]
+    pub(crate) mesh_entries_per_second: Option<u32>,
+
+    /// The same for announcements of tasks. This operator keeps to its own share, too: users get
+    /// OVERLOADED for what is more.
+    #[arg(
+        long,
+        value_name = "COUNT",
+        env = "QUORATE_MESH_TASKS_PER_SECOND",
+        help_heading = "Limits"
+    )]
+    pub(crate) mesh_tasks_per_second: Option<u32>,
+
+    /// Requests per second of one user (a peer id); twice as many at once. More get OVERLOADED.
+    #[arg(
+        long,
+        value_name = "COUNT",
+        env = "QUORATE_USER_REQUESTS_PER_SECOND",
+        help_heading = "Limits"
+    )]
+    pub(crate) user_requests_per_second: Option<u32>,
+
+    /// Requests of one user that may be under way.
+    #[arg(
+        long,
+        value_name = "COUNT",
+        env = "QUORATE_USER_REQUESTS",
+        help_heading = "Limits"
+    )]
+    pub(crate) user_requests: Option<u32>,
+
+    /// Requests per second of all users of one range of addresses; twice as many at once.
+    #[arg(
+        long,
+        value_name = "COUNT",
+        env = "QUORATE_RANGE_REQUESTS_PER_SECOND",
+        help_heading = "Limits"
+    )]
+    pub(crate) range_requests_per_second: Option<u32>,
+
+    /// Requests of all users of one range of addresses that may be under way.
+    #[arg(
+        long,
+        value_name = "COUNT",
+        env = "QUORATE_RANGE_REQUESTS",
+        help_heading = "Limits"
+    )]
+    pub(crate) range_requests: Option<u32>,
+
+    /// Milliseconds after which a request stream is closed on which nothing is asked or answered.
+    #[arg(
+        long,
+        value_name = "MS",
+        env = "QUORATE_STREAM_IDLE_MS",
+        help_heading = "Limits"
+    )]
+    pub(crate) stream_idle_ms: Option<u64>,
 
     /// EIP-155 id of the home chain, which holds the stake registry and the epoch manager. Required.
     #[arg(

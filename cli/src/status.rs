@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args;
-use quorate_node::api::{ChainStatus, NotReady, Ready, RegistryLine, Status};
+use quorate_node::api::{ChainStatus, NotReady, Reachability, Ready, RegistryLine, Status};
 use quorate_proto::U256;
 
 use crate::exit::No;
@@ -93,6 +93,7 @@ fn render(status: &Status, now: u64) -> String {
         facts.add("Listens on", address);
     }
     facts.add("Peers", status.peers);
+    facts.add("Reachable", reachable(&status.reachability));
     facts.add_some("Operator", status.operator.as_ref());
     facts.add_some("Signing key", status.signing_key.as_ref());
     facts.add_some(
@@ -146,6 +147,15 @@ fn registry_table(lines: &[RegistryLine]) -> String {
         ]);
     }
     format!("{table}\n")
+}
+
+fn reachable(known: &Reachability) -> String {
+    match (known.state.as_str(), known.addresses.last()) {
+        ("public", Some(address)) => format!("from outside, at {address}"),
+        ("public", None) => "from outside".into(),
+        ("private", _) => "not from outside: forward the ports, and set `external`".into(),
+        _ => "not known yet".into(),
+    }
 }
 
 fn weight_of(status: &Status, weight: &str) -> String {
@@ -248,6 +258,11 @@ mod tests {
                 reasons: Vec::new(),
                 degraded: vec![reason("source_chain", Some(10), "no final block")],
             },
+            reachability: Reachability {
+                state: "public".into(),
+                addresses: vec!["/ip4/203.0.113.7/tcp/9000".into()],
+                ..Reachability::default()
+            },
         };
         let expected = "\
 Node         operator 0.1.0, up 1 h 1 min
@@ -255,6 +270,7 @@ Network      31337-5fbd
 Peer id      12D3KooWx
 Listens on   /ip4/127.0.0.1/tcp/9000/p2p/12D3KooWx
 Peers        2
+Reachable    from outside, at /ip4/203.0.113.7/tcp/9000
 Operator     0x1111
 Signing key  0x2222
 Weight       100 (16.6 %)

@@ -96,6 +96,22 @@ pub struct Status {
     /// An operator's registries, and how it stands with them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub registries: Vec<RegistryLine>,
+    /// Whether others reach this node from outside.
+    #[serde(default)]
+    pub reachability: Reachability,
+}
+
+/// Whether others reach a node, as they say themselves after they tried.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reachability {
+    /// `public` where somebody reached it, `private` where nobody who tried did, else `unknown`.
+    pub state: String,
+    /// Where it was reached, the newest last; empty unless public.
+    pub addresses: Vec<String>,
+    /// Since when that is the state; `None` where it never was another one.
+    pub since_ms: Option<u64>,
+    /// When somebody last tried.
+    pub checked_ms: Option<u64>,
 }
 
 /// `GET /sync`: how far this node is with catching up, and what it keeps.
@@ -391,6 +407,22 @@ pub struct OperatorLine {
     pub weight: String,
     /// Peer that speaks for it, once heard.
     pub peer_id: Option<String>,
+    /// What became of what it published, at the node that was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published: Option<Published>,
+}
+
+/// What became of an operator's messages at one node, since its start.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Published {
+    /// Messages that were worked on.
+    pub accepted: u64,
+    /// Messages that were ignored: more than its share, or while it is not listened to.
+    pub ignored: u64,
+    /// Messages with its signature that no honest operator signs.
+    pub faults: u64,
+    /// Until when it is not listened to.
+    pub muted_until_ms: Option<u64>,
 }
 
 /// One line of `GET /peers`.
@@ -404,6 +436,9 @@ pub struct PeerLine {
     pub addresses: Vec<String>,
     /// Gossipsub score.
     pub score: f64,
+    /// Its version of this program, as it says itself; `None` for other programs.
+    #[serde(default)]
+    pub version: Option<String>,
 }
 
 /// The body of every error response.

@@ -47,6 +47,8 @@ use crate::network::{UserBehaviour, user_swarm};
 
 /// How long dialling and naming the protocol may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a request may take to leave: an operator that reads none is as good as gone.
+const WRITE_TIME: Duration = Duration::from_secs(30);
 /// Replies that wait for one request.
 const REPLIES: usize = 64;
 
@@ -260,7 +262,7 @@ async fn exchange(
 ) {
     let (reader, mut writer) = stream.split();
     let mut reader = BufReader::new(reader);
-    let write = frame::write_from(&mut writer, &mut outgoing);
+    let write = frame::write_from(&mut writer, &mut outgoing, WRITE_TIME);
     let read = async {
         while let Ok(reply) = frame::read::<wire::Reply>(&mut reader, limits::MAX_REPLY_FRAME).await
         {

@@ -18,6 +18,7 @@ use quorate_proto::{
     Address, Certificate, EpochUpdate, OperatorSet, Response, StateProof, Statement, Task, TaskId,
     Timestamp, limits,
 };
+use quorate_protocols::authors::Totals;
 use quorate_protocols::pipeline::{ClientId, Input, Output, Pipeline, Refused, Verdict};
 use quorate_protocols::task::Times;
 use quorate_storage::WriteQueue;
@@ -148,6 +149,14 @@ impl Desk {
     pub(crate) fn telling(self, members: Option<MembersHandle>) -> Self {
         Self {
             attendance: members.map(|members| (Attendance::default(), members)),
+            ..self
+        }
+    }
+
+    /// Keeps to what operators may publish.
+    pub(crate) fn within(self, totals: Totals) -> Self {
+        Self {
+            pipeline: self.pipeline.with_totals(totals),
             ..self
         }
     }
@@ -340,8 +349,7 @@ impl Desk {
                 if let Some(task) = task {
                     self.record.refused(task, &refused);
                 }
-                metrics::counter!("quorate_tasks_refused_total").increment(1);
-                tracing::warn!(%refused, "task not taken");
+                note_refused(&refused);
                 Ok(())
             }
         }
@@ -545,6 +553,18 @@ impl Desk {
             self.outbox.post(ack, effects).await;
         }
     }
+}
+
+/// Somebody's task was not taken. A flood of them is shown by figures, not in the log.
+fn note_refused(refused: &Refused) {
+    metrics::counter!("quorate_tasks_refused_total").increment(1);
+    if let Refused::TooManyOfAuthor { author, .. } = refused {
+        let operator = author.to_string();
+        let reason = "more open tasks than the author's share";
+        metrics::counter!("quorate_operator_ignored_total", "operator" => operator, "reason" => reason)
+            .increment(1);
+    }
+    tracing::debug!(%refused, "task not taken");
 }
 
 /// The receiving end of a desk that is yet to be made.

@@ -1,6 +1,7 @@
 //! Messages on a stream: an unsigned varint length and a protobuf message.
 
 use std::io;
+use std::time::Duration;
 
 use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use prost::Message;
@@ -83,15 +84,20 @@ pub(crate) async fn write(
 }
 
 /// Writes what `queue` holds, and what gathered there while the write before was under way, until
-/// the queue or the stream is closed.
+/// the queue or the stream is closed, or one write takes longer than `patience`.
 pub(crate) async fn write_from(
     stream: &mut (impl AsyncWrite + Unpin),
     queue: &mut tokio::sync::mpsc::Receiver<impl Message>,
+    patience: Duration,
 ) -> io::Result<()> {
     let most = queue.max_capacity();
     let mut gathered = Vec::new();
     while queue.recv_many(&mut gathered, most).await > 0 {
-        write(stream, &gathered).await?;
+        let written = tokio::time::timeout(patience, write(stream, &gathered)).await;
+        written.unwrap_or_else(|_| {
+            metrics::counter!("quorate_streams_cut_total", "reason" => "slow reader").increment(1);
+            Err(io::ErrorKind::TimedOut.into())
+        })?;
         gathered.clear();
     }
     stream.close().await

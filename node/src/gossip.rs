@@ -1,5 +1,7 @@
 //! Validates gossip before it is forwarded, and hands what is good to the desk.
 
+mod allowances;
+mod bindings;
 mod known;
 mod validator;
 mod window;
@@ -7,19 +9,23 @@ mod window;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quorate_proto::{Certificate, Epoch, OperatorSet, Response, Statement, TaskId};
+use quorate_proto::{
+    Address, Certificate, Epoch, OperatorSet, PeerBinding, Response, Statement, TaskId,
+};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use allowances::Allowances;
+pub(crate) use bindings::Bindings;
 pub(crate) use known::KnownSignatures;
-pub(crate) use validator::{Bindings, Validator};
+pub(crate) use validator::Validator;
 
 use crate::NodeError;
 use crate::clock;
 use crate::desk::DeskHandle;
 use crate::home::HomeHandle;
-use crate::network::{Acceptance, GossipMessage, NetworkHandle};
+use crate::network::{Acceptance, GossipMessage, NetworkHandle, Offence, peer_id_of};
 use crate::recorder::{Origin, Refusals};
 
 /// Messages validated in one go on a blocking thread: at most about 10 ms of work for usual
@@ -30,14 +36,16 @@ const GROUP: usize = 32;
 const AT_ONCE: usize = 2_048;
 /// How long a message of an epoch that this node has not reached yet may wait for it.
 const PARK: Duration = Duration::from_secs(1);
-/// Messages that may wait for their epoch.
+/// Messages that may wait for their epoch; of one operator. A node that lags misses some hundred batches
+/// of a busy one in that time; no operator takes the places of all.
 const MAX_PARKED: usize = 256;
+const MAX_PARKED_OF_ONE: usize = 128;
 
 /// An entry whose author, form and signatures were checked.
 #[derive(Clone, Debug)]
 pub(crate) enum Verified {
     Task {
-        author: quorate_proto::Address,
+        author: Address,
         statement: Statement,
         attempt: u32,
         set: Arc<OperatorSet>,
@@ -69,10 +77,29 @@ pub(crate) enum Verdict {
     Good(Vec<Verified>),
     /// Nobody is to blame, but it is of no use.
     Useless(&'static str),
+    /// More than this operator's share.
+    Excess(Address, &'static str),
     /// No honest node forwards this.
     Bad(&'static str),
-    /// Of an epoch that this node has not reached.
-    Ahead(Epoch),
+    /// No honest operator signs this.
+    Guilty(Box<Guilt>),
+    /// Of an epoch that this node has not reached, by this operator.
+    Ahead(Epoch, Address),
+}
+
+/// Who signed what.
+pub(crate) struct Guilt {
+    author: PeerBinding,
+    /// It is not listened to from now on.
+    muted: bool,
+    reason: &'static str,
+}
+
+/// A message that waits for its epoch.
+struct Parked {
+    until: Instant,
+    author: Address,
+    message: GossipMessage,
 }
 
 /// The validation task.
@@ -82,7 +109,7 @@ pub(crate) struct Gossip {
     home: HomeHandle,
     desk: DeskHandle,
     validator: Option<Validator>,
-    parked: Vec<(Instant, GossipMessage)>,
+    parked: Vec<Parked>,
     refusals: Refusals,
 }
 
@@ -111,7 +138,7 @@ impl Gossip {
         let mut view = self.home.watch();
         let mut group = Vec::with_capacity(GROUP);
         loop {
-            let deadline = self.parked.first().map(|(until, _)| *until);
+            let deadline = self.parked.first().map(|parked| parked.until);
             tokio::select! {
                 count = self.messages.recv_many(&mut group, GROUP) => {
                     if count == 0 {
@@ -165,9 +192,41 @@ impl Gossip {
                     self.desk.verified(entry).await;
                 }
             }
+            Verdict::Excess(author, reason) => self.ignore(&message, author, reason).await,
             Verdict::Useless(reason) => self.drop(&message, Acceptance::Ignore, reason).await,
             Verdict::Bad(reason) => self.drop(&message, Acceptance::Reject, reason).await,
-            Verdict::Ahead(epoch) => self.park(message, epoch).await,
+            Verdict::Guilty(guilt) => self.blame(&message, &guilt).await,
+            Verdict::Ahead(epoch, author) => self.park(message, epoch, author).await,
+        }
+    }
+
+    /// More than the author's share.
+    async fn ignore(&self, message: &GossipMessage, author: Address, reason: &'static str) {
+        let operator = author.to_string();
+        metrics::counter!("quorate_operator_ignored_total", "operator" => operator, "reason" => reason)
+            .increment(1);
+        self.drop(message, Acceptance::Ignore, reason).await;
+    }
+
+    /// The author's fault: it costs its peer, if it came from there, and nobody else.
+    async fn blame(&self, message: &GossipMessage, guilt: &Guilt) {
+        let Guilt {
+            author,
+            muted,
+            reason,
+        } = *guilt;
+        let operator = author.operator.to_string();
+        metrics::counter!("quorate_operator_faults_total", "operator" => operator, "reason" => reason)
+            .increment(1);
+        let peer = peer_id_of(&author.peer_key);
+        let acceptance = if peer == Some(message.source) {
+            Acceptance::Reject
+        } else {
+            Acceptance::Ignore
+        };
+        self.drop(message, acceptance, reason).await;
+        if let (true, Some(peer)) = (muted, peer) {
+            self.network.offence(peer, Offence::Muted).await;
         }
     }
 
@@ -182,15 +241,20 @@ impl Gossip {
         self.network.validated(message, acceptance).await;
     }
 
-    async fn park(&mut self, message: GossipMessage, epoch: Epoch) {
-        if self.parked.len() >= MAX_PARKED {
+    async fn park(&mut self, message: GossipMessage, epoch: Epoch, author: Address) {
+        let own = self.parked.iter().filter(|parked| parked.author == author);
+        if self.parked.len() >= MAX_PARKED || own.count() >= MAX_PARKED_OF_ONE {
             return self
                 .drop(&message, Acceptance::Ignore, "epoch not reached")
                 .await;
         }
         tracing::debug!(%epoch, "message of a coming epoch waits");
         self.home.hurry();
-        self.parked.push((Instant::now() + PARK, message));
+        self.parked.push(Parked {
+            until: Instant::now() + PARK,
+            author,
+            message,
+        });
     }
 
     /// Tries again what waits; what has waited too long is dropped.
@@ -198,8 +262,8 @@ impl Gossip {
         let now = Instant::now();
         let (late, waiting): (Vec<_>, Vec<_>) = std::mem::take(&mut self.parked)
             .into_iter()
-            .partition(|(until, _)| *until <= now);
-        for (_, message) in late {
+            .partition(|parked| parked.until <= now);
+        for Parked { message, .. } in late {
             self.drop(&message, Acceptance::Ignore, "epoch not reached")
                 .await;
         }
@@ -207,10 +271,10 @@ impl Gossip {
             return Ok(());
         };
         let view = self.home.view();
-        for (until, message) in waiting {
-            match validator.validate(&view, &message) {
-                Verdict::Ahead(_) => self.parked.push((until, message)),
-                verdict => self.conclude(message, verdict).await,
+        for parked in waiting {
+            match validator.validate(&view, &parked.message) {
+                Verdict::Ahead(..) => self.parked.push(parked),
+                verdict => self.conclude(parked.message, verdict).await,
             }
         }
         self.validator = Some(validator);

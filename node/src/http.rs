@@ -17,27 +17,27 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use quorate_chain::StateReader;
-use quorate_proto::{Address, Domain, OperatorSet};
+use quorate_proto::{Address, Domain, OperatorSet, Timestamp};
+use quorate_protocols::authors::Standing;
 use quorate_storage::Store;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::NodeError;
-use crate::api::{ChainStatus, ErrorBody, Health, OperatorLine, Operators, PeerLine, Status};
-use crate::clock;
+use crate::api::{self, ChainStatus, ErrorBody, Health, OperatorLine, Operators, PeerLine, Status};
 use crate::desk::{Chains, Channels, DeskHandle};
-use crate::gossip::Bindings;
+use crate::gossip::{Allowances, Bindings};
 use crate::holdings::Holdings;
 use crate::home::HomeHandle;
 use crate::join::Standings;
 use crate::members::MembersHandle;
-use crate::network::{NetworkHandle, peer_id_of};
+use crate::network::{NetworkHandle, Reachability, peer_id_of};
 use crate::probe::Sightings;
 use crate::prune::PruningStatus;
 use crate::ready::{Readiness, stake_problem};
 use crate::settings::Role;
 use crate::sync::SyncStatus;
 use crate::token::Token;
+use crate::{NodeError, clock};
 
 /// Without agreement for this long a chain counts as stalled: ten times what a provider may take for
 /// an answer, with some polls between.
@@ -73,6 +73,7 @@ pub(crate) struct Facts {
     pub(crate) desk: DeskHandle,
     pub(crate) network: NetworkHandle,
     pub(crate) bindings: Bindings,
+    pub(crate) allowances: Allowances,
     pub(crate) store: Store,
     pub(crate) holdings: Holdings,
     pub(crate) sync: SyncStatus,
@@ -194,6 +195,7 @@ async fn peers(State(facts): Shared) -> Json<Vec<PeerLine>> {
             operator: facts.operator_of(&info.peer),
             addresses: info.addresses.iter().map(ToString::to_string).collect(),
             score: info.score,
+            version: info.version,
         });
     }
     lines.sort_by(|a, b| a.peer_id.cmp(&b.peer_id));
@@ -273,6 +275,7 @@ impl Facts {
             problems: self.problems().await,
             ready: self.ready().await,
             registries: self.standings.lines(),
+            reachability: reachability(&self.network.reachability().await),
         }
     }
 
@@ -304,6 +307,7 @@ impl Facts {
                 .of(member.address)
                 .and_then(|binding| peer_id_of(&binding.peer_key))
                 .map(|peer| peer.to_string()),
+            published: Some(published(self.allowances.standing(member.address))),
         };
         Operators {
             epoch: set.epoch().0,
@@ -338,6 +342,24 @@ impl Facts {
                 metrics::gauge!("quorate_final_block", "chain" => label).set(to_f64(head.number));
             }
         }
+    }
+}
+
+fn published(standing: Standing) -> api::Published {
+    api::Published {
+        accepted: standing.accepted,
+        ignored: standing.ignored,
+        faults: standing.faults,
+        muted_until_ms: standing.muted_until.map(Timestamp::millis),
+    }
+}
+
+fn reachability(known: &Reachability) -> api::Reachability {
+    api::Reachability {
+        state: known.state.name().into(),
+        addresses: known.addresses.iter().map(ToString::to_string).collect(),
+        since_ms: known.since.map(Timestamp::millis),
+        checked_ms: known.checked.map(Timestamp::millis),
     }
 }
 

@@ -3,13 +3,21 @@
 mod behaviour;
 mod conduct;
 mod dialer;
+mod gate;
 mod handle;
+mod inbox;
+mod probe;
+mod ranges;
+mod reachability;
 mod swarm;
 
 pub(crate) use behaviour::{UserBehaviour, UserBehaviourEvent, user_swarm};
 pub(crate) use conduct::Offence;
 pub(crate) use dialer::peer_of;
+pub(crate) use gate::RangeLimits;
 pub(crate) use handle::{Acceptance, GossipMessage, NetworkHandle};
+pub(crate) use ranges::{Limited, Range};
+pub(crate) use reachability::Reachability;
 pub(crate) use swarm::{Network, NetworkConfig};
 
 use libp2p::PeerId;

@@ -20,8 +20,8 @@ use self::wiring::{
     Wiring, domain_of, open_store, recall_bindings, spawn_followers, spawn_home, spawn_http,
     spawn_members, spawn_swarm, speaker_of, watch_store,
 };
-use crate::desk::{Channels, Desk};
-use crate::gossip::KnownSignatures;
+use crate::desk::{Chains, Channels, Desk};
+use crate::gossip::{Allowances, KnownSignatures};
 use crate::holdings::Holdings;
 use crate::home::{HomeHandle, HomeParts};
 use crate::http::MetricsHandle;
@@ -124,6 +124,11 @@ pub struct Node {
 }
 
 impl Ledgers {
+    fn chains(&self) -> Arc<Chains> {
+        let sources = self.sources.iter().cloned();
+        Arc::new(sources.map(|chain| (chain.chain_id(), chain)).collect())
+    }
+
     /// Connects to the chains that are configured.
     ///
     /// # Errors
@@ -193,7 +198,6 @@ impl Node {
             &mut tasks,
             &parts.settings,
             &parts.peer_secret,
-            &domain,
             &store,
             &halt,
         )?;
@@ -202,15 +206,16 @@ impl Node {
         let members = spawn_members(&mut tasks, &parts.settings, &store, &writes, &halt)?;
         let kept = HomeParts::new(&store, &writes, members.as_ref(), introducer);
         let home = spawn_home(&mut tasks, &ledgers, kept, &desk, &halt);
-        let sources = ledgers.sources.iter().cloned();
         let wiring = Wiring {
             holdings: Holdings::open(&store)?,
             sets: Sets::new(home.clone(), store.clone()),
             domain,
             bindings: recall_bindings(&store)?,
             known: KnownSignatures::default(),
+            limits: parts.settings.limits,
+            allowances: Allowances::new(parts.settings.limits.mesh),
             speaker,
-            chains: Arc::new(sources.map(|chain| (chain.chain_id(), chain)).collect()),
+            chains: ledgers.chains(),
             store,
             writes,
             network,

@@ -1,14 +1,21 @@
 //! Publishes in batches: what gathered while the previous publish was under way goes out
 //! together, so that load raises throughput and no timer adds latency.
 
+use std::time::Duration;
+
 use prost::Message as _;
-use quorate_proto::{Batch, Certificate, Envelope, Kind, NetworkId, PeerBinding, PeerSecret};
-use quorate_proto::{Response, Task, limits, wire};
+use quorate_proto::{
+    Address, Batch, Certificate, Envelope, Kind, NetworkId, PeerBinding, PeerSecret, Response,
+    Task, limits, wire,
+};
+use quorate_protocols::authors::Totals;
+use quorate_protocols::bucket::{Bucket, Rate};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::NodeError;
 use crate::clock;
+use crate::home::HomeHandle;
 use crate::network::NetworkHandle;
 
 /// Entries that wait to be published: two full batches of each kind.
@@ -48,6 +55,47 @@ impl Item {
     }
 }
 
+/// Keeps an operator within its own share of messages, since others ignore the rest: above it, what
+/// gathers meanwhile goes out in larger batches.
+pub(crate) struct Pace {
+    operator: Address,
+    totals: Totals,
+    home: HomeHandle,
+    bucket: Option<Bucket>,
+}
+
+impl Pace {
+    pub(crate) const fn new(operator: Address, totals: Totals, home: HomeHandle) -> Self {
+        Self {
+            operator,
+            totals,
+            home,
+            bucket: None,
+        }
+    }
+
+    /// Waits until one more message is within the share. A little below it, since others count what
+    /// arrives, not what was sent.
+    async fn keep(&mut self) {
+        let Some(set) = self.home.view().current else {
+            return;
+        };
+        let share = self.totals.share(&set, self.operator).messages;
+        let rate = Rate {
+            per_second: share
+                .per_second
+                .saturating_sub(share.per_second / 10)
+                .max(1),
+            burst: share.burst / 2,
+        };
+        let now = clock::now();
+        let bucket = self.bucket.get_or_insert_with(|| Bucket::full(now, rate));
+        while !bucket.take(clock::now(), rate, 1) {
+            tokio::time::sleep(Duration::from_millis(rate.pause_millis())).await;
+        }
+    }
+}
+
 /// Seals and publishes batches.
 pub(crate) struct Publisher {
     items: mpsc::Receiver<Item>,
@@ -56,6 +104,7 @@ pub(crate) struct Publisher {
     author: PeerBinding,
     secret: PeerSecret,
     sequence: u64,
+    pace: Pace,
 }
 
 /// Hands entries to the publisher.
@@ -77,6 +126,7 @@ impl Publisher {
         id: NetworkId,
         author: PeerBinding,
         secret: PeerSecret,
+        pace: Pace,
     ) -> (Self, PublishHandle) {
         let (sender, items) = mpsc::channel(QUEUE);
         let publisher = Self {
@@ -86,6 +136,7 @@ impl Publisher {
             author,
             secret,
             sequence: clock::now().0,
+            pace,
         };
         (publisher, PublishHandle(sender))
     }
@@ -123,6 +174,7 @@ impl Publisher {
     }
 
     async fn publish(&mut self, kind: Kind, items: Vec<Item>) {
+        self.pace.keep().await;
         self.sequence = self.sequence.saturating_add(1);
         let mut batch = Batch {
             sequence: self.sequence,

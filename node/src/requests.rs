@@ -1,11 +1,13 @@
 //! Serves users: one stream, many requests, progress, then an answer.
 
 mod answer;
+mod tolls;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::io::BufReader;
-use futures::{AsyncReadExt, StreamExt};
+use futures::{AsyncBufReadExt, AsyncRead, AsyncReadExt, StreamExt};
 use libp2p::{PeerId, Stream, StreamProtocol};
 use quorate_proto::{limits, wire};
 use tokio::sync::{Semaphore, mpsc};
@@ -15,17 +17,30 @@ use tokio_util::task::TaskTracker;
 
 pub(crate) use answer::Answerer;
 
-use crate::NodeError;
+use self::tolls::Tolls;
 use crate::frame::{self, FrameError};
 use crate::network::{NetworkHandle, Offence};
-use crate::places::{Place, Places};
+use crate::places::{Place, Places, Room};
+use crate::settings::Limits;
+use crate::{NodeError, clock};
 
 /// Streams of one user: one is enough, the rest is for several programs behind one key.
 const MAX_STREAMS_PER_PEER: usize = 16;
 /// Streams of all users; each takes about 20 kB while idle.
 const MAX_STREAMS: usize = 2_048;
+/// Streams of all users of one range of addresses: an eighth of all.
+const MAX_STREAMS_PER_RANGE: usize = 256;
+/// A stream on which nothing was ever asked is closed after this time, however long others may be silent.
+const FIRST_TIME: Duration = Duration::from_secs(30);
 /// Replies that wait for a slow reader before its requests wait, too.
 const REPLIES: usize = 64;
+/// How long a frame may take from its first byte to its last: it has 1 KiB at most.
+const FRAME_TIME: Duration = Duration::from_secs(10);
+/// How long replies may wait for a user that does not read: longer than its task lives.
+const WRITE_TIME: Duration = Duration::from_secs(30);
+/// How long a stream is not read after a request that is more than its user may ask: a flood is slowed
+/// to 50 refusals a second on each stream.
+const EXCESS_PAUSE: Duration = Duration::from_millis(20);
 
 /// Accepts user streams.
 pub(crate) struct Requests {
@@ -33,6 +48,8 @@ pub(crate) struct Requests {
     protocol: StreamProtocol,
     answerer: Arc<Answerer>,
     places: Places,
+    tolls: Tolls,
+    idle: Duration,
     /// Questions under way, on all streams.
     questions: TaskTracker,
     drained: CancellationToken,
@@ -44,14 +61,21 @@ impl Requests {
         network: NetworkHandle,
         protocol: StreamProtocol,
         answerer: Answerer,
+        limits: &Limits,
         drained: CancellationToken,
     ) -> Self {
         Self {
+            tolls: Tolls::new(limits.requests),
+            idle: limits.stream_idle,
             drained,
             network,
             protocol,
             answerer: Arc::new(answerer),
-            places: Places::new(MAX_STREAMS_PER_PEER, MAX_STREAMS),
+            places: Places::new(Room {
+                per_peer: MAX_STREAMS_PER_PEER,
+                per_range: MAX_STREAMS_PER_RANGE,
+                in_all: MAX_STREAMS,
+            }),
             questions: TaskTracker::new(),
         }
     }
@@ -100,63 +124,45 @@ impl Requests {
         stream: Stream,
         answered: &CancellationToken,
     ) {
-        let Some(place) = self.places.take(peer) else {
+        let Some(place) = self.places.take(peer, self.network.range_of(&peer)) else {
             return;
         };
         let service = Service {
             answerer: self.answerer.clone(),
             questions: self.questions.clone(),
             answered: answered.clone(),
+            tolls: self.tolls.clone(),
+            idle: self.idle,
+            network: self.network.clone(),
+            peer,
         };
-        serving.spawn(serve(stream, peer, self.network.clone(), service, place));
+        serving.spawn(serve(stream, service, place));
     }
 }
 
-/// What all streams share.
+/// What serves one stream.
 struct Service {
     answerer: Arc<Answerer>,
     questions: TaskTracker,
     /// Cancelled when the node is closing and all questions have their answers.
     answered: CancellationToken,
+    tolls: Tolls,
+    idle: Duration,
+    network: NetworkHandle,
+    peer: PeerId,
 }
 
-/// Serves one stream until its user closes it or breaks the protocol, or the node is done.
-async fn serve(
-    stream: Stream,
-    peer: PeerId,
-    network: NetworkHandle,
-    service: Service,
-    _place: Place,
-) {
+/// Serves one stream until its user closes it, breaks the protocol or is silent for too long, or the node
+/// is done.
+async fn serve(stream: Stream, service: Service, _place: Place) {
     let (reader, mut writer) = stream.split();
-    let mut reader = BufReader::new(reader);
+    let reader = BufReader::new(reader);
     let (replies, mut outgoing) = mpsc::channel::<wire::Reply>(REPLIES);
     let write = async move {
         // A user that is gone hears nothing, and minds nothing.
-        let _ = frame::write_from(&mut writer, &mut outgoing).await;
+        let _ = frame::write_from(&mut writer, &mut outgoing, WRITE_TIME).await;
     };
-    let read = async move {
-        let permits = Arc::new(Semaphore::new(limits::MAX_STREAM_REQUESTS));
-        let mut answering = JoinSet::new();
-        let ended = loop {
-            let request = frame::read::<wire::Request>(&mut reader, limits::MAX_REQUEST_FRAME);
-            let request = tokio::select! {
-                request = request => request,
-                () = service.answered.cancelled() => Err(FrameError::Closed),
-            };
-            match request {
-                Ok(request) => answer(&service, &permits, &mut answering, request, &replies).await,
-                Err(error) => break error,
-            }
-            while answering.try_join_next().is_some() {}
-        };
-        if ended.is_fault() {
-            report(&network, peer, &ended, &replies).await;
-            answering.abort_all();
-        }
-        // A user may close its side after the last request and still read the answers.
-        while answering.join_next().await.is_some() {}
-    };
+    let read = service.read(reader, replies);
     // Whichever side ends first: without a writer there is nobody to answer.
     tokio::pin!(read);
     tokio::pin!(write);
@@ -166,40 +172,113 @@ async fn serve(
     }
 }
 
-async fn answer(
-    service: &Service,
-    permits: &Arc<Semaphore>,
-    answering: &mut JoinSet<()>,
-    request: wire::Request,
-    replies: &mpsc::Sender<wire::Reply>,
-) {
-    let Ok(permit) = permits.clone().try_acquire_owned() else {
-        let error = answer::overloaded(format!(
-            "{} requests are under way on this stream, which is the most; wait for replies",
-            limits::MAX_STREAM_REQUESTS
-        ));
+impl Service {
+    async fn read(
+        self,
+        mut reader: BufReader<impl AsyncRead + Unpin>,
+        replies: mpsc::Sender<wire::Reply>,
+    ) {
+        let permits = Arc::new(Semaphore::new(limits::MAX_STREAM_REQUESTS));
+        let mut answering = JoinSet::new();
+        let mut idle = self.idle.min(FIRST_TIME);
+        let ended = loop {
+            let request = tokio::select! {
+                request = next_request(&mut reader, idle) => request,
+                () = self.answered.cancelled() => Err(FrameError::Closed),
+            };
+            while answering.try_join_next().is_some() {}
+            match request {
+                Ok(Some(request)) => {
+                    idle = self.idle;
+                    self.answer(&permits, &mut answering, request, &replies)
+                        .await;
+                }
+                // Silent, but it waits for replies.
+                Ok(None) if !answering.is_empty() => {}
+                Ok(None) => {
+                    cut("idle");
+                    break FrameError::Closed;
+                }
+                Err(error) => break error,
+            }
+        };
+        if ended.is_fault() {
+            self.report(&ended, &replies).await;
+            answering.abort_all();
+        }
+        // A user may close its side after the last request and still read the answers.
+        while answering.join_next().await.is_some() {}
+    }
+
+    async fn answer(
+        &self,
+        permits: &Arc<Semaphore>,
+        answering: &mut JoinSet<()>,
+        request: wire::Request,
+        replies: &mpsc::Sender<wire::Reply>,
+    ) {
+        let Ok(permit) = permits.clone().try_acquire_owned() else {
+            let text = format!(
+                "{} requests are under way on this stream, which is the most; wait for replies",
+                limits::MAX_STREAM_REQUESTS
+            );
+            return refuse(request.id, text, "stream_requests", replies).await;
+        };
+        let range = self.network.range_of(&self.peer);
+        let pass = match self.tolls.enter(clock::now(), self.peer, range) {
+            Ok(pass) => pass,
+            Err(limit) => {
+                return refuse(request.id, limit.to_string(), limit.name(), replies).await;
+            }
+        };
+        let (answerer, replies) = (self.answerer.clone(), replies.clone());
+        answering.spawn(self.questions.track_future(async move {
+            answerer.answer(request, replies).await;
+            drop((permit, pass));
+        }));
+    }
+
+    async fn report(&self, error: &FrameError, replies: &mpsc::Sender<wire::Reply>) {
+        tracing::debug!(peer = %self.peer, %error, "user broke the protocol");
+        self.network.offence(self.peer, Offence::InvalidFrame).await;
+        let error = answer::invalid(format!("{error}; the stream is closed"));
         let _ = replies
-            .send(answer::reply(request.id, wire::reply::Kind::Error(*error)))
+            .send(answer::reply(0, wire::reply::Kind::Error(*error)))
             .await;
-        return;
-    };
-    let (answerer, replies) = (service.answerer.clone(), replies.clone());
-    answering.spawn(service.questions.track_future(async move {
-        answerer.answer(request, replies).await;
-        drop(permit);
-    }));
+    }
 }
 
-async fn report(
-    network: &NetworkHandle,
-    peer: PeerId,
-    error: &FrameError,
-    replies: &mpsc::Sender<wire::Reply>,
-) {
-    tracing::debug!(%peer, %error, "user broke the protocol");
-    network.offence(peer, Offence::InvalidFrame).await;
-    let error = answer::invalid(format!("{error}; the stream is closed"));
-    let _ = replies
-        .send(answer::reply(0, wire::reply::Kind::Error(*error)))
-        .await;
+/// The next request; `None` where the user has been silent for as long as it may. A frame that was begun
+/// has to come to its end.
+async fn next_request(
+    reader: &mut BufReader<impl AsyncRead + Unpin>,
+    idle: Duration,
+) -> Result<Option<wire::Request>, FrameError> {
+    let Ok(first) = tokio::time::timeout(idle, reader.fill_buf()).await else {
+        return Ok(None);
+    };
+    if first?.is_empty() {
+        return Err(FrameError::Closed);
+    }
+    let frame = frame::read::<wire::Request>(reader, limits::MAX_REQUEST_FRAME);
+    match tokio::time::timeout(FRAME_TIME, frame).await {
+        Ok(request) => request.map(Some),
+        Err(_) => {
+            cut("slow frame");
+            Err(FrameError::Closed)
+        }
+    }
+}
+
+fn cut(reason: &'static str) {
+    metrics::counter!("quorate_streams_cut_total", "reason" => reason).increment(1);
+}
+
+/// More than the user may ask. The flood is slowed down by being read slowly.
+async fn refuse(id: u64, text: String, limit: &'static str, replies: &mpsc::Sender<wire::Reply>) {
+    metrics::counter!("quorate_requests_refused_total", "limit" => limit).increment(1);
+    let error = answer::overloaded(text);
+    let reply = answer::reply(id, wire::reply::Kind::Error(*error));
+    let _ = replies.send(reply).await;
+    tokio::time::sleep(EXCESS_PAUSE).await;
 }

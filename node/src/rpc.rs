@@ -24,7 +24,7 @@ pub(crate) use status::{explain, refuse, refused, report};
 
 use crate::NodeError;
 use crate::network::NetworkHandle;
-use crate::places::{Place, Places};
+use crate::places::{Place, Places, Room};
 
 #[allow(missing_docs, unreachable_pub, clippy::all, clippy::too_many_lines)]
 mod generated {
@@ -45,6 +45,8 @@ pub(crate) const MAX_REPLY_BYTES: usize = 2 * 1024 * 1024;
 const STREAMS_PER_PEER: usize = 4;
 /// Streams of all peers: 500 operators and some registries, twice.
 const STREAMS: usize = 1_024;
+/// Streams of one range of addresses: 64 peers in one data centre.
+const STREAMS_PER_RANGE: usize = 256;
 /// Calls under way on one stream: a subscription, and what its owner asks meanwhile.
 const MAX_CALLS: u32 = 16;
 /// How long a call may take to begin its answer: a join reads the home chain.
@@ -128,9 +130,13 @@ pub(crate) async fn serve(
     };
     let incoming = network.streams().accept(protocol);
     let incoming = incoming.map_err(|error| internal(&error))?;
-    let places = Places::new(STREAMS_PER_PEER, STREAMS);
+    let places = Places::new(Room {
+        per_peer: STREAMS_PER_PEER,
+        per_range: STREAMS_PER_RANGE,
+        in_all: STREAMS,
+    });
     let admitted = incoming.filter_map(move |(peer, stream)| {
-        let place = places.take(peer);
+        let place = places.take(peer, network.range_of(&peer));
         future::ready(place.map(|place| Ok::<_, io::Error>(PeerIo::new(peer, stream, place))))
     });
     // Open calls do not hold the end up: subscriptions have none.

@@ -10,9 +10,12 @@ use std::time::Duration;
 use libp2p::Multiaddr;
 use quorate_chain::evm::EvmConfig;
 use quorate_proto::{Address, Epoch};
+pub use quorate_protocols::authors::Totals;
 pub use quorate_protocols::membership::{Policy, Reinstatement};
 use quorate_storage::EngineKind;
 use serde::{Deserialize, Serialize};
+
+use crate::network::{Limited, RangeLimits};
 
 /// What a node does in the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,6 +85,8 @@ pub struct Settings {
     pub drain: Duration,
     /// How long tasks are kept.
     pub retention: Retention,
+    /// What others may have of this node.
+    pub limits: Limits,
 }
 
 /// How many epochs of tasks are kept behind the current one.
@@ -126,6 +131,72 @@ impl FromStr for Retention {
         let count = text.parse().map_err(|_| "not a number".to_owned())?;
         let least = Self::LEAST;
         Self::epochs(count).ok_or_else(|| format!("fewer than {least}"))
+    }
+}
+
+/// What others may have of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections of one range of addresses, an IPv4 /24 or an IPv6 /48.
+    pub range_connections: u32,
+    /// Whether loopback, private and link-local addresses are limited by range, too.
+    pub limit_local_ranges: bool,
+    /// What all operators together may publish.
+    pub mesh: Totals,
+    /// What users may ask.
+    pub requests: RequestLimits,
+    /// How long a request stream may be silent before it is closed.
+    pub stream_idle: Duration,
+}
+
+/// What users may ask of an operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestLimits {
+    /// Requests per second of one user, a peer id; twice as many at once.
+    pub user_per_second: u32,
+    /// Requests of one user under way.
+    pub user_under_way: u32,
+    /// Requests per second of one range of addresses; twice as many at once.
+    pub range_per_second: u32,
+    /// Requests of one range under way.
+    pub range_under_way: u32,
+}
+
+impl Default for RequestLimits {
+    /// One user may take about what one operator of some can announce; a range four times that.
+    fn default() -> Self {
+        Self {
+            user_per_second: 500,
+            user_under_way: 256,
+            range_per_second: 2_000,
+            range_under_way: 1_024,
+        }
+    }
+}
+
+impl Default for Limits {
+    /// For the open internet; local networks are exempt.
+    fn default() -> Self {
+        Self {
+            range_connections: 64,
+            limit_local_ranges: false,
+            mesh: Totals::default(),
+            requests: RequestLimits::default(),
+            stream_idle: Duration::from_secs(600),
+        }
+    }
+}
+
+impl Limits {
+    pub(crate) const fn ranges(&self) -> RangeLimits {
+        RangeLimits {
+            connections: self.range_connections,
+            limited: if self.limit_local_ranges {
+                Limited::All
+            } else {
+                Limited::Global
+            },
+        }
     }
 }
 

@@ -43,6 +43,7 @@ impl RunOptions {
             home_poll_ms: Some(HOME_POLL_MS),
             ..Self::default()
         }
+        .with_usual_limits()
     }
 
     /// Values for settings without a default, to show their form.

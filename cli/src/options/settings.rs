@@ -17,7 +17,7 @@ use super::{ChainOptions, ConfigError, NumberOrWord, Problem, RunOptions, Secret
 
 /// Collects what is wrong on the way.
 #[derive(Default)]
-struct Checker {
+pub(super) struct Checker {
     problems: Vec<Problem>,
 }
 
@@ -52,6 +52,7 @@ impl Checker {
         let drain = self.required("drain_ms", options.drain_ms);
         let retention = self.retention(options.retain_epochs.as_ref());
         let policy = self.policy(options);
+        let limits = self.limits(options);
         Some(Settings {
             role: role?,
             data_dir: expand_home(data_dir?),
@@ -66,6 +67,7 @@ impl Checker {
             chains,
             drain: Duration::from_millis(drain?),
             retention: retention?,
+            limits,
         })
     }
 
@@ -259,7 +261,7 @@ impl Checker {
         value
     }
 
-    fn problem(&mut self, key: &str, text: impl Display) {
+    pub(super) fn problem(&mut self, key: &str, text: impl Display) {
         self.problems.push(Problem::new(key, text));
     }
 }

@@ -157,6 +157,8 @@ impl Record {
     pub(super) fn refused(&mut self, task: TaskId, refused: &Refused) {
         let code = match refused {
             Refused::TooManyTasks => "too_many_tasks",
+            Refused::TooManyOfAuthor { .. } => "too_many_tasks_of_one",
+            Refused::TooFast { .. } => "too_fast",
             Refused::TooManyClients => "too_many_users",
             Refused::Ignored(_) => return,
         };

@@ -1,5 +1,6 @@
 //! Signatures that were made or checked here a moment ago.
 
+use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -22,17 +23,22 @@ struct Known {
 }
 
 impl KnownSignatures {
-    /// The key that made the signature over the digest.
+    /// The key that made the signature over the digest. Counts a signature that had to be recovered.
     pub(super) fn recover(
         &self,
         signature: Signature,
         digest: B256,
+        recovered: &Cell<u32>,
     ) -> Result<Address, SignatureError> {
         match self.with(|known| known.keys.get(&signature).copied()) {
             Some((over, key)) if over == digest => Ok(key),
             // Over another digest before: never made by an honest signer, and not worth a place.
-            Some(_) => signature.recover(digest),
+            Some(_) => {
+                recovered.set(recovered.get().saturating_add(1));
+                signature.recover(digest)
+            }
             None => {
+                recovered.set(recovered.get().saturating_add(1));
                 let key = signature.recover(digest)?;
                 self.keep(signature, digest, key);
                 Ok(key)
@@ -71,10 +77,18 @@ mod tests {
         let (digest, other) = (B256::repeat_byte(1), B256::repeat_byte(2));
         let signature = key.sign(digest).unwrap();
         let known = KnownSignatures::default();
+        let recovered = Cell::new(0);
         for _ in 0..2 {
-            assert_eq!(known.recover(signature, digest), Ok(key.address()));
-            assert_ne!(known.recover(signature, other), Ok(key.address()));
+            assert_eq!(
+                known.recover(signature, digest, &recovered),
+                Ok(key.address())
+            );
+            assert_ne!(
+                known.recover(signature, other, &recovered),
+                Ok(key.address())
+            );
         }
+        assert_eq!(recovered.get(), 3, "one of four was known");
     }
 
     #[test]

@@ -1,194 +1,252 @@
 //! What is checked of a gossip message, in the order of its cost: size, form, author, epoch,
-//! replay, signatures.
+//! allowance, replay, then the signatures of the envelope, the binding and the entries.
+//!
+//! Who forwards a message answers for what is cheap to see and for the envelope's signature. Whose
+//! signature the envelope has answers for what is in it.
 
+use std::cell::Cell;
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use libp2p::PeerId;
 use quorate_proto::{
-    Address, Certificate, CertificateError, Domain, Envelope, Epoch, OperatorSet, PeerBinding,
-    Response, ResponseError, Statement, U256,
+    Address, Certificate, CertificateError, Domain, Epoch, Kind, OperatorSet, PeerBinding,
+    Response, ResponseError, Sealed, Statement, U256,
 };
-use quorate_storage::{Batch, Durability, Store, schema};
+use quorate_protocols::authors::Excess;
 
+use super::allowances::Allowances;
+use super::bindings::Bindings;
 use super::known::KnownSignatures;
 use super::window::{Seen, Window};
-use super::{Verdict, Verified};
+use super::{Guilt, Verdict, Verified};
 use crate::home::EpochView;
-use crate::network::{GossipMessage, peer_id_of};
+use crate::network::GossipMessage;
 
-/// Who speaks for which operator, as heard; kept in the store, so that an older binding is
-/// recognised after a restart. Shared with whoever shows it.
-#[derive(Clone)]
-pub(crate) struct Bindings {
-    known: Arc<RwLock<HashMap<Address, PeerBinding>>>,
-    store: Store,
-}
-
-impl Bindings {
-    pub(crate) fn new(store: Store) -> Self {
-        let known = Arc::default();
-        Self { known, store }
-    }
-
-    /// The newest binding of an operator.
-    pub(crate) fn of(&self, operator: Address) -> Option<PeerBinding> {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        known.get(&operator).copied()
-    }
-
-    /// Whether a peer speaks for some operator.
-    fn is_bound(&self, peer_key: &[u8; 32]) -> bool {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        known.values().any(|binding| binding.peer_key == *peer_key)
-    }
-
-    /// Whether this peer speaks for some operator.
-    fn is_peer_bound(&self, peer: &PeerId) -> bool {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        known
-            .values()
-            .any(|binding| peer_id_of(&binding.peer_key).as_ref() == Some(peer))
-    }
-
-    /// Whether this peer speaks for a member of the set.
-    pub(crate) fn speaks_for(&self, peer: &PeerId, set: &OperatorSet) -> bool {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        known.values().any(|binding| {
-            set.get(binding.operator).is_some()
-                && peer_id_of(&binding.peer_key).as_ref() == Some(peer)
-        })
-    }
-
-    /// Takes a binding from the store.
-    pub(crate) fn recall(&self, binding: PeerBinding) {
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        known.insert(binding.operator, binding);
-    }
-
-    /// Keeps a verified binding, unless a newer one is known. Gossip and registries bring them at the
-    /// same time, so this is decided under the lock.
-    pub(crate) fn keep(&self, binding: PeerBinding) {
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        let newest = known.get(&binding.operator);
-        if newest.is_some_and(|newest| newest.sequence >= binding.sequence) {
-            return;
-        }
-        let mut batch = Batch::new();
-        batch.put(
-            schema::BINDINGS,
-            &binding.operator.into_array(),
-            &(&binding).into(),
-        );
-        if let Err(error) = self.store.write(&batch, Durability::Buffered) {
-            tracing::warn!(%error, "binding not kept");
-        }
-        known.insert(binding.operator, binding);
-    }
-}
+/// Of the useless messages that operators' peers forward, every so many is verified nevertheless, so
+/// that a peer which makes them up is found out.
+const SAMPLE: u32 = 16;
 
 /// Validates messages one after the other. Owns what must be remembered between them.
 pub(crate) struct Validator {
     domain: Domain,
     bindings: Bindings,
+    allowances: Allowances,
     windows: HashMap<[u8; 32], Window>,
     known: KnownSignatures,
+    useless: u32,
 }
 
+/// A message on its way through the checks.
+struct Case<'a> {
+    view: &'a EpochView,
+    source: &'a PeerId,
+    kind: Kind,
+    sealed: Sealed,
+    /// The newest set that the author is in.
+    set: &'a Arc<OperatorSet>,
+    tag: u32,
+}
+
+impl Case<'_> {
+    fn author(&self) -> &PeerBinding {
+        self.sealed.author()
+    }
+
+    /// Its announcements, and all its entries.
+    fn counts(&self) -> (u32, u32) {
+        let batch = self.sealed.batch();
+        let count = |entries: usize| u32::try_from(entries).unwrap_or(u32::MAX);
+        let all = [
+            batch.tasks.len(),
+            batch.responses.len(),
+            batch.results.len(),
+        ];
+        (count(batch.tasks.len()), count(all.iter().sum()))
+    }
+}
+
+type Checked = Result<(), Verdict>;
+
 impl Validator {
-    pub(crate) fn new(domain: Domain, bindings: Bindings, known: KnownSignatures) -> Self {
+    pub(crate) fn new(
+        domain: Domain,
+        bindings: Bindings,
+        allowances: Allowances,
+        known: KnownSignatures,
+    ) -> Self {
         Self {
             domain,
             bindings,
+            allowances,
             windows: HashMap::new(),
             known,
+            useless: 0,
         }
     }
 
     pub(super) fn validate(&mut self, view: &EpochView, message: &GossipMessage) -> Verdict {
-        let GossipMessage {
-            source, kind, data, ..
-        } = message;
-        let kind = *kind;
-        let topic = self.domain.network().topic(kind);
-        let envelope = match Envelope::open(data, &topic, kind) {
-            Ok(envelope) => envelope,
+        let sealed = match Sealed::decode(&message.data, message.kind) {
+            Ok(sealed) => sealed,
             Err(error) => {
                 tracing::debug!(%error, "invalid envelope");
                 return Verdict::Bad("envelope");
             }
         };
-        if let Some(verdict) = check_epochs(view, &envelope) {
-            return verdict;
+        let author = sealed.author().operator;
+        let is_member = |set: &&Arc<OperatorSet>| set.get(author).is_some();
+        let Some(set) = view.sets().iter().rev().find(is_member) else {
+            return self.of_no_member(view, message, &sealed);
+        };
+        let case = Case {
+            view,
+            source: &message.source,
+            kind: message.kind,
+            sealed,
+            set,
+            tag: tag_of(&message.data),
+        };
+        match self.check(&case) {
+            Ok(entries) => Verdict::Good(entries),
+            Err(verdict @ (Verdict::Useless(_) | Verdict::Excess(..))) => {
+                self.useless(&case, verdict)
+            }
+            Err(verdict) => verdict,
         }
-        if let Some(verdict) = self.check_author(view, &envelope.author) {
-            return verdict;
+    }
+
+    /// The checks, each cheaper than the next.
+    fn check(&mut self, case: &Case<'_>) -> Result<Vec<Verified>, Verdict> {
+        self.check_allowance(case)?;
+        check_epochs(case.view, &case.sealed)?;
+        self.check_sequence(case)?;
+        self.check_envelope(case)?;
+        if let Some(ahead) = epochs(&case.sealed).find(|epoch| case.view.is_behind(*epoch)) {
+            return Err(Verdict::Ahead(ahead, case.author().operator));
         }
-        let tag = tag_of(data);
-        let window = self
-            .windows
-            .entry(envelope.author.peer_key)
-            .or_insert_with(Window::new);
-        match window.look(envelope.batch.sequence, tag) {
-            Seen::New => {}
-            // Gossipsub forgets contents only after 15 s: who repeats one then does it on purpose.
-            Seen::Same if !self.bindings.is_peer_bound(source) => return Verdict::Bad("replay"),
-            // The author's doing. Whoever forwards it may have seen this one first.
-            Seen::Same | Seen::Spent => return Verdict::Useless("sequence number was used"),
+        self.check_binding(case)?;
+        let operator = case.author().operator;
+        let admitted = self.allowances.admit(case.set, operator, case.counts());
+        admitted.map_err(|excess| Verdict::Excess(operator, reason_of(excess)))?;
+        let entries = self.check_entries(case)?;
+        if let Some(window) = self.windows.get_mut(&case.author().peer_key) {
+            window.mark(case.sealed.batch().sequence, case.tag);
         }
-        let verdict = self.check_entries(view, &envelope);
-        if let (Verdict::Good(_), Some(window)) =
-            (&verdict, self.windows.get_mut(&envelope.author.peer_key))
+        Ok(entries)
+    }
+
+    /// Of somebody who is in no set that is known here. It may be in the coming one.
+    fn of_no_member(&self, view: &EpochView, message: &GossipMessage, sealed: &Sealed) -> Verdict {
+        let ahead = epochs(sealed).find(|epoch| view.is_behind(*epoch));
+        match ahead {
+            Some(_) if self.verify(sealed, message.kind).is_err() => Verdict::Bad("envelope"),
+            Some(epoch) => Verdict::Ahead(epoch, sealed.author().operator),
+            None => Verdict::Bad("author is no operator"),
+        }
+    }
+
+    fn check_allowance(&self, case: &Case<'_>) -> Checked {
+        let operator = case.author().operator;
+        if self.bindings.is_peer_of(case.source, operator)
+            && self.allowances.is_gross(case.set, operator)
         {
-            window.mark(envelope.batch.sequence, tag);
+            return Err(Verdict::Bad("far more than the author's share"));
+        }
+        let (tasks, _) = case.counts();
+        let look = self.allowances.look(case.set, operator, tasks);
+        look.map_err(|excess| Verdict::Excess(operator, reason_of(excess)))
+    }
+
+    fn check_sequence(&mut self, case: &Case<'_>) -> Checked {
+        let author = case.author();
+        let known = self.bindings.of(author.operator);
+        if known.is_some_and(|known| known != *author && known.sequence >= author.sequence) {
+            // Its operator has moved to another peer; who forwards it may not know that yet.
+            return Err(Verdict::Useless("binding was replaced"));
+        }
+        let Some(window) = self.windows.get(&author.peer_key) else {
+            return Ok(());
+        };
+        match window.look(case.sealed.batch().sequence, case.tag) {
+            Seen::New => Ok(()),
+            // Gossipsub forgets contents only after 15 s: who repeats one then does it on purpose.
+            Seen::Same if !self.bindings.is_peer_bound(case.source) => Err(Verdict::Bad("replay")),
+            // The author's doing. Whoever forwards it may have seen this one first.
+            Seen::Same | Seen::Spent => Err(Verdict::Useless("sequence number was used")),
+        }
+    }
+
+    fn check_envelope(&self, case: &Case<'_>) -> Checked {
+        let verified = self.verify(&case.sealed, case.kind);
+        verified.map_err(|()| Verdict::Bad("envelope"))
+    }
+
+    fn verify(&self, sealed: &Sealed, kind: Kind) -> Result<(), ()> {
+        let topic = self.domain.network().topic(kind);
+        sealed.verify(&topic).map_err(|error| {
+            tracing::debug!(%error, "invalid envelope");
+        })
+    }
+
+    /// A new binding is by the signing key of an operator of a live set.
+    fn check_binding(&mut self, case: &Case<'_>) -> Checked {
+        let author = case.author();
+        if self.bindings.of(author.operator).as_ref() != Some(author) {
+            let sets = case.view.sets().iter().rev();
+            let members = sets.filter_map(|set| set.get(author.operator));
+            let mut keys: Vec<Address> = members.map(|member| member.signing_key).collect();
+            keys.dedup();
+            let bound = |key: Address| author.verify(key, &self.domain).is_ok();
+            if !keys.into_iter().any(bound) {
+                return Err(Verdict::Bad("binding"));
+            }
+            self.bindings.keep(*author);
+            self.windows.retain(|peer_key, _| {
+                *peer_key == author.peer_key || self.bindings.is_bound(peer_key)
+            });
+        }
+        let window = self.windows.entry(author.peer_key);
+        window.or_insert_with(Window::new);
+        Ok(())
+    }
+
+    /// Whether the sender made a useless message up: who is no operator's peer is not believed, the
+    /// others at times.
+    fn useless(&mut self, case: &Case<'_>, verdict: Verdict) -> Verdict {
+        self.useless = self.useless.wrapping_add(1);
+        let believed =
+            self.bindings.is_peer_bound(case.source) && !self.useless.is_multiple_of(SAMPLE);
+        if !believed && self.verify(&case.sealed, case.kind).is_err() {
+            return Verdict::Bad("envelope");
         }
         verdict
     }
 
-    /// The binding: by the signing key of an operator of a live set, and not an older one than
-    /// that which is known.
-    fn check_author(&mut self, view: &EpochView, author: &PeerBinding) -> Option<Verdict> {
-        let is_member = |set: &&Arc<OperatorSet>| set.get(author.operator).is_some();
-        if !view.sets().iter().any(|set| is_member(&set)) {
-            return Some(Verdict::Bad("author is no operator"));
+    /// The author has signed what is wrong here. Its peer is to blame where it came from there; others
+    /// may have been told otherwise.
+    fn guilty(&self, case: &Case<'_>, reason: &'static str) -> Verdict {
+        let author = case.author().operator;
+        let muted = self.allowances.fault(case.set, author);
+        if muted {
+            tracing::warn!(%author, reason, "operator is not listened to for a while");
         }
-        let known = self.bindings.of(author.operator);
-        if known.as_ref() == Some(author) {
-            return None;
-        }
-        if known.is_some_and(|known| known.sequence >= author.sequence) {
-            // Its operator has moved to another peer; who forwards it may not know that yet.
-            return Some(Verdict::Useless("binding was replaced"));
-        }
-        let keys = view
-            .sets()
-            .iter()
-            .rev()
-            .filter_map(|set| set.get(author.operator));
-        let mut keys: Vec<Address> = keys.map(|member| member.signing_key).collect();
-        keys.dedup();
-        if !keys
-            .into_iter()
-            .any(|key| author.verify(key, &self.domain).is_ok())
-        {
-            return Some(Verdict::Bad("binding"));
-        }
-        self.bindings.keep(*author);
-        self.windows
-            .retain(|peer_key, _| *peer_key == author.peer_key || self.bindings.is_bound(peer_key));
-        None
+        Verdict::Guilty(Box::new(Guilt {
+            author: *case.author(),
+            muted,
+            reason,
+        }))
     }
 
-    fn check_entries(&mut self, view: &EpochView, envelope: &Envelope) -> Verdict {
-        let batch = &envelope.batch;
-        let author = envelope.author.operator;
+    fn check_entries(&self, case: &Case<'_>) -> Result<Vec<Verified>, Verdict> {
+        let batch = case.sealed.batch();
+        let author = case.author().operator;
         let mut good = Vec::new();
         for task in &batch.tasks {
-            let Some(set) = view.set(task.statement.epoch()) else {
+            let Some(set) = case.view.set(task.statement.epoch()) else {
                 continue;
             };
             if set.get(author).is_none() {
-                return Verdict::Bad("author is no operator of that epoch");
+                return Err(self.guilty(case, "author is no operator of that epoch"));
             }
             let (statement, attempt, set) = (task.statement, task.attempt, set.clone());
             good.push(Verified::Task {
@@ -199,37 +257,49 @@ impl Validator {
             });
         }
         for response in &batch.responses {
-            let Some(set) = view.set(response.statement.epoch()) else {
+            let Some(set) = case.view.set(response.statement.epoch()) else {
                 continue;
             };
             if response.operator != author {
-                return Verdict::Bad("response of another operator");
+                return Err(self.guilty(case, "response of another operator"));
             }
             if let Err(error) = self.check_response(response, set) {
                 tracing::debug!(%author, %error, "invalid response");
-                return Verdict::Bad("response signature");
+                return Err(self.guilty(case, "response signature"));
             }
             let (response, set) = (response.clone(), set.clone());
             good.push(Verified::Response { response, set });
         }
-        for certificate in &batch.results {
-            let Some(set) = view.set(certificate.statement().epoch()) else {
+        good.extend(self.check_results(case)?);
+        Ok(good)
+    }
+
+    /// Certificates are as good as their signatures, each of which may have to be recovered.
+    fn check_results(&self, case: &Case<'_>) -> Result<Vec<Verified>, Verdict> {
+        let author = case.author().operator;
+        let recovered = Cell::new(0);
+        let mut good = Vec::new();
+        for certificate in &case.sealed.batch().results {
+            let Some(set) = case.view.set(certificate.statement().epoch()) else {
                 continue;
             };
-            if let Err(error) = self.check_certificate(certificate, set) {
+            if let Err(error) = self.check_certificate(certificate, set, &recovered) {
                 tracing::debug!(%author, %error, "invalid certificate");
-                return Verdict::Bad("certificate");
+                return Err(self.guilty(case, "certificate"));
             }
             let (certificate, set) = (certificate.clone(), set.clone());
             good.push(Verified::Result { certificate, set });
         }
-        Verdict::Good(good)
+        if recovered.get() > 0 {
+            self.allowances.charge(case.set, author, recovered.get());
+        }
+        Ok(good)
     }
 
     fn check_response(&self, response: &Response, set: &OperatorSet) -> Result<(), ResponseError> {
         let domain = &self.domain;
         response.verify_with(set, domain, |signature, digest| {
-            self.known.recover(*signature, digest)
+            self.known.recover(*signature, digest, &Cell::new(0))
         })
     }
 
@@ -237,12 +307,31 @@ impl Validator {
         &self,
         certificate: &Certificate,
         set: &OperatorSet,
+        recovered: &Cell<u32>,
     ) -> Result<U256, CertificateError> {
         let domain = &self.domain;
         certificate.verify_with(set, domain, |signer, digest| {
-            self.known.recover(signer.signature, digest)
+            self.known.recover(signer.signature, digest, recovered)
         })
     }
+}
+
+const fn reason_of(excess: Excess) -> &'static str {
+    match excess {
+        Excess::Messages => "more messages than the author's share",
+        Excess::Entries => "more entries than the author's share",
+        Excess::Tasks => "more tasks than the author's share",
+        Excess::Muted => "author is not listened to",
+    }
+}
+
+/// The epochs of all entries.
+fn epochs(sealed: &Sealed) -> impl Iterator<Item = Epoch> {
+    let batch = sealed.batch();
+    let tasks = batch.tasks.iter().map(|task| &task.statement);
+    let responses = batch.responses.iter().map(|response| &response.statement);
+    let results = batch.results.iter().map(Certificate::statement);
+    tasks.chain(responses).chain(results).map(Statement::epoch)
 }
 
 /// A part of a content's hash, to tell it from another one.
@@ -253,28 +342,16 @@ fn tag_of(data: &[u8]) -> u32 {
 
 /// Entries of an epoch that is over are left out; a batch of nothing else is useless, and bad where
 /// its epoch has been over for long: no honest node still forwards it.
-fn check_epochs(view: &EpochView, envelope: &Envelope) -> Option<Verdict> {
-    let batch = &envelope.batch;
-    let tasks = batch.tasks.iter().map(|task| &task.statement);
-    let responses = batch.responses.iter().map(|response| &response.statement);
-    let results = batch.results.iter().map(Certificate::statement);
-    let epochs: Vec<Epoch> = tasks
-        .chain(responses)
-        .chain(results)
-        .map(Statement::epoch)
-        .collect();
-    if let Some(ahead) = epochs.iter().find(|epoch| view.is_behind(**epoch)) {
-        return Some(Verdict::Ahead(*ahead));
-    }
-    if epochs.iter().any(|epoch| view.set(*epoch).is_some()) {
-        return None;
+fn check_epochs(view: &EpochView, sealed: &Sealed) -> Checked {
+    let is_live = |epoch| view.is_behind(epoch) || view.set(epoch).is_some();
+    if epochs(sealed).any(is_live) {
+        return Ok(());
     }
     let current = view.current.as_ref().map_or(Epoch(0), |set| set.epoch());
-    let long_over = |epoch: &Epoch| epoch.next() < current;
-    if epochs.iter().all(long_over) {
-        return Some(Verdict::Bad("epoch is long over"));
+    if epochs(sealed).all(|epoch| epoch.next() < current) {
+        return Err(Verdict::Bad("epoch is long over"));
     }
-    Some(Verdict::Useless("epoch is over"))
+    Err(Verdict::Useless("epoch is over"))
 }
 
 #[cfg(test)]

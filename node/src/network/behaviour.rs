@@ -9,40 +9,44 @@ use libp2p::gossipsub::{
 use libp2p::identity::Keypair;
 use libp2p::swarm::NetworkBehaviour;
 use libp2p::{
-    StreamProtocol, Swarm, SwarmBuilder, allow_block_list, connection_limits, identify, kad, noise,
-    ping, tcp, yamux,
+    Multiaddr, StreamProtocol, Swarm, SwarmBuilder, allow_block_list, identify, kad, noise, ping,
+    tcp, yamux,
 };
 use quorate_proto::{Kind, NetworkId, limits};
 use sha2::{Digest, Sha256};
 
 use super::NetworkError;
+use super::gate::{Gate, RangeLimits};
+use super::probe::Probe;
 
-/// Connections that others may hold open: 500 operators and as many users.
-const MAX_INCOMING: u32 = 1_024;
-/// Connections that this node holds open by itself.
-const MAX_OUTGOING: u32 = 512;
-/// Handshakes under way at a time; each costs a key exchange, about 0.2 ms.
-const MAX_PENDING: u32 = 128;
-/// Connections per peer: TCP and QUIC from both sides at once.
-const MAX_PER_PEER: u32 = 4;
 /// A connection without streams is closed after this time, unless both are in the mesh.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// A content seen within this time is not handled again: far longer than gossipsub repeats or
 /// announces one (5 s and five heartbeats). Later copies are met by the window of batch numbers. At
 /// 1,000 messages/s that is 15,000 ids of about 100 bytes.
 const DUPLICATE_CACHE: Duration = Duration::from_secs(15);
+/// Bytes above the largest message that gossipsub still reads. It cuts the stream where its buffer, which
+/// may hold the beginning of the next message, is larger than its limit, and tells nobody: what is a
+/// little too large has to come through, to be rejected and counted.
+const OVERSIZE: usize = 64 * 1024;
+/// How long gossipsub remembers the score of a peer that is gone, some 500 bytes each. Who is shut out is
+/// remembered elsewhere, so that this need not outlast the first pauses.
+const RETAIN_SCORE: Duration = Duration::from_secs(10 * 60);
+/// What a node of this program calls itself by identify; its version follows.
+pub(super) const AGENT: &str = "quorate/";
 /// How fast the mesh mends itself.
 const HEARTBEAT: Duration = Duration::from_millis(700);
 
 #[derive(NetworkBehaviour)]
 pub(crate) struct Behaviour {
-    limits: connection_limits::Behaviour,
+    gate: Gate,
     pub(super) blocked: allow_block_list::Behaviour<allow_block_list::BlockedPeers>,
     pub(super) gossipsub: gossipsub::Behaviour,
     pub(super) identify: identify::Behaviour,
     ping: ping::Behaviour,
     pub(super) kad: kad::Behaviour<kad::store::MemoryStore>,
     pub(super) stream: libp2p_stream::Behaviour,
+    probe: Probe,
 }
 
 #[derive(NetworkBehaviour)]
@@ -55,8 +59,10 @@ pub(crate) struct UserBehaviour {
 pub(super) fn node_swarm(
     keypair: Keypair,
     network: &NetworkId,
+    ranges: RangeLimits,
+    external: &[Multiaddr],
 ) -> Result<Swarm<Behaviour>, NetworkError> {
-    let network = network.clone();
+    let (network, external) = (network.clone(), external.to_vec());
     let swarm = SwarmBuilder::with_existing_identity(keypair)
         .with_tokio()
         .with_tcp(tcp_config(), noise::Config::new, yamux::Config::default)
@@ -64,7 +70,7 @@ pub(super) fn node_swarm(
         .with_quic()
         .with_dns()
         .map_err(setup)?
-        .with_behaviour(|keypair| behaviour(keypair, &network))
+        .with_behaviour(|keypair| behaviour(keypair, &network, ranges, &external))
         .map_err(setup)?
         .with_swarm_config(|config| config.with_idle_connection_timeout(IDLE_TIMEOUT))
         .build();
@@ -101,30 +107,24 @@ fn setup(error: impl std::fmt::Display) -> NetworkError {
 fn behaviour(
     keypair: &Keypair,
     network: &NetworkId,
+    ranges: RangeLimits,
+    external: &[Multiaddr],
 ) -> Result<Behaviour, Box<dyn std::error::Error + Send + Sync>> {
     Ok(Behaviour {
-        limits: connection_limits::Behaviour::new(connection_limits()),
+        gate: Gate::new(ranges),
         blocked: allow_block_list::Behaviour::default(),
         gossipsub: gossipsub(network)?,
         identify: identify(keypair),
         ping: ping::Behaviour::default(),
         kad: kademlia(keypair, network)?,
         stream: libp2p_stream::Behaviour::new(),
+        probe: Probe::new(keypair.public().to_peer_id(), external),
     })
-}
-
-fn connection_limits() -> connection_limits::ConnectionLimits {
-    connection_limits::ConnectionLimits::default()
-        .with_max_pending_incoming(Some(MAX_PENDING))
-        .with_max_pending_outgoing(Some(MAX_PENDING))
-        .with_max_established_incoming(Some(MAX_INCOMING))
-        .with_max_established_outgoing(Some(MAX_OUTGOING))
-        .with_max_established_per_peer(Some(MAX_PER_PEER))
 }
 
 fn identify(keypair: &Keypair) -> identify::Behaviour {
     let config = identify::Config::new("/quorate/identify/1".into(), keypair.public())
-        .with_agent_version(concat!("quorate/", env!("CARGO_PKG_VERSION")).into());
+        .with_agent_version(format!("{AGENT}{}", env!("CARGO_PKG_VERSION")));
     identify::Behaviour::new(config)
 }
 
@@ -150,7 +150,7 @@ fn gossipsub(
         .validation_mode(ValidationMode::Anonymous)
         .validate_messages()
         .message_id_fn(message_id)
-        .max_transmit_size(limits::MAX_GOSSIP_BYTES.saturating_add(1024))
+        .max_transmit_size(limits::MAX_GOSSIP_BYTES.saturating_add(OVERSIZE))
         .duplicate_cache_time(DUPLICATE_CACHE)
         .heartbeat_interval(HEARTBEAT)
         .build()?;
@@ -164,6 +164,7 @@ fn gossipsub(
         // Many nodes behind one address are usual in data centres and tests; floods are met by
         // the other scores.
         ip_colocation_factor_weight: 0.0,
+        retain_score: RETAIN_SCORE,
         ..PeerScoreParams::default()
     };
     gossipsub.with_peer_score(params, PeerScoreThresholds::default())?;

@@ -25,6 +25,8 @@ pub(crate) enum Offence {
     InvalidFrame,
     /// An answer on the sync stream that does not hold.
     FalseAnswer,
+    /// The operator that it speaks for signed rubbish, and is not listened to for a while.
+    Muted,
 }
 
 #[derive(Default)]

@@ -1,11 +1,15 @@
 //! How the rest of the node speaks to the swarm.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use libp2p::gossipsub::MessageId;
 use libp2p::{Multiaddr, PeerId};
 use quorate_proto::Kind;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::Offence;
+use super::inbox::Place;
+use super::{Offence, Range, Reachability};
 
 /// A gossip message that waits for its validation.
 #[derive(Debug)]
@@ -14,6 +18,22 @@ pub(crate) struct GossipMessage {
     pub(crate) id: MessageId,
     pub(crate) kind: Kind,
     pub(crate) data: Vec<u8>,
+    /// Its place in the inbox.
+    pub(super) place: Option<Place>,
+}
+
+#[cfg(test)]
+impl GossipMessage {
+    /// A message that waits nowhere.
+    pub(crate) fn of(source: PeerId, kind: Kind, data: Vec<u8>) -> Self {
+        Self {
+            source,
+            id: MessageId::from(vec![0]),
+            kind,
+            data,
+            place: None,
+        }
+    }
 }
 
 /// What is done with a validated message.
@@ -33,6 +53,8 @@ pub(crate) struct PeerInfo {
     pub(crate) peer: PeerId,
     pub(crate) addresses: Vec<Multiaddr>,
     pub(crate) score: f64,
+    /// Its version of this program, as it says itself.
+    pub(crate) version: Option<String>,
 }
 
 pub(super) enum Command {
@@ -57,6 +79,9 @@ pub(super) enum Command {
     Peers {
         reply: oneshot::Sender<Vec<PeerInfo>>,
     },
+    Reachability {
+        reply: oneshot::Sender<Reachability>,
+    },
 }
 
 /// Speaks to the swarm task. Calls return when the swarm has taken them; once the swarm has
@@ -67,6 +92,26 @@ pub(crate) struct NetworkHandle {
     pub(crate) listen: watch::Receiver<Vec<Multiaddr>>,
     pub(super) streams: libp2p_stream::Control,
     pub(super) peer_id: PeerId,
+    pub(super) callers: Callers,
+}
+
+/// From which ranges peers call, where these are limited; as many as there are connections.
+#[derive(Clone, Default)]
+pub(super) struct Callers(Arc<Mutex<HashMap<PeerId, Range>>>);
+
+impl Callers {
+    pub(super) fn note(&self, peer: PeerId, range: Option<Range>) {
+        let mut callers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match range {
+            Some(range) => callers.insert(peer, range),
+            None => callers.remove(&peer),
+        };
+    }
+
+    fn range_of(&self, peer: &PeerId) -> Option<Range> {
+        let callers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        callers.get(peer).copied()
+    }
 }
 
 impl NetworkHandle {
@@ -105,9 +150,21 @@ impl NetworkHandle {
         peers.await.unwrap_or_default()
     }
 
+    /// Whether others reach this node.
+    pub(crate) async fn reachability(&self) -> Reachability {
+        let (reply, reachability) = oneshot::channel();
+        self.send(Command::Reachability { reply }).await;
+        reachability.await.unwrap_or_default()
+    }
+
     /// Where the swarm listens, with its peer id.
     pub(crate) fn listen_addresses(&self) -> Vec<Multiaddr> {
         self.listen.borrow().clone()
+    }
+
+    /// The range that a connected peer calls from; `None` where ranges like it are not limited.
+    pub(crate) fn range_of(&self, peer: &PeerId) -> Option<Range> {
+        self.callers.range_of(peer)
     }
 
     /// Opens and accepts streams.

@@ -1,30 +1,28 @@
 //! The swarm task: the only place that touches the swarm.
 
+mod events;
+
 use std::collections::HashMap;
 
 use futures::StreamExt;
-use libp2p::core::ConnectedPoint;
 use libp2p::gossipsub::{self, IdentTopic, MessageAcceptance, TopicHash};
 use libp2p::identity::Keypair;
-use libp2p::multiaddr::Protocol;
-use libp2p::swarm::SwarmEvent;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
-use libp2p::{Multiaddr, PeerId, StreamProtocol, Swarm, identify, kad};
+use libp2p::{Multiaddr, PeerId, StreamProtocol, Swarm};
 use quorate_proto::{Kind, NetworkId};
-use quorate_storage::{Durability, Store, schema};
+use quorate_storage::{Store, schema};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::NetworkError;
-use super::behaviour::{Behaviour, BehaviourEvent, graylist_threshold, node_swarm};
+use super::behaviour::{Behaviour, graylist_threshold, node_swarm};
 use super::conduct::{Conduct, Offence};
 use super::dialer::{Dial, Dialer};
-use super::handle::{Acceptance, Command, GossipMessage, NetworkHandle, PeerInfo};
+use super::handle::{Acceptance, Callers, Command, GossipMessage, NetworkHandle, PeerInfo};
+use super::inbox::Inbox;
+use super::{Limited, NetworkError, RangeLimits, Reachability};
 use crate::clock;
 
-/// Messages that wait for validation: 0.2 s of a full flood of 5,000 messages/s. More are dropped.
-const INBOX: usize = 1_024;
-/// Commands that wait for the swarm.
+/// Commands that wait for the swarm. When it is full, whoever has another one waits.
 const COMMANDS: usize = 1_024;
 
 /// How long the swarm goes on after the node's end, so that last answers reach their users.
@@ -37,6 +35,14 @@ pub(crate) struct NetworkConfig {
     pub(crate) listen: Vec<Multiaddr>,
     pub(crate) external: Vec<Multiaddr>,
     pub(crate) bootstrap: Vec<Multiaddr>,
+    pub(crate) ranges: RangeLimits,
+}
+
+/// A connected peer.
+#[derive(Default)]
+struct Peer {
+    addresses: Vec<Multiaddr>,
+    version: Option<String>,
 }
 
 /// The swarm and its bookkeeping.
@@ -47,9 +53,12 @@ pub(crate) struct Network {
     kad_protocol: StreamProtocol,
     dialer: Dialer,
     conduct: Conduct,
-    connections: HashMap<PeerId, Vec<Multiaddr>>,
+    connections: HashMap<PeerId, Peer>,
+    reachability: Reachability,
+    limited: Limited,
+    callers: Callers,
     commands: mpsc::Receiver<Command>,
-    inbox: mpsc::Sender<GossipMessage>,
+    inbox: Inbox,
     listen: watch::Sender<Vec<Multiaddr>>,
     store: Store,
 }
@@ -60,15 +69,21 @@ impl Network {
         config: NetworkConfig,
         store: Store,
     ) -> Result<(Self, NetworkHandle, mpsc::Receiver<GossipMessage>), NetworkError> {
-        let swarm = node_swarm(config.keypair, &config.network)?;
+        let swarm = node_swarm(
+            config.keypair,
+            &config.network,
+            config.ranges,
+            &config.external,
+        )?;
         let (commands_tx, commands) = mpsc::channel(COMMANDS);
-        let (inbox, messages) = mpsc::channel(INBOX);
+        let (inbox, messages) = Inbox::new();
         let (listen, listen_rx) = watch::channel(Vec::new());
         let handle = NetworkHandle {
             commands: commands_tx,
             listen: listen_rx,
             streams: swarm.behaviour().stream.new_control(),
             peer_id: *swarm.local_peer_id(),
+            callers: Callers::default(),
         };
         let kad_protocol = StreamProtocol::try_from_owned(config.network.protocol("kad"))
             .map_err(|e| NetworkError::Setup(e.to_string()))?;
@@ -81,6 +96,9 @@ impl Network {
             dialer: Dialer::default(),
             conduct: Conduct::default(),
             connections: HashMap::new(),
+            reachability: Reachability::default(),
+            limited: config.ranges.limited,
+            callers: handle.callers.clone(),
             commands,
             inbox,
             listen,
@@ -186,6 +204,9 @@ impl Network {
             Command::Peers { reply } => {
                 let _ = reply.send(self.peers());
             }
+            Command::Reachability { reply } => {
+                let _ = reply.send(self.reachability.clone());
+            }
         }
     }
 
@@ -215,7 +236,8 @@ impl Network {
     fn offence(&mut self, peer: PeerId, offence: Offence) {
         metrics::counter!("quorate_offences_total").increment(1);
         let score = self.swarm.behaviour().gossipsub.peer_score(&peer);
-        let unheard = score.is_some_and(|score| score <= graylist_threshold());
+        let unheard =
+            offence == Offence::Muted || score.is_some_and(|score| score <= graylist_threshold());
         if self.conduct.offend(clock::now(), peer, unheard) {
             tracing::warn!(%peer, ?offence, "peer shut out for repeated misconduct");
             self.swarm.behaviour_mut().blocked.block_peer(peer);
@@ -225,157 +247,12 @@ impl Network {
 
     fn peers(&self) -> Vec<PeerInfo> {
         let gossipsub = &self.swarm.behaviour().gossipsub;
-        let info = |(peer, addresses): (&PeerId, &Vec<Multiaddr>)| PeerInfo {
+        let info = |(peer, known): (&PeerId, &Peer)| PeerInfo {
             peer: *peer,
-            addresses: addresses.clone(),
+            addresses: known.addresses.clone(),
             score: gossipsub.peer_score(peer).unwrap_or_default(),
+            version: known.version.clone(),
         };
         self.connections.iter().map(info).collect()
     }
-
-    fn on_event(&mut self, event: SwarmEvent<BehaviourEvent>) -> Result<(), NetworkError> {
-        match event {
-            SwarmEvent::Behaviour(event) => self.on_behaviour(event),
-            SwarmEvent::NewListenAddr { address, .. } => self.listens(address),
-            SwarmEvent::ConnectionEstablished {
-                peer_id, endpoint, ..
-            } => {
-                self.connected(peer_id, &endpoint);
-            }
-            SwarmEvent::ConnectionClosed {
-                peer_id,
-                endpoint,
-                num_established,
-                ..
-            } => {
-                self.disconnected(peer_id, &endpoint, num_established);
-            }
-            SwarmEvent::OutgoingConnectionError {
-                peer_id: Some(peer),
-                error,
-                ..
-            } => {
-                tracing::debug!(%peer, %error, "dial failed");
-                self.dialer.failed(peer);
-            }
-            SwarmEvent::ListenerClosed {
-                addresses,
-                reason: Err(error),
-                ..
-            } => {
-                return Err(NetworkError::Listen {
-                    address: addresses.first().cloned().unwrap_or_else(Multiaddr::empty),
-                    reason: error.to_string(),
-                });
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn listens(&mut self, address: Multiaddr) {
-        let peer = *self.swarm.local_peer_id();
-        let address = address.with(Protocol::P2p(peer));
-        tracing::info!(%address, "listening");
-        self.listen.send_modify(|addresses| addresses.push(address));
-    }
-
-    fn connected(&mut self, peer: PeerId, endpoint: &ConnectedPoint) {
-        let address = endpoint.get_remote_address();
-        self.connections
-            .entry(peer)
-            .or_default()
-            .push(address.clone());
-        self.dialer.connected(peer, address);
-        metrics::gauge!("quorate_peers").set(to_f64(self.connections.len()));
-    }
-
-    fn disconnected(&mut self, peer: PeerId, endpoint: &ConnectedPoint, left: u32) {
-        let address = endpoint.get_remote_address();
-        if let Some(addresses) = self.connections.get_mut(&peer)
-            && let Some(index) = addresses.iter().position(|a| a == address)
-        {
-            addresses.swap_remove(index);
-        }
-        if left == 0 {
-            self.connections.remove(&peer);
-            self.dialer.disconnected(clock::now(), peer);
-        }
-        metrics::gauge!("quorate_peers").set(to_f64(self.connections.len()));
-    }
-
-    fn on_behaviour(&mut self, event: BehaviourEvent) {
-        match event {
-            BehaviourEvent::Gossipsub(gossipsub::Event::Message {
-                propagation_source,
-                message_id,
-                message,
-            }) => self.gossip(propagation_source, message_id, message),
-            BehaviourEvent::Identify(identify::Event::Received { peer_id, info, .. }) => {
-                self.identified(peer_id, info);
-            }
-            BehaviourEvent::Kad(kad::Event::RoutingUpdated {
-                peer, addresses, ..
-            }) => {
-                let addresses: Vec<Multiaddr> = addresses.into_vec();
-                self.dialer.learn(clock::now(), peer, &addresses);
-            }
-            _ => {}
-        }
-    }
-
-    fn gossip(&mut self, source: PeerId, id: gossipsub::MessageId, message: gossipsub::Message) {
-        let Some(kind) = self.topics.get(&message.topic).copied() else {
-            return self.validated(source, &id, Acceptance::Ignore);
-        };
-        let data = message.data;
-        metrics::counter!("quorate_gossip_messages_total", "kind" => kind.name()).increment(1);
-        let message = GossipMessage {
-            source,
-            id: id.clone(),
-            kind,
-            data,
-        };
-        if self.inbox.try_send(message).is_err() {
-            metrics::counter!("quorate_gossip_dropped_total").increment(1);
-            self.validated(source, &id, Acceptance::Ignore);
-        }
-    }
-
-    /// A node of this network: remember how to reach it. Users are not remembered.
-    fn identified(&mut self, peer: PeerId, info: identify::Info) {
-        if !info.protocols.contains(&self.kad_protocol) || info.listen_addrs.is_empty() {
-            return;
-        }
-        self.learn(peer, &info.listen_addrs);
-        if let Some(addresses) = self.connections.get(&peer) {
-            for address in addresses.clone() {
-                self.dialer.connected(peer, &address);
-            }
-        }
-    }
-
-    fn learn(&mut self, peer: PeerId, listens: &[Multiaddr]) {
-        if peer == *self.swarm.local_peer_id() || listens.is_empty() {
-            return;
-        }
-        for address in listens {
-            let kad = &mut self.swarm.behaviour_mut().kad;
-            kad.add_address(&peer, address.clone());
-        }
-        self.dialer.learn(clock::now(), peer, listens);
-        let mut batch = quorate_storage::Batch::new();
-        let record = quorate_proto::store::PeerRecord {
-            addresses: listens.iter().map(ToString::to_string).collect(),
-            last_seen_ms: clock::now().millis(),
-        };
-        batch.put(schema::PEERS, &peer.to_bytes(), &record);
-        if let Err(error) = self.store.write(&batch, Durability::Buffered) {
-            tracing::warn!(%error, "peer not remembered");
-        }
-    }
-}
-
-fn to_f64(count: usize) -> f64 {
-    u32::try_from(count).map_or(f64::MAX, f64::from)
 }

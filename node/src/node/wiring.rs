@@ -18,7 +18,7 @@ use super::{Ledgers, NodeError};
 use crate::attest::Attestor;
 use crate::clock;
 use crate::desk::{Books, Chains, Channels, Desk, DeskHandle, DeskMouth, Event, Me};
-use crate::gossip::{Bindings, Gossip, KnownSignatures, Validator};
+use crate::gossip::{Allowances, Bindings, Gossip, KnownSignatures, Validator};
 use crate::handover::HandOver;
 use crate::holdings::Holdings;
 use crate::home::{Home, HomeHandle, HomeParts};
@@ -27,11 +27,11 @@ use crate::keys::Signer;
 use crate::members::{Members, MembersHandle};
 use crate::network::{GossipMessage, Network, NetworkConfig, NetworkHandle};
 use crate::outbox::Outbox;
-use crate::publish::Publisher;
+use crate::publish::{Pace, Publisher};
 use crate::ready::Readiness;
 use crate::requests::{Answerer, Requests};
 use crate::sets::Sets;
-use crate::settings::{Role, Settings};
+use crate::settings::{Limits, Role, Settings};
 use crate::tasks::Tasks;
 
 /// What the tasks of a node share.
@@ -45,6 +45,8 @@ pub(super) struct Wiring {
     pub(super) chains: Arc<Chains>,
     pub(super) bindings: Bindings,
     pub(super) known: KnownSignatures,
+    pub(super) limits: Limits,
+    pub(super) allowances: Allowances,
     pub(super) network: NetworkHandle,
     pub(super) home: HomeHandle,
     /// At a registry.
@@ -63,11 +65,17 @@ impl Wiring {
     /// The desk, and those who carry out what it says: attestor, outbox, publisher.
     pub(super) fn spawn_desk(&self, tasks: &mut Tasks, mouth: DeskMouth, secret: PeerSecret) {
         let publisher = self.speaker.as_ref().map(|speaker| {
+            let pace = Pace::new(
+                speaker.binding.operator,
+                self.limits.mesh,
+                self.home.clone(),
+            );
             let (publisher, handle) = Publisher::new(
                 self.network.clone(),
                 self.domain.network(),
                 speaker.binding,
                 secret,
+                pace,
             );
             tasks.spawn("publisher", publisher.run(self.halt.clone()));
             handle
@@ -103,7 +111,7 @@ impl Wiring {
             outbox_handle,
         );
         let desk = desk.recording(self.channels.clone());
-        let desk = desk.telling(self.members.clone());
+        let desk = desk.telling(self.members.clone()).within(self.limits.mesh);
         tasks.spawn("desk", desk.run(self.halt.clone()));
     }
 
@@ -125,7 +133,12 @@ impl Wiring {
     }
 
     pub(super) fn spawn_gossip(&self, tasks: &mut Tasks, messages: mpsc::Receiver<GossipMessage>) {
-        let validator = Validator::new(self.domain, self.bindings.clone(), self.known.clone());
+        let validator = Validator::new(
+            self.domain,
+            self.bindings.clone(),
+            self.allowances.clone(),
+            self.known.clone(),
+        );
         let gossip = Gossip::new(
             messages,
             self.network.clone(),
@@ -163,6 +176,7 @@ impl Wiring {
             self.network.clone(),
             protocol,
             answerer,
+            &self.limits,
             self.drained.clone(),
         );
         tasks.spawn("requests", requests.run(self.halt.clone()));
@@ -187,6 +201,7 @@ impl Wiring {
             desk: self.desk.clone(),
             network: self.network.clone(),
             bindings: self.bindings.clone(),
+            allowances: self.allowances.clone(),
             store: self.store.clone(),
             holdings: self.holdings.clone(),
             sync: upkeep.sync,
@@ -216,16 +231,16 @@ pub(super) fn spawn_swarm(
     tasks: &mut Tasks,
     settings: &Settings,
     peer_secret: &[u8; 32],
-    domain: &Domain,
     store: &Store,
     halt: &CancellationToken,
 ) -> Result<(NetworkHandle, mpsc::Receiver<GossipMessage>), NodeError> {
     let config = NetworkConfig {
         keypair: keypair_of(peer_secret)?,
-        network: domain.network(),
+        network: domain_of(settings).network(),
         listen: settings.listen.clone(),
         external: settings.external.clone(),
         bootstrap: settings.bootstrap.clone(),
+        ranges: settings.limits.ranges(),
     };
     let (swarm, network, messages) = Network::new(config, store.clone())?;
     tasks.spawn("swarm", swarm.run(halt.clone()));

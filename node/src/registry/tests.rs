@@ -162,6 +162,7 @@ fn swarm(
         listen: vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()],
         external: Vec::new(),
         bootstrap,
+        ranges: crate::settings::Limits::default().ranges(),
     };
     let (network, handle, messages) = Network::new(config, store).unwrap();
     let halt = halt.clone();

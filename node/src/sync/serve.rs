@@ -20,7 +20,7 @@ use crate::frame;
 use crate::handover::certificate_over;
 use crate::holdings::Holdings;
 use crate::network::{NetworkHandle, Offence};
-use crate::places::{Place, Places};
+use crate::places::{Place, Places, Room};
 use crate::sets::Sets;
 use crate::{NodeError, clock};
 
@@ -28,6 +28,8 @@ use crate::{NodeError, clock};
 const STREAMS_PER_PEER: usize = 2;
 /// Streams of all peers: as many as a node follows, twice.
 const STREAMS: usize = 128;
+/// Streams of one range of addresses: half of all.
+const STREAMS_PER_RANGE: usize = 64;
 /// Questions that are worked on at a time, each on a blocking thread: half of the smallest machine.
 const WORKING: usize = 1;
 /// Bytes a second that one peer gets: 35,000 tasks of five operators, more than it can verify.
@@ -79,7 +81,11 @@ impl Serving {
             protocol: super::protocol(network_id)?,
             network,
             shared: Arc::new(shared),
-            places: Places::new(STREAMS_PER_PEER, STREAMS),
+            places: Places::new(Room {
+                per_peer: STREAMS_PER_PEER,
+                per_range: STREAMS_PER_RANGE,
+                in_all: STREAMS,
+            }),
         })
     }
 
@@ -96,7 +102,7 @@ impl Serving {
         loop {
             tokio::select! {
                 Some((peer, stream)) = incoming.next() => {
-                    if let Some(place) = self.places.take(peer) {
+                    if let Some(place) = self.places.take(peer, self.network.range_of(&peer)) {
                         serving.spawn(serve(self.shared.clone(), peer, stream, place));
                     }
                 }

@@ -10,7 +10,7 @@ use quorate_chain::evm::{EvmConfig, Finality};
 use quorate_chain::{At, BlockRef, ChainError, HomeReader, Reading, Registration, StateReader};
 use quorate_node::client::{Client, StateQuestion};
 use quorate_node::keys::LocalSigner;
-use quorate_node::settings::{HomeSettings, Policy, Retention, Role, Settings};
+use quorate_node::settings::{HomeSettings, Limits, Policy, Retention, Role, Settings};
 use quorate_node::{Ledgers, Node, Parts};
 use quorate_proto::{Address, B256, Epoch, Operator, OperatorSet, U256, threshold_of};
 use tokio_util::sync::CancellationToken;
@@ -223,6 +223,7 @@ pub(super) fn settings(
         chains: Vec::new(),
         drain: Duration::from_secs(1),
         retention: Retention::ALL,
+        limits: Limits::default(),
     })
 }
 

@@ -1,13 +1,21 @@
-use libp2p::gossipsub::MessageId;
 use quorate_proto::{
-    Batch as GossipBatch, Kind, Operator, Outcome, PeerSecret, SecretKey, SignerSignature,
-    StateProof, Task, threshold_of,
+    Batch as GossipBatch, Envelope, Kind, Operator, Outcome, PeerSecret, SecretKey,
+    SignerSignature, StateProof, Task, threshold_of,
 };
-use quorate_storage::{EngineKind, Identity};
+use quorate_protocols::authors::Totals;
+use quorate_storage::{EngineKind, Identity, Store};
 
 use super::*;
+use crate::network::peer_id_of;
 
 const EPOCH: Epoch = Epoch(4);
+
+/// A burst of 512 messages, 512 entries and 512 tasks for each of four.
+const TOTALS: Totals = Totals {
+    messages: 40,
+    entries: 40,
+    tasks: 40,
+};
 
 /// A member of the set, as it publishes.
 struct Member {
@@ -68,7 +76,12 @@ impl Scene {
         let members: Vec<Member> = (1..=4).map(Member::new).collect();
         Self {
             view: EpochView::of(vec![set_of(&members, EPOCH)]),
-            validator: Validator::new(domain, Bindings::new(store), KnownSignatures::default()),
+            validator: Validator::new(
+                domain,
+                Bindings::new(store),
+                Allowances::new(TOTALS),
+                KnownSignatures::default(),
+            ),
             domain,
             members,
             _folder: folder,
@@ -86,16 +99,8 @@ impl Scene {
     }
 
     fn validate(&mut self, source: PeerId, kind: Kind, data: Vec<u8>) -> Verdict {
-        let id = MessageId::from(vec![0]);
-        self.validator.validate(
-            &self.view,
-            &GossipMessage {
-                source,
-                id,
-                kind,
-                data,
-            },
-        )
+        let message = GossipMessage::of(source, kind, data);
+        self.validator.validate(&self.view, &message)
     }
 
     fn from(&mut self, number: usize, kind: Kind, batch: &GossipBatch) -> Verdict {
@@ -144,8 +149,9 @@ fn task(sequence: u64, epoch: Epoch) -> GossipBatch {
 fn reason(verdict: &Verdict) -> &'static str {
     match verdict {
         Verdict::Good(_) => "good",
-        Verdict::Useless(reason) | Verdict::Bad(reason) => reason,
-        Verdict::Ahead(_) => "ahead",
+        Verdict::Useless(reason) | Verdict::Excess(_, reason) | Verdict::Bad(reason) => reason,
+        Verdict::Guilty(guilt) => guilt.reason,
+        Verdict::Ahead(..) => "ahead",
     }
 }
 
@@ -241,7 +247,11 @@ fn responses_count_for_their_author_only() {
             ..GossipBatch::default()
         };
         let verdict = scene.from(0, Kind::Response, &batch);
-        assert!(matches!(verdict, Verdict::Bad(_)));
+        let author = scene.members[0].address;
+        assert!(
+            matches!(&verdict, Verdict::Guilty(guilt) if guilt.author.operator == author),
+            "the author's fault, whoever forwards it"
+        );
         assert_eq!(reason(&verdict), expected);
     }
 }
@@ -262,7 +272,7 @@ fn certificates_below_the_threshold_are_to_blame() {
     };
     assert!(matches!(
         scene.from(0, Kind::Result, &batch),
-        Verdict::Bad("certificate")
+        Verdict::Guilty(guilt) if guilt.reason == "certificate"
     ));
 }
 
@@ -328,7 +338,7 @@ fn a_new_binding_replaces_the_old_peer() {
 fn epochs_decide_what_is_done() {
     let mut scene = Scene::new();
     let verdict = scene.from(0, Kind::Task, &task(1, EPOCH.next()));
-    assert!(matches!(verdict, Verdict::Ahead(epoch) if epoch == EPOCH.next()));
+    assert!(matches!(verdict, Verdict::Ahead(epoch, _) if epoch == EPOCH.next()));
     let verdict = scene.from(0, Kind::Task, &task(2, Epoch(3)));
     assert!(matches!(verdict, Verdict::Useless("epoch is over")));
     let verdict = scene.from(0, Kind::Task, &task(3, Epoch(2)));
@@ -345,4 +355,144 @@ fn epochs_decide_what_is_done() {
         scene.from(0, Kind::Task, &task(5, EPOCH.next())),
         Verdict::Good(_)
     ));
+}
+
+#[test]
+fn only_verified_messages_wait_for_their_epoch() {
+    let mut scene = Scene::new();
+    // In the set of the coming epoch, perhaps.
+    let newcomer = Member::new(50);
+    let batch = task(1, EPOCH.next());
+    let data = scene.seal(&newcomer, Kind::Task, &batch);
+    let verdict = scene.validate(PeerId::random(), Kind::Task, data);
+    assert!(matches!(verdict, Verdict::Ahead(_, author) if author == newcomer.address));
+    for name in [newcomer, Member::new(1)] {
+        let binding = name.binding(&scene.domain, 1);
+        let topic = scene.domain.network().topic(Kind::Task);
+        let forger = PeerSecret::from_bytes(&[99; 32]);
+        let data = Envelope::seal(&batch, &binding, &topic, &forger);
+        let verdict = scene.validate(PeerId::random(), Kind::Task, data);
+        assert!(matches!(verdict, Verdict::Bad("envelope")));
+    }
+}
+
+#[test]
+fn excess_is_ignored_and_neither_forwarders_nor_others_pay_for_it() {
+    let mut scene = Scene::new();
+    let honest = scene.members[1].peer_id();
+    assert_eq!(reason(&scene.from(1, Kind::Task, &task(1, EPOCH))), "good");
+    let mut good = 0;
+    let verdict = loop {
+        let data = scene.seal(&scene.members[0], Kind::Task, &task(1 + good, EPOCH));
+        match scene.validate(honest, Kind::Task, data) {
+            Verdict::Good(_) => good += 1,
+            verdict => break verdict,
+        }
+    };
+    // A burst, and what time refilled meanwhile.
+    assert!((512..1_024).contains(&good), "{good}");
+    assert!(matches!(
+        verdict,
+        Verdict::Excess(
+            _,
+            "more messages than the author's share" | "more tasks than the author's share"
+        )
+    ));
+    let operator = scene.members[0].address;
+    let standing = scene.validator.allowances.standing(operator);
+    assert_eq!((standing.accepted, standing.faults), (good, 0));
+    assert!(standing.ignored > 0);
+    assert_eq!(reason(&scene.from(1, Kind::Task, &task(2, EPOCH))), "good");
+}
+
+#[test]
+fn who_makes_excess_up_in_the_name_of_another_is_found_out() {
+    let mut scene = Scene::new();
+    let mut number = 1;
+    while matches!(
+        scene.from(0, Kind::Task, &task(number, EPOCH)),
+        Verdict::Good(_)
+    ) {
+        number += 1;
+    }
+    scene.from(1, Kind::Task, &task(1, EPOCH));
+    let topic = scene.domain.network().topic(Kind::Task);
+    let forge = |scene: &Scene, number| {
+        let binding = scene.members[0].binding(&scene.domain, 1);
+        let forger = PeerSecret::from_bytes(&[99; 32]);
+        Envelope::seal(&task(number, EPOCH), &binding, &topic, &forger)
+    };
+    let data = forge(&scene, 10_000);
+    let verdict = scene.validate(PeerId::random(), Kind::Task, data);
+    assert!(
+        matches!(verdict, Verdict::Bad("envelope")),
+        "a stranger at once"
+    );
+    let operator = scene.members[1].peer_id();
+    let bad = (0..u64::from(2 * SAMPLE)).filter(|more| {
+        let data = forge(&scene, 10_001 + more);
+        matches!(
+            scene.validate(operator, Kind::Task, data),
+            Verdict::Bad("envelope")
+        )
+    });
+    assert_eq!(bad.count(), 2, "an operator's peer at times");
+}
+
+#[test]
+fn an_operator_that_signs_rubbish_is_not_listened_to() {
+    let mut scene = Scene::new();
+    let domain = scene.domain;
+    let (honest, victim) = (scene.members[1].peer_id(), scene.members[0].address);
+    assert_eq!(reason(&scene.from(1, Kind::Task, &task(1, EPOCH))), "good");
+    for sequence in 1..=5 {
+        let mut response = scene.members[0].response(&domain, statement(sequence, EPOCH));
+        response.statement = statement(1_000 + sequence, EPOCH);
+        let batch = GossipBatch {
+            sequence,
+            responses: vec![response],
+            ..GossipBatch::default()
+        };
+        let data = scene.seal(&scene.members[0], Kind::Response, &batch);
+        let verdict = scene.validate(honest, Kind::Response, data);
+        let Verdict::Guilty(guilt) = verdict else {
+            panic!("{}", reason(&verdict));
+        };
+        let found = (guilt.author.operator, guilt.muted);
+        assert_eq!(found, (victim, sequence == 5));
+    }
+    let verdict = scene.from(0, Kind::Task, &task(9, EPOCH));
+    assert!(matches!(
+        verdict,
+        Verdict::Excess(_, "author is not listened to")
+    ));
+    assert_eq!(reason(&scene.from(1, Kind::Task, &task(2, EPOCH))), "good");
+    let standing = scene.validator.allowances.standing(victim);
+    assert_eq!((standing.faults, standing.muted_until.is_some()), (5, true));
+}
+
+#[test]
+fn far_more_than_its_share_is_the_fault_of_the_peer_that_sends_it() {
+    let mut scene = Scene::new();
+    let data =
+        |scene: &Scene, number| scene.seal(&scene.members[0], Kind::Task, &task(number, EPOCH));
+    let author = scene.members[0].peer_id();
+    let mut sent = 0;
+    let verdict = loop {
+        sent += 1;
+        let data = data(&scene, sent);
+        match scene.validate(author, Kind::Task, data) {
+            Verdict::Good(_) | Verdict::Excess(..) => {}
+            verdict => break verdict,
+        }
+    };
+    assert!(matches!(
+        verdict,
+        Verdict::Bad("far more than the author's share")
+    ));
+    assert!(sent > 4 * 512, "{sent}");
+    // The same from an honest forwarder.
+    let data = data(&scene, 1_000_000);
+    let verdict = scene.validate(PeerId::random(), Kind::Task, data);
+    assert!(matches!(verdict, Verdict::Excess(..)));
 }

@@ -1,0 +1,216 @@
+//! What the swarm says, and what is done about it.
+
+use libp2p::core::ConnectedPoint;
+use libp2p::multiaddr::Protocol;
+use libp2p::swarm::SwarmEvent;
+use libp2p::{Multiaddr, PeerId, gossipsub, identify, kad};
+use quorate_proto::limits;
+use quorate_storage::{Batch, Durability, schema};
+
+use super::super::behaviour::{AGENT, BehaviourEvent};
+use super::super::handle::{Acceptance, GossipMessage};
+use super::super::{NetworkError, Range};
+use super::Network;
+use crate::clock;
+
+/// Characters of a version that are kept: three numbers and a word.
+const MAX_VERSION: usize = 32;
+
+impl Network {
+    pub(super) fn on_event(
+        &mut self,
+        event: SwarmEvent<BehaviourEvent>,
+    ) -> Result<(), NetworkError> {
+        match event {
+            SwarmEvent::Behaviour(event) => self.on_behaviour(event),
+            SwarmEvent::NewListenAddr { address, .. } => self.listens(address),
+            SwarmEvent::ConnectionEstablished {
+                peer_id, endpoint, ..
+            } => {
+                self.connected(peer_id, &endpoint);
+            }
+            SwarmEvent::ConnectionClosed {
+                peer_id,
+                endpoint,
+                num_established,
+                ..
+            } => {
+                self.disconnected(peer_id, &endpoint, num_established);
+            }
+            SwarmEvent::OutgoingConnectionError {
+                peer_id: Some(peer),
+                error,
+                ..
+            } => {
+                tracing::debug!(%peer, %error, "dial failed");
+                self.dialer.failed(peer);
+            }
+            SwarmEvent::ListenerClosed {
+                addresses,
+                reason: Err(error),
+                ..
+            } => {
+                return Err(NetworkError::Listen {
+                    address: addresses.first().cloned().unwrap_or_else(Multiaddr::empty),
+                    reason: error.to_string(),
+                });
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn listens(&mut self, address: Multiaddr) {
+        let peer = *self.swarm.local_peer_id();
+        let address = address.with(Protocol::P2p(peer));
+        tracing::info!(%address, "listening");
+        self.listen.send_modify(|addresses| addresses.push(address));
+    }
+
+    fn connected(&mut self, peer: PeerId, endpoint: &ConnectedPoint) {
+        let address = endpoint.get_remote_address();
+        self.connections
+            .entry(peer)
+            .or_default()
+            .addresses
+            .push(address.clone());
+        self.callers
+            .note(peer, Range::limited(address, self.limited));
+        self.dialer.connected(peer, address);
+        metrics::gauge!("quorate_peers").set(to_f64(self.connections.len()));
+    }
+
+    fn disconnected(&mut self, peer: PeerId, endpoint: &ConnectedPoint, left: u32) {
+        let address = endpoint.get_remote_address();
+        if let Some(known) = self.connections.get_mut(&peer)
+            && let Some(index) = known.addresses.iter().position(|a| a == address)
+        {
+            known.addresses.swap_remove(index);
+        }
+        if left == 0 {
+            self.connections.remove(&peer);
+            self.callers.note(peer, None);
+            self.dialer.disconnected(clock::now(), peer);
+        }
+        metrics::gauge!("quorate_peers").set(to_f64(self.connections.len()));
+    }
+
+    fn on_behaviour(&mut self, event: BehaviourEvent) {
+        match event {
+            BehaviourEvent::Gossipsub(gossipsub::Event::Message {
+                propagation_source,
+                message_id,
+                message,
+            }) => self.gossip(propagation_source, message_id, message),
+            BehaviourEvent::Identify(identify::Event::Received { peer_id, info, .. }) => {
+                self.identified(peer_id, info);
+            }
+            BehaviourEvent::Kad(kad::Event::RoutingUpdated {
+                peer, addresses, ..
+            }) => {
+                let addresses: Vec<Multiaddr> = addresses.into_vec();
+                self.dialer.learn(clock::now(), peer, &addresses);
+            }
+            BehaviourEvent::Probe(event) => self.reachability.note(clock::now(), &event),
+            _ => {}
+        }
+    }
+
+    fn gossip(&mut self, source: PeerId, id: gossipsub::MessageId, message: gossipsub::Message) {
+        let Some(kind) = self.topics.get(&message.topic).copied() else {
+            return self.validated(source, &id, Acceptance::Ignore);
+        };
+        let data = message.data;
+        metrics::counter!("quorate_gossip_messages_total", "kind" => kind.name()).increment(1);
+        if data.len() > limits::MAX_GOSSIP_BYTES {
+            // Nothing is cheaper to see, and nothing takes more room in the inbox.
+            metrics::counter!("quorate_gossip_rejected_total", "kind" => kind.name(), "reason" => "envelope")
+                .increment(1);
+            return self.validated(source, &id, Acceptance::Reject);
+        }
+        let message = GossipMessage {
+            source,
+            id: id.clone(),
+            kind,
+            data,
+            place: None,
+        };
+        if !self.inbox.put(message) {
+            metrics::counter!("quorate_gossip_dropped_total").increment(1);
+            self.validated(source, &id, Acceptance::Ignore);
+        }
+    }
+
+    /// A node of this network: remember how to reach it. Users are not remembered.
+    fn identified(&mut self, peer: PeerId, info: identify::Info) {
+        if let Some(known) = self.connections.get_mut(&peer) {
+            known.version = version_of(&info.agent_version);
+        }
+        if !info.protocols.contains(&self.kad_protocol) || info.listen_addrs.is_empty() {
+            return;
+        }
+        self.learn(peer, &info.listen_addrs);
+        if let Some(known) = self.connections.get(&peer) {
+            for address in known.addresses.clone() {
+                self.dialer.connected(peer, &address);
+            }
+        }
+    }
+
+    pub(super) fn learn(&mut self, peer: PeerId, listens: &[Multiaddr]) {
+        if peer == *self.swarm.local_peer_id() || listens.is_empty() {
+            return;
+        }
+        for address in listens {
+            let kad = &mut self.swarm.behaviour_mut().kad;
+            kad.add_address(&peer, address.clone());
+        }
+        self.dialer.learn(clock::now(), peer, listens);
+        let mut batch = Batch::new();
+        let record = quorate_proto::store::PeerRecord {
+            addresses: listens.iter().map(ToString::to_string).collect(),
+            last_seen_ms: clock::now().millis(),
+        };
+        batch.put(schema::PEERS, &peer.to_bytes(), &record);
+        if let Err(error) = self.store.write(&batch, Durability::Buffered) {
+            tracing::warn!(%error, "peer not remembered");
+        }
+    }
+}
+
+/// The version in what a peer calls itself by identify. It is shown to people, so that it has to look
+/// like one.
+fn version_of(agent: &str) -> Option<String> {
+    let version = agent.strip_prefix(AGENT)?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '+');
+    let good = !version.is_empty() && version.len() <= MAX_VERSION && version.chars().all(plain);
+    good.then(|| version.to_owned())
+}
+
+fn to_f64(count: usize) -> f64 {
+    u32::try_from(count).map_or(f64::MAX, f64::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_of_this_program_and_fit_to_be_shown() {
+        assert_eq!(version_of("quorate/0.1.0").as_deref(), Some("0.1.0"));
+        assert_eq!(
+            version_of("quorate/1.2.3-rc.1+7").as_deref(),
+            Some("1.2.3-rc.1+7")
+        );
+        for agent in [
+            "",
+            "quorate/",
+            "rust-libp2p/0.1.0",
+            "quorate/\u{1b}[31m",
+            "quorate/1 2",
+        ] {
+            assert_eq!(version_of(agent), None, "{agent:?}");
+        }
+        assert_eq!(version_of(&format!("{AGENT}{}", "1".repeat(33))), None);
+    }
+}

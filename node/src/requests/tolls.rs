@@ -1,0 +1,281 @@
+//! What users may ask: requests per second and under way, per user and per range of addresses.
+//!
+//! A user is a peer id, which costs nothing to make. So the range that it calls from is counted, too.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use libp2p::PeerId;
+use quorate_proto::Timestamp;
+use quorate_protocols::bucket::{Bucket, Rate};
+
+use crate::network::Range;
+use crate::settings::RequestLimits;
+
+/// Users, and ranges, that are remembered, 100 bytes each. Those that ask nothing are forgotten first; where
+/// all ask, new ones are refused.
+const MAX_ACCOUNTS: usize = 8_192;
+
+/// Why a request is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Limit {
+    #[error(
+        "{0} requests a second are the most for one user (user_requests_per_second); ask more slowly"
+    )]
+    UserRate(u32),
+    #[error("{0} requests under way are the most for one user (user_requests); wait for replies")]
+    User(u32),
+    #[error(
+        "{0} requests a second are the most for your range of addresses (range_requests_per_second); ask more slowly, or ask another operator"
+    )]
+    RangeRate(u32),
+    #[error(
+        "{0} requests under way are the most for your range of addresses (range_requests); wait, or ask another operator"
+    )]
+    Range(u32),
+    #[error("{MAX_ACCOUNTS} users are served already; ask another operator")]
+    Users,
+}
+
+impl Limit {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::UserRate(_) => "user_requests_per_second",
+            Self::User(_) => "user_requests",
+            Self::RangeRate(_) => "range_requests_per_second",
+            Self::Range(_) => "range_requests",
+            Self::Users => "users",
+        }
+    }
+}
+
+/// Counts what users ask.
+#[derive(Clone)]
+pub(super) struct Tolls {
+    limits: RequestLimits,
+    book: Arc<Mutex<Book>>,
+}
+
+#[derive(Default)]
+struct Book {
+    users: Accounts<PeerId>,
+    ranges: Accounts<Range>,
+}
+
+struct Accounts<K>(HashMap<K, Account>);
+
+impl<K> Default for Accounts<K> {
+    fn default() -> Self {
+        Self(HashMap::new())
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Account {
+    bucket: Bucket,
+    under_way: u32,
+}
+
+/// Which of the two limits of an account is reached.
+enum Full {
+    Rate,
+    UnderWay,
+    Accounts,
+}
+
+impl<K: Eq + Hash + Copy> Accounts<K> {
+    fn account(&mut self, now: Timestamp, rate: Rate, key: K) -> Result<&mut Account, Full> {
+        if self.0.len() >= MAX_ACCOUNTS && !self.0.contains_key(&key) {
+            self.0
+                .retain(|_, a| a.under_way > 0 || !a.bucket.is_full(now, rate));
+            if self.0.len() >= MAX_ACCOUNTS {
+                return Err(Full::Accounts);
+            }
+        }
+        Ok(self.0.entry(key).or_insert_with(|| Account {
+            bucket: Bucket::full(now, rate),
+            under_way: 0,
+        }))
+    }
+
+    fn enter(&mut self, now: Timestamp, rate: Rate, most: u32, key: K) -> Result<(), Full> {
+        let account = self.account(now, rate, key)?;
+        if account.under_way >= most {
+            return Err(Full::UnderWay);
+        }
+        if !account.bucket.take(now, rate, 1) {
+            return Err(Full::Rate);
+        }
+        account.under_way += 1;
+        Ok(())
+    }
+
+    fn leave(&mut self, key: K) {
+        if let Some(account) = self.0.get_mut(&key) {
+            account.under_way = account.under_way.saturating_sub(1);
+        }
+    }
+}
+
+/// One request's place; dropping it frees it.
+pub(super) struct Pass {
+    book: Arc<Mutex<Book>>,
+    user: PeerId,
+    range: Option<Range>,
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        let mut book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
+        book.users.leave(self.user);
+        if let Some(range) = self.range {
+            book.ranges.leave(range);
+        }
+    }
+}
+
+impl Tolls {
+    pub(super) fn new(limits: RequestLimits) -> Self {
+        let book = Arc::default();
+        Self { limits, book }
+    }
+
+    /// A place for one more request of this user, which calls from this range; `None` where its range is
+    /// exempt.
+    pub(super) fn enter(
+        &self,
+        now: Timestamp,
+        user: PeerId,
+        range: Option<Range>,
+    ) -> Result<Pass, Limit> {
+        let limits = self.limits;
+        let mut book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
+        let (rate, most) = (rate_of(limits.user_per_second), limits.user_under_way);
+        let entered = book.users.enter(now, rate, most, user);
+        entered.map_err(|full| match full {
+            Full::Rate => Limit::UserRate(limits.user_per_second),
+            Full::UnderWay => Limit::User(most),
+            Full::Accounts => Limit::Users,
+        })?;
+        if let Some(range) = range {
+            let (rate, most) = (rate_of(limits.range_per_second), limits.range_under_way);
+            if let Err(full) = book.ranges.enter(now, rate, most, range) {
+                book.users.leave(user);
+                return Err(match full {
+                    Full::Rate => Limit::RangeRate(limits.range_per_second),
+                    Full::UnderWay => Limit::Range(most),
+                    Full::Accounts => Limit::Users,
+                });
+            }
+        }
+        drop(book);
+        let book = self.book.clone();
+        Ok(Pass { book, user, range })
+    }
+}
+
+/// Two seconds' worth may come at once.
+const fn rate_of(per_second: u32) -> Rate {
+    Rate {
+        per_second,
+        burst: per_second.saturating_mul(2),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: RequestLimits = RequestLimits {
+        user_per_second: 10,
+        user_under_way: 4,
+        range_per_second: 30,
+        range_under_way: 6,
+    };
+
+    fn at(millis: u64) -> Timestamp {
+        Timestamp(1_000_000_000).plus_millis(millis)
+    }
+
+    fn range(last: u8) -> Range {
+        Range::of([203, 0, last, 1].into())
+    }
+
+    #[test]
+    fn a_user_has_its_rate_and_its_places() {
+        let (tolls, user) = (Tolls::new(LIMITS), PeerId::random());
+        let passes: Vec<Pass> = (0..4)
+            .map(|_| tolls.enter(at(0), user, None).ok().unwrap())
+            .collect();
+        assert_eq!(tolls.enter(at(0), user, None).err(), Some(Limit::User(4)));
+        drop(passes);
+        let enter = |millis| tolls.enter(at(millis), user, None).map(drop);
+        for _ in 4..20 {
+            enter(0).unwrap();
+        }
+        assert_eq!(enter(99), Err(Limit::UserRate(10)));
+        assert_eq!(enter(100), Ok(()));
+        assert_eq!(enter(100), Err(Limit::UserRate(10)));
+        assert!(
+            Limit::UserRate(10)
+                .to_string()
+                .contains("10 requests a second")
+        );
+        let other = PeerId::random();
+        assert!(tolls.enter(at(100), other, None).is_ok());
+    }
+
+    #[test]
+    fn many_users_of_one_range_share_what_a_range_has() {
+        let tolls = Tolls::new(LIMITS);
+        let enter = |millis, last| tolls.enter(at(millis), PeerId::random(), Some(range(last)));
+        let passes: Vec<Pass> = (0..6).map(|_| enter(0, 1).ok().unwrap()).collect();
+        assert_eq!(enter(0, 1).err(), Some(Limit::Range(6)));
+        assert!(enter(0, 2).is_ok(), "other ranges do not notice");
+        drop(passes);
+        for _ in 6..60 {
+            enter(0, 1).ok().unwrap();
+        }
+        assert_eq!(enter(0, 1).err(), Some(Limit::RangeRate(30)));
+        assert!(enter(1_000, 1).is_ok());
+    }
+
+    #[test]
+    fn a_request_that_its_range_cannot_take_holds_no_place_of_its_user() {
+        let (tolls, user) = (Tolls::new(LIMITS), PeerId::random());
+        let neighbour = PeerId::random();
+        let passes: Vec<Pass> = (0..4)
+            .map(|_| tolls.enter(at(0), neighbour, Some(range(1))).ok().unwrap())
+            .collect();
+        let own: Vec<Pass> = (0..2)
+            .map(|_| tolls.enter(at(0), user, Some(range(1))).ok().unwrap())
+            .collect();
+        for _ in 0..10 {
+            assert!(tolls.enter(at(0), user, Some(range(1))).is_err());
+        }
+        drop(passes);
+        assert!(tolls.enter(at(0), user, Some(range(1))).is_ok());
+        drop(own);
+        let book = tolls.book.lock().unwrap();
+        assert!(book.users.0.values().all(|account| account.under_way == 0));
+        assert!(book.ranges.0.values().all(|account| account.under_way == 0));
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let tolls = Tolls::new(LIMITS);
+        let mut passes = Vec::new();
+        let refused = loop {
+            match tolls.enter(at(0), PeerId::random(), None) {
+                Ok(pass) => passes.push(pass),
+                Err(refused) => break refused,
+            }
+        };
+        assert_eq!((refused, passes.len()), (Limit::Users, MAX_ACCOUNTS));
+        passes.truncate(1);
+        // Their buckets are full again: they are forgotten.
+        assert!(tolls.enter(at(1_000), PeerId::random(), None).is_ok());
+        assert_eq!(tolls.book.lock().unwrap().users.0.len(), 2);
+    }
+}
