@@ -3,6 +3,7 @@
 mod catchup;
 mod double;
 mod figures;
+mod flood;
 mod load;
 mod local;
 
@@ -27,7 +28,11 @@ pub struct BenchOptions {
     /// Tasks that a node has missed, for each measurement of the catch-up.
     #[arg(long, value_delimiter = ',', default_values_t = [1_000, 10_000, 100_000])]
     pub catchup_tasks: Vec<u64>,
-    /// Only this part: latency, throughput, double, memory or catchup.
+    /// Requests per second of honest users during the flood; attackers send ten times the messages that
+    /// these cause.
+    #[arg(long, default_value_t = 20)]
+    pub flood_requests: u64,
+    /// Only this part: latency, throughput, double, memory, catchup or flood.
     #[arg(long)]
     pub only: Option<String>,
 }
@@ -57,6 +62,9 @@ pub async fn run(options: BenchOptions) -> Result<()> {
     }
     if options.wants("catchup") {
         catchup::run(&options.catchup_tasks).await?;
+    }
+    if options.wants("flood") {
+        flood::run(&options).await?;
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Many nodes on one machine: local chains with deployed contracts, operators as separate
 //! processes, and what scenario tests, the demo and the benches do with them.
 
+pub mod attack;
 pub mod bench;
 pub mod chaos;
 pub mod demo;
@@ -15,6 +16,7 @@ pub mod namespaces;
 pub mod network;
 pub mod process;
 pub mod stores;
+pub mod stranger;
 pub mod users;
 pub mod wait;
 

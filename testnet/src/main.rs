@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use quorate_testnet::{bench, chaos, demo, deploy};
+use quorate_testnet::{attack, bench, chaos, demo, deploy};
 
 /// Local networks of Quorate nodes: a demo, benches and what containers need, on real chains and real processes.
 #[derive(Parser)]
@@ -30,6 +30,9 @@ enum Command {
     Bench(bench::BenchOptions),
     /// Kills, pauses, deceives and cuts apart a network under load, then audits every store.
     Chaos(chaos::ChaosOptions),
+    /// Attacks the nodes of a local network; the flood bench runs it as a process of its own.
+    #[command(hide = true)]
+    Attack(attack::AttackOptions),
     /// Prepares a network on two chains that run already, for nodes in containers.
     Deploy(deploy::DeployOptions),
 }
@@ -57,6 +60,7 @@ async fn run(command: Command) -> Result<()> {
         }
         Command::Bench(options) => bench::run(options).await,
         Command::Chaos(options) => chaos::run(options).await,
+        Command::Attack(options) => attack::run(options).await,
         Command::Deploy(options) => deploy::run(&options).await,
     }
 }

@@ -30,6 +30,10 @@ pub struct NetworkOptions {
     pub source_rpc: Vec<(usize, Vec<String>)>,
     /// Where single nodes live, registries first, then operators; this machine where there is none.
     pub seats: Vec<Seat>,
+    /// Operators that do not run, by number.
+    pub absent: Vec<usize>,
+    /// Further arguments of all nodes.
+    pub arguments: Vec<String>,
 }
 
 /// Where a node lives, and whom it asks.
@@ -68,6 +72,8 @@ impl Default for NetworkOptions {
             log: "info,libp2p=warn,libp2p_swarm=warn".into(),
             source_rpc: Vec::new(),
             seats: Vec::new(),
+            absent: Vec::new(),
+            arguments: Vec::new(),
         }
     }
 }
@@ -117,6 +123,8 @@ pub struct LocalNetwork {
     /// Operator processes, in the order of the stakes.
     pub operators: Vec<NodeProcess>,
     dir: PathBuf,
+    absent: Vec<usize>,
+    arguments: Vec<String>,
     _temporary: Option<tempfile::TempDir>,
 }
 
@@ -145,6 +153,8 @@ impl LocalNetwork {
             registries: Vec::new(),
             operators: Vec::new(),
             dir: dir.to_owned(),
+            absent: options.absent.clone(),
+            arguments: options.arguments.clone(),
             _temporary: None,
         };
         // All registries are known to all nodes, to each other too.
@@ -206,10 +216,16 @@ impl LocalNetwork {
     /// # Errors
     /// The first node that did not start.
     pub async fn start_nodes(&mut self) -> Result<()> {
-        for node in self.registries.iter_mut().chain(&mut self.operators) {
-            node.start()?;
+        let absent = self.absent.clone();
+        let operators = self.operators.iter_mut().enumerate();
+        let operators = operators.filter(|(number, _)| !absent.contains(number));
+        let operators = operators.map(|(_, node)| node);
+        let mut nodes: Vec<_> = self.registries.iter_mut().chain(operators).collect();
+        let arguments: Vec<&str> = self.arguments.iter().map(String::as_str).collect();
+        for node in &mut nodes {
+            node.start_with(&arguments)?;
         }
-        for node in self.registries.iter_mut().chain(&mut self.operators) {
+        for node in nodes {
             node.ready().await?;
         }
         self.meshed().await

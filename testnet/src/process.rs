@@ -233,6 +233,14 @@ impl NodeProcess {
         Ok(kib * 1024)
     }
 
+    /// Time that it has had on a processor.
+    ///
+    /// # Errors
+    /// The process does not run.
+    pub fn cpu(&self) -> Result<Duration> {
+        cpu_of(self.pid().context("not running")?)
+    }
+
     /// Process id while it runs.
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
@@ -333,6 +341,19 @@ impl Drop for NodeProcess {
             let _ = self.kill();
         }
     }
+}
+
+/// Time that a process has had on a processor, in hundredths of a second as Linux counts it.
+///
+/// # Errors
+/// There is no such process.
+pub fn cpu_of(pid: u32) -> Result<Duration> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // The name may hold spaces; after it come state, eleven other fields, and the times.
+    let (_, fields) = stat.rsplit_once(')').context("no name")?;
+    let times = fields.split_whitespace().skip(11).take(2);
+    let ticks: u64 = times.map(str::parse::<u64>).sum::<Result<_, _>>()?;
+    Ok(Duration::from_millis(ticks * 10))
 }
 
 fn tail(path: &Path, lines: usize) -> String {

@@ -44,14 +44,19 @@ async fn network() -> Result<(LocalNetwork, Arc<Questions>)> {
         ..NetworkOptions::default()
     })
     .await?;
-    let first = prepare(&network).await?;
-    wait_final(&network, first + BLOCKS - CONFIRMATIONS).await?;
-    let questions = Questions {
+    let questions = questions(&network).await?;
+    Ok((network, Arc::new(questions)))
+}
+
+/// What there is to be asked about in a new network.
+pub(super) async fn questions(network: &LocalNetwork) -> Result<Questions> {
+    let first = prepare(network).await?;
+    wait_final(network, first + BLOCKS - CONFIRMATIONS).await?;
+    Ok(Questions {
         first,
         template: network.question(0, 0),
         next: AtomicU64::new(0),
-    };
-    Ok((network, Arc::new(questions)))
+    })
 }
 
 /// Gives every key a value, and adds blocks after that; the first block to ask about.
@@ -71,14 +76,14 @@ async fn prepare(network: &LocalNetwork) -> Result<u64> {
 }
 
 /// Every question is another one, so that none is answered from the store.
-struct Questions {
+pub(super) struct Questions {
     first: u64,
     template: StateQuestion,
     next: AtomicU64,
 }
 
 impl Questions {
-    fn next(&self) -> StateQuestion {
+    pub(super) fn next(&self) -> StateQuestion {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         StateQuestion {
             key: U256::from(number % KEYS),
@@ -93,7 +98,7 @@ async fn wait_final(network: &LocalNetwork, block: u64) -> Result<()> {
         "the source chain's final block",
         Duration::from_secs(20),
         || async {
-            for node in &network.operators {
+            for node in network.operators.iter().filter(|node| node.pid().is_some()) {
                 let status = node.status().await.ok()?;
                 let chain = status.chains.iter().find(|chain| chain.kind == "source")?;
                 if chain.final_block? < block {

@@ -1,0 +1,232 @@
+//! Five operators under honest load, quiet and attacked: unknown peers and a sixth operator that has
+//! gone bad send ten times as many messages as the honest do.
+
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use quorate_node::api::Operators;
+use quorate_node::client::Client;
+
+use super::BenchOptions;
+use super::figures::{Latencies, ms, table};
+use super::local::{Questions, questions};
+use crate::attack::AttackPlan;
+use crate::process::cpu_of;
+use crate::{DeploymentOptions, LocalNetwork, NetworkOptions};
+
+const STAKES: [u64; 6] = [40, 30, 20, 15, 10, 10];
+/// The operator that goes bad; it never runs.
+const BAD: usize = 5;
+/// Messages that one request causes: a task, five responses and a result.
+const MESSAGES: u64 = 7;
+/// Attackers send this many times as much.
+const TIMES: u64 = 10;
+/// Streams on each node that begin a frame and do not end it.
+const SLOW_STREAMS: usize = 16;
+/// From the start of a phase until it is measured.
+const SETTLE: Duration = Duration::from_secs(3);
+
+/// What was seen of the nodes in one phase.
+struct Phase {
+    latencies: Latencies,
+    failures: usize,
+    /// Processor time of all nodes and of the attackers, in shares of one core.
+    nodes: f64,
+    attackers: f64,
+    /// The largest resident memory of an operator at the end.
+    memory: u64,
+}
+
+pub(super) async fn run(options: &BenchOptions) -> Result<()> {
+    let network = LocalNetwork::start(NetworkOptions {
+        deployment: DeploymentOptions {
+            stakes: STAKES.to_vec(),
+            ..DeploymentOptions::default()
+        },
+        log: "error".into(),
+        absent: vec![BAD],
+        ..NetworkOptions::default()
+    })
+    .await?;
+    let questions = Arc::new(questions(&network).await?);
+    let mut clients = Vec::new();
+    for number in 0..BAD {
+        clients.push(network.client(number).await?);
+    }
+    let flood = options.flood_requests * MESSAGES * TIMES;
+    println!(
+        "Flood: 5 operators as processes, {} requests/s; attackers in a process of their own, {flood} messages/s \
+         (garbage, duplicates, valid-looking spam) and {SLOW_STREAMS} slow streams on each node\n",
+        options.flood_requests
+    );
+    phase(options, &network, &clients, &questions, None).await?;
+    let quiet = phase(options, &network, &clients, &questions, None).await?;
+    let mut attackers = attack(&network, flood).await?;
+    let flooded = phase(options, &network, &clients, &questions, Some(&attackers)).await;
+    let alive = attackers.try_wait()?.is_none();
+    attackers.kill()?;
+    attackers.wait()?;
+    anyhow::ensure!(alive, "the attackers ended before the bench did");
+    let after = phase(options, &network, &clients, &questions, None).await?;
+    show(vec![
+        ("quiet", quiet),
+        ("flooded", flooded?),
+        ("quiet again", after),
+    ]);
+    standings(&network).await
+}
+
+/// The attackers, in a process of their own that leaves the processor to others where it is scarce.
+async fn attack(network: &LocalNetwork, flood: u64) -> Result<Child> {
+    let deployment = &network.deployment;
+    let domain = deployment.domain();
+    let epoch = network.operators[0].status().await?.epoch;
+    let plan = AttackPlan {
+        home_chain_id: domain.home_chain_id(),
+        registry: deployment.registry,
+        epoch: epoch.context("no epoch")?,
+        culprit: (BAD, deployment.operators[BAD].0),
+        nodes: (0..BAD)
+            .map(|number| network.operators[number].address.clone())
+            .collect(),
+        garbage: flood / 4,
+        duplicates: flood / 4,
+        spam: flood / 2,
+        slow_streams: SLOW_STREAMS,
+    };
+    let path = network.dir().join("attack.json");
+    std::fs::write(&path, serde_json::to_string(&plan)?)?;
+    let child = Command::new("nice")
+        .arg(std::env::current_exe()?)
+        .arg("attack")
+        .arg("--plan")
+        .arg(path)
+        .stdin(Stdio::null())
+        .spawn()?;
+    Ok(child)
+}
+
+/// Asks at a steady rate, whether earlier requests were answered or not, so that no latency hides.
+async fn phase(
+    options: &BenchOptions,
+    network: &LocalNetwork,
+    clients: &[Client],
+    questions: &Arc<Questions>,
+    attackers: Option<&Child>,
+) -> Result<Phase> {
+    tokio::time::sleep(SETTLE).await;
+    let cpu = || -> Result<(Duration, Duration)> {
+        let running = network.operators.iter().filter(|node| node.pid().is_some());
+        let nodes = running.map(crate::NodeProcess::cpu).sum::<Result<_>>()?;
+        let attackers = attackers.map(|child| cpu_of(child.id())).transpose()?;
+        Ok((nodes, attackers.unwrap_or_default()))
+    };
+    let (before, began) = (cpu()?, Instant::now());
+    let mut asked = tokio::task::JoinSet::new();
+    let mut ticks =
+        tokio::time::interval(Duration::from_secs(1) / u32::try_from(options.flood_requests)?);
+    for number in 0..options.seconds * options.flood_requests {
+        ticks.tick().await;
+        let client = clients[usize::try_from(number)? % clients.len()].clone();
+        let question = questions.next();
+        asked.spawn(async move {
+            let began = Instant::now();
+            let answered = client.request_state(&question, |_| {}).await;
+            (began.elapsed(), answered.map(drop))
+        });
+    }
+    let (mut latencies, mut failures) = (Latencies::default(), 0);
+    while let Some(answered) = asked.join_next().await {
+        let (took, answered) = answered?;
+        if let Err(error) = answered {
+            println!("  failed after {took:?}: {error}");
+            failures += 1;
+        }
+        latencies.add(took);
+    }
+    let (after, took) = (cpu()?, began.elapsed().as_secs_f64());
+    let mut memory = 0;
+    for node in network.operators.iter().filter(|node| node.pid().is_some()) {
+        memory = memory.max(node.memory()?);
+    }
+    Ok(Phase {
+        latencies,
+        failures,
+        nodes: (after.0 - before.0).as_secs_f64() / took,
+        attackers: (after.1 - before.1).as_secs_f64() / took,
+        memory,
+    })
+}
+
+fn show(phases: Vec<(&str, Phase)>) {
+    let head = [
+        "",
+        "requests",
+        "failed",
+        "median",
+        "p99",
+        "nodes, cores",
+        "attackers, cores",
+        "memory",
+    ];
+    let rows = phases.into_iter().map(|(name, mut phase)| {
+        #[allow(clippy::cast_precision_loss)]
+        let mib = phase.memory as f64 / 1_048_576.0;
+        vec![
+            name.to_owned(),
+            phase.latencies.count().to_string(),
+            phase.failures.to_string(),
+            ms(phase.latencies.quantile(0.5)),
+            ms(phase.latencies.quantile(0.99)),
+            format!("{:.2}", phase.nodes),
+            format!("{:.2}", phase.attackers),
+            format!("{mib:.1} MiB"),
+        ]
+    });
+    table("Honest requests", &head, &rows.collect::<Vec<_>>());
+}
+
+/// What operator 0 made of it, by author and by peer.
+async fn standings(network: &LocalNetwork) -> Result<()> {
+    let node = &network.operators[0];
+    let page: Operators = node.get("/operators").await?;
+    let bad = network.deployment.operators[BAD].0.to_string();
+    let rows = page.operators.into_iter().map(|line| {
+        let published = line.published.unwrap_or_default();
+        let name = if line.operator == bad {
+            "the bad one"
+        } else {
+            "honest"
+        };
+        vec![
+            name.to_owned(),
+            published.accepted.to_string(),
+            published.ignored.to_string(),
+            published.faults.to_string(),
+        ]
+    });
+    let head = ["", "accepted", "ignored", "faults"];
+    table(
+        "Messages by author, at operator 0",
+        &head,
+        &rows.collect::<Vec<_>>(),
+    );
+    let figures = [
+        "quorate_offences_total",
+        "quorate_gossip_messages_total",
+        "quorate_gossip_rejected_total",
+        "quorate_streams_cut_total",
+        "quorate_streams_refused_total",
+        "quorate_open_tasks",
+    ];
+    let text = node.get_text("/metrics").await?;
+    for line in text
+        .lines()
+        .filter(|line| figures.iter().any(|name| line.starts_with(name)))
+    {
+        println!("  {line}");
+    }
+    Ok(())
+}
