@@ -167,6 +167,7 @@ impl Desk {
     /// A store that cannot be read or written.
     pub(crate) async fn run(mut self, token: CancellationToken) -> Result<(), NodeError> {
         self.ledger.close_interrupted()?;
+        self.flush().await;
         let mut group = Vec::with_capacity(GROUP);
         loop {
             let wake = self.next_wake().map(clock::instant_of);

@@ -12,6 +12,8 @@ use crate::timeline::live_line;
 pub struct Following {
     replies: Replies,
     domain: Domain,
+    /// The stream ends with its last client.
+    _client: Client,
 }
 
 impl Client {
@@ -34,6 +36,7 @@ impl Client {
     }
 
     /// Follows what happens to tasks at this operator. The stream carries it until the client goes.
+    /// Read on or drop it: what nobody takes holds up the other replies on this connection.
     ///
     /// # Errors
     /// [`ClientError`].
@@ -41,6 +44,7 @@ impl Client {
         Ok(Following {
             replies: self.send(RequestKind::Live(wire::LiveQuery {})).await?,
             domain: self.domain()?,
+            _client: self.clone(),
         })
     }
 
