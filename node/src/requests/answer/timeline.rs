@@ -5,8 +5,11 @@ use std::sync::Arc;
 use quorate_proto::wire::reply::Kind as ReplyKind;
 use quorate_proto::{TaskId, wire};
 
+use super::failure::store_error;
 use super::{Answerer, Failure, Replies, error, invalid, overloaded, reply, unavailable};
 use crate::explain;
+use crate::http::pruned_text;
+use crate::prune::was_pruned;
 use crate::recorder::Live;
 
 impl Answerer {
@@ -14,11 +17,7 @@ impl Answerer {
         let id = TaskId::try_from(task_id).map_err(|e| invalid(e.to_string()))?;
         match explain::gather(&self.store, self.me, id) {
             Ok(Some(timeline)) => Ok(ReplyKind::Timeline(timeline)),
-            Ok(None) => Err(error(
-                wire::ErrorCode::UnknownTask,
-                false,
-                format!("task {id} is not known to this operator; ask another one"),
-            )),
+            Ok(None) => Err(self.no_record(id)?),
             Err(error) => {
                 tracing::error!(%error, "timeline not told");
                 Err(unavailable(
@@ -26,6 +25,22 @@ impl Answerer {
                 ))
             }
         }
+    }
+
+    /// Why there is none: it went with the task, or never was here.
+    fn no_record(&self, id: TaskId) -> Result<Failure, Failure> {
+        Ok(match was_pruned(&self.store, id).map_err(store_error)? {
+            Some(epoch) => error(
+                wire::ErrorCode::Pruned,
+                false,
+                pruned_text(id, epoch, self.holdings.floor()),
+            ),
+            None => error(
+                wire::ErrorCode::UnknownTask,
+                false,
+                format!("task {id} is not known to this operator; ask another one"),
+            ),
+        })
     }
 
     /// Tells what happens until the user goes away or the node ends, which is the last reply.
