@@ -17,7 +17,8 @@ impl Desk {
     ) -> Result<(), NodeError> {
         let mut taken = TakenOver::default();
         for task in tasks {
-            if self.pipeline.is_open(task.statement.task_id()) || self.may_be_under_way(&task) {
+            let is_open = self.pipeline.is_open(task.statement.task_id());
+            if is_open || self.may_be_under_way(&task, set) {
                 taken.healed += self.count_all(task, set)?;
             } else {
                 self.ledger.take_over(&task, set, &mut taken)?;
@@ -27,12 +28,14 @@ impl Desk {
         Ok(())
     }
 
-    /// A task that began a moment ago, of which this node has heard nothing at all.
-    fn may_be_under_way(&self, task: &Taken) -> bool {
+    /// A task that began a moment ago, of which this node has heard nothing at all, and which others
+    /// have not certified yet.
+    fn may_be_under_way(&self, task: &Taken, set: &OperatorSet) -> bool {
         let ends = task.created_ms.saturating_add(limits::TASK_DEADLINE_MS);
         self.home.set(task.statement.epoch()).is_some()
             && !task.is_known
             && ends > clock::now().millis()
+            && !task.is_certified(set)
     }
 
     fn count_all(

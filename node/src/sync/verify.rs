@@ -6,8 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use libp2p::PeerId;
 use quorate_proto::{
-    Domain, Epoch, OperatorSet, Outcome, Response, SyncItem, TaskId, TaskState, Timestamp, U256,
-    wire,
+    Domain, Epoch, OperatorSet, Outcome, Response, SyncItem, TaskId, TaskState, Timestamp, wire,
 };
 
 use super::link::AskError;
@@ -103,26 +102,18 @@ impl Work {
         if fresh.is_empty() {
             return Ok(None);
         }
-        let is_known = known.is_some();
-        if !is_known && !self.is_certified(&fresh) && !self.allowance.take(self.now, self.peer) {
+        let taken = Taken {
+            statement: item.statement,
+            created_ms: item.created_ms,
+            is_known: known.is_some(),
+            responses: fresh,
+        };
+        let is_doubtful = !taken.is_known && !taken.is_certified(&self.set);
+        if is_doubtful && !self.allowance.take(self.now, self.peer) {
             metrics::counter!("quorate_sync_left_out_total").increment(1);
             return Ok(None);
         }
-        Ok(Some(Taken {
-            statement: item.statement,
-            created_ms: item.created_ms,
-            is_known,
-            responses: fresh,
-        }))
-    }
-
-    fn is_certified(&self, responses: &[Response]) -> bool {
-        let signed = responses
-            .iter()
-            .filter(|response| matches!(response.outcome, Outcome::Signed(_)));
-        let weights = signed.map(|response| self.set.weight_of(response.operator));
-        let weight = weights.fold(U256::ZERO, |sum, weight| sum.saturating_add(weight));
-        weight >= self.set.threshold()
+        Ok(Some(taken))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use quorate_proto::store::{Empty, ResponseRecord, TaskRecord, TaskStatus};
 use quorate_proto::{
-    Certificate, OperatorSet, Outcome, Response, SignerSignature, Statement, TaskState,
+    Certificate, OperatorSet, Outcome, Response, SignerSignature, Statement, TaskState, U256,
 };
 use quorate_storage::schema;
 
@@ -18,6 +18,19 @@ pub(crate) struct Taken {
     /// Whether this node knew the task when it asked.
     pub(crate) is_known: bool,
     pub(crate) responses: Vec<Response>,
+}
+
+impl Taken {
+    /// Whether its signatures make a certificate.
+    pub(crate) fn is_certified(&self, set: &OperatorSet) -> bool {
+        let signed = self
+            .responses
+            .iter()
+            .filter(|response| matches!(response.outcome, Outcome::Signed(_)));
+        let weights = signed.map(|response| set.weight_of(response.operator));
+        let weight = weights.fold(U256::ZERO, |sum, weight| sum.saturating_add(weight));
+        weight >= set.threshold()
+    }
 }
 
 /// What came of them.

@@ -1,5 +1,6 @@
 use quorate_proto::{
-    Address, B256, Operator, Refusal, RefusalCode, SecretKey, StateProof, Statement, threshold_of,
+    Address, B256, Operator, Refusal, RefusalCode, SecretKey, StateProof, Statement, U256,
+    threshold_of,
 };
 use quorate_storage::{Batch, Durability, EngineKind, Identity, Store};
 
