@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use alloy::primitives::{Address, U256};
 use futures::stream::{self, StreamExt};
-use quorate_chain::StateReader;
 use quorate_chain::anvil::{AnvilChain, AnvilOptions};
 use quorate_chain::contracts::StateManager;
 use quorate_chain::evm::{EvmChain, EvmConfig, Finality};
+use quorate_chain::{ReadLog, StateReader};
 
 type Failed = Box<dyn std::error::Error + Send + Sync>;
 
@@ -71,7 +71,8 @@ impl Load {
                 let block = self.first + number * 997 % BLOCKS;
                 let read = async move {
                     let asked = Instant::now();
-                    let reading = reader.read(user, U256::from(number % KEYS), block).await;
+                    let (key, log) = (U256::from(number % KEYS), ReadLog::default());
+                    let reading = reader.read(user, key, block, &log).await;
                     (asked.elapsed(), reading)
                 };
                 tokio::spawn(read)

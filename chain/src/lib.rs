@@ -11,4 +11,7 @@ pub mod contracts;
 pub mod evm;
 mod reader;
 
-pub use reader::{At, BlockRef, ChainError, HomeReader, Reading, Registration, StateReader};
+pub use reader::{
+    At, BlockRef, ChainError, HomeReader, MAX_WORD_DETAIL, MAX_WORDS, Question, ReadLog, Reading,
+    Registration, Said, StateReader, Word,
+};

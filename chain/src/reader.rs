@@ -4,11 +4,14 @@ use std::fmt;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use quorate_proto::{Address, B256, Epoch, EpochSchedule, Operator, OperatorSet, U256};
+use quorate_proto::{Address, B256, Epoch, EpochSchedule, Operator, OperatorSet, ReadBasis, U256};
 
 mod error;
+mod log;
 
 pub use error::ChainError;
+pub(crate) use log::Asking;
+pub use log::{MAX_WORD_DETAIL, MAX_WORDS, Question, ReadLog, Said, Word};
 
 /// A block, as a quorum of providers sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -54,6 +57,8 @@ pub struct Reading {
     pub block: BlockRef,
     /// The final block whose state was read; not below `block`.
     pub read_at: BlockRef,
+    /// Whether value and time were proven, or are the word of a quorum of providers.
+    pub basis: ReadBasis,
 }
 
 /// Reads what users stored on one chain. Only final blocks are ever visible through it.
@@ -73,17 +78,18 @@ pub trait StateReader: Send + Sync + 'static {
     /// [`ChainError::NotFinal`] while a later block could still change the answer.
     fn locate(&self, at: At) -> BoxFuture<'_, Result<BlockRef, ChainError>>;
 
-    /// The value of `user`'s `key` as of `block`.
+    /// The value of `user`'s `key` as of `block`. What providers say on the way goes into `log`.
     ///
     /// # Errors
     /// [`ChainError::NotFinal`] for a block above the final head, after having looked for a newer
     /// head; [`ChainError::NoHistory`] and [`ChainError::BeforeFirstEntry`] where there is no value.
-    fn read(
-        &self,
+    fn read<'a>(
+        &'a self,
         user: Address,
         key: U256,
         block: u64,
-    ) -> BoxFuture<'_, Result<Reading, ChainError>>;
+        log: &'a ReadLog,
+    ) -> BoxFuture<'a, Result<Reading, ChainError>>;
 }
 
 /// An operator joined or left the registry.

@@ -135,6 +135,7 @@ impl CertificateFile {
             digest: certificate.statement().digest(domain),
             certificate: certificate.clone(),
             stored: true,
+            read_bases: Vec::new(),
         };
         Self::new(&answer, domain.network().as_str(), Duration::ZERO)
     }

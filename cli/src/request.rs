@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use libp2p::Multiaddr;
 use quorate_node::client::{Answer, At, Client, ClientError, StateQuestion};
-use quorate_proto::{Address, Epoch, TaskId, U256};
+use quorate_proto::{Address, Epoch, ReadBasis, TaskId, U256};
 
 use crate::certificate::CertificateFile;
 use crate::exit::Usage;
@@ -188,7 +188,8 @@ async fn finish(
     };
     #[allow(clippy::cast_precision_loss)]
     let took = format::millis(elapsed.as_micros() as f64 / 1_000.0);
-    print!("Certified by {signers} in {took}{from}\n\n{file}");
+    let reads = reads(&answer.read_bases);
+    print!("Certified by {signers} in {took}{from}{reads}\n\n{file}");
     if let Some(path) = &args.out {
         println!(
             "\nWritten to {}; check it with `node verify`.",
@@ -196,6 +197,20 @@ async fn finish(
         );
     }
     Ok(())
+}
+
+/// How the signers say that they know what they read.
+fn reads(bases: &[ReadBasis]) -> String {
+    let words = [(ReadBasis::Proof, "proof"), (ReadBasis::Vote, "vote")];
+    let counted = words.map(|(basis, word)| {
+        let count = bases.iter().filter(|said| **said == basis).count();
+        (count > 0).then(|| format!("{count} by {word}"))
+    });
+    let counted: Vec<String> = counted.into_iter().flatten().collect();
+    match counted.is_empty() {
+        true => String::new(),
+        false => format!("; they read {}", counted.join(", ")),
+    }
 }
 
 fn write_out(path: &Path, json: &str) -> anyhow::Result<()> {

@@ -137,8 +137,9 @@ fn text(number: impl ToString) -> String {
 fn render(timeline: &Timeline) -> String {
     let report = &timeline.task;
     format!(
-        "{}\n{}{}\n{}",
+        "{}{}\n{}{}\n{}",
         facts(report),
+        providers(report),
         events::table(timeline),
         operators(report),
         weights(report)
@@ -172,15 +173,7 @@ fn facts(report: &TaskReport) -> Facts {
     );
     let announced = (report.attempts > 0).then(|| format::count(report.attempts as usize, "time"));
     facts.add_some("Announced", announced);
-    let block = report
-        .read_at_block
-        .as_deref()
-        .map(|hash| format!(" at block {}", format::short(hash)));
-    let read = report.read_ms.map(format::millis);
-    facts.add_some(
-        "Own read",
-        read.map(|took| took + &block.unwrap_or_default()),
-    );
+    facts.add_some("Own read", own_read(report));
     facts
 }
 
@@ -203,6 +196,39 @@ fn sentence(statement: &StatementReport) -> String {
             ..
         } => format!("the operators of epoch {next_epoch} are the set {set_hash}"),
     }
+}
+
+fn own_read(report: &TaskReport) -> Option<String> {
+    let took = report.read_ms.map(format::millis)?;
+    let block = match (report.read_at_number, report.read_at_block.as_deref()) {
+        (Some(number), Some(hash)) => format!(" at block {number} ({})", format::short(hash)),
+        (None, Some(hash)) => format!(" at block {}", format::short(hash)),
+        _ => String::new(),
+    };
+    let basis = match report.read_basis.as_deref() {
+        Some("proof") => ", proven",
+        Some("vote") => ", by vote of the providers",
+        _ => "",
+    };
+    Some(format!("{took}{block}{basis}"))
+}
+
+/// What each provider said in this node's own read; empty where it read nothing.
+fn providers(report: &TaskReport) -> String {
+    if report.providers.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::new(&["PROVIDER", "ASKED FOR", "SAID", ">AFTER", "DETAIL"]);
+    for line in &report.providers {
+        table.row([
+            line.provider.clone(),
+            line.question.clone(),
+            line.answer.clone(),
+            format::millis(line.ms),
+            line.detail.clone().unwrap_or_default(),
+        ]);
+    }
+    format!("\n{table}")
 }
 
 fn status(report: &TaskReport) -> String {
@@ -243,6 +269,7 @@ fn operators(report: &TaskReport) -> Table {
         ">WEIGHT",
         ">SHARE",
         "OUTCOME",
+        "READ",
         ">SEEN",
         ">AFTER",
         "CERTIFICATE",
@@ -270,7 +297,7 @@ fn order(operator: &OperatorReport) -> (u8, f64) {
     (rank, operator.after_ms.unwrap_or(f64::MAX))
 }
 
-fn row(operator: &OperatorReport, report: &TaskReport) -> [String; 8] {
+fn row(operator: &OperatorReport, report: &TaskReport) -> [String; 9] {
     let late = if operator.late { ", late" } else { "" };
     let reason = [operator.code.as_deref(), operator.detail.as_deref()];
     let reason: Vec<&str> = reason
@@ -292,6 +319,7 @@ fn row(operator: &OperatorReport, report: &TaskReport) -> [String; 8] {
             .map(|weight| share(report, weight))
             .unwrap_or_default(),
         format!("{}{late}", operator.outcome),
+        operator.read_basis.clone().unwrap_or_default(),
         operator.seen_ms.map(format::millis).unwrap_or_default(),
         operator.after_ms.map(format::millis).unwrap_or_default(),
         if within {

@@ -220,6 +220,15 @@ pub struct TaskReport {
     pub read_ms: Option<f64>,
     /// Hash of the block at which this node read.
     pub read_at_block: Option<String>,
+    /// Number of that block.
+    #[serde(default)]
+    pub read_at_number: Option<u64>,
+    /// `proof` or `vote`: how this node knows what it read.
+    #[serde(default)]
+    pub read_basis: Option<String>,
+    /// What the providers said in that read, in the order in which it was heard.
+    #[serde(default)]
+    pub providers: Vec<ProviderLine>,
     /// From the start until the threshold was reached here.
     pub certified_ms: Option<f64>,
     /// Weight that signed.
@@ -294,6 +303,24 @@ pub struct OperatorReport {
     /// When this node first heard anything of the operator about the task.
     #[serde(default)]
     pub seen_ms: Option<f64>,
+    /// `proof` or `vote`: how it says that it knows what it read.
+    #[serde(default)]
+    pub read_basis: Option<String>,
+}
+
+/// What one provider said to one question of a read.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ProviderLine {
+    /// Its name, without path and query of its URL.
+    pub provider: String,
+    /// `header`, `value` or `proof`.
+    pub question: String,
+    /// In a few words: `good`, `a false proof`, `timed out` …
+    pub answer: String,
+    /// More about that.
+    pub detail: Option<String>,
+    /// Until the answer, or until nobody waited any more.
+    pub ms: f64,
 }
 
 /// One line of `GET /tasks`.

@@ -7,7 +7,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use quorate_proto::{
-    Address, Domain, Outcome, Refusal, RefusalCode, Response, Signature, Statement, limits,
+    Address, Domain, Outcome, ReadBasis, Refusal, RefusalCode, Response, Signature, Statement,
+    limits,
 };
 use quorate_storage::{Batch, Permit, SigningEntry, SigningLog, StoreError};
 use tokio::sync::mpsc;
@@ -28,8 +29,8 @@ const GROUP: usize = 64;
 /// What is to be signed.
 #[derive(Clone, Debug)]
 pub(crate) enum Job {
-    Attest(Statement),
-    Refuse(Statement, RefusalCode, String),
+    Attest(Statement, ReadBasis),
+    Refuse(Statement, ReadBasis, RefusalCode, String),
 }
 
 /// Hands jobs to the attestor.
@@ -98,19 +99,21 @@ impl Attestor {
         let mut refusals = Vec::new();
         for job in jobs {
             match job {
-                Job::Attest(statement) => statements.push(statement),
-                Job::Refuse(statement, code, detail) => refusals.push((statement, code, detail)),
+                Job::Attest(statement, basis) => statements.push((statement, basis)),
+                Job::Refuse(statement, basis, code, detail) => {
+                    refusals.push((statement, basis, code, detail));
+                }
             }
         }
-        let entries: Vec<SigningEntry> = statements.iter().map(|s| self.entry(s)).collect();
+        let entries: Vec<SigningEntry> = statements.iter().map(|(s, _)| self.entry(s)).collect();
         let digests = entries.iter().map(|entry| entry.digest);
         let by_digest: HashMap<_, _> = digests.zip(statements.iter().copied()).collect();
         let admission = self.log.admit(&entries);
         for (place, refusal) in admission.refused {
             let conflict = conflict_text(refusal)?;
-            if let Some(statement) = statements.get(place) {
+            if let Some((statement, basis)) = statements.get(place) {
                 tracing::error!(task = %statement.task_id(), conflict, "refused to sign a second fact");
-                refusals.push((*statement, RefusalCode::Conflict, conflict));
+                refusals.push((*statement, *basis, RefusalCode::Conflict, conflict));
             }
         }
         let mut responses = Vec::with_capacity(statements.len() + refusals.len());
@@ -124,8 +127,8 @@ impl Attestor {
                 responses.extend(self.attest(&permit, &by_digest).await);
             }
         }
-        for (statement, code, detail) in refusals {
-            responses.extend(self.refuse(statement, code, detail).await);
+        for (statement, basis, code, detail) in refusals {
+            responses.extend(self.refuse(statement, basis, code, detail).await);
         }
         Ok(responses)
     }
@@ -145,9 +148,9 @@ impl Attestor {
     async fn attest(
         &self,
         permit: &Permit,
-        statements: &HashMap<[u8; 32], Statement>,
+        statements: &HashMap<[u8; 32], (Statement, ReadBasis)>,
     ) -> Option<Response> {
-        let statement = *statements.get(permit.digest())?;
+        let (statement, basis) = *statements.get(permit.digest())?;
         let signature = self.noted(self.signer.sign(permit.digest().into()).await)?;
         let digest = permit.digest().into();
         self.known.keep(signature, digest, self.signer.address());
@@ -155,12 +158,14 @@ impl Attestor {
             operator: self.operator,
             statement,
             outcome: Outcome::Signed(signature),
+            basis,
         })
     }
 
     async fn refuse(
         &self,
         statement: Statement,
+        basis: ReadBasis,
         code: RefusalCode,
         mut detail: String,
     ) -> Option<Response> {
@@ -178,6 +183,7 @@ impl Attestor {
                 detail,
                 signature,
             }),
+            basis,
         })
     }
 }

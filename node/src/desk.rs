@@ -8,6 +8,7 @@ mod handle;
 mod ledger;
 mod observe;
 mod record;
+mod trace;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,8 +16,8 @@ use std::sync::Arc;
 use quorate_chain::StateReader;
 use quorate_proto::wire::TimelineReason;
 use quorate_proto::{
-    Address, Certificate, EpochUpdate, OperatorSet, Response, StateProof, Statement, Task, TaskId,
-    Timestamp, limits,
+    Address, Certificate, EpochUpdate, OperatorSet, ReadBasis, Response, StateProof, Statement,
+    Task, TaskId, Timestamp, limits,
 };
 use quorate_protocols::authors::Totals;
 use quorate_protocols::pipeline::{ClientId, Input, Output, Pipeline, Refused, Verdict};
@@ -28,9 +29,9 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use handle::{DeskHandle, Event, Seat, Update};
 use ledger::Ledger;
 pub(crate) use ledger::{Taken, TakenOver, decode};
-pub(crate) use observe::ReadTrace;
 pub(crate) use record::Channels;
 use record::Record;
+pub(crate) use trace::{ReadTrace, answer_word};
 
 use crate::attest::{AttestHandle, Job};
 use crate::clock;
@@ -65,6 +66,8 @@ pub(crate) struct Desk {
     record: Record,
     clients: HashMap<ClientId, mpsc::Sender<Update>>,
     effects: Vec<Effect>,
+    /// Of the own read that the present event brought; the answer to it is signed with this.
+    basis: ReadBasis,
     outbox: OutboxHandle,
     chains: Arc<Chains>,
     reads: Arc<Semaphore>,
@@ -125,6 +128,7 @@ impl Desk {
             sets,
             clients: HashMap::new(),
             effects: Vec::new(),
+            basis: ReadBasis::Unspecified,
             outbox,
             chains,
             reads: Arc::new(Semaphore::new(MAX_READS)),
@@ -204,6 +208,7 @@ impl Desk {
     }
 
     fn on_event(&mut self, event: Event) -> Result<(), NodeError> {
+        self.basis = ReadBasis::Unspecified;
         match event {
             Event::Ask {
                 client,
@@ -220,8 +225,9 @@ impl Desk {
             }
             Event::Verified(entry) => self.on_verified(entry),
             Event::Observed(task, verdict, read) => {
-                self.ledger.observed(task, read)?;
+                self.ledger.observed(task, &read)?;
                 self.record.read(task, &read, &verdict);
+                self.basis = read.basis;
                 self.feed(Input::Observed(task, verdict))
             }
             Event::Answered(response) => self.feed(Input::Answered(response)),
@@ -252,13 +258,14 @@ impl Desk {
         match self.pipeline.handle(clock::now(), asked) {
             Ok(outputs) => {
                 self.clients.insert(client, updates);
+                self.basis = read.basis;
                 self.apply(outputs)?;
                 // An epoch update has no user: the node asks itself.
                 if matches!(statement, Statement::StateProof(_)) {
                     self.record.asked(task, client);
                     self.record.read(task, &read, &Verdict::Agree);
                 }
-                self.ledger.observed(task, read)
+                self.ledger.observed(task, &read)
             }
             Err(refused) => {
                 self.record.refused(task, &refused);
@@ -372,11 +379,13 @@ impl Desk {
                 announced_by,
             } => self.opened(&statement, announced_by)?,
             Output::Observe(statement) => self.observe(statement),
-            Output::Attest(statement) => self.sign(Job::Attest(statement), &statement),
+            Output::Attest(statement) => {
+                self.sign(Job::Attest(statement, self.basis), &statement);
+            }
             Output::Refuse(statement, code, detail) => {
                 metrics::counter!("quorate_refusals_total", "code" => code.as_str_name())
                     .increment(1);
-                self.sign(Job::Refuse(statement, code, detail), &statement);
+                self.sign(Job::Refuse(statement, self.basis, code, detail), &statement);
             }
             Output::Announce(statement, attempt) => {
                 self.ledger.announced(statement.task_id(), attempt);

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use quorate_proto::store::{ResponseRecord, TaskRecord, TaskStatus};
+use quorate_proto::store::{
+    ProviderQuestion, ProviderWord, ResponseRecord, TaskRecord, TaskStatus,
+};
 use quorate_proto::wire::{TaskState, TimelineOperator, TimelineReply};
 use quorate_proto::{
     Address, Certificate, Domain, OperatorSet, Outcome, Response, Statement, TaskId, U256, limits,
@@ -11,7 +13,7 @@ use quorate_protocols::task::{Report, Status};
 use quorate_storage::{Page, Store, schema};
 
 use crate::NodeError;
-use crate::api::{TaskLine, Timeline};
+use crate::api::{ProviderLine, TaskLine, Timeline};
 use crate::figures::millis;
 use crate::timeline::state_word;
 
@@ -65,6 +67,8 @@ pub(crate) fn gather(
         entry: record.entry,
         attempts: record.attempts,
         read_micros: record.read_micros,
+        read_at_number: record.read_at_number,
+        read_basis: record.read_basis,
         certified_micros: record.certified_micros,
         threshold: set
             .as_ref()
@@ -94,16 +98,38 @@ fn cut(mut text: String) -> String {
     text
 }
 
-/// As [`gather`], for people and scripts.
+/// As [`gather`], for people and scripts of this node: they hear of its providers, too.
 pub(crate) fn explain(
     store: &Store,
     domain: &Domain,
     me: Option<Address>,
     id: TaskId,
 ) -> Result<Option<Timeline>, NodeError> {
-    let reply = gather(store, me, id)?;
-    let read = reply.map(|reply| Timeline::read(&reply, domain));
-    read.transpose().map_err(damaged)
+    let Some(reply) = gather(store, me, id)? else {
+        return Ok(None);
+    };
+    let mut timeline = Timeline::read(&reply, domain).map_err(damaged)?;
+    if let Some(record) = store.get(schema::TASKS, &id.0.0)? {
+        let words = record.provider_words.iter();
+        timeline.task.providers = words.map(provider_line).collect();
+    }
+    Ok(Some(timeline))
+}
+
+fn provider_line(word: &ProviderWord) -> ProviderLine {
+    let question = match word.question() {
+        ProviderQuestion::Header => "header",
+        ProviderQuestion::Value => "value",
+        ProviderQuestion::Proof => "proof",
+        ProviderQuestion::Unspecified => "?",
+    };
+    ProviderLine {
+        provider: word.provider.clone(),
+        question: question.into(),
+        answer: crate::desk::answer_word(word.answer()).into(),
+        detail: Some(word.detail.clone()).filter(|text| !text.is_empty()),
+        ms: millis(word.micros),
+    }
 }
 
 /// The tasks whose ids begin with these hexadecimal digits, `limit` at most.
@@ -208,6 +234,7 @@ fn answer_of(response: &Response, record: &ResponseRecord) -> TimelineOperator {
         answered: true,
         after_micros: record.after_micros,
         late: record.late,
+        read_basis: response.basis.into(),
         ..TimelineOperator::default()
     };
     if let Outcome::Refused(refusal) = &response.outcome {

@@ -4,7 +4,7 @@ use quorate_proto::wire::timeline_event::Kind;
 use quorate_proto::wire::{
     self, RefusalCode, TaskState, TimelineItem, TimelineOutcome, TimelineReason, TimelineReply,
 };
-use quorate_proto::{Address, B256, Domain, Statement, U256, WireError};
+use quorate_proto::{Address, B256, Domain, ReadBasis, Statement, U256, WireError};
 
 use crate::api::{
     Happening, LiveLine, OperatorReport, StatementReport, TaskReport, Timeline, TimelineEvent,
@@ -84,6 +84,10 @@ fn task_report(reply: &TimelineReply, domain: &Domain) -> Result<TaskReport, Wir
         attempts: reply.attempts,
         read_ms: Some(millis(reply.read_micros)).filter(|ms| *ms > 0.0),
         read_at_block: hash_of(&reply.read_at_block)?,
+        read_at_number: Some(reply.read_at_number).filter(|number| *number > 0),
+        read_basis: basis_word(reply.read_basis()),
+        // Whom a node asks is its own business.
+        providers: Vec::new(),
         certified_ms: completed.then(|| millis(reply.certified_micros)),
         signed_weight: signed.to_string(),
         refused_weight: refused.to_string(),
@@ -121,7 +125,16 @@ fn operator_report(line: &wire::TimelineOperator) -> Result<OperatorReport, Wire
         after_ms: line.answered.then(|| millis(line.after_micros)),
         late: line.late,
         seen_ms: None,
+        read_basis: basis_word(line.read_basis()),
     })
+}
+
+fn basis_word(basis: ReadBasis) -> Option<String> {
+    match basis {
+        ReadBasis::Proof => Some("proof".into()),
+        ReadBasis::Vote => Some("vote".into()),
+        ReadBasis::Unspecified => None,
+    }
 }
 
 fn read_event(event: &wire::TimelineEvent, began: u64) -> Result<TimelineEvent, WireError> {
@@ -148,6 +161,7 @@ fn happening(kind: Option<&Kind>) -> Result<Happening, WireError> {
         Some(Kind::Read(read)) => Happening::Read {
             took_ms: millis(read.took_micros),
             at_block: hash_of(&read.block_hash)?,
+            basis: basis_word(read.basis()),
             refusal: refusal_of(read.refusal),
             detail: text_of(&read.detail),
         },

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use alloy_primitives::keccak256;
 use prost::Message as _;
 use quorate_proto::{
-    Address, Certificate, Domain, Epoch, Operator, OperatorSet, Outcome, Response, SecretKey,
-    SignerSignature, StateProof, Statement, U256, threshold_of, wire,
+    Address, Certificate, Domain, Epoch, Operator, OperatorSet, Outcome, ReadBasis, Response,
+    SecretKey, SignerSignature, StateProof, Statement, U256, threshold_of, wire,
 };
 
 const ROUNDS: usize = 300;
@@ -115,6 +115,7 @@ impl Quorum {
             operator: signer.operator,
             statement,
             outcome: Outcome::Signed(signer.signature),
+            basis: ReadBasis::Proof,
         };
         let encode = |signer| wire::Response::from(&response(signer)).encode_to_vec();
         let responses = signers.iter().map(encode).collect();

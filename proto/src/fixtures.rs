@@ -6,8 +6,8 @@ use alloy_primitives::keccak256;
 use super::{
     Address, B256, Binding, Certificate, Domain, Epoch, EpochUpdate, JoinProof, JoinRequest,
     LifecycleCause, LogPosition, Member, Operator, OperatorSet, OperatorStatus, Outcome,
-    PeerBinding, PeerSecret, Refusal, RefusalCode, RegistrationChange, Response, SecretKey,
-    SignerSignature, StateProof, Statement, Timestamp, Transition, U256, threshold_of,
+    PeerBinding, PeerSecret, ReadBasis, Refusal, RefusalCode, RegistrationChange, Response,
+    SecretKey, SignerSignature, StateProof, Statement, Timestamp, Transition, U256, threshold_of,
 };
 
 /// Numbers of the operators; everything else about one follows from its number.
@@ -99,6 +99,7 @@ pub(crate) fn signed(number: u8) -> Response {
         operator: operator(number),
         statement: statement(),
         outcome: Outcome::Signed(signature),
+        basis: ReadBasis::Proof,
     }
 }
 
@@ -113,6 +114,7 @@ pub(crate) fn refused(number: u8, code: RefusalCode, detail: &str) -> Response {
             detail: detail.to_owned(),
             signature,
         }),
+        basis: ReadBasis::Unspecified,
     }
 }
 

@@ -37,7 +37,7 @@ pub use response::{Outcome, Refusal, Response, ResponseError};
 pub use signature::{SecretKey, Signature, SignatureError};
 pub use statement::{EpochUpdate, StateProof, Statement, Subject};
 pub use sync::{BUCKETS, Fingerprint, MemberBits, SyncItem, TaskState, bucket_of, bucket_range};
-pub use wire::{RefusalCode, RegistryErrorCode};
+pub use wire::{ReadBasis, RefusalCode, RegistryErrorCode};
 pub use wire_error::WireError;
 
 #[allow(missing_docs, unreachable_pub, clippy::arithmetic_side_effects)]

@@ -4,7 +4,8 @@ use alloy_primitives::{Address, B256};
 
 use crate::wire_error::{address, present};
 use crate::{
-    Domain, OperatorSet, RefusalCode, Signature, SignatureError, Statement, WireError, limits, wire,
+    Domain, OperatorSet, ReadBasis, RefusalCode, Signature, SignatureError, Statement, WireError,
+    limits, wire,
 };
 
 /// One operator's signature on a statement, or its signed refusal.
@@ -16,6 +17,9 @@ pub struct Response {
     pub statement: Statement,
     /// The answer.
     pub outcome: Outcome,
+    /// How the operator knows what it read; unspecified where it read no chain. Its peer key vouches
+    /// for it in the envelope, its signature does not.
+    pub basis: ReadBasis,
 }
 
 /// What an operator says of a statement.
@@ -138,6 +142,7 @@ impl From<&Response> for wire::Response {
             operator: response.operator.to_vec(),
             statement: Some((&response.statement).into()),
             outcome: Some(outcome),
+            read_basis: response.basis.into(),
         }
     }
 }
@@ -162,12 +167,27 @@ impl TryFrom<&wire::Response> for Response {
     type Error = WireError;
 
     fn try_from(message: &wire::Response) -> Result<Self, WireError> {
+        let statement = present("statement", message.statement.as_ref())?.try_into()?;
         Ok(Self {
             operator: address("operator", &message.operator)?,
-            statement: present("statement", message.statement.as_ref())?.try_into()?,
             outcome: present("outcome", message.outcome.as_ref())?.try_into()?,
+            basis: basis(message, &statement)?,
+            statement,
         })
     }
+}
+
+fn basis(message: &wire::Response, statement: &Statement) -> Result<ReadBasis, WireError> {
+    let basis = ReadBasis::try_from(message.read_basis)
+        .map_err(|_| WireError::new("read_basis", "is not a basis of a read"))?;
+    let reads = matches!(statement, Statement::StateProof(_));
+    if !reads && basis != ReadBasis::Unspecified {
+        return Err(WireError::new(
+            "read_basis",
+            "must be unset where no chain is read",
+        ));
+    }
+    Ok(basis)
 }
 
 impl TryFrom<&wire::response::Outcome> for Outcome {

@@ -9,8 +9,8 @@ use alloy_primitives::{B256, U256, keccak256};
 use crate::store::TaskIndexRecord;
 use crate::wire_error::present;
 use crate::{
-    Certificate, OperatorSet, Outcome, Refusal, Response, Signature, SignerSignature, Statement,
-    TaskId, WireError, limits, wire,
+    Certificate, OperatorSet, Outcome, ReadBasis, Refusal, Response, Signature, SignerSignature,
+    Statement, TaskId, WireError, limits, wire,
 };
 
 mod fingerprint;
@@ -227,6 +227,8 @@ impl SyncItem {
                 operator,
                 statement: self.statement,
                 outcome: outcome.clone(),
+                // What the sender says of it, nobody could check.
+                basis: ReadBasis::Unspecified,
             });
         }
         Ok(responses)

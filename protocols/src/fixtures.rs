@@ -8,8 +8,8 @@
 use std::sync::Arc;
 
 use quorate_proto::{
-    Address, Certificate, Epoch, Operator, OperatorSet, Outcome, Refusal, RefusalCode, Response,
-    Signature, SignerSignature, StateProof, Statement, Timestamp, U256, threshold_of,
+    Address, Certificate, Epoch, Operator, OperatorSet, Outcome, ReadBasis, Refusal, RefusalCode,
+    Response, Signature, SignerSignature, StateProof, Statement, Timestamp, U256, threshold_of,
 };
 
 /// The operator with this number, from 1.
@@ -61,6 +61,7 @@ pub(crate) fn signed(number: u8, statement: Statement) -> Response {
         operator: operator(number),
         statement,
         outcome: Outcome::Signed(signature(operator(number), 27)),
+        basis: ReadBasis::Unspecified,
     }
 }
 
@@ -73,6 +74,7 @@ pub(crate) fn refused(number: u8, statement: Statement, code: RefusalCode) -> Re
             detail: code.describe().to_owned(),
             signature: signature(operator(number), 28),
         }),
+        basis: ReadBasis::Unspecified,
     }
 }
 

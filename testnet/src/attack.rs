@@ -9,8 +9,8 @@ use anyhow::{Context, Result};
 use clap::Args;
 use libp2p::Multiaddr;
 use quorate_proto::{
-    Address, Batch, Domain, Envelope, Epoch, Kind, Outcome, PeerBinding, PeerSecret, Response,
-    SecretKey, StateProof, Statement, Task, U256,
+    Address, Batch, Domain, Envelope, Epoch, Kind, Outcome, PeerBinding, PeerSecret, ReadBasis,
+    Response, SecretKey, StateProof, Statement, Task, U256,
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -121,6 +121,7 @@ impl Culprit {
                 operator: self.operator,
                 statement: self.junk(number),
                 outcome: Outcome::Signed(self.key.sign(digest)?),
+                basis: ReadBasis::Unspecified,
             });
             Ok(())
         })

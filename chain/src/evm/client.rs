@@ -16,7 +16,7 @@ use super::headers::HeaderCache;
 use super::provider::Provider;
 use super::quorum::{NoQuorum, Pool};
 use super::{EvmConfig, Finality, ProviderStatus};
-use crate::{At, BlockRef, ChainError};
+use crate::{At, BlockRef, ChainError, Question, ReadLog};
 
 mod follow;
 
@@ -209,14 +209,23 @@ impl EvmClient {
     }
 
     /// The block at this height, which must not be above the head of `basis`.
-    pub(super) async fn header(&self, basis: Basis, number: u64) -> Result<BlockRef, ChainError> {
+    pub(super) async fn header(
+        &self,
+        basis: Basis,
+        number: u64,
+        log: &ReadLog,
+    ) -> Result<BlockRef, ChainError> {
         if number == basis.head.number {
             return Ok(basis.head);
         }
         if let Some(block) = self.headers().get(number) {
             return Ok(block);
         }
-        let block = self.ask_header(number).await?.block();
+        let header = self
+            .pool
+            .ask_noting(log, Question::Header, |_, provider| provider.header(number))
+            .await?;
+        let block = header.block();
         self.headers().insert(basis.generation, block);
         Ok(block)
     }
@@ -232,10 +241,24 @@ impl EvmClient {
         call: &C,
         at: B256,
     ) -> Result<C::Return, ChainError> {
+        let log = ReadLog::default();
+        self.call_noting(contract, call, at, &log).await
+    }
+
+    /// As [`Self::call`], noting what providers say.
+    pub(super) async fn call_noting<C: SolCall>(
+        &self,
+        contract: Address,
+        call: &C,
+        at: B256,
+        log: &ReadLog,
+    ) -> Result<C::Return, ChainError> {
         let data = call.abi_encode();
         let ended = self
             .pool
-            .ask(|_, provider| provider.eth_call(contract, &data, at))
+            .ask_noting(log, Question::Value, |_, provider| {
+                provider.eth_call(contract, &data, at)
+            })
             .await?;
         match ended {
             Ended::Returned(data) if data.is_empty() => Err(self.missing(contract).await),

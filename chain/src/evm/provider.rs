@@ -1,6 +1,6 @@
 //! One JSON-RPC provider: the connection, which chain it serves, and how it fares.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use alloy::primitives::{Address, B256, Bytes, U64};
 use alloy::transports::http::reqwest::Client;
@@ -22,6 +22,7 @@ pub struct ProviderStatus {
 /// One JSON-RPC provider. Its answers count only once it has shown that it serves the right chain.
 pub(super) struct Provider {
     batcher: Batcher,
+    name: Arc<str>,
     chain_id: u64,
     standing: Mutex<Standing>,
 }
@@ -37,6 +38,7 @@ struct Standing {
 impl Provider {
     pub(super) fn new(http: Client, url: RpcUrl, chain_id: u64) -> Self {
         Self {
+            name: url.to_string().into(),
             batcher: Batcher::new(http, url),
             chain_id,
             standing: Mutex::new(Standing {
@@ -48,6 +50,11 @@ impl Provider {
 
     pub(super) fn url(&self) -> &RpcUrl {
         self.batcher.url()
+    }
+
+    /// Its name without secrets.
+    pub(super) const fn name(&self) -> &Arc<str> {
+        &self.name
     }
 
     fn standing(&self) -> MutexGuard<'_, Standing> {

@@ -6,7 +6,8 @@ use futures::stream::{FuturesUnordered, StreamExt};
 
 use super::provider::Provider;
 use super::rpc::Failure;
-use crate::ChainError;
+use crate::reader::Asking;
+use crate::{ChainError, Question, ReadLog, Said};
 
 /// An answer is cut to this many characters when answers that differ are shown.
 const LONGEST_ANSWER: usize = 100;
@@ -52,11 +53,36 @@ impl Pool {
         F: Fn(usize, &'a Provider) -> Q,
         Q: Future<Output = Result<T, Failure>>,
     {
-        if let [only] = self.providers.as_slice() {
-            return question(0, only)
-                .await
-                .map_err(|failure| self.explain(Tally::<T>::failed(failure)));
-        }
+        self.vote(question, |_| None).await
+    }
+
+    /// As [`Self::ask`], noting in `log` what each of them says.
+    pub(super) async fn ask_noting<'a, T, F, Q>(
+        &'a self,
+        log: &ReadLog,
+        about: Question,
+        question: F,
+    ) -> Result<T, NoQuorum>
+    where
+        T: PartialEq + Debug,
+        F: Fn(usize, &'a Provider) -> Q,
+        Q: Future<Output = Result<T, Failure>>,
+    {
+        let note = |provider: &Provider| Some(log.asking(provider.name(), about));
+        self.vote(question, note).await
+    }
+
+    async fn vote<'a, 'l, T, F, Q>(
+        &'a self,
+        question: F,
+        note: impl Fn(&Provider) -> Option<Asking<'l>>,
+    ) -> Result<T, NoQuorum>
+    where
+        T: PartialEq + Debug,
+        F: Fn(usize, &'a Provider) -> Q,
+        Q: Future<Output = Result<T, Failure>>,
+    {
+        let mut notes: Vec<Option<Asking<'l>>> = self.providers.iter().map(note).collect();
         let mut answers: FuturesUnordered<_> = self
             .providers
             .iter()
@@ -68,12 +94,22 @@ impl Pool {
             .collect();
         let mut tally = Tally::new(self.required, self.providers.len());
         while let Some((index, answer)) = answers.next().await {
+            if let Some(Some(note)) = notes.get_mut(index) {
+                match &answer {
+                    Ok(_) => note.said(Said::Good, ""),
+                    Err(failure) => note.said(failure.said(), &failure.to_string()),
+                }
+            }
             if let Some(agreed) = tally.add(index, answer) {
+                tally.tell_others(&mut notes);
                 return Ok(agreed);
             }
             if tally.is_hopeless() {
                 break;
             }
+        }
+        if tally.answers.len() > 1 {
+            tally.tell_others(&mut notes);
         }
         Err(self.explain(tally))
     }
@@ -210,6 +246,19 @@ impl<T: PartialEq> Tally<T> {
     }
 }
 
+impl<T: Debug> Tally<T> {
+    /// Notes with whom an answer was that the quorum did not give.
+    fn tell_others(&self, notes: &mut [Option<Asking<'_>>]) {
+        for (answer, by) in &self.answers {
+            for index in by {
+                if let Some(Some(note)) = notes.get_mut(*index) {
+                    note.said(Said::Differs, &shorten(answer));
+                }
+            }
+        }
+    }
+}
+
 impl<T> Tally<T> {
     const fn new(required: usize, asked: usize) -> Self {
         Self {
@@ -217,13 +266,6 @@ impl<T> Tally<T> {
             open: asked,
             answers: Vec::new(),
             failures: Vec::new(),
-        }
-    }
-
-    fn failed(failure: Failure) -> Self {
-        Self {
-            failures: vec![(0, failure)],
-            ..Self::new(1, 0)
         }
     }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::RpcUrl;
+use crate::Said;
 
 /// One call: a method and its parameters as JSON text.
 #[derive(Clone, Debug)]
@@ -53,6 +54,19 @@ pub(super) enum Failure {
 impl Failure {
     pub(super) fn malformed(problem: impl std::fmt::Display) -> Self {
         Self::Malformed(problem.to_string())
+    }
+
+    /// The kind of it, for the record of a task.
+    pub(super) const fn said(&self) -> Said {
+        match self {
+            Self::Timeout(_) | Self::Slow => Said::Timeout,
+            Self::Connection(_) => Said::Unreachable,
+            Self::Http(_) | Self::Rpc { .. } => Said::Error,
+            Self::Malformed(_) => Said::Malformed,
+            Self::Unknown(_) => Said::Behind,
+            Self::WrongChain(_) | Self::Unverified => Said::WrongChain,
+            Self::Busy(_) => Said::Busy,
+        }
     }
 
     /// By how much a question should shrink that is asked again; `None` where its size is not

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use alloy::primitives::{Address, U256};
 use futures::future::{BoxFuture, FutureExt, try_join_all};
+use quorate_proto::ReadBasis;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -12,7 +13,7 @@ use super::client::Basis;
 use super::revert::read_error;
 use super::timestamps::{Step, TimestampSearch};
 use super::{EvmClient, EvmConfig};
-use crate::{At, BlockRef, ChainError, Reading, StateReader};
+use crate::{At, BlockRef, ChainError, ReadLog, Reading, StateReader};
 
 mod interface {
     #![allow(missing_docs, unreachable_pub, clippy::all)]
@@ -81,7 +82,10 @@ impl EvmChain {
         match at {
             At::Block(number) => {
                 let basis = self.client.basis(at, |head| head.number >= number).await?;
-                let block = self.client.header(basis, number).await?;
+                let block = self
+                    .client
+                    .header(basis, number, &ReadLog::default())
+                    .await?;
                 self.client.still_valid(basis, block)
             }
             At::Timestamp(seconds) => {
@@ -98,6 +102,7 @@ impl EvmChain {
 
     async fn search(&self, basis: Basis, seconds: u64) -> Result<BlockRef, ChainError> {
         let mut search = TimestampSearch::new(seconds, basis.head);
+        let log = ReadLog::default();
         loop {
             match search.next() {
                 Step::Found(block) => return Ok(block),
@@ -108,7 +113,9 @@ impl EvmChain {
                     });
                 }
                 Step::Probe(numbers) => {
-                    let probes = numbers.into_iter().map(|n| self.client.header(basis, n));
+                    let probes = numbers
+                        .into_iter()
+                        .map(|n| self.client.header(basis, n, &log));
                     for block in try_join_all(probes).await? {
                         search.observe(block);
                     }
@@ -117,19 +124,27 @@ impl EvmChain {
         }
     }
 
-    async fn read_at(&self, user: Address, key: U256, number: u64) -> Result<Reading, ChainError> {
+    async fn read_at(
+        &self,
+        user: Address,
+        key: U256,
+        number: u64,
+        log: &ReadLog,
+    ) -> Result<Reading, ChainError> {
         let client = &self.client;
         let basis = client
             .basis(At::Block(number), |head| head.number >= number)
             .await?;
+        log.reads_at(basis.head);
         let (value, block) = tokio::try_join!(
-            self.value(basis, user, key, number),
-            client.header(basis, number)
+            self.value(basis, user, key, number, log),
+            client.header(basis, number, log)
         )?;
         let reading = Reading {
             value,
             block,
             read_at: basis.head,
+            basis: ReadBasis::Vote,
         };
         client.still_valid(basis, reading)
     }
@@ -140,6 +155,7 @@ impl EvmChain {
         user: Address,
         key: U256,
         number: u64,
+        log: &ReadLog,
     ) -> Result<U256, ChainError> {
         let call = interface::getHistoryAtBlockCall {
             user,
@@ -148,7 +164,7 @@ impl EvmChain {
         };
         let entry = self
             .client
-            .call(self.state_manager, &call, basis.head.hash)
+            .call_noting(self.state_manager, &call, basis.head.hash, log)
             .await
             .map_err(|error| match error {
                 ChainError::Reverted { data } => read_error(data),
@@ -181,12 +197,13 @@ impl StateReader for EvmChain {
         self.locate_at(at).boxed()
     }
 
-    fn read(
-        &self,
+    fn read<'a>(
+        &'a self,
         user: Address,
         key: U256,
         block: u64,
-    ) -> BoxFuture<'_, Result<Reading, ChainError>> {
-        self.read_at(user, key, block).boxed()
+        log: &'a ReadLog,
+    ) -> BoxFuture<'a, Result<Reading, ChainError>> {
+        self.read_at(user, key, block, log).boxed()
     }
 }

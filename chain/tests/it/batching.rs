@@ -3,7 +3,7 @@
 use alloy::primitives::{Address, U256};
 use futures::future::join_all;
 use quorate_chain::evm::Finality;
-use quorate_chain::{ChainError, StateReader};
+use quorate_chain::{ChainError, ReadLog, StateReader};
 use serde_json::Value;
 
 use crate::support::double::{Behaviour, Double};
@@ -30,13 +30,15 @@ async fn ledger() -> Result<Ledger, Box<dyn std::error::Error + Send + Sync>> {
 async fn everyone_gets_their_own(ledger: &Ledger, double: &Double) -> TestResult {
     let reader = ledger.reader_over(vec![double.url.clone()], AT_ONCE).await;
     let head = reader.final_head().ok_or("no head")?;
+    let log = ReadLog::default();
     let reads = (0..500u64).map(|number| {
         let user = if number % 5 == 4 {
             Address::repeat_byte(1)
         } else {
             ledger.user
         };
-        reader.read(user, U256::from(number % KEYS), head.number - number % 3)
+        let block = head.number - number % 3;
+        reader.read(user, U256::from(number % KEYS), block, &log)
     });
     for (number, reading) in (0u64..).zip(join_all(reads).await) {
         if number % 5 == 4 {
@@ -107,7 +109,10 @@ async fn a_lone_call_is_no_batch() -> TestResult {
     let reader = ledger.reader_over(vec![double.url.clone()], AT_ONCE).await;
     let head = reader.final_head().ok_or("no head")?;
     for _ in 0..3 {
-        reader.read(ledger.user, U256::ZERO, head.number).await?;
+        let log = ReadLog::default();
+        reader
+            .read(ledger.user, U256::ZERO, head.number, &log)
+            .await?;
     }
     assert!(double.bodies().iter().all(Value::is_object));
     Ok(())

@@ -5,7 +5,7 @@ use alloy::providers::Provider;
 use quorate_chain::anvil::{AnvilChain, AnvilOptions};
 use quorate_chain::contracts::{EpochManager, StateManager};
 use quorate_chain::evm::{EvmChain, Finality};
-use quorate_chain::{At, ChainError, StateReader};
+use quorate_chain::{At, ChainError, ReadLog, StateReader};
 
 use crate::support::double::{Behaviour, Double};
 use crate::support::{Ledger, TestResult};
@@ -73,7 +73,9 @@ async fn a_reading_names_its_blocks() -> TestResult {
     ledger.anvil.mine_every(5, 12).await?;
     let reader = ledger.reader(AT_ONCE).await;
 
-    let reading = reader.read(ledger.user, U256::from(1), written + 2).await?;
+    let reading = reader
+        .read(ledger.user, U256::from(1), written + 2, &ReadLog::default())
+        .await?;
     assert_eq!(reading.value, U256::from(u64::MAX));
     assert_eq!(Some(reading.read_at), reader.final_head());
     assert_eq!(reading.read_at.number, written + 5);
@@ -111,7 +113,12 @@ async fn absence_is_told_apart() -> TestResult {
         Err(ChainError::NoHistory)
     );
     let stranger = reader
-        .read(Address::repeat_byte(9), U256::from(7), written)
+        .read(
+            Address::repeat_byte(9),
+            U256::from(7),
+            written,
+            &ReadLog::default(),
+        )
         .await;
     assert_eq!(stranger, Err(ChainError::NoHistory));
     assert!(ChainError::NoHistory.is_absence() && !ChainError::NoHistory.is_retryable());
@@ -130,7 +137,7 @@ async fn wrong_addresses_are_named() -> TestResult {
 
     let nowhere = EvmChain::new(client.clone(), Address::repeat_byte(9));
     let error = nowhere
-        .read(ledger.user, U256::ZERO, 0)
+        .read(ledger.user, U256::ZERO, 0, &ReadLog::default())
         .await
         .expect_err("no contract");
     assert_eq!(
@@ -143,7 +150,7 @@ async fn wrong_addresses_are_named() -> TestResult {
 
     let wrong = EvmChain::new(client, *other.address());
     let error = wrong
-        .read(ledger.user, U256::ZERO, 0)
+        .read(ledger.user, U256::ZERO, 0, &ReadLog::default())
         .await
         .expect_err("another contract");
     assert!(matches!(error, ChainError::Reverted { .. }), "{error}");

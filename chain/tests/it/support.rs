@@ -91,7 +91,8 @@ impl Ledger {
         block: u64,
     ) -> Result<u64, quorate_chain::ChainError> {
         use quorate_chain::StateReader;
-        let reading = reader.read(self.user, U256::from(key), block).await?;
+        let log = quorate_chain::ReadLog::default();
+        let reading = reader.read(self.user, U256::from(key), block, &log).await?;
         Ok(reading.value.to())
     }
 }

@@ -50,6 +50,7 @@ pub(crate) fn file(signers: &[u8]) -> CertificateFile {
         certificate,
         digest,
         stored: false,
+        read_bases: Vec::new(),
     };
     CertificateFile::new(&answer, NETWORK, Duration::from_millis(412))
 }

@@ -158,6 +158,7 @@ fn read(what: &Happening) -> String {
     let Happening::Read {
         took_ms,
         at_block,
+        basis,
         refusal,
         detail,
     } = what
@@ -168,9 +169,12 @@ fn read(what: &Happening) -> String {
     let place = at_block.as_deref().map(format::short);
     let place = place.map(|hash| format!(" at block {hash}"));
     format!(
-        "{verdict}, in {}{}{}",
+        "{verdict}, in {}{}{}{}",
         format::millis(*took_ms),
         place.unwrap_or_default(),
+        basis
+            .as_deref()
+            .map_or(String::new(), |basis| format!(", by {basis}")),
         after_colon(detail.as_deref())
     )
 }

@@ -1,4 +1,4 @@
-use quorate_node::api::StatementReport;
+use quorate_node::api::{ProviderLine, StatementReport};
 
 use super::*;
 
@@ -12,6 +12,17 @@ fn operator(address: &str, outcome: &str, after_ms: Option<f64>) -> OperatorRepo
         after_ms,
         late: false,
         seen_ms: after_ms,
+        read_basis: (outcome == "signed").then(|| "proof".into()),
+    }
+}
+
+fn provider(name: &str, question: &str, answer: &str, ms: f64) -> ProviderLine {
+    ProviderLine {
+        provider: name.into(),
+        question: question.into(),
+        answer: answer.into(),
+        detail: (answer != "good").then(|| "node 2 is not the one".into()),
+        ms,
     }
 }
 
@@ -46,6 +57,12 @@ fn report() -> TaskReport {
         attempts: 1,
         read_ms: Some(3.25),
         read_at_block: Some("0xb10c".into()),
+        read_at_number: Some(12_400),
+        read_basis: Some("proof".into()),
+        providers: vec![
+            provider("https://a.example", "proof", "a false proof", 1.25),
+            provider("https://b.example", "header", "good", 1.5),
+        ],
         certified_ms: Some(29.6),
         signed_weight: "800".into(),
         refused_weight: "200".into(),
@@ -84,13 +101,17 @@ Digest      0xd1
 Status      completed, certified after 30 ms
 First seen  2023-11-14 22:14:20.042 UTC, announced by 0x55
 Announced   1 time
-Own read    3.25 ms at block 0xb10c
+Own read    3.25 ms at block 12400 (0xb10c), proven
 
-OPERATOR  WEIGHT   SHARE  OUTCOME          SEEN    AFTER  CERTIFICATE  REASON
-0x55         200  16.6 %  signed        2.00 ms  2.00 ms  in it
-0x33         200  16.6 %  signed          30 ms    30 ms  in it
-0x44         200  16.6 %  signed, late   1.20 s   1.20 s
-0x22         200  16.6 %  refused         12 ms    12 ms               value_differs: 41 here
+PROVIDER           ASKED FOR  SAID             AFTER  DETAIL
+https://a.example  proof      a false proof  1.25 ms  node 2 is not the one
+https://b.example  header     good           1.50 ms
+
+OPERATOR  WEIGHT   SHARE  OUTCOME       READ      SEEN    AFTER  CERTIFICATE  REASON
+0x55         200  16.6 %  signed        proof  2.00 ms  2.00 ms  in it
+0x33         200  16.6 %  signed        proof    30 ms    30 ms  in it
+0x44         200  16.6 %  signed, late  proof   1.20 s   1.20 s
+0x22         200  16.6 %  refused                12 ms    12 ms               value_differs: 41 here
 0x11         200  16.6 %  missing
 
 Signed   800 (66.6 %)

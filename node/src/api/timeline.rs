@@ -58,6 +58,9 @@ pub enum Happening {
         took_ms: f64,
         /// Hash of the final block at which it read.
         at_block: Option<String>,
+        /// `proof` or `vote`: what the read rests on.
+        #[serde(default)]
+        basis: Option<String>,
         /// Why it will not sign; `None` where it read the same.
         refusal: Option<String>,
         /// The same for people.

@@ -2,7 +2,9 @@
 
 use libp2p::Multiaddr;
 use quorate_chain::At;
-use quorate_proto::{Address, B256, Certificate, OperatorSet, TaskId, U256, WireError, wire};
+use quorate_proto::{
+    Address, B256, Certificate, OperatorSet, ReadBasis, TaskId, U256, WireError, wire,
+};
 
 /// Asks for a stored value.
 #[derive(Clone, Debug)]
@@ -30,6 +32,9 @@ pub struct Answer {
     pub digest: B256,
     /// It came from the operator's store.
     pub stored: bool,
+    /// How each signer says that it knows what it read, in the order of the signatures. The word of
+    /// the operator that was asked; fewer or none where it does not know.
+    pub read_bases: Vec<ReadBasis>,
 }
 
 /// The set of an epoch, as the operator says; nothing of it is checked.
@@ -159,6 +164,8 @@ impl TryFrom<wire::CertificateReply> for Answer {
         let certificate: Certificate =
             reply.certificate.as_ref().ok_or_else(missing)?.try_into()?;
         let digest = B256::try_from(reply.digest.as_slice());
+        let read_bases = reply.read_bases().take(certificate.signatures().len());
+        let read_bases = read_bases.collect();
         Ok(Self {
             task_id: certificate.statement().task_id(),
             signature_data: certificate.signature_data(),
@@ -166,6 +173,7 @@ impl TryFrom<wire::CertificateReply> for Answer {
             digest: digest
                 .map_err(|_| ClientError::Malformed("digest must have 32 bytes".into()))?,
             stored: reply.stored,
+            read_bases,
         })
     }
 }

@@ -175,17 +175,13 @@ impl Ledger {
     }
 
     /// This node's own read ended, perhaps after the task did.
-    pub(super) fn observed(&mut self, id: TaskId, read: ReadTrace) -> Result<(), NodeError> {
-        let note = |record: &mut TaskRecord| {
-            record.read_micros = read.micros;
-            record.read_at_block = read.at_block.map(|hash| hash.to_vec()).unwrap_or_default();
-        };
+    pub(super) fn observed(&mut self, id: TaskId, read: &ReadTrace) -> Result<(), NodeError> {
         if let Some(record) = self.live.get_mut(&id) {
-            note(record);
+            read.write_to(record);
         } else if !self.fresh.contains_key(&id)
             && let Some(mut record) = self.writes.store().get(schema::TASKS, &id.0.0)?
         {
-            note(&mut record);
+            read.write_to(&mut record);
             self.batch.put(schema::TASKS, &id.0.0, &record);
         }
         Ok(())

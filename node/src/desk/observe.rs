@@ -2,48 +2,41 @@
 
 use std::time::Duration;
 
-use quorate_chain::{ChainError, Reading};
-use quorate_proto::{B256, Epoch, EpochUpdate, RefusalCode, StateProof};
+use quorate_chain::{ChainError, ReadLog, Reading};
+use quorate_proto::{B256, Epoch, EpochUpdate, ReadBasis, RefusalCode, StateProof};
 use quorate_protocols::pipeline::Verdict;
 
-use super::Chains;
+use super::{Chains, ReadTrace};
 use crate::clock;
 use crate::home::HomeHandle;
 
 /// A read that takes longer is a refusal: the response window is 3 s.
 const READ_TIMEOUT: Duration = Duration::from_millis(2_500);
 
-/// How a read went, for the task's record.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct ReadTrace {
-    pub(crate) micros: u64,
-    pub(crate) at_block: Option<B256>,
-}
-
 /// Reads for oneself what a user had stored.
 pub(crate) async fn value(chains: &Chains, proof: &StateProof) -> (Verdict, ReadTrace) {
-    let started = clock::now();
-    let (verdict, at_block) = read_value(chains, proof).await;
+    let (started, log) = (clock::now(), ReadLog::default());
+    let (verdict, basis) = read_value(chains, proof, &log).await;
     let micros = clock::now().micros_since(started);
-    metrics::histogram!("quorate_read_seconds").record(crate::figures::seconds(micros));
-    (verdict, ReadTrace { micros, at_block })
+    (verdict, ReadTrace::of(&log, basis, micros))
 }
 
-async fn read_value(chains: &Chains, proof: &StateProof) -> (Verdict, Option<B256>) {
+async fn read_value(chains: &Chains, proof: &StateProof, log: &ReadLog) -> (Verdict, ReadBasis) {
     let Some(chain) = chains.get(&u64::from(proof.chain_id)) else {
         let detail = format!("chain {} is not configured here", proof.chain_id);
         let verdict = Verdict::Refuse(RefusalCode::ChainUnsupported, detail);
-        return (verdict, None);
+        return (verdict, ReadBasis::Unspecified);
     };
-    let read = chain.read(proof.user, proof.key, proof.block_number);
-    match tokio::time::timeout(READ_TIMEOUT, read).await {
-        Ok(Ok(reading)) => (compare(proof, &reading), Some(reading.read_at.hash)),
-        Ok(Err(error)) => (refuse(&error), None),
+    let read = chain.read(proof.user, proof.key, proof.block_number, log);
+    let verdict = match tokio::time::timeout(READ_TIMEOUT, read).await {
+        Ok(Ok(reading)) => return (compare(proof, &reading), reading.basis),
+        Ok(Err(error)) => refuse(&error),
         Err(_) => {
             let detail = format!("no answer within {} ms", READ_TIMEOUT.as_millis());
-            (Verdict::Refuse(RefusalCode::ChainUnavailable, detail), None)
+            Verdict::Refuse(RefusalCode::ChainUnavailable, detail)
         }
-    }
+    };
+    (verdict, ReadBasis::Unspecified)
 }
 
 /// Compares with the set that this node has read from the home chain. The announcer may have seen
@@ -62,7 +55,7 @@ pub(crate) async fn set(
     };
     let trace = ReadTrace {
         micros: clock::now().micros_since(started),
-        at_block: None,
+        ..ReadTrace::default()
     };
     (compare_set(update, hash), trace)
 }

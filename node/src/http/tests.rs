@@ -1,5 +1,5 @@
 use futures::future::BoxFuture;
-use quorate_chain::{At, BlockRef, ChainError, Reading};
+use quorate_chain::{At, BlockRef, ChainError, ReadLog, Reading};
 use quorate_proto::{B256, U256};
 
 use super::*;
@@ -24,7 +24,13 @@ impl StateReader for Heard {
         Box::pin(std::future::pending())
     }
 
-    fn read(&self, _: Address, _: U256, _: u64) -> BoxFuture<'_, Result<Reading, ChainError>> {
+    fn read<'a>(
+        &'a self,
+        _: Address,
+        _: U256,
+        _: u64,
+        _: &'a ReadLog,
+    ) -> BoxFuture<'a, Result<Reading, ChainError>> {
         Box::pin(std::future::pending())
     }
 }

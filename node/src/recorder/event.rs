@@ -39,9 +39,10 @@ pub(crate) fn read(trace: &ReadTrace, verdict: &Verdict) -> Kind {
     };
     Kind::Read(TimelineRead {
         took_micros: trace.micros,
-        block_hash: trace.at_block.map(|hash| hash.to_vec()).unwrap_or_default(),
+        block_hash: trace.at.map(|at| at.hash.to_vec()).unwrap_or_default(),
         refusal: refusal.into(),
         detail,
+        basis: trace.basis.into(),
     })
 }
 

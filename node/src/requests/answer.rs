@@ -4,15 +4,17 @@ mod epoch_update;
 mod failure;
 mod timeline;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use quorate_chain::{At, BlockRef, Reading, StateReader};
+use quorate_chain::{At, BlockRef, ReadLog, Reading, StateReader};
 use quorate_proto::wire::TimelineOutcome;
 use quorate_proto::wire::reply::Kind as ReplyKind;
 use quorate_proto::wire::request::Kind as RequestKind;
 use quorate_proto::wire::state_request::At as WireAt;
 use quorate_proto::{
-    Address, Certificate, Domain, Epoch, OperatorSet, StateProof, Statement, TaskId, U256, wire,
+    Address, Certificate, Domain, Epoch, OperatorSet, SignerSignature, StateProof, Statement,
+    TaskId, U256, wire,
 };
 use quorate_storage::{Store, schema};
 use tokio::sync::mpsc;
@@ -129,14 +131,10 @@ impl Answerer {
         if let Some(stored) = self.stored_answer(&question, block, &set)? {
             return Ok(stored);
         }
-        let started = clock::now();
-        let read = chain.read(question.user, question.key, block);
+        let (started, log) = (clock::now(), ReadLog::default());
+        let read = chain.read(question.user, question.key, block, &log);
         let reading = read.await.map_err(|e| chain_error(&e))?;
-        let trace = ReadTrace {
-            micros: clock::now().micros_since(started),
-            at_block: Some(reading.read_at.hash),
-        };
-        metrics::histogram!("quorate_read_seconds").record(crate::figures::seconds(trace.micros));
+        let trace = ReadTrace::of(&log, reading.basis, clock::now().micros_since(started));
         let statement = question.statement(&reading, &set)?;
         let seat = seat.insert(self.desk.ask(statement, set, trace).await);
         self.wait(id, seat, replies).await
@@ -256,13 +254,33 @@ impl Answerer {
 
     fn certified(&self, certificate: &Certificate, stored: bool) -> ReplyKind {
         let statement = certificate.statement();
+        let read_bases = self.bases(certificate).unwrap_or_else(|cause| {
+            tracing::warn!(error = %cause.message, "certificate given without what signers say of their reads");
+            Vec::new()
+        });
         ReplyKind::Certificate(wire::CertificateReply {
             task_id: statement.task_id().0.to_vec(),
             certificate: Some(certificate.into()),
             signature_data: certificate.signature_data(),
             digest: statement.digest(&self.domain).to_vec(),
             stored,
+            read_bases,
         })
+    }
+
+    /// How each signer says that it knows what it read, where its response is kept here.
+    fn bases(&self, certificate: &Certificate) -> Result<Vec<i32>, Failure> {
+        let task = certificate.statement().task_id().0.0;
+        let mut said = HashMap::new();
+        for row in self.store.rows(schema::RESPONSES, &task) {
+            let ((_, operator), record) = row.map_err(store_error)?;
+            said.insert(operator, record.response.map_or(0, |r| r.read_basis));
+        }
+        let basis = |signer: &SignerSignature| said.get(&signer.operator.into_array()).copied();
+        let signers = certificate.signatures().iter();
+        Ok(signers
+            .map(|signer| basis(signer).unwrap_or_default())
+            .collect())
     }
 
     async fn operators(&self) -> Result<ReplyKind, Failure> {

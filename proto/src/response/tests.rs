@@ -1,5 +1,7 @@
 use super::*;
-use crate::fixtures::{domain, operator, proof, refused, secret, set, signed};
+use crate::fixtures::{
+    domain, epoch_update, operator, proof, refused, secret, set, signed, statement,
+};
 use crate::{Epoch, StateProof};
 
 const CODES: [RefusalCode; 10] = [
@@ -165,6 +167,31 @@ fn malformed_fields_are_named() {
             Response::try_from(&message).unwrap_err().to_string(),
             expected
         );
+    }
+}
+
+#[test]
+fn a_basis_belongs_to_a_read() {
+    let with = |statement: Statement, read_basis| {
+        let message = wire::Response {
+            statement: Some((&statement).into()),
+            read_basis,
+            ..wire::Response::from(&signed(1))
+        };
+        Response::try_from(&message).map(|response| response.basis)
+    };
+    for basis in [ReadBasis::Unspecified, ReadBasis::Proof, ReadBasis::Vote] {
+        assert_eq!(with(statement(), basis.into()), Ok(basis));
+    }
+    let update = || Statement::EpochUpdate(epoch_update());
+    assert_eq!(with(update(), 0), Ok(ReadBasis::Unspecified));
+    for (statement, basis) in [
+        (statement(), 3),
+        (statement(), -1),
+        (update(), 1),
+        (update(), 2),
+    ] {
+        assert!(with(statement, basis).is_err(), "{basis}");
     }
 }
 

@@ -7,10 +7,10 @@ use std::{env, fmt, fs};
 use prost::Message;
 use quorate_proto::store::{
     Cursor, Empty, Evidence, MembershipRecord, Meta, OperatorRecord, OperatorSetRecord, PeerRecord,
-    PrunedRecord, ResponseRecord, SigningRecord, TaskIndexRecord, TaskRecord, TaskRef, TaskStatus,
-    TimelineRow,
+    ProviderAnswer, ProviderQuestion, ProviderWord, PrunedRecord, ResponseRecord, SigningRecord,
+    TaskIndexRecord, TaskRecord, TaskRef, TaskStatus, TimelineRow,
 };
-use quorate_proto::{RefusalCode, Statement, Task, wire};
+use quorate_proto::{ReadBasis, RefusalCode, Statement, Task, wire};
 
 use crate::fixtures::{
     binding, certificate, domain, epoch_update, join_request, member_record, operator, refused,
@@ -245,6 +245,15 @@ fn task_record() -> TaskRecord {
         read_at_block: vec![3; 32],
         certified_micros: 60_000,
         failure: "weight 40 of 67".to_owned(),
+        read_at_number: 12_400,
+        read_basis: ReadBasis::Proof.into(),
+        provider_words: vec![ProviderWord {
+            provider: "https://rpc.example.org".to_owned(),
+            question: ProviderQuestion::Proof.into(),
+            answer: ProviderAnswer::False.into(),
+            detail: "node 2 of the account's proof".to_owned(),
+            micros: 11_000,
+        }],
         ..TaskRecord::default()
     }
 }

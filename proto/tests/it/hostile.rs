@@ -190,11 +190,12 @@ fn any_length() -> impl Strategy<Value = wire::Response> {
         signature().prop_map(wire::response::Outcome::Signature),
         refusal.prop_map(wire::response::Outcome::Refusal),
     ];
-    (field(20), statement, proptest::option::of(outcome)).prop_map(
-        |(operator, statement, outcome)| wire::Response {
+    (field(20), statement, proptest::option::of(outcome), -1..5).prop_map(
+        |(operator, statement, outcome, read_basis)| wire::Response {
             operator,
             statement,
             outcome,
+            read_basis,
         },
     )
 }

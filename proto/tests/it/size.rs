@@ -7,8 +7,8 @@ use quorate_proto::limits::{
 };
 use quorate_proto::wire::{self, reply, request, state_request};
 use quorate_proto::{
-    Address, Batch, Certificate, Envelope, Epoch, Kind, PeerBinding, RefusalCode, Response,
-    SignerSignature, StateProof, Statement, Task, U256,
+    Address, Batch, Certificate, Envelope, Epoch, Kind, PeerBinding, ReadBasis, RefusalCode,
+    Response, SignerSignature, StateProof, Statement, Task, U256,
 };
 
 use crate::fixtures::{binding, domain, peer, refused, signed};
@@ -175,6 +175,7 @@ fn the_longest_timeline_fits_a_frame() {
         after_micros: u64::MAX,
         late: true,
         in_certificate: true,
+        read_basis: 2,
     };
     let event = wire::TimelineEvent {
         at_micros: u64::MAX,
@@ -221,6 +222,7 @@ fn replies_about_500_operators_fit_a_frame() {
         signature_data: certificate.signature_data(),
         digest: vec![1; 32],
         stored: true,
+        read_bases: vec![ReadBasis::Vote.into(); MAX_SIGNERS],
     }));
     let report = wire::RefusalReport {
         operator: vec![1; 20],

@@ -1,8 +1,8 @@
 //! A task's record on the request stream.
 
-use quorate_proto::RefusalCode;
 use quorate_proto::wire::timeline_event::Kind as Event;
 use quorate_proto::wire::{self, reply, request};
+use quorate_proto::{ReadBasis, RefusalCode};
 
 use crate::fixtures::{member, operator, statement};
 use crate::vectors::{Exchange, weight};
@@ -57,6 +57,7 @@ fn kinds() -> [Event; 14] {
         Event::Read(wire::TimelineRead {
             took_micros: 12_000,
             block_hash: vec![3; 32],
+            basis: ReadBasis::Proof.into(),
             ..wire::TimelineRead::default()
         }),
         Event::Answered(answered(1, RefusalCode::Unspecified, "")),

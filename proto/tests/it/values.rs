@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use quorate_proto::wire::{reply, request, state_request, timeline_event};
 use quorate_proto::{
     Address, Batch, Binding, Certificate, Ed25519Proof, Epoch, EpochUpdate, JoinProof, JoinRequest,
-    LifecycleCause, LogPosition, Member, OperatorStatus, Outcome, PeerBinding, Refusal,
+    LifecycleCause, LogPosition, Member, OperatorStatus, Outcome, PeerBinding, ReadBasis, Refusal,
     RefusalCode, RegistrationChange, Response, Signature, SignerSignature, StateProof, Statement,
     Task, Timestamp, Transition, U256, wire,
 };
@@ -77,11 +77,15 @@ fn outcome() -> impl Strategy<Value = Outcome> {
 }
 
 pub(crate) fn response() -> impl Strategy<Value = Response> {
-    let parts = (address(), statement(), outcome());
-    parts.prop_map(|(operator, statement, outcome)| Response {
+    let parts = (address(), statement(), outcome(), 0..=2);
+    parts.prop_map(|(operator, statement, outcome, basis)| Response {
         operator,
         statement,
         outcome,
+        basis: match statement {
+            Statement::StateProof(_) => ReadBasis::try_from(basis).expect("a basis"),
+            Statement::EpochUpdate(_) => ReadBasis::Unspecified,
+        },
     })
 }
 
@@ -385,16 +389,20 @@ fn live_events() -> impl Strategy<Value = wire::LiveEvents> {
 
 pub(crate) fn reply() -> impl Strategy<Value = wire::Reply> {
     let data = vec(any::<u8>(), 0..64);
-    let certified = (word(), certificate(), data, word(), any::<bool>());
-    let certified = certified.prop_map(|(task_id, certificate, signature_data, digest, stored)| {
-        wire::CertificateReply {
-            task_id,
-            certificate: Some((&certificate).into()),
-            signature_data,
-            digest,
-            stored,
-        }
-    });
+    let bases = vec(0..=2, 0..8);
+    let certified = (word(), certificate(), data, word(), any::<bool>(), bases);
+    let certified = certified.prop_map(
+        |(task_id, certificate, signature_data, digest, stored, read_bases)| {
+            wire::CertificateReply {
+                task_id,
+                certificate: Some((&certificate).into()),
+                signature_data,
+                digest,
+                stored,
+                read_bases,
+            }
+        },
+    );
     let update = (operator_list(), option::of(certificate()));
     let update = update.prop_map(|(set, certificate)| wire::EpochUpdateReply {
         set: Some(set),

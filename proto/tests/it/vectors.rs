@@ -5,7 +5,7 @@ use prost::Message as _;
 use quorate_proto::wire::{self, reply, request, state_request};
 use quorate_proto::{
     Address, B256, Batch, Certificate, Domain, Envelope, Epoch, EpochUpdate, JoinProof, Kind,
-    OperatorSet, PeerBinding, RefusalCode, StateProof, Statement, Task, U256,
+    OperatorSet, PeerBinding, ReadBasis, RefusalCode, StateProof, Statement, Task, U256,
 };
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -640,6 +640,7 @@ fn certified() -> wire::CertificateReply {
         signature_data: certificate.signature_data(),
         digest: statement().digest(&domain()).to_vec(),
         stored: true,
+        read_bases: vec![ReadBasis::Proof.into(), ReadBasis::Vote.into()],
     }
 }
 

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use alloy_primitives::keccak256;
 use quorate_proto::{
-    Address, Certificate, Domain, Epoch, NetworkId, Operator, OperatorSet, Outcome, Refusal,
-    RefusalCode, Response, Signature, SlotId, StateProof, Statement, Timestamp, U256, threshold_of,
+    Address, Certificate, Domain, Epoch, NetworkId, Operator, OperatorSet, Outcome, ReadBasis,
+    Refusal, RefusalCode, Response, Signature, SlotId, StateProof, Statement, Timestamp, U256,
+    threshold_of,
 };
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -228,6 +229,7 @@ pub(super) fn signed(operator: Address, statement: Statement) -> Response {
         operator,
         statement,
         outcome: Outcome::Signed(dummy(operator, &statement, 27)),
+        basis: ReadBasis::Unspecified,
     }
 }
 
@@ -241,6 +243,7 @@ pub(super) fn refusal(operator: Address, statement: Statement, code: RefusalCode
         operator,
         statement,
         outcome: Outcome::Refused(refusal),
+        basis: ReadBasis::Unspecified,
     }
 }
 

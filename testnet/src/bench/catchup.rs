@@ -12,8 +12,8 @@ use quorate_proto::store::{
     Empty, OperatorSetRecord, ResponseRecord, TaskRecord, TaskRef, TaskStatus,
 };
 use quorate_proto::{
-    Certificate, Domain, Epoch, OperatorSet, Outcome, Response, SignerSignature, StateProof,
-    Statement, U256, wire,
+    Certificate, Domain, Epoch, OperatorSet, Outcome, ReadBasis, Response, SignerSignature,
+    StateProof, Statement, U256, wire,
 };
 use quorate_storage::{Batch, Durability, EngineKind, Identity, Store, schema};
 use tokio_util::sync::CancellationToken;
@@ -183,6 +183,7 @@ fn add(batch: &mut Batch, domain: &Domain, set: &OperatorSet, number: u64) -> Re
             operator,
             statement,
             outcome: Outcome::Signed(signature),
+            basis: ReadBasis::Unspecified,
         };
         let record = ResponseRecord {
             response: Some((&response).into()),

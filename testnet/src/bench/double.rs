@@ -7,12 +7,14 @@ use std::time::Duration;
 use anyhow::Result;
 use futures::future::BoxFuture;
 use quorate_chain::evm::{EvmConfig, Finality};
-use quorate_chain::{At, BlockRef, ChainError, HomeReader, Reading, Registration, StateReader};
+use quorate_chain::{
+    At, BlockRef, ChainError, HomeReader, ReadLog, Reading, Registration, StateReader,
+};
 use quorate_node::client::{Client, StateQuestion};
 use quorate_node::keys::LocalSigner;
 use quorate_node::settings::{HomeSettings, Limits, Policy, Retention, Role, Settings};
 use quorate_node::{Ledgers, Node, Parts};
-use quorate_proto::{Address, B256, Epoch, Operator, OperatorSet, U256, threshold_of};
+use quorate_proto::{Address, B256, Epoch, Operator, OperatorSet, ReadBasis, U256, threshold_of};
 use tokio_util::sync::CancellationToken;
 
 use super::BenchOptions;
@@ -47,12 +49,13 @@ impl StateReader for SourceDouble {
         Box::pin(std::future::ready(Ok(HEAD)))
     }
 
-    fn read(
-        &self,
+    fn read<'a>(
+        &'a self,
         _user: Address,
         key: U256,
         block: u64,
-    ) -> BoxFuture<'_, Result<Reading, ChainError>> {
+        _log: &'a ReadLog,
+    ) -> BoxFuture<'a, Result<Reading, ChainError>> {
         let block = BlockRef {
             number: block,
             ..HEAD
@@ -61,6 +64,8 @@ impl StateReader for SourceDouble {
             value: key,
             block,
             read_at: HEAD,
+            // It has no providers: nothing is voted or proven here.
+            basis: ReadBasis::Unspecified,
         };
         Box::pin(std::future::ready(Ok(reading)))
     }

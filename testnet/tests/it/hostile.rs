@@ -6,8 +6,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use quorate_node::api::PeerLine;
 use quorate_proto::{
-    Address, Batch, Domain, Envelope, Epoch, Kind, Outcome as Said, PeerBinding, Response,
-    SecretKey, StateProof, Statement, Task, U256, limits,
+    Address, Batch, Domain, Envelope, Epoch, Kind, Outcome as Said, PeerBinding, ReadBasis,
+    Response, SecretKey, StateProof, Statement, Task, U256, limits,
 };
 use quorate_testnet::{LocalNetwork, NodeProcess, OperatorKeys, wait};
 
@@ -86,6 +86,7 @@ impl Impostor {
                     operator: self.operator,
                     statement,
                     outcome,
+                    basis: ReadBasis::Unspecified,
                 });
             }
             _ => batch.tasks.push(Task {

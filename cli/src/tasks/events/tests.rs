@@ -16,6 +16,7 @@ fn member(number: u8, weight: &str) -> OperatorReport {
         after_ms: None,
         late: false,
         seen_ms: None,
+        read_basis: None,
     }
 }
 
@@ -37,6 +38,9 @@ fn timeline(events: Vec<(f64, Happening)>) -> Timeline {
         attempts: 2,
         read_ms: None,
         read_at_block: None,
+        read_at_number: None,
+        read_basis: None,
+        providers: Vec::new(),
         certified_ms: None,
         signed_weight: "40".into(),
         refused_weight: "30".into(),
@@ -79,6 +83,7 @@ fn a_timeline_has_a_line_for_every_event() {
     let read = Happening::Read {
         took_ms: 1.25,
         at_block: Some("0xb10c".into()),
+        basis: Some("proof".into()),
         refusal: None,
         detail: None,
     };
@@ -115,7 +120,7 @@ fn a_timeline_has_a_line_for_every_event() {
     +0.00  opened                                              begun by this node; it was here before
     +0.00  asked                                               by user 1
     +0.00  announced    0x01010101…010101 (this node)
-    +0.00  read                                                the same, in 1.25 ms at block 0xb10c
+    +0.00  read                                                the same, in 1.25 ms at block 0xb10c, by proof
     +0.75  signed       0x01010101…010101 (this node)  40.0 %  decided, recorded and signed in 0.50 ms
    +12.40  refused      0x02020202…020202                      block not final yet: why
  +3000.00  announced    0x01010101…010101 (this node)          asks again, attempt 1
@@ -184,6 +189,7 @@ fn every_event_has_words() {
             Happening::Read {
                 took_ms: 2_500.0,
                 at_block: None,
+                basis: None,
                 refusal: Some("its chain providers failed".into()),
                 detail: Some("a.example.org: no answer".into()),
             },

@@ -1,5 +1,5 @@
 use quorate_proto::{
-    Batch as GossipBatch, Envelope, Kind, Operator, Outcome, PeerSecret, SecretKey,
+    Batch as GossipBatch, Envelope, Kind, Operator, Outcome, PeerSecret, ReadBasis, SecretKey,
     SignerSignature, StateProof, Task, threshold_of,
 };
 use quorate_protocols::authors::Totals;
@@ -49,6 +49,7 @@ impl Member {
             operator: self.address,
             statement,
             outcome: Outcome::Signed(self.signing.sign(statement.digest(domain)).unwrap()),
+            basis: ReadBasis::Proof,
         }
     }
 

@@ -1,0 +1,111 @@
+//! How this node's own read of a chain went, for the task's record.
+
+use quorate_chain::{BlockRef, Question, ReadLog, Said, Word};
+use quorate_proto::ReadBasis;
+use quorate_proto::store::{ProviderAnswer, ProviderQuestion, ProviderWord, TaskRecord};
+
+/// How a read went, whatever became of it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ReadTrace {
+    pub(crate) micros: u64,
+    /// The final block whose state was read, where one was known.
+    pub(crate) at: Option<BlockRef>,
+    /// Unspecified where no value came of it.
+    pub(crate) basis: ReadBasis,
+    /// What providers said; bounded by their log.
+    pub(crate) words: Vec<Word>,
+}
+
+impl ReadTrace {
+    /// Of a read that took so long, and also counts it.
+    pub(crate) fn of(log: &ReadLog, basis: ReadBasis, micros: u64) -> Self {
+        let words = log.words();
+        metrics::histogram!("quorate_read_seconds").record(crate::figures::seconds(micros));
+        let outcome = match basis {
+            ReadBasis::Proof => "proof",
+            ReadBasis::Vote => "vote",
+            ReadBasis::Unspecified => "none",
+        };
+        metrics::counter!("quorate_reads_total", "basis" => outcome).increment(1);
+        for word in words.iter().filter(|word| word.said == Said::False) {
+            let provider = word.provider.to_string();
+            metrics::counter!("quorate_provider_lies_total", "provider" => provider).increment(1);
+        }
+        Self {
+            micros,
+            at: log.read_at(),
+            basis,
+            words,
+        }
+    }
+
+    /// Into the record, in place of an earlier read.
+    pub(super) fn write_to(&self, record: &mut TaskRecord) {
+        record.read_micros = self.micros;
+        record.read_at_block = self.at.map(|at| at.hash.to_vec()).unwrap_or_default();
+        record.read_at_number = self.at.map(|at| at.number).unwrap_or_default();
+        record.set_read_basis(self.basis);
+        record.provider_words = self.words.iter().map(word).collect();
+    }
+}
+
+fn word(word: &Word) -> ProviderWord {
+    ProviderWord {
+        provider: word.provider.to_string(),
+        question: question(word.question).into(),
+        answer: answer(word.said).into(),
+        detail: word.detail.clone(),
+        micros: word.micros,
+    }
+}
+
+const fn question(question: Question) -> ProviderQuestion {
+    match question {
+        Question::Header => ProviderQuestion::Header,
+        Question::Value => ProviderQuestion::Value,
+        Question::Proof => ProviderQuestion::Proof,
+    }
+}
+
+/// What is said, and how it is kept.
+const ANSWERS: [(Said, ProviderAnswer); 12] = [
+    (Said::Good, ProviderAnswer::Good),
+    (Said::NoneYet, ProviderAnswer::NoneYet),
+    (Said::Differs, ProviderAnswer::Differs),
+    (Said::False, ProviderAnswer::False),
+    (Said::NoProofs, ProviderAnswer::NoProofs),
+    (Said::Timeout, ProviderAnswer::Timeout),
+    (Said::Unreachable, ProviderAnswer::Unreachable),
+    (Said::Error, ProviderAnswer::Error),
+    (Said::Malformed, ProviderAnswer::Malformed),
+    (Said::Behind, ProviderAnswer::Behind),
+    (Said::WrongChain, ProviderAnswer::WrongChain),
+    (Said::Busy, ProviderAnswer::Busy),
+];
+
+fn answer(said: Said) -> ProviderAnswer {
+    let kept = ANSWERS.iter().find(|(word, _)| *word == said);
+    kept.map_or(ProviderAnswer::Unspecified, |(_, kept)| *kept)
+}
+
+/// In a few words, for people.
+pub(crate) fn answer_word(kept: ProviderAnswer) -> &'static str {
+    let said = ANSWERS.iter().find(|(_, answer)| *answer == kept);
+    said.map_or("?", |(said, _)| said.describe())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_answer_has_its_own_record_and_word() {
+        for number in 1..=12 {
+            let kept = ProviderAnswer::try_from(number).unwrap();
+            let (said, _) = ANSWERS.iter().find(|(_, answer)| *answer == kept).unwrap();
+            assert_eq!(answer(*said), kept);
+            assert_eq!(answer_word(kept), said.describe());
+        }
+        assert!(ProviderAnswer::try_from(13).is_err(), "ANSWERS lacks one");
+    }
+}
