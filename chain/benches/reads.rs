@@ -1,5 +1,5 @@
-//! Reads per second and median latency against a local chain, with 1 and 64 reads in flight. With
-//! fresh headers every read takes two calls, with known ones only the call of the contract.
+//! Reads per second and median latency against a local chain, by vote and by proof, with 1 and 64 reads
+//! in flight. With fresh headers every read takes two calls, with known ones only that for the value.
 //!
 //! `cargo bench -p quorate-chain`; needs the anvil binary.
 
@@ -10,12 +10,14 @@ use alloy::primitives::{Address, U256};
 use futures::stream::{self, StreamExt};
 use quorate_chain::anvil::{AnvilChain, AnvilOptions};
 use quorate_chain::contracts::StateManager;
+use quorate_chain::evm::Reads::{Proof, Vote};
 use quorate_chain::evm::{EvmChain, EvmConfig, Finality};
 use quorate_chain::{ReadLog, StateReader};
 
 type Failed = Box<dyn std::error::Error + Send + Sync>;
 
-const KEYS: u64 = 100;
+/// Few: anvil goes through all storage of a contract for each proof.
+const KEYS: u64 = 10;
 const BLOCKS: u64 = 1_000;
 const DURATION: Duration = Duration::from_secs(3);
 
@@ -31,12 +33,13 @@ async fn main() -> Result<(), Failed> {
     anvil.mine(BLOCKS).await?;
 
     println!(
-        "providers  headers  in flight   reads/s   median us   p99 us   reads/s of own CPU time"
+        "reads  providers  headers  in flight   reads/s   median us   p99 us   reads/s of own CPU time"
     );
-    for providers in [1, 3] {
+    for (way, providers) in [(Vote, 1), (Proof, 1), (Vote, 3), (Proof, 3)] {
         for in_flight in [1, 64] {
             let rpc = vec![anvil.url()?; providers];
-            let config = EvmConfig::new(anvil.chain_id(), rpc, Finality::Confirmations(0));
+            let mut config = EvmConfig::new(anvil.chain_id(), rpc, Finality::Confirmations(0));
+            config.reads = way;
             let reader = Arc::new(EvmChain::connect(config, state_manager).await?);
             for (headers, reads) in [("fresh", BLOCKS), ("known", u64::MAX)] {
                 let load = Load {
@@ -46,7 +49,7 @@ async fn main() -> Result<(), Failed> {
                     in_flight,
                 };
                 let figures = load.measure(&reader).await?;
-                println!("{providers:9}  {headers:>7}  {in_flight:9}  {figures}");
+                println!("{way:>5}  {providers:9}  {headers:>7}  {in_flight:9}  {figures}");
             }
         }
     }

@@ -5,22 +5,28 @@
 //! of it, [`EvmChain`] reads users' state and [`EvmHome`] the registry of operators.
 //!
 //! Nothing is read at "latest": state is read at the hash of a final block, and what is not final
-//! is not visible at all.
+//! is not visible at all. What k agree on for a read is the block's hash; its time and the value are
+//! proven from there, so that one provider may serve them and none can forge them.
 
 mod batcher;
 mod calls;
 mod client;
 mod config;
 mod finality;
+mod halves;
 mod headers;
 mod heads;
 mod home;
 mod operator_set;
+mod proof;
+mod prover;
 mod provider;
 mod quorum;
+mod reads;
 mod registrations;
 mod revert;
 mod rpc;
+mod shown;
 mod state;
 mod timestamps;
 mod url;
@@ -30,7 +36,9 @@ pub use client::{EvmClient, EvmStatus};
 pub use config::EvmConfig;
 pub use finality::{Finality, FinalityError};
 pub use home::EvmHome;
+pub use proof::{ProofError, prove_slots, state_root};
 pub use provider::ProviderStatus;
+pub use reads::{Reads, ReadsError};
 pub use state::EvmChain;
 pub use url::RpcUrl;
 pub use verdict::{Rejection, Verdict, verify_on_chain};

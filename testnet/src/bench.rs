@@ -6,6 +6,7 @@ mod figures;
 mod flood;
 mod load;
 mod local;
+mod proofs;
 
 use anyhow::Result;
 use clap::Args;
@@ -32,7 +33,7 @@ pub struct BenchOptions {
     /// these cause.
     #[arg(long, default_value_t = 20)]
     pub flood_requests: u64,
-    /// Only this part: latency, throughput, double, memory, catchup or flood.
+    /// Only this part: latency, throughput, proofs, double, memory, catchup or flood.
     #[arg(long)]
     pub only: Option<String>,
 }
@@ -56,6 +57,9 @@ pub async fn run(options: BenchOptions) -> Result<()> {
         .any(|part| options.wants(part))
     {
         local::run(&options).await?;
+    }
+    if options.wants("proofs") {
+        proofs::run(&options).await?;
     }
     if options.wants("double") {
         double::run(&options).await?;

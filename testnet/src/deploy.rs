@@ -114,6 +114,7 @@ fn write_node(
         bootstrap,
         home: vec![deployment.home.endpoint()],
         source: vec![deployment.source.endpoint()],
+        reads: None,
     };
     let name = folder.name();
     match std::fs::remove_dir_all(out.join(&name)) {

@@ -41,6 +41,8 @@ pub(crate) struct NodeFolder<'a> {
     pub(crate) home: Vec<String>,
     /// RPC URLs of the source chain.
     pub(crate) source: Vec<String>,
+    /// How it is read; `None` for the default.
+    pub(crate) reads: Option<&'a str>,
 }
 
 impl NodeFolder<'_> {
@@ -112,6 +114,9 @@ impl NodeFolder<'_> {
                 rpc = self.source,
                 states = deployment.state_manager
             )?;
+            if let Some(reads) = self.reads {
+                writeln!(config, "reads = {reads:?}")?;
+            }
         }
         Ok(config)
     }

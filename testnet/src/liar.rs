@@ -15,7 +15,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use quorate_chain::contracts::StateManager::getHistoryAtBlockCall;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 /// How a provider answers.
@@ -23,11 +23,13 @@ use tokio::task::JoinHandle;
 pub enum Manner {
     /// As the chain does.
     Honest,
-    /// As the chain does, but every stored value is this one.
+    /// As the chain does, but every stored value is this one, and it has no proofs.
     Value(U256),
     /// As a chain does on which every block has another hash and every stored value is this one.
     /// Two that do this agree with each other.
     Fork(U256),
+    /// The same, with proofs that were made to fit.
+    Forged(U256),
     /// Takes requests and never answers.
     Silent,
     /// Answers with status 500.
@@ -119,7 +121,7 @@ async fn answer(State(shared): State<Arc<Shared>>, request: String) -> Response 
         Manner::Failing => return StatusCode::INTERNAL_SERVER_ERROR.into_response(),
         Manner::Limited => return StatusCode::TOO_MANY_REQUESTS.into_response(),
         Manner::Slow(late) => tokio::time::sleep(late).await,
-        Manner::Honest | Manner::Value(_) | Manner::Fork(_) => {}
+        Manner::Honest | Manner::Value(_) | Manner::Forged(_) | Manner::Fork(_) => {}
     }
     match shared.ask(manner, request).await {
         Ok(text) => ([(header::CONTENT_TYPE, "application/json")], text).into_response(),
@@ -156,12 +158,10 @@ impl Shared {
             .header("content-type", "application/json")
             .body(asked.to_string());
         let mut answered: Value = serde_json::from_str(&post.send().await?.text().await?)?;
-        if let Manner::Value(value) | Manner::Fork(value) = manner {
-            for call in each(&asked) {
-                let id = &call["id"];
-                let answers = each_mut(&mut answered).filter(|answer| answer["id"] == *id);
-                answers.for_each(|answer| falsify(call, answer, value));
-            }
+        for call in each(&asked) {
+            let id = &call["id"];
+            let answers = each_mut(&mut answered).filter(|answer| answer["id"] == *id);
+            answers.for_each(|answer| manner.change(call, answer));
         }
         if matches!(manner, Manner::Fork(_)) {
             each_mut(&mut answered).for_each(|answer| self.forge(&mut answer["result"]));
@@ -190,6 +190,25 @@ impl Shared {
                     forged.insert(hash.clone(), truth);
                 }
             }
+        }
+    }
+}
+
+impl Manner {
+    fn change(self, call: &Value, answer: &mut Value) {
+        let proves = call["method"] == "eth_getProof";
+        match self {
+            Self::Value(_) if proves => {
+                let error =
+                    json!({"code": -32601, "message": "the method eth_getProof does not exist"});
+                *answer = json!({"jsonrpc": "2.0", "id": answer["id"], "error": error});
+            }
+            Self::Forged(value) if proves => forge_leaf(answer, value),
+            Self::Fork(value) if proves => falsify_slots(answer, value),
+            Self::Value(value) | Self::Forged(value) | Self::Fork(value) if is_read(call) => {
+                falsify_entry(answer, value);
+            }
+            _ => {}
         }
     }
 }
@@ -228,14 +247,6 @@ fn is_read(call: &Value) -> bool {
     call["method"] == "eth_call" && data.is_some_and(|data| data.starts_with(&selector))
 }
 
-fn falsify(call: &Value, answer: &mut Value, value: U256) {
-    if is_read(call) {
-        falsify_entry(answer, value);
-    } else if call["method"] == "eth_getProof" {
-        falsify_slots(answer, value);
-    }
-}
-
 /// The value is the first word of a history entry.
 fn falsify_entry(answer: &mut Value, value: U256) {
     const WORD_ENDS: usize = 2 + 64;
@@ -253,5 +264,20 @@ fn falsify_slots(answer: &mut Value, value: U256) {
         for slot in slots {
             slot["value"] = format!("{value:#x}").into();
         }
+    }
+}
+
+/// The second slot that is asked for has the value; its proof ends in a leaf that ends with it.
+fn forge_leaf(answer: &mut Value, value: U256) {
+    let shown = &mut answer["result"]["storageProof"][1];
+    shown["value"] = format!("{value:#x}").into();
+    let leaf = shown["proof"]
+        .as_array_mut()
+        .and_then(|nodes| nodes.last_mut());
+    if let Some(leaf) = leaf
+        && let Some(text) = leaf.as_str()
+    {
+        let begin = text.get(..text.len() - 2).unwrap_or_default();
+        *leaf = format!("{begin}{:02x}", value.byte(0)).into();
     }
 }

@@ -28,6 +28,10 @@ pub struct NetworkOptions {
     pub log: String,
     /// RPC URLs of the source chain for single operators, by number, where they differ.
     pub source_rpc: Vec<(usize, Vec<String>)>,
+    /// How many providers of the source chain the other operators have; all of them are the chain.
+    pub source_providers: usize,
+    /// How operators read the source chain, where that is not left to them: "auto", "proof", "vote".
+    pub reads: Option<String>,
     /// Where single nodes live, registries first, then operators; this machine where there is none.
     pub seats: Vec<Seat>,
     /// Operators that do not run, by number.
@@ -71,6 +75,8 @@ impl Default for NetworkOptions {
             engine: "rocksdb".into(),
             log: "info,libp2p=warn,libp2p_swarm=warn".into(),
             source_rpc: Vec::new(),
+            source_providers: 1,
+            reads: None,
             seats: Vec::new(),
             absent: Vec::new(),
             arguments: Vec::new(),
@@ -195,6 +201,11 @@ impl LocalNetwork {
             [] => vec![chain],
             urls => urls.to_vec(),
         };
+        let chain = deployment.source.endpoint();
+        let source = match source.as_slice() {
+            [] => vec![chain; options.source_providers],
+            urls => urls.to_vec(),
+        };
         let folder = NodeFolder {
             number,
             operator,
@@ -204,7 +215,8 @@ impl LocalNetwork {
             listen: place.listen,
             bootstrap,
             home: or_chain(&place.seat.home_rpc, deployment.home.endpoint()),
-            source: or_chain(source, deployment.source.endpoint()),
+            source,
+            reads: options.reads.as_deref(),
         };
         let dir = folder.write(&self.dir, deployment)?;
         let node = NodeProcess::new(folder.name(), dir, place.control, folder.http);

@@ -1,23 +1,50 @@
 //! The few JSON-RPC methods that are used, typed.
 
-use alloy::primitives::{Address, B256, Bytes, U64, hex};
+use alloy::primitives::{Address, B256, Bytes, U64, U256, hex};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 
+use super::proof;
 use super::rpc::{Call, Failure};
 use crate::BlockRef;
 
 /// The part of a block header that matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Header {
     number: U64,
     hash: B256,
     parent_hash: B256,
     timestamp: U64,
+    /// Where the rest of the header is there too, and all of it has this hash.
+    #[serde(skip)]
+    state_root: Option<B256>,
+}
+
+/// Two providers say the same also where only one sends enough to prove it.
+impl PartialEq for Header {
+    fn eq(&self, other: &Self) -> bool {
+        let said = |h: &Self| (h.number, h.hash, h.parent_hash, h.timestamp);
+        said(self) == said(other)
+    }
 }
 
 impl Header {
+    /// Reads a block, and looks whether its fields have its hash.
+    pub(super) fn read(answer: &RawValue) -> Result<Option<Self>, Failure> {
+        let header: Option<Self> = decode(answer)?;
+        Ok(header.map(|header| Self {
+            state_root: proof::header::state_root(answer.get(), header.hash),
+            ..header
+        }))
+    }
+
+    /// Of the state after the block, if all that is said of the block has its hash.
+    pub(super) const fn state_root(&self) -> Option<B256> {
+        self.state_root
+    }
+
     pub(super) fn number(&self) -> u64 {
         self.number.to()
     }
@@ -132,8 +159,31 @@ pub(super) fn logs(address: Address, topics: &[B256], from: u64, to: u64) -> Cal
     }
 }
 
-pub(super) fn decode<T: DeserializeOwned>(
-    answer: &serde_json::value::RawValue,
-) -> Result<T, Failure> {
+/// Proofs of an account and of slots of its storage, in the state after the block with this hash.
+pub(super) fn proof(of: Address, slots: &[U256], at: B256) -> Call {
+    let slots: Vec<String> = slots
+        .iter()
+        .map(|slot| format!("\"{slot:#066x}\""))
+        .collect();
+    let slots = slots.join(",");
+    Call {
+        method: "eth_getProof",
+        params: format!(
+            r#"["{of:#x}",[{slots}],{{"blockHash":"{at:#x}","requireCanonical":true}}]"#
+        ),
+    }
+}
+
+/// One word of a contract's storage in the state after the block with this hash.
+pub(super) fn storage_at(of: Address, slot: U256, at: B256) -> Call {
+    Call {
+        method: "eth_getStorageAt",
+        params: format!(
+            r#"["{of:#x}","{slot:#066x}",{{"blockHash":"{at:#x}","requireCanonical":true}}]"#
+        ),
+    }
+}
+
+pub(super) fn decode<T: DeserializeOwned>(answer: &RawValue) -> Result<T, Failure> {
     serde_json::from_str(answer.get()).map_err(Failure::malformed)
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use alloy::primitives::{Address, B256};
+use alloy::primitives::{Address, B256, U256};
 use alloy::sol_types::SolCall;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -12,10 +12,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::batcher::http_client;
 use super::calls::{Ended, Header};
-use super::headers::HeaderCache;
+use super::headers::{HeaderCache, Known};
 use super::provider::Provider;
 use super::quorum::{NoQuorum, Pool};
-use super::{EvmConfig, Finality, ProviderStatus};
+use super::rpc::Failure;
+use super::{EvmConfig, Finality, ProviderStatus, Reads};
 use crate::{At, BlockRef, ChainError, Question, ReadLog};
 
 mod follow;
@@ -28,6 +29,8 @@ pub struct EvmClient {
     poll_interval: Duration,
     pool: Pool,
     head: watch::Sender<Option<BlockRef>>,
+    reads: Reads,
+    history_slot: U256,
     headers: Mutex<HeaderCache>,
     polls_started: AtomicU64,
     last_poll: tokio::sync::Mutex<LastPoll>,
@@ -58,6 +61,8 @@ pub struct EvmStatus {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Basis {
     pub head: BlockRef,
+    /// Of the head, where its header came along.
+    state_root: Option<B256>,
     generation: u64,
 }
 
@@ -76,6 +81,8 @@ impl EvmClient {
             chain_id: config.chain_id,
             finality: config.finality,
             poll_interval: config.poll_interval,
+            reads: config.reads,
+            history_slot: config.history_slot,
             pool: Pool::new(config.rpc.into_iter().map(provider).collect(), required),
             head: watch::Sender::new(None),
             headers: Mutex::default(),
@@ -166,6 +173,14 @@ impl EvmClient {
         &self.pool
     }
 
+    pub(super) const fn reads(&self) -> Reads {
+        self.reads
+    }
+
+    pub(super) const fn history_slot(&self) -> U256 {
+        self.history_slot
+    }
+
     pub(super) fn not_final(&self, asked: At) -> ChainError {
         ChainError::NotFinal {
             asked,
@@ -190,10 +205,12 @@ impl EvmClient {
 
     fn present_basis(&self) -> Option<Basis> {
         // Under the lock of the headers, as a violation changes both.
-        let headers = self.headers();
+        let mut headers = self.headers();
         let head = self.final_head()?;
+        let known = headers.get(head.number).filter(|known| known.block == head);
         Some(Basis {
             head,
+            state_root: known.and_then(|known| known.state_root),
             generation: headers.generation(),
         })
     }
@@ -208,26 +225,61 @@ impl EvmClient {
         })
     }
 
-    /// The block at this height, which must not be above the head of `basis`.
+    /// The block at this height, which must not be above the head of `basis`: with its state root,
+    /// unless this chain is read by vote.
     pub(super) async fn header(
         &self,
         basis: Basis,
         number: u64,
         log: &ReadLog,
-    ) -> Result<BlockRef, ChainError> {
-        if number == basis.head.number {
-            return Ok(basis.head);
+    ) -> Result<Known, ChainError> {
+        let (block, state_root) = (basis.head, basis.state_root);
+        let head = Known { block, state_root };
+        let known = match self.headers().get(number) {
+            _ if number == block.number => Some(head),
+            known => known,
+        };
+        let agreed = match known {
+            Some(known) if known.state_root.is_some() => return Ok(known),
+            Some(agreed) => agreed,
+            None => {
+                let question = |_, provider| Provider::header(provider, number);
+                let header = self.pool.ask_noting(log, Question::Header, question);
+                Known::from(&header.await?)
+            }
+        };
+        let known = self.prove(agreed, log).await?;
+        self.headers().insert(basis.generation, known);
+        Ok(known)
+    }
+
+    /// Adds the state root of a block on whose hash a quorum agrees, which any provider may show.
+    /// Without where the chain is read by vote.
+    async fn prove(&self, agreed: Known, log: &ReadLog) -> Result<Known, ChainError> {
+        let none_shows = || {
+            let mut providers = self.pool.providers().iter();
+            self.reads == Reads::Auto && providers.all(|provider| provider.shown().has_no_headers())
+        };
+        if agreed.state_root.is_some() || self.reads == Reads::Vote || none_shows() {
+            return Ok(agreed);
         }
-        if let Some(block) = self.headers().get(number) {
-            return Ok(block);
+        let BlockRef { number, hash, .. } = agreed.block;
+        let question = |provider| Provider::state_root(provider, number, hash);
+        match self.pool.first(log, Question::Header, question).await {
+            Ok(root) => Ok(Known {
+                state_root: Some(root),
+                ..agreed
+            }),
+            Err(_) if none_shows() => Ok(agreed),
+            Err(failures) => Err(self.not_proven(&failures)),
         }
-        let header = self
-            .pool
-            .ask_noting(log, Question::Header, |_, provider| provider.header(number))
-            .await?;
-        let block = header.block();
-        self.headers().insert(basis.generation, block);
-        Ok(block)
+    }
+
+    pub(super) fn not_proven(&self, failures: &[(usize, Failure)]) -> ChainError {
+        ChainError::NotProven {
+            chain_id: self.chain_id,
+            detail: self.pool.describe(failures),
+        }
     }
 
     async fn ask_header(&self, number: u64) -> Result<Header, NoQuorum> {
@@ -273,7 +325,7 @@ impl EvmClient {
     }
 
     /// Why there is no contract at this address in the final state.
-    async fn missing(&self, address: Address) -> ChainError {
+    pub(super) async fn missing(&self, address: Address) -> ChainError {
         match self
             .pool
             .ask(|_, provider| provider.has_code(address))

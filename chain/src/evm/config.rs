@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Finality, RpcUrl};
+use alloy::primitives::U256;
+
+use super::{Finality, Reads, RpcUrl};
 use crate::ChainError;
 
 /// How often heads are polled unless set otherwise: well below the block time of the slower
@@ -25,6 +27,10 @@ pub struct EvmConfig {
     pub finality: Finality,
     /// How often to look for a new head.
     pub poll_interval: Duration,
+    /// How values are read.
+    pub reads: Reads,
+    /// Storage slot of the state manager's `mapping(address => mapping(uint256 => History[]))`.
+    pub history_slot: U256,
 }
 
 impl EvmConfig {
@@ -37,6 +43,8 @@ impl EvmConfig {
             quorum: None,
             finality,
             poll_interval: POLL_INTERVAL,
+            reads: Reads::Auto,
+            history_slot: U256::ZERO,
         }
     }
 

@@ -1,25 +1,50 @@
 //! Headers of final blocks that were looked up before.
 
-use std::collections::HashMap;
-use std::mem;
+use alloy::primitives::B256;
 
+use super::calls::Header;
+use super::halves::Halves;
 use crate::BlockRef;
 
 /// Blocks of one half. Both halves together are below 1 MiB, and two hours of a 1 s chain.
 const HALF: usize = 4_096;
 
-/// Final blocks by number; those not used for long give way.
+/// A block on which a quorum agrees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Known {
+    pub(super) block: BlockRef,
+    /// Where number and time are those of a header that has the block's hash: its state root too.
+    pub(super) state_root: Option<B256>,
+}
+
+impl From<&Header> for Known {
+    fn from(header: &Header) -> Self {
+        Self {
+            block: header.block(),
+            state_root: header.state_root(),
+        }
+    }
+}
+
+/// Final blocks by number.
 ///
 /// # Design Decisions
 ///
-/// Two halves in place of a list in order of use: what is used moves to the young half, and when
-/// that is full, the old half is dropped whole. Entries carry the generation in which they were
-/// asked for, so that an answer from before a reorganisation is not kept after it.
-#[derive(Debug, Default)]
+/// Entries carry the generation in which they were asked for, so that an answer from before a
+/// reorganisation is not kept after it.
+#[derive(Debug)]
 pub(super) struct HeaderCache {
     generation: u64,
-    young: HashMap<u64, BlockRef>,
-    old: HashMap<u64, BlockRef>,
+    known: Halves<u64, Known>,
+}
+
+impl Default for HeaderCache {
+    fn default() -> Self {
+        Self {
+            generation: 0,
+            known: Halves::new(HALF),
+        }
+    }
 }
 
 impl HeaderCache {
@@ -28,73 +53,49 @@ impl HeaderCache {
         self.generation
     }
 
-    pub(super) fn get(&mut self, number: u64) -> Option<BlockRef> {
-        if let Some(block) = self.young.get(&number) {
-            return Some(*block);
-        }
-        let block = self.old.remove(&number)?;
-        self.put(block);
-        Some(block)
+    pub(super) fn get(&mut self, number: u64) -> Option<Known> {
+        self.known.get(number)
     }
 
     /// Keeps a block that was asked for in `generation`.
-    pub(super) fn insert(&mut self, generation: u64, block: BlockRef) {
+    pub(super) fn insert(&mut self, generation: u64, known: Known) {
         if generation == self.generation {
-            self.put(block);
+            self.known.insert(known.block.number, known);
         }
-    }
-
-    fn put(&mut self, block: BlockRef) {
-        if self.young.len() >= HALF {
-            self.old = mem::take(&mut self.young);
-        }
-        self.young.insert(block.number, block);
     }
 
     /// Forgets everything, also what is being asked for now.
     pub(super) fn clear(&mut self) {
         self.generation += 1;
-        self.young.clear();
-        self.old.clear();
+        self.known.clear();
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use alloy::primitives::B256;
-
     use super::*;
 
-    fn block(number: u64) -> BlockRef {
-        BlockRef {
+    fn known(number: u64) -> Known {
+        let block = BlockRef {
             number,
             hash: B256::with_last_byte(1),
             timestamp: number,
+        };
+        Known {
+            block,
+            state_root: None,
         }
-    }
-
-    #[test]
-    fn stays_bounded_and_keeps_what_is_used() {
-        let mut cache = HeaderCache::default();
-        let last = 10 * HALF as u64;
-        for number in 0..last {
-            cache.insert(0, block(number));
-            assert_eq!(cache.get(0), Some(block(0)));
-        }
-        assert!(cache.young.len() + cache.old.len() <= 2 * HALF);
-        assert_eq!(cache.get(last - 1), Some(block(last - 1)));
-        assert_eq!(cache.get(1), None);
     }
 
     #[test]
     fn answers_from_before_a_clear_are_not_kept() {
         let mut cache = HeaderCache::default();
         let asked_in = cache.generation();
-        cache.insert(asked_in, block(1));
+        cache.insert(asked_in, known(1));
         cache.clear();
-        cache.insert(asked_in, block(2));
+        cache.insert(asked_in, known(2));
         assert_eq!((cache.get(1), cache.get(2)), (None, None));
-        cache.insert(cache.generation(), block(2));
-        assert_eq!(cache.get(2), Some(block(2)));
+        cache.insert(cache.generation(), known(2));
+        assert_eq!(cache.get(2), Some(known(2)));
     }
 }

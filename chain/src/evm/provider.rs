@@ -1,22 +1,28 @@
 //! One JSON-RPC provider: the connection, which chain it serves, and how it fares.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
-use alloy::primitives::{Address, B256, Bytes, U64};
+use alloy::primitives::{Address, B256, Bytes, U64, U256};
 use alloy::transports::http::reqwest::Client;
+use serde_json::value::RawValue;
 
 use super::RpcUrl;
 use super::batcher::Batcher;
 use super::calls::{self, Ended, Header, Log, decode};
+use super::proof::answer::ProofAnswer;
 use super::rpc::{Answer, Call, Failure};
+use super::shown::Shown;
 
 /// How a provider fares, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProviderStatus {
     /// Its URL without secrets.
     pub provider: String,
-    /// Why it does not count at present; `None` while all is well.
+    /// Why it does not count at present, or should not; `None` while all is well.
     pub problem: Option<String>,
+    /// False proofs that it sent since the start.
+    pub lies: u64,
 }
 
 /// One JSON-RPC provider. Its answers count only once it has shown that it serves the right chain.
@@ -25,6 +31,7 @@ pub(super) struct Provider {
     name: Arc<str>,
     chain_id: u64,
     standing: Mutex<Standing>,
+    shown: Shown,
 }
 
 /// What is known of a provider.
@@ -45,6 +52,7 @@ impl Provider {
                 chain: Err(Failure::Unverified),
                 poll: Ok(()),
             }),
+            shown: Shown::default(),
         }
     }
 
@@ -70,7 +78,10 @@ impl Provider {
             .or(standing.poll.as_ref().err());
         ProviderStatus {
             provider: self.url().to_string(),
-            problem: problem.map(ToString::to_string),
+            problem: problem
+                .map(ToString::to_string)
+                .or_else(|| self.shown.lie(Instant::now())),
+            lies: self.shown.lies(),
         }
     }
 
@@ -147,7 +158,7 @@ impl Provider {
     /// The block with this tag; `None` where it has none.
     pub(super) async fn tagged(&self, tag: &str) -> Result<Option<Header>, Failure> {
         match self.call(calls::block(tag)).await {
-            Ok(answer) => decode(&answer),
+            Ok(answer) => self.read_header(&answer),
             Err(failure) if is_missing(&failure) => Ok(None),
             Err(failure) => Err(failure),
         }
@@ -156,7 +167,7 @@ impl Provider {
     /// The block at this height.
     pub(super) async fn header(&self, number: u64) -> Result<Header, Failure> {
         let answer = self.call(calls::block(&format!("{number:#x}"))).await?;
-        match decode::<Option<Header>>(&answer)? {
+        match self.read_header(&answer)? {
             None => Err(Failure::Unknown(format!("block {number}"))),
             Some(header) if header.number() == number => Ok(header),
             Some(header) => Err(Failure::Malformed(format!(
@@ -164,6 +175,60 @@ impl Provider {
                 header.number()
             ))),
         }
+    }
+
+    fn read_header(&self, answer: &RawValue) -> Result<Option<Header>, Failure> {
+        let header = Header::read(answer)?;
+        if let Some(header) = header {
+            self.shown.header(header.state_root().is_some());
+        }
+        Ok(header)
+    }
+
+    /// The state root of the block with this number and hash, proven by the rest of its header.
+    pub(super) async fn state_root(&self, number: u64, hash: B256) -> Result<B256, Failure> {
+        let header = self.header(number).await?;
+        if header.hash() != hash {
+            return Err(Failure::Unknown(format!("block {hash}")));
+        }
+        header.state_root().ok_or(Failure::NoHeader)
+    }
+
+    /// What it showed of proofs.
+    pub(super) const fn shown(&self) -> &Shown {
+        &self.shown
+    }
+
+    /// It was asked to prove something; what came of it is remembered, and a lie told.
+    pub(super) fn tried_to_prove(&self, failure: Option<&Failure>) {
+        match failure {
+            None => self.shown.proved(),
+            Some(problem) => {
+                if self.shown.failed(problem, Instant::now()) {
+                    tracing::warn!(provider = %self.url(), chain = self.chain_id, %problem, "provider lies");
+                }
+            }
+        }
+    }
+
+    /// Proofs of these slots of a contract in the state after block `at`; not checked yet.
+    pub(super) async fn proof(
+        &self,
+        of: Address,
+        slots: &[U256],
+        at: B256,
+    ) -> Result<ProofAnswer, Failure> {
+        match self.call(calls::proof(of, slots, at)).await {
+            Ok(answer) => ProofAnswer::read(answer.get()).map_err(Failure::Malformed),
+            Err(failure) if failure.is_no_such_method() => Err(Failure::NoProofs),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// A word of a contract's storage in the state after block `at`, as it says.
+    pub(super) async fn word(&self, of: Address, slot: U256, at: B256) -> Result<U256, Failure> {
+        let answer = self.call(calls::storage_at(of, slot, at)).await?;
+        decode(&answer)
     }
 
     /// Calls a contract at the state after block `at`.

@@ -1,6 +1,7 @@
 //! k of n providers must say the same.
 
 use std::fmt::Debug;
+use std::sync::atomic::AtomicUsize;
 
 use futures::stream::{FuturesUnordered, StreamExt};
 
@@ -9,6 +10,8 @@ use super::rpc::Failure;
 use crate::reader::Asking;
 use crate::{ChainError, Question, ReadLog, Said};
 
+mod first;
+
 /// An answer is cut to this many characters when answers that differ are shown.
 const LONGEST_ANSWER: usize = 100;
 
@@ -16,6 +19,8 @@ const LONGEST_ANSWER: usize = 100;
 pub(super) struct Pool {
     providers: Vec<Provider>,
     required: usize,
+    /// Counts questions to a first one.
+    turn: AtomicUsize,
 }
 
 /// Why there is no answer.
@@ -34,6 +39,7 @@ impl Pool {
         Self {
             providers,
             required,
+            turn: AtomicUsize::new(0),
         }
     }
 
@@ -112,6 +118,15 @@ impl Pool {
             tally.tell_others(&mut notes);
         }
         Err(self.explain(tally))
+    }
+
+    /// Names failures, for people.
+    pub(super) fn describe(&self, failures: &[(usize, Failure)]) -> String {
+        let name = |index: &usize| self.providers.get(*index).map(Provider::name);
+        let text = |(index, failure): &(usize, Failure)| {
+            format!("{} {failure}", name(index).map_or("?", |name| name))
+        };
+        failures.iter().map(text).collect::<Vec<_>>().join("; ")
     }
 
     /// That too few providers answered at all.

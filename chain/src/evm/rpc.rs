@@ -49,6 +49,12 @@ pub(super) enum Failure {
     Slow,
     #[error("has {0} calls waiting already")]
     Busy(usize),
+    #[error("has no eth_getProof")]
+    NoProofs,
+    #[error("describes the block by fields that do not have its hash")]
+    NoHeader,
+    #[error("sent a proof that does not hold: {0}")]
+    False(String),
 }
 
 impl Failure {
@@ -66,7 +72,29 @@ impl Failure {
             Self::Unknown(_) => Said::Behind,
             Self::WrongChain(_) | Self::Unverified => Said::WrongChain,
             Self::Busy(_) => Said::Busy,
+            Self::NoProofs | Self::NoHeader => Said::NoProofs,
+            Self::False(_) => Said::False,
         }
+    }
+
+    /// The provider says that it does not serve the method: no fault of this call, nor of this moment.
+    pub(super) fn is_no_such_method(&self) -> bool {
+        const METHOD_NOT_FOUND: i64 = -32_601;
+        const METHOD_NOT_SUPPORTED: i64 = -32_004;
+        let Self::Rpc { code, message, .. } = self else {
+            return false;
+        };
+        let message = message.to_ascii_lowercase();
+        let refusals = [
+            "not found",
+            "support",
+            "not available",
+            "not allowed",
+            "not exist",
+            "disabled",
+        ];
+        matches!(*code, METHOD_NOT_FOUND | METHOD_NOT_SUPPORTED)
+            || message.contains("method") && refusals.iter().any(|word| message.contains(word))
     }
 
     /// By how much a question should shrink that is asked again; `None` where its size is not

@@ -10,9 +10,11 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::client::Basis;
+use super::proof::history::Fact;
+use super::prover::{Entry, Found, Prover, State};
 use super::revert::read_error;
 use super::timestamps::{Step, TimestampSearch};
-use super::{EvmClient, EvmConfig};
+use super::{EvmClient, EvmConfig, Reads};
 use crate::{At, BlockRef, ChainError, ReadLog, Reading, StateReader};
 
 mod interface {
@@ -29,16 +31,25 @@ mod interface {
 /// contract keeps the history, so the providers need not be archive nodes. They must keep the
 /// state of the final head, though: where that is far below the newest block, as on some layer 2
 /// chains, plain full nodes do not.
+///
+/// # Design Decisions
+///
+/// Proofs are asked of one provider after another and checked against the state root of the head, so
+/// what is read is as true as the head's hash, on which a quorum agrees. Where no provider has proofs,
+/// a quorum has to say the same value. A provider that is silent may have some: whoever floods the
+/// honest one must not get a vote of the others for it.
 pub struct EvmChain {
     client: Arc<EvmClient>,
     state_manager: Address,
+    prover: Prover,
 }
 
 impl EvmChain {
     /// Reads through a client that others may share.
     #[must_use]
-    pub const fn new(client: Arc<EvmClient>, state_manager: Address) -> Self {
+    pub fn new(client: Arc<EvmClient>, state_manager: Address) -> Self {
         Self {
+            prover: Prover::new(state_manager, client.history_slot()),
             client,
             state_manager,
         }
@@ -82,11 +93,9 @@ impl EvmChain {
         match at {
             At::Block(number) => {
                 let basis = self.client.basis(at, |head| head.number >= number).await?;
-                let block = self
-                    .client
-                    .header(basis, number, &ReadLog::default())
-                    .await?;
-                self.client.still_valid(basis, block)
+                let log = ReadLog::default();
+                let known = self.client.header(basis, number, &log).await?;
+                self.client.still_valid(basis, known.block)
             }
             At::Timestamp(seconds) => {
                 // Certain only once a final block is later.
@@ -116,8 +125,8 @@ impl EvmChain {
                     let probes = numbers
                         .into_iter()
                         .map(|n| self.client.header(basis, n, &log));
-                    for block in try_join_all(probes).await? {
-                        search.observe(block);
+                    for known in try_join_all(probes).await? {
+                        search.observe(known.block);
                     }
                 }
             }
@@ -136,33 +145,108 @@ impl EvmChain {
             .basis(At::Block(number), |head| head.number >= number)
             .await?;
         log.reads_at(basis.head);
-        let (value, block) = tokio::try_join!(
-            self.value(basis, user, key, number, log),
+        let entry = Entry {
+            user,
+            key,
+            block: number,
+        };
+        let (value, known) = tokio::try_join!(
+            self.value(basis, entry, log),
             client.header(basis, number, log)
         )?;
         let reading = Reading {
             value,
-            block,
+            block: known.block,
             read_at: basis.head,
-            basis: ReadBasis::Vote,
+            basis: match known.state_root {
+                Some(_) => log.basis(),
+                None => ReadBasis::Vote,
+            },
         };
+        log.rests_on(reading.basis);
         client.still_valid(basis, reading)
     }
 
-    async fn value(
+    async fn value(&self, basis: Basis, entry: Entry, log: &ReadLog) -> Result<U256, ChainError> {
+        let (found, rests_on) = match self.prove(basis, entry, log).await? {
+            Some(found) => (self.weigh(found, basis, entry, log).await, ReadBasis::Proof),
+            None => (self.vote(basis, entry, log).await, ReadBasis::Vote),
+        };
+        if found.as_ref().map_or_else(ChainError::is_absence, |_| true) {
+            log.rests_on(rests_on);
+        }
+        found
+    }
+
+    /// What the final state proves; `None` where a vote has to take its place.
+    async fn prove(
         &self,
         basis: Basis,
-        user: Address,
-        key: U256,
-        number: u64,
+        entry: Entry,
+        log: &ReadLog,
+    ) -> Result<Option<Found>, ChainError> {
+        let client = &self.client;
+        if client.reads() == Reads::Vote {
+            return Ok(None);
+        }
+        let head = client.header(basis, basis.head.number, log).await?;
+        let Some(root) = head.state_root else {
+            return Ok(None);
+        };
+        let none_has = || {
+            let mut providers = client.pool().providers().iter();
+            client.reads() == Reads::Auto
+                && providers.all(|provider| provider.shown().has_no_proofs())
+        };
+        if none_has() && !self.prover.tries_again() {
+            return Ok(None);
+        }
+        let state = State {
+            block: basis.head,
+            root,
+        };
+        match self.prover.read(client.pool(), state, entry, log).await {
+            Ok(found) => Ok(Some(found)),
+            Err(_) if none_has() => Ok(None),
+            Err(failures) => Err(client.not_proven(&failures)),
+        }
+    }
+
+    /// What is proven, in the terms of a question.
+    async fn weigh(
+        &self,
+        found: Found,
+        basis: Basis,
+        entry: Entry,
         log: &ReadLog,
     ) -> Result<U256, ChainError> {
+        let address = self.state_manager;
+        let misfit = |detail| Err(ChainError::Layout { address, detail });
+        match found {
+            Found::Fact(Fact::Value(value)) => Ok(value),
+            Found::Fact(Fact::BeforeFirstEntry) => Err(ChainError::BeforeFirstEntry),
+            Found::Fact(Fact::NoHistory) if self.prover.fits() => Err(ChainError::NoHistory),
+            // With a wrong slot of the mapping every key looks empty, so that until an entry was
+            // proven the contract is asked, too.
+            Found::Fact(Fact::NoHistory) => match self.vote(basis, entry, log).await {
+                Ok(_) | Err(ChainError::BeforeFirstEntry) => {
+                    misfit("no entry is there where the contract itself finds one".to_owned())
+                }
+                Err(error) => Err(error),
+            },
+            Found::NoContract => Err(self.client.missing(address).await),
+            Found::Misfit(detail) => misfit(detail),
+        }
+    }
+
+    /// What a quorum says that the contract says.
+    async fn vote(&self, basis: Basis, entry: Entry, log: &ReadLog) -> Result<U256, ChainError> {
         let call = interface::getHistoryAtBlockCall {
-            user,
-            key,
-            blockNumber: U256::from(number),
+            user: entry.user,
+            key: entry.key,
+            blockNumber: U256::from(entry.block),
         };
-        let entry = self
+        let history = self
             .client
             .call_noting(self.state_manager, &call, basis.head.hash, log)
             .await
@@ -170,13 +254,16 @@ impl EvmChain {
                 ChainError::Reverted { data } => read_error(data),
                 other => other,
             })?;
-        if entry.blockNumber > number {
+        if history.blockNumber > entry.block {
             return Err(ChainError::Malformed {
                 what: "history entry",
-                detail: format!("of block {} in answer to block {number}", entry.blockNumber),
+                detail: format!(
+                    "of block {} in answer to block {}",
+                    history.blockNumber, entry.block
+                ),
             });
         }
-        Ok(entry.value)
+        Ok(history.value)
     }
 }
 

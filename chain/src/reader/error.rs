@@ -38,6 +38,17 @@ pub enum ChainError {
         detail: String,
     },
 
+    /// No provider showed a proof that holds, and a vote may not take its place.
+    #[error(
+        "no provider of chain {chain_id} proves it: {detail}; mend them, or set reads = \"vote\" for this chain to believe a quorum without proof"
+    )]
+    NotProven {
+        /// The chain.
+        chain_id: u64,
+        /// Who failed, and how.
+        detail: String,
+    },
+
     // The chain's answer is that there is nothing: ask for something else.
     /// The key was never written.
     #[error("this key was never written by this user; check the user, the key and the chain")]
@@ -72,6 +83,16 @@ pub enum ChainError {
     NoContract {
         /// The address.
         address: Address,
+    },
+    /// The storage of the state manager is another one than was thought.
+    #[error(
+        "the storage of {address} is not that of a state manager: {detail}; correct history_slot or state_manager of its chain"
+    )]
+    Layout {
+        /// The contract.
+        address: Address,
+        /// What does not fit.
+        detail: String,
     },
     /// A setting makes no sense.
     #[error("{detail}")]
@@ -109,6 +130,7 @@ impl ChainError {
                 | Self::ContractNotFinal { .. }
                 | Self::Unavailable { .. }
                 | Self::Disagreement { .. }
+                | Self::NotProven { .. }
         )
     }
 
@@ -126,7 +148,10 @@ impl ChainError {
     pub const fn is_misconfiguration(&self) -> bool {
         matches!(
             self,
-            Self::WrongChainId { .. } | Self::NoContract { .. } | Self::Settings { .. }
+            Self::WrongChainId { .. }
+                | Self::NoContract { .. }
+                | Self::Layout { .. }
+                | Self::Settings { .. }
         )
     }
 }

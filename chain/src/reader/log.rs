@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use quorate_proto::ReadBasis;
+
 use crate::BlockRef;
 
 /// Entries of one log: 16 providers asked for a header and for a value or a proof.
@@ -103,6 +105,7 @@ pub struct ReadLog(Mutex<Inner>);
 struct Inner {
     words: Vec<Word>,
     read_at: Option<BlockRef>,
+    basis: ReadBasis,
 }
 
 impl ReadLog {
@@ -116,6 +119,16 @@ impl ReadLog {
     #[must_use]
     pub fn read_at(&self) -> Option<BlockRef> {
         self.inner().read_at
+    }
+
+    /// What the answer rests on, once there is one: a value, or that there is none.
+    #[must_use]
+    pub fn basis(&self) -> ReadBasis {
+        self.inner().basis
+    }
+
+    pub(crate) fn rests_on(&self, basis: ReadBasis) {
+        self.inner().basis = basis;
     }
 
     pub(crate) fn reads_at(&self, block: BlockRef) {

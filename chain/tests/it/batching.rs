@@ -28,7 +28,7 @@ async fn ledger() -> Result<Ledger, Box<dyn std::error::Error + Send + Sync>> {
 
 /// 500 reads at once, of which every fifth has no answer.
 async fn everyone_gets_their_own(ledger: &Ledger, double: &Double) -> TestResult {
-    let reader = ledger.reader_over(vec![double.url.clone()], AT_ONCE).await;
+    let reader = ledger.voter_over(vec![double.url.clone()], AT_ONCE).await;
     let head = reader.final_head().ok_or("no head")?;
     let log = ReadLog::default();
     let reads = (0..500u64).map(|number| {

@@ -3,9 +3,11 @@
 mod batching;
 mod finality;
 mod home;
+mod proofs;
 mod providers;
 mod reads;
 mod reorgs;
 mod support;
 mod timestamps;
 mod verdicts;
+mod votes;

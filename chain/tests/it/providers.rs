@@ -20,7 +20,12 @@ const AT_ONCE: Finality = Finality::Confirmations(0);
 const SOON: Duration = Duration::from_millis(1_500);
 
 fn is_unavailable(result: &Result<u64, ChainError>) -> bool {
-    matches!(result, Err(error @ ChainError::Unavailable { .. }) if error.is_retryable())
+    let Err(error) = result else { return false };
+    let known = matches!(
+        error,
+        ChainError::Unavailable { .. } | ChainError::NotProven { .. }
+    );
+    known && error.is_retryable()
 }
 
 fn word(value: u64) -> String {
@@ -117,7 +122,7 @@ async fn of_two_both_must_answer() -> TestResult {
 
     let liar = Double::start(ledger.anvil.endpoint(), lies_about_values(666)).await;
     let contradicted = ledger
-        .reader_over(vec![ledger.url(), liar.url.clone()], AT_ONCE)
+        .voter_over(vec![ledger.url(), liar.url.clone()], AT_ONCE)
         .await;
     let value = ledger.value(&contradicted, 7, written).await;
     assert!(
@@ -132,7 +137,7 @@ async fn outvoted(ledger: &Ledger, written: u64, third: RpcUrl) -> TestResult {
     for place in 0..3 {
         let mut rpc = vec![ledger.url(), ledger.url()];
         rpc.insert(place, third.clone());
-        let reader = ledger.reader_over(rpc, AT_ONCE).await;
+        let reader = ledger.voter_over(rpc, AT_ONCE).await;
         let asked = Instant::now();
         assert_eq!(ledger.value(&reader, 7, written).await, Ok(100));
         let next = ledger.set(8, 1).await?;
@@ -164,7 +169,7 @@ async fn of_three_one_may_hang_later() -> TestResult {
     let (ledger, written) = ledger().await?;
     let double = Double::start(ledger.anvil.endpoint(), Behaviour::default()).await;
     let rpc = vec![double.url.clone(), ledger.url(), ledger.url()];
-    let reader = ledger.reader_over(rpc, AT_ONCE).await;
+    let reader = ledger.voter_over(rpc, AT_ONCE).await;
     double.hang();
     let asked = Instant::now();
     for round in 0..5 {
@@ -203,7 +208,7 @@ async fn of_three_two_must_not_fail() -> TestResult {
     let one = Double::start(ledger.anvil.endpoint(), lies_about_values(666)).await;
     let other = Double::start(ledger.anvil.endpoint(), lies_about_values(667)).await;
     let liars = vec![one.url.clone(), ledger.url(), other.url.clone()];
-    let reader = ledger.reader_over(liars, AT_ONCE).await;
+    let reader = ledger.voter_over(liars, AT_ONCE).await;
     let value = ledger.value(&reader, 7, written).await;
     assert!(
         matches!(value, Err(ChainError::Disagreement { .. })),

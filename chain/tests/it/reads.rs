@@ -7,6 +7,8 @@ use quorate_chain::contracts::{EpochManager, StateManager};
 use quorate_chain::evm::{EvmChain, Finality};
 use quorate_chain::{At, ChainError, ReadLog, StateReader};
 
+use serde_json::Value;
+
 use crate::support::double::{Behaviour, Double};
 use crate::support::{Ledger, TestResult};
 
@@ -188,20 +190,28 @@ async fn nothing_is_read_at_latest_or_at_old_state() -> TestResult {
     let ledger = Ledger::start().await?;
     let written = ledger.set(7, 100).await?;
     ledger.anvil.mine(20).await?;
-    let double = Double::start(ledger.anvil.endpoint(), Behaviour::default()).await;
-    let reader = ledger
-        .reader_over(vec![double.url.clone()], Finality::Confirmations(5))
-        .await;
-    assert_eq!(ledger.value(&reader, 7, written).await, Ok(100));
+    let five = Finality::Confirmations(5);
+    for (method, parameter) in [("eth_call", 1), ("eth_getProof", 2)] {
+        let double = Double::start(ledger.anvil.endpoint(), Behaviour::default()).await;
+        let rpc = vec![double.url.clone()];
+        let reader = match method {
+            "eth_call" => ledger.voter_over(rpc, five).await,
+            _ => ledger.reader_over(rpc, five).await,
+        };
+        assert_eq!(ledger.value(&reader, 7, written).await, Ok(100));
 
-    let head = reader.final_head().ok_or("no head")?;
-    let calls = double.calls();
-    let reads: Vec<_> = calls
-        .iter()
-        .filter(|call| call["method"] == "eth_call")
-        .collect();
-    assert_eq!(reads.len(), 1);
-    assert_eq!(reads[0]["params"][1]["blockHash"], head.hash.to_string());
+        let head = reader.final_head().ok_or("no head")?;
+        let calls = double.calls();
+        let is_read = |call: &&Value| {
+            ["eth_call", "eth_getProof", "eth_getStorageAt"]
+                .contains(&call["method"].as_str().unwrap_or_default())
+        };
+        let reads: Vec<_> = calls.iter().filter(is_read).collect();
+        assert_eq!(reads.len(), 1);
+        assert_eq!(reads[0]["method"], method);
+        let at = &reads[0]["params"][parameter]["blockHash"];
+        assert_eq!(*at, head.hash.to_string());
+    }
     Ok(())
 }
 
@@ -218,7 +228,7 @@ async fn entries_of_later_blocks_are_refused() -> TestResult {
         }
     });
     let double = Double::start(ledger.anvil.endpoint(), behaviour).await;
-    let reader = ledger.reader_over(vec![double.url.clone()], AT_ONCE).await;
+    let reader = ledger.voter_over(vec![double.url.clone()], AT_ONCE).await;
     let error = ledger
         .value(&reader, 7, written)
         .await

@@ -8,7 +8,7 @@ use std::time::Duration;
 use alloy::primitives::{Address, U256};
 use quorate_chain::anvil::{AnvilChain, AnvilOptions};
 use quorate_chain::contracts::StateManager;
-use quorate_chain::evm::{EvmChain, EvmConfig, Finality, RpcUrl};
+use quorate_chain::evm::{EvmChain, EvmConfig, Finality, Reads, RpcUrl};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::{interval, timeout};
@@ -75,9 +75,19 @@ impl Ledger {
         self.reader_over(vec![self.url()], finality).await
     }
 
+    /// A reader over these providers that believes a quorum of them.
+    pub(crate) async fn voter_over(&self, rpc: Vec<RpcUrl>, finality: Finality) -> EvmChain {
+        self.reader_by(rpc, finality, Reads::Vote).await
+    }
+
     /// A reader over these providers.
     pub(crate) async fn reader_over(&self, rpc: Vec<RpcUrl>, finality: Finality) -> EvmChain {
-        let config = EvmConfig::new(self.anvil.chain_id(), rpc, finality);
+        self.reader_by(rpc, finality, Reads::Auto).await
+    }
+
+    async fn reader_by(&self, rpc: Vec<RpcUrl>, finality: Finality, reads: Reads) -> EvmChain {
+        let mut config = EvmConfig::new(self.anvil.chain_id(), rpc, finality);
+        config.reads = reads;
         EvmChain::connect(config, self.state_manager)
             .await
             .expect("a reader")

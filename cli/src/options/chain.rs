@@ -39,6 +39,19 @@ pub(crate) struct ChainOptions {
     #[arg(long)]
     #[serde(default)]
     pub(crate) poll_ms: Option<u64>,
+
+    /// How values are read: by "proof", which one provider shows and none can forge; by "vote" of
+    /// rpc_quorum providers, for chains without eth_getProof; or "auto" (unless set otherwise): by
+    /// vote once every provider has said that it has no proofs, and by proof until then.
+    #[arg(long)]
+    #[serde(default)]
+    pub(crate) reads: Option<String>,
+
+    /// Storage slot of the state manager's histories, a number or 0x and hexadecimal digits; 0, as in
+    /// the StateManager of this repository, unless set.
+    #[arg(long)]
+    #[serde(default)]
+    pub(crate) history_slot: Option<NumberOrWord>,
 }
 
 /// Keys in a text that hold a list.
@@ -87,8 +100,7 @@ mod tests {
 
     #[test]
     fn a_chain_is_read_from_one_text() {
-        let text =
-            "id=31338, rpc=http://a/x?k=1,rpc=http://b,state-manager=0xab,finality=12,poll-ms=250";
+        let text = "id=31338, rpc=http://a/x?k=1,rpc=http://b,state-manager=0xab,finality=12,poll-ms=250,reads=proof,history-slot=0x1f";
         let chain: ChainOptions = text.parse().expect("a chain");
         let expected = ChainOptions {
             chain_id: 31338,
@@ -99,6 +111,8 @@ mod tests {
             state_manager: "0xab".into(),
             finality: Some(NumberOrWord::Number(12)),
             poll_ms: Some(250),
+            reads: Some("proof".into()),
+            history_slot: Some(NumberOrWord::Word("0x1f".into())),
         };
         assert_eq!(chain, expected);
     }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use quorate_chain::evm::Reads;
 use quorate_node::settings::Role;
 use quorate_proto::limits;
 use toml::{Table, Value};
@@ -80,6 +81,8 @@ impl ChainOptions {
             state_manager: "0x4444444444444444444444444444444444444444".into(),
             finality: Some(NumberOrWord::Word("finalized".into())),
             poll_ms: Some(HOME_POLL_MS),
+            reads: Some(Reads::Auto.to_string()),
+            history_slot: Some(NumberOrWord::Number(0)),
         }
     }
 }

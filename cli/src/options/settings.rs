@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
-use quorate_chain::evm::{EvmConfig, Finality, RpcUrl};
+use quorate_chain::evm::{EvmConfig, Finality, Reads, RpcUrl};
 use quorate_node::settings::{ChainSettings, HomeSettings, Policy, Retention, Role, Settings};
-use quorate_proto::Address;
+use quorate_proto::{Address, U256};
 use quorate_storage::EngineKind;
 
 use super::{ChainOptions, ConfigError, NumberOrWord, Problem, RunOptions, SecretUrl};
@@ -150,13 +150,33 @@ impl Checker {
             None => Some(Finality::Finalized),
         };
         let poll = self.poll(&key("poll_ms"), chain.poll_ms);
+        let (reads, slot) = (self.reads(chain), self.history_slot(chain));
         let mut evm = EvmConfig::new(chain.chain_id, rpc, finality?);
         evm.quorum = chain.rpc_quorum;
         evm.poll_interval = poll.unwrap_or(evm.poll_interval);
+        evm.reads = reads?;
+        evm.history_slot = slot?;
         Some(ChainSettings {
             evm,
             state_manager: state_manager?,
         })
+    }
+
+    fn reads(&mut self, chain: &ChainOptions) -> Option<Reads> {
+        let Some(text) = &chain.reads else {
+            return Some(Reads::default());
+        };
+        let key = format!("chains.{}.reads", chain.chain_id);
+        self.parse(&key, text, "use auto, proof or vote")
+    }
+
+    fn history_slot(&mut self, chain: &ChainOptions) -> Option<U256> {
+        let Some(slot) = &chain.history_slot else {
+            return Some(U256::ZERO);
+        };
+        let key = format!("chains.{}.history_slot", chain.chain_id);
+        let cure = "write a number, or 0x and up to 64 hexadecimal digits";
+        self.parse(&key, &slot.to_string(), cure)
     }
 
     fn operator(&mut self, role: Option<Role>, text: Option<&str>) -> Option<Address> {

@@ -269,6 +269,17 @@ fn mistakes_in_values_are_found() {
             ["--chain", "id=4294967296,rpc=http://a,state-manager=b"],
             "does not fit 32 bits",
         ),
+        (
+            ["--chain", "id=7,rpc=http://a,state-manager=b,reads=maybe"],
+            "chains.7.reads: \"maybe\" cannot be read",
+        ),
+        (
+            [
+                "--chain",
+                "id=7,rpc=http://a,state-manager=b,history-slot=x",
+            ],
+            "chains.7.history_slot: \"x\" cannot be read",
+        ),
     ] {
         let text = resolve(FILE, &line)
             .expect("resolved")

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use quorate_chain::{ChainError, ReadLog, Reading};
-use quorate_proto::{B256, Epoch, EpochUpdate, ReadBasis, RefusalCode, StateProof};
+use quorate_proto::{B256, Epoch, EpochUpdate, RefusalCode, StateProof};
 use quorate_protocols::pipeline::Verdict;
 
 use super::{Chains, ReadTrace};
@@ -16,27 +16,25 @@ const READ_TIMEOUT: Duration = Duration::from_millis(2_500);
 /// Reads for oneself what a user had stored.
 pub(crate) async fn value(chains: &Chains, proof: &StateProof) -> (Verdict, ReadTrace) {
     let (started, log) = (clock::now(), ReadLog::default());
-    let (verdict, basis) = read_value(chains, proof, &log).await;
+    let verdict = read_value(chains, proof, &log).await;
     let micros = clock::now().micros_since(started);
-    (verdict, ReadTrace::of(&log, basis, micros))
+    (verdict, ReadTrace::of(&log, micros))
 }
 
-async fn read_value(chains: &Chains, proof: &StateProof, log: &ReadLog) -> (Verdict, ReadBasis) {
+async fn read_value(chains: &Chains, proof: &StateProof, log: &ReadLog) -> Verdict {
     let Some(chain) = chains.get(&u64::from(proof.chain_id)) else {
         let detail = format!("chain {} is not configured here", proof.chain_id);
-        let verdict = Verdict::Refuse(RefusalCode::ChainUnsupported, detail);
-        return (verdict, ReadBasis::Unspecified);
+        return Verdict::Refuse(RefusalCode::ChainUnsupported, detail);
     };
     let read = chain.read(proof.user, proof.key, proof.block_number, log);
-    let verdict = match tokio::time::timeout(READ_TIMEOUT, read).await {
-        Ok(Ok(reading)) => return (compare(proof, &reading), reading.basis),
+    match tokio::time::timeout(READ_TIMEOUT, read).await {
+        Ok(Ok(reading)) => compare(proof, &reading),
         Ok(Err(error)) => refuse(&error),
         Err(_) => {
             let detail = format!("no answer within {} ms", READ_TIMEOUT.as_millis());
             Verdict::Refuse(RefusalCode::ChainUnavailable, detail)
         }
-    };
-    (verdict, ReadBasis::Unspecified)
+    }
 }
 
 /// Compares with the set that this node has read from the home chain. The announcer may have seen

@@ -10,7 +10,7 @@ pub(crate) struct ReadTrace {
     pub(crate) micros: u64,
     /// The final block whose state was read, where one was known.
     pub(crate) at: Option<BlockRef>,
-    /// Unspecified where no value came of it.
+    /// Unspecified where no answer came of it.
     pub(crate) basis: ReadBasis,
     /// What providers said; bounded by their log.
     pub(crate) words: Vec<Word>,
@@ -18,8 +18,8 @@ pub(crate) struct ReadTrace {
 
 impl ReadTrace {
     /// Of a read that took so long, and also counts it.
-    pub(crate) fn of(log: &ReadLog, basis: ReadBasis, micros: u64) -> Self {
-        let words = log.words();
+    pub(crate) fn of(log: &ReadLog, micros: u64) -> Self {
+        let (words, basis) = (log.words(), log.basis());
         metrics::histogram!("quorate_read_seconds").record(crate::figures::seconds(micros));
         let outcome = match basis {
             ReadBasis::Proof => "proof",

@@ -134,7 +134,7 @@ impl Answerer {
         let (started, log) = (clock::now(), ReadLog::default());
         let read = chain.read(question.user, question.key, block, &log);
         let reading = read.await.map_err(|e| chain_error(&e))?;
-        let trace = ReadTrace::of(&log, reading.basis, clock::now().micros_since(started));
+        let trace = ReadTrace::of(&log, clock::now().micros_since(started));
         let statement = question.statement(&reading, &set)?;
         let seat = seat.insert(self.desk.ask(statement, set, trace).await);
         self.wait(id, seat, replies).await

@@ -14,14 +14,15 @@ use super::load::{load, throughput};
 use crate::network::CONFIRMATIONS;
 use crate::{LocalNetwork, NetworkOptions};
 
-/// Keys and blocks that are there to be asked about: 100,000 questions, each asked once only.
-const KEYS: u64 = 200;
-const BLOCKS: u64 = 500;
+/// Keys and blocks that are there to be asked about: 50,000 questions, each asked once only. Few keys,
+/// since anvil goes through all storage of a contract for each proof: 2 ms with 200 of them.
+const KEYS: u64 = 20;
+const BLOCKS: u64 = 2_500;
 
 pub(super) async fn run(options: &BenchOptions) -> Result<()> {
     println!("Local network: 5 operators and a registry as processes, two anvil chains, RocksDB\n");
     if options.wants("latency") || options.wants("throughput") {
-        let (network, questions) = network().await?;
+        let (network, questions) = network(quiet()).await?;
         if options.wants("latency") {
             latency(options, &network, &questions).await?;
         }
@@ -37,13 +38,17 @@ pub(super) async fn run(options: &BenchOptions) -> Result<()> {
     Ok(())
 }
 
-/// A network that has done nothing yet.
-async fn network() -> Result<(LocalNetwork, Arc<Questions>)> {
-    let network = LocalNetwork::start(NetworkOptions {
+/// The usual network, without a log.
+pub(super) fn quiet() -> NetworkOptions {
+    NetworkOptions {
         log: "warn".into(),
         ..NetworkOptions::default()
-    })
-    .await?;
+    }
+}
+
+/// A network that has done nothing yet.
+pub(super) async fn network(options: NetworkOptions) -> Result<(LocalNetwork, Arc<Questions>)> {
+    let network = LocalNetwork::start(options).await?;
     let questions = questions(&network).await?;
     Ok((network, Arc::new(questions)))
 }
@@ -116,16 +121,7 @@ async fn latency(
     network: &LocalNetwork,
     questions: &Questions,
 ) -> Result<()> {
-    let client = network.client(0).await?;
-    let mut latencies = Latencies::default();
-    for round in 0..options.latency_requests + 20 {
-        let question = questions.next();
-        let began = Instant::now();
-        client.request_state(&question, |_| {}).await?;
-        if round >= 20 {
-            latencies.add(began.elapsed());
-        }
-    }
+    let mut latencies = one_at_a_time(options, network, questions).await?;
     let rows = vec![vec![
         format!(
             "request to certificate, {} one at a time",
@@ -138,6 +134,26 @@ async fn latency(
     ]];
     table("Latency", &["", "median", "p90", "p99", "max"], &rows);
     shares(network).await
+}
+
+/// Times of requests of one user who asks again when there is an answer.
+pub(super) async fn one_at_a_time(
+    options: &BenchOptions,
+    network: &LocalNetwork,
+    questions: &Questions,
+) -> Result<Latencies> {
+    const WARM_UP: usize = 20;
+    let client = network.client(0).await?;
+    let mut latencies = Latencies::default();
+    for round in 0..options.latency_requests + WARM_UP {
+        let question = questions.next();
+        let began = Instant::now();
+        client.request_state(&question, |_| {}).await?;
+        if round >= WARM_UP {
+            latencies.add(began.elapsed());
+        }
+    }
+    Ok(latencies)
 }
 
 /// Where the time of a request goes, from the entry operator's own figures.
@@ -183,7 +199,7 @@ async fn shares(network: &LocalNetwork) -> Result<()> {
 }
 
 async fn memory(options: &BenchOptions) -> Result<()> {
-    let (network, questions) = network().await?;
+    let (network, questions) = network(quiet()).await?;
     let clients = clients(&network).await?;
     let half = u64::try_from(options.memory_tasks / 2)?;
     let mut rows = Vec::new();
@@ -214,7 +230,7 @@ async fn memory(options: &BenchOptions) -> Result<()> {
     Ok(())
 }
 
-async fn clients(network: &LocalNetwork) -> Result<Vec<Client>> {
+pub(super) async fn clients(network: &LocalNetwork) -> Result<Vec<Client>> {
     let mut clients = Vec::new();
     for number in 0..network.operators.len() {
         clients.push(network.client(number).await?);

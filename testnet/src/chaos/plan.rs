@@ -61,6 +61,7 @@ impl Fault {
             Self::Pause(_) => "operator paused (SIGSTOP)",
             Self::KillRegistry => "registry killed (-9), started again",
             Self::Providers(_, _, _, Manner::Value(_)) => "providers lie about values",
+            Self::Providers(_, _, _, Manner::Forged(_)) => "providers forge proofs",
             Self::Providers(_, _, _, Manner::Fork(_)) => "providers invent a fork",
             Self::Providers(_, _, _, Manner::Silent) => "providers hang",
             Self::Providers(..) => "providers fail, limit or are slow",
@@ -150,7 +151,7 @@ impl Planner {
         let count = self.rng.random_range(1..=PROVIDERS);
         let slow = Manner::Slow(Duration::from_millis(self.rng.random_range(200..3_000)));
         let faulty = [Manner::Silent, Manner::Failing, Manner::Limited, slow];
-        let lying = [Manner::Value(LIE), Manner::Fork(LIE)];
+        let lying = [Manner::Value(LIE), Manner::Forged(LIE), Manner::Fork(LIE)];
         let manners = match self.rng.random_range(0..2) {
             0 => &faulty[..],
             _ => &lying[..],

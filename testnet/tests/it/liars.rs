@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use alloy::primitives::U256;
 use anyhow::{Context, Result, ensure};
 use quorate_proto::wire::ErrorCode;
-use quorate_proto::{Address, RefusalCode};
+use quorate_proto::{Address, ReadBasis, RefusalCode};
 use quorate_testnet::{Liar, LocalNetwork, Manner, wait};
 use tempfile::TempDir;
 
@@ -212,8 +212,20 @@ async fn two_honest_providers_of_three_are_enough_and_one_is_not() -> Outcome {
             "refused",
             Some(RefusalCode::ChainUnavailable),
         ),
+        // Two name the block, one proves what is in it.
         (
             [Manner::Silent, Manner::Value(LIE), Manner::Honest],
+            "signed",
+            None,
+        ),
+        (
+            [Manner::Forged(LIE), Manner::Forged(LIE), Manner::Honest],
+            "signed",
+            None,
+        ),
+        // Nobody who keeps the honest one from answering gets a vote of the others for it.
+        (
+            [Manner::Value(LIE), Manner::Value(LIE), Manner::Silent],
             "refused",
             Some(RefusalCode::ChainUnavailable),
         ),
@@ -230,8 +242,58 @@ async fn two_honest_providers_of_three_are_enough_and_one_is_not() -> Outcome {
             line.code.as_deref() == code.map(RefusalCode::describe),
             "{manners:?}: {line:?}"
         );
+        let basis = (outcome == "signed").then_some("proof");
+        ensure!(line.read_basis.as_deref() == basis, "{manners:?}: {line:?}");
         outcomes.push(line.outcome);
     }
-    ensure!(outcomes.len() == 5);
+    ensure!(outcomes.len() == 7);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_each_provider_said_is_told_with_the_task() -> Outcome {
+    let _turn = turn().await;
+    let manners: &[Manner] = &[Manner::Forged(LIE), Manner::Forged(LIE), Manner::Honest];
+    let setting = Setting::start(&[(0, manners), (1, &[Manner::Value(U256::from(100))])]).await?;
+    let network = &setting.network;
+    let block = network.set_value(7, 100).await?;
+    let answer = certify(network, 0, 7, block).await?;
+    ensure!(proof_of(&answer).value == U256::from(100));
+
+    // The entry operator was lied to twice, and has a proof.
+    let report = network.operators[0]
+        .task(&answer.task_id.to_string())
+        .await?;
+    ensure!(report.read_basis.as_deref() == Some("proof"), "{report:?}");
+    ensure!(report.read_at_number.is_some() && report.read_at_block.is_some());
+    let said = |what: &str| {
+        let lines = report.providers.iter();
+        lines
+            .filter(|line| line.question == "proof" && line.answer == what)
+            .count()
+    };
+    ensure!(
+        said("good") == 1 && said("a false proof") >= 1,
+        "{:?}",
+        report.providers
+    );
+    // The one whose provider has no proofs had to believe it, and says so, to everybody.
+    let own = setting.operator(1);
+    let line = shown(&network.operators[0], answer.task_id, own, "signed").await?;
+    ensure!(line.read_basis.as_deref() == Some("vote"), "{line:?}");
+    let signers = answer
+        .certificate
+        .signatures()
+        .iter()
+        .zip(&answer.read_bases);
+    for (signer, basis) in signers {
+        let expected = if signer.operator == own {
+            ReadBasis::Vote
+        } else {
+            ReadBasis::Proof
+        };
+        ensure!(*basis == expected, "{} by {basis:?}", signer.operator);
+    }
+    ensure!(answer.read_bases.len() == answer.certificate.signatures().len());
     Ok(())
 }

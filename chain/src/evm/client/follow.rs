@@ -99,13 +99,13 @@ impl EvmClient {
 
     async fn follow(&self, new: Header) -> Result<(), ChainError> {
         let Some(old) = self.final_head() else {
-            self.advance(new.block());
+            self.advance(&new);
             return Ok(());
         };
         if let Some(other) = self.replaced(old, &new).await? {
-            self.violated(old, other, new.block());
+            self.violated(old, other, &new);
         } else if new.number() > old.number {
-            self.advance(new.block());
+            self.advance(&new);
         }
         Ok(())
     }
@@ -128,20 +128,22 @@ impl EvmClient {
         }
     }
 
-    fn advance(&self, head: BlockRef) {
+    fn advance(&self, head: &Header) {
         let mut headers = self.headers();
         let generation = headers.generation();
-        headers.insert(generation, head);
-        self.head.send_replace(Some(head));
+        headers.insert(generation, head.into());
+        self.head.send_replace(Some(head.block()));
     }
 
-    fn violated(&self, old: BlockRef, other: B256, new: BlockRef) {
+    fn violated(&self, old: BlockRef, other: B256, new: &Header) {
         let mut headers = self.headers();
         headers.clear();
         tracing::error!(
             chain = self.chain_id, was = %old, is = %other, violations = headers.generation(),
             "a final block left the chain: the finality rule is too weak, or the providers lie"
         );
-        self.head.send_replace(Some(new));
+        let generation = headers.generation();
+        headers.insert(generation, new.into());
+        self.head.send_replace(Some(new.block()));
     }
 }

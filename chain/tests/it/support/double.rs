@@ -16,6 +16,7 @@ use tokio::net::TcpListener;
 use super::{Background, url_of};
 
 type Tamper = dyn Fn(&Value, &mut Value) + Send + Sync;
+type Ask = dyn Fn(&mut Value) + Send + Sync;
 type Refuse = dyn Fn(&Value) -> Option<(u16, String)> + Send + Sync;
 
 /// A provider that can lie, refuse and hang.
@@ -28,6 +29,7 @@ pub(crate) struct Double {
 
 /// How it shall behave.
 pub(crate) struct Behaviour {
+    ask: Box<Ask>,
     tamper: Box<Tamper>,
     refuse: Box<Refuse>,
 }
@@ -35,6 +37,7 @@ pub(crate) struct Behaviour {
 impl Default for Behaviour {
     fn default() -> Self {
         Self {
+            ask: Box::new(|_| {}),
             tamper: Box::new(|_, _| {}),
             refuse: Box::new(|_| None),
         }
@@ -48,6 +51,25 @@ impl Behaviour {
         with: impl Fn(&Value, &mut Value) + Send + Sync + 'static,
     ) -> Self {
         self.tamper = Box::new(with);
+        self
+    }
+
+    /// As [`Self::tamper`], after what was said before.
+    pub(crate) fn tamper_more(
+        mut self,
+        with: impl Fn(&Value, &mut Value) + Send + Sync + 'static,
+    ) -> Self {
+        let before = self.tamper;
+        self.tamper = Box::new(move |request, response| {
+            before(request, response);
+            with(request, response);
+        });
+        self
+    }
+
+    /// Asks the chain something else than what it was asked.
+    pub(crate) fn ask(mut self, instead: impl Fn(&mut Value) + Send + Sync + 'static) -> Self {
+        self.ask = Box::new(instead);
         self
     }
 
@@ -142,7 +164,15 @@ async fn handle(State(upstream): State<Upstream>, body: Bytes) -> (StatusCode, S
     if let Some((status, text)) = (upstream.behaviour.refuse)(&request) {
         return (StatusCode::from_u16(status).expect("a status"), text);
     }
-    let sent = upstream.http.post(&upstream.endpoint).body(body.to_vec());
+    let mut asked = request.clone();
+    match &mut asked {
+        Value::Array(calls) => calls.iter_mut().for_each(&upstream.behaviour.ask),
+        call => (upstream.behaviour.ask)(call),
+    }
+    let sent = upstream
+        .http
+        .post(&upstream.endpoint)
+        .body(asked.to_string());
     let sent = sent.header("content-type", "application/json").send().await;
     let Ok(response) = sent else {
         return (StatusCode::BAD_GATEWAY, String::new());

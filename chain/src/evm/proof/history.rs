@@ -1,0 +1,320 @@
+//! Which storage slots of a state manager show the entry that counts at a block.
+//!
+//! `mapping(address user => mapping(uint256 key => History[]))` at a base slot, with
+//! `History { uint256 value; uint64 blockNumber; uint48 timestamp; }`: an array's length lies at its
+//! slot, its entries from the hash of that on, two slots each; the second one has the block number in
+//! its lowest 64 bits and the timestamp in the next 48. Entries of a key ascend by block.
+
+use alloy::primitives::{Address, B256, U256, keccak256};
+
+/// Slots of one proof: two entries of two slots each.
+pub(in crate::evm) const MAX_SLOTS: usize = 4;
+
+/// Entries that are looked up in one batch while the right one is searched.
+const PROBES: u64 = 8;
+
+/// Entries of one key. More than a key can get in the life of a chain: it is no length.
+const MAX_ENTRIES: U256 = U256::from_limbs([1 << 48, 0, 0, 0]);
+
+/// What a state says about a key at a block. Proven, all of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::evm) enum Fact {
+    /// The value of the last entry that is not later.
+    Value(U256),
+    /// The key has no entry.
+    NoHistory,
+    /// The first entry is later.
+    BeforeFirstEntry,
+}
+
+/// What the search needs or has found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::evm) enum Step {
+    /// A proof of these slots, at most [`MAX_SLOTS`], via [`HistoryRead::proven`].
+    Prove(Vec<U256>),
+    /// The second words of these entries, unproven, via [`HistoryRead::probed`].
+    Probe(Vec<u64>),
+    /// The end.
+    Done(Fact),
+}
+
+/// Why a search does not go on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(in crate::evm) enum Stop {
+    /// Who answers contradicts itself.
+    #[error("{0}")]
+    Lie(&'static str),
+    /// The storage is proven, and is no state manager's.
+    #[error("{0}")]
+    Misfit(String),
+}
+
+/// The second word of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Since {
+    block: u64,
+}
+
+/// The search for the entry of one key that counts at one block.
+///
+/// # Design Decisions
+///
+/// Most questions are about the recent past and keys that are rarely written, so the first proof
+/// already takes the last entry along, where a hint (or a history of one entry) says which that is.
+/// If the last entry is too late, the right one is looked for without proof, in few rounds, and
+/// proven together with its successor: whoever lies in between only makes the last proof fail.
+#[derive(Clone, Debug)]
+pub(in crate::evm) struct HistoryRead {
+    slots: Slots,
+    block: u64,
+    /// The block whose state is read: no entry is later.
+    head: u64,
+    /// Entries that there probably are.
+    hint: u64,
+    /// Proven length.
+    length: Option<u64>,
+    /// Proven words: slot and value.
+    proven: Vec<(U256, U256)>,
+    /// Entries below this one are not later than `block`, as far as was said.
+    low: u64,
+    /// Entries from this one on are later.
+    high: u64,
+    probed: bool,
+}
+
+/// Where the history of one key lies.
+#[derive(Clone, Copy, Debug)]
+struct Slots {
+    length: U256,
+    first: U256,
+}
+
+impl Slots {
+    fn new(base: U256, user: Address, key: U256) -> Self {
+        let of_user = pair(user.into_word(), base.into());
+        let length = pair(key.into(), of_user);
+        Self {
+            length: length.into(),
+            first: keccak256(length).into(),
+        }
+    }
+
+    fn value(&self, entry: u64) -> U256 {
+        self.first.wrapping_add(U256::from(entry) << 1)
+    }
+
+    fn since(&self, entry: u64) -> U256 {
+        self.value(entry).wrapping_add(U256::ONE)
+    }
+}
+
+fn pair(key: B256, slot: B256) -> B256 {
+    let mut bytes = [0; 64];
+    bytes[..32].copy_from_slice(key.as_slice());
+    bytes[32..].copy_from_slice(slot.as_slice());
+    keccak256(bytes)
+}
+
+impl HistoryRead {
+    /// What `user` had under `key` at `block`, in the state after block `head`, where the mapping
+    /// is at slot `base`, and there were `hint` entries when last seen.
+    pub(in crate::evm) fn new(
+        base: U256,
+        (user, key): (Address, U256),
+        block: u64,
+        head: u64,
+        hint: u64,
+    ) -> Self {
+        Self {
+            slots: Slots::new(base, user, key),
+            block,
+            head,
+            hint: hint.max(1),
+            length: None,
+            proven: Vec::new(),
+            low: 0,
+            high: 0,
+            probed: false,
+        }
+    }
+
+    /// The number of entries, once it is proven.
+    pub(in crate::evm) const fn length(&self) -> Option<u64> {
+        self.length
+    }
+
+    /// The slot of the second word of an entry.
+    pub(in crate::evm) fn slot_of(&self, entry: u64) -> U256 {
+        self.slots.since(entry)
+    }
+
+    /// What is needed next.
+    pub(in crate::evm) fn next(&self) -> Result<Step, Stop> {
+        let Some(length) = self.length else {
+            let last = self.hint - 1;
+            return Ok(Step::Prove(vec![
+                self.slots.length,
+                self.slots.value(last),
+                self.slots.since(last),
+            ]));
+        };
+        if length == 0 {
+            return Ok(Step::Done(Fact::NoHistory));
+        }
+        let last = length - 1;
+        if self.value_of(self.slots.since(last)).is_none() {
+            return Ok(Step::Prove(vec![
+                self.slots.value(last),
+                self.slots.since(last),
+            ]));
+        }
+        match self.high - self.low {
+            0 => self.settle(),
+            // Cheaper proven at once than looked for first.
+            1 | 2 if !self.probed => {
+                let both = |entry| [self.slots.value(entry), self.slots.since(entry)];
+                Ok(Step::Prove((self.low..self.high).flat_map(both).collect()))
+            }
+            _ => Ok(Step::Probe(self.probes())),
+        }
+    }
+
+    /// These slots, which were asked for, have these values: proven.
+    pub(in crate::evm) fn proven(&mut self, slots: &[U256], values: &[U256]) -> Result<(), Stop> {
+        self.proven
+            .extend(slots.iter().copied().zip(values.iter().copied()));
+        if self.length.is_none()
+            && let Some(length) = self.value_of(self.slots.length)
+        {
+            if length > MAX_ENTRIES {
+                return Err(Stop::Misfit(format!("{length} is no number of entries")));
+            }
+            let length = length.to();
+            self.length = Some(length);
+            self.high = length;
+            if (1..=length).contains(&self.hint) {
+                return self.observe_proven(self.hint - 1);
+            }
+            return Ok(());
+        }
+        for entry in self.entries_in(slots) {
+            self.observe_proven(entry)?;
+        }
+        Ok(())
+    }
+
+    /// These entries, which were asked for, have these second words, as somebody says.
+    pub(in crate::evm) fn probed(&mut self, words: &[(u64, U256)]) -> Result<(), Stop> {
+        self.probed = true;
+        for (entry, word) in words {
+            // Nonsense is a lie unless it is proven; then it is something else.
+            let since = since(*word, self.head).map_err(|_| Stop::Lie("an entry that is none"))?;
+            self.observe(*entry, since)?;
+        }
+        Ok(())
+    }
+
+    fn observe_proven(&mut self, entry: u64) -> Result<(), Stop> {
+        let Some(word) = self.value_of(self.slots.since(entry)) else {
+            return Ok(());
+        };
+        let since = since(word, self.head).map_err(Stop::Misfit)?;
+        self.observe(entry, since)
+    }
+
+    fn observe(&mut self, entry: u64, since: Since) -> Result<(), Stop> {
+        if since.block > self.block {
+            self.high = self.high.min(entry);
+        } else {
+            self.low = self.low.max(entry + 1);
+        }
+        match (self.low <= self.high, self.probed) {
+            (true, _) => Ok(()),
+            (false, true) => Err(Stop::Lie("entries that its own proof contradicts")),
+            (false, false) => Err(Stop::Misfit("entries that do not ascend by block".into())),
+        }
+    }
+
+    /// All entries below `low` are not later, all from there on are: the two at the border are to
+    /// be proven.
+    fn settle(&self) -> Result<Step, Stop> {
+        let length = self.length.unwrap_or_default();
+        let mut missing = Vec::new();
+        let mut need = |slot: U256| {
+            let value = self.value_of(slot);
+            if value.is_none() {
+                missing.push(slot);
+            }
+            value
+        };
+        let value = match self.low {
+            0 => None,
+            next => {
+                need(self.slots.since(next - 1));
+                need(self.slots.value(next - 1))
+            }
+        };
+        if self.low < length {
+            need(self.slots.since(self.low));
+        }
+        if !missing.is_empty() {
+            return Ok(Step::Prove(missing));
+        }
+        Ok(Step::Done(
+            value.map_or(Fact::BeforeFirstEntry, Fact::Value),
+        ))
+    }
+
+    /// At first in growing strides down from the end, then evenly between what is known.
+    fn probes(&self) -> Vec<u64> {
+        let open = self.high - self.low;
+        if self.low == 0 && !self.probed {
+            let strides = (0..16).map(|power| 1_u64 << (3 * power));
+            let mut probes: Vec<u64> = strides
+                .take_while(|stride| *stride < open)
+                .map(|stride| self.high - stride)
+                .collect();
+            probes.push(0);
+            return probes;
+        }
+        let step = open.div_ceil(PROBES + 1);
+        let probes = (1..=PROBES).map(|n| self.low + n * step - 1);
+        probes.take_while(|probe| *probe < self.high).collect()
+    }
+
+    fn entries_in<'a>(&'a self, slots: &'a [U256]) -> impl Iterator<Item = u64> + use<> {
+        let offset = |slot: &U256| slot.wrapping_sub(self.slots.first);
+        let entries: Vec<u64> = slots
+            .iter()
+            .map(offset)
+            .filter(|offset| offset.bit(0) && *offset >> 1_usize < MAX_ENTRIES)
+            .map(|offset| (offset >> 1_usize).to())
+            .collect();
+        entries.into_iter()
+    }
+
+    fn value_of(&self, slot: U256) -> Option<U256> {
+        let found = self.proven.iter().find(|(known, _)| *known == slot);
+        found.map(|(_, value)| *value)
+    }
+}
+
+/// What the second word of an entry says; the error tells why it is none.
+fn since(word: U256, head: u64) -> Result<Since, String> {
+    let [block, timestamp, ..] = *word.as_limbs();
+    if word.bit_len() > 64 + 48 {
+        return Err(format!("{word:#x} is no block number and timestamp"));
+    }
+    if block == 0 || timestamp == 0 {
+        return Err("an entry without block or timestamp".to_owned());
+    }
+    if block > head {
+        return Err(format!(
+            "an entry of block {block} in the state of block {head}"
+        ));
+    }
+    Ok(Since { block })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,202 @@
+//! Reads histories by proof: one provider serves, none is believed.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use alloy::primitives::{Address, B256, U256};
+use futures::future::try_join_all;
+
+use super::halves::Halves;
+use super::proof::answer::{Contract, Forged, ProofAnswer};
+use super::proof::history::{Fact, HistoryRead, Step, Stop};
+use super::provider::Provider;
+use super::quorum::Pool;
+use super::rpc::Failure;
+use crate::{BlockRef, Question, ReadLog};
+
+/// Keys of one half whose number of entries is remembered: both halves together are below 1 MiB.
+const HINTS: usize = 4_096;
+
+/// How often a chain whose providers all said that they have no proofs is tried again.
+const TRY_AGAIN: Duration = Duration::from_secs(60);
+
+/// Steps of one search: three proofs, and rounds of looking up that leave a ninth of 2^48 entries.
+const MAX_STEPS: usize = 24;
+
+/// A block whose state root is known.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct State {
+    pub(super) block: BlockRef,
+    pub(super) root: B256,
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entry {
+    pub(super) user: Address,
+    pub(super) key: U256,
+    /// As of this block.
+    pub(super) block: u64,
+}
+
+/// What a state proves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// About the key.
+    Fact(Fact),
+    /// There is no contract.
+    NoContract,
+    /// What is there is no state manager with its mapping at that slot; says why.
+    Misfit(String),
+}
+
+/// Reads the histories of one state manager.
+pub(super) struct Prover {
+    state_manager: Address,
+    /// Slot of the mapping.
+    base: U256,
+    /// How many entries keys had when last seen. A guess: wrong ones cost a question.
+    hints: Mutex<Halves<(Address, U256), u64>>,
+    /// The state manager as of the block with this hash: proven once per block.
+    contract: Mutex<Option<(B256, Contract)>>,
+    /// Entries were proven, so the mapping is where it should be.
+    fits: Mutex<bool>,
+    tried: Mutex<Option<Instant>>,
+}
+
+impl Prover {
+    pub(super) fn new(state_manager: Address, base: U256) -> Self {
+        Self {
+            state_manager,
+            base,
+            hints: Mutex::new(Halves::new(HINTS)),
+            contract: Mutex::default(),
+            fits: Mutex::default(),
+            tried: Mutex::default(),
+        }
+    }
+
+    /// Whether an entry was ever proven with this slot of the mapping.
+    pub(super) fn fits(&self) -> bool {
+        *lock(&self.fits)
+    }
+
+    /// Whether it is time to look for proofs where all providers said that they have none.
+    pub(super) fn tries_again(&self) -> bool {
+        let tried = *lock(&self.tried);
+        tried.is_none_or(|tried| tried.elapsed() >= TRY_AGAIN)
+    }
+
+    /// What `state` proves about `entry`, shown by one of the providers; otherwise why none did.
+    pub(super) async fn read(
+        &self,
+        pool: &Pool,
+        state: State,
+        entry: Entry,
+        log: &ReadLog,
+    ) -> Result<Found, Vec<(usize, Failure)>> {
+        *lock(&self.tried) = Some(Instant::now());
+        let found = pool
+            .first(log, Question::Proof, |provider| async move {
+                let found = self.ask(provider, state, entry).await;
+                provider.tried_to_prove(found.as_ref().err());
+                found
+            })
+            .await?;
+        if let Found::Fact(Fact::Value(_) | Fact::BeforeFirstEntry) = found {
+            *lock(&self.fits) = true;
+        }
+        Ok(found)
+    }
+
+    async fn ask(&self, provider: &Provider, state: State, entry: Entry) -> Result<Found, Failure> {
+        let key = (entry.user, entry.key);
+        let hint = lock(&self.hints).get(key).unwrap_or_default();
+        let head = state.block.number;
+        let mut search = HistoryRead::new(self.base, key, entry.block, head, hint);
+        for _ in 0..MAX_STEPS {
+            let result = match search.next() {
+                Ok(Step::Done(fact)) => {
+                    self.remember(key, hint, search.length());
+                    return Ok(Found::Fact(fact));
+                }
+                Ok(Step::Prove(slots)) => match self.prove(provider, state, &slots).await? {
+                    Some(values) => search.proven(&slots, &values),
+                    None => return Ok(Found::NoContract),
+                },
+                Ok(Step::Probe(entries)) => {
+                    let words = self.look_up(provider, state, &search, &entries).await?;
+                    search.probed(&words)
+                }
+                Err(stop) => Err(stop),
+            };
+            match result {
+                Ok(()) => {}
+                Err(Stop::Lie(what)) => return Err(Failure::False(what.to_owned())),
+                Err(Stop::Misfit(why)) => return Ok(Found::Misfit(why)),
+            }
+        }
+        Err(Failure::False("a search without end".to_owned()))
+    }
+
+    fn remember(&self, key: (Address, U256), hint: u64, length: Option<u64>) {
+        let length = length.unwrap_or_default();
+        if length > 1 && length != hint {
+            lock(&self.hints).insert(key, length);
+        }
+    }
+
+    /// The values of these slots; `None` where there is no contract.
+    async fn prove(
+        &self,
+        provider: &Provider,
+        state: State,
+        slots: &[U256],
+    ) -> Result<Option<Vec<U256>>, Failure> {
+        let at = state.block.hash;
+        let answer = provider.proof(self.state_manager, slots, at).await?;
+        let Some(contract) = self.contract(&answer, state).map_err(forged)? else {
+            return Ok(None);
+        };
+        answer.values(contract, slots).map(Some).map_err(forged)
+    }
+
+    fn contract(&self, answer: &ProofAnswer, state: State) -> Result<Option<Contract>, Forged> {
+        if let Some((at, contract)) = *lock(&self.contract)
+            && at == state.block.hash
+        {
+            return Ok(Some(contract));
+        }
+        let found = answer.contract(state.root, self.state_manager)?;
+        if let Some(contract) = found {
+            *lock(&self.contract) = Some((state.block.hash, contract));
+        }
+        Ok(found)
+    }
+
+    async fn look_up(
+        &self,
+        provider: &Provider,
+        state: State,
+        search: &HistoryRead,
+        entries: &[u64],
+    ) -> Result<Vec<(u64, U256)>, Failure> {
+        let word = |entry: &u64| {
+            let (entry, slot) = (*entry, search.slot_of(*entry));
+            async move {
+                let at = state.block.hash;
+                let word = provider.word(self.state_manager, slot, at).await?;
+                Ok((entry, word))
+            }
+        };
+        try_join_all(entries.iter().map(word)).await
+    }
+}
+
+fn forged(forged: Forged) -> Failure {
+    Failure::False(forged.to_string())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

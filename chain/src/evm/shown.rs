@@ -1,0 +1,138 @@
+//! What a provider has shown of proofs: whether it has any, and whether they held.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::rpc::Failure;
+
+/// For how long a provider that failed to prove something is asked after the others.
+const AFTER_FAILURE: Duration = Duration::from_secs(10);
+
+/// The same after a lie; also how long it is told as the provider's problem.
+const AFTER_LIE: Duration = Duration::from_secs(300);
+
+/// Least time between two warnings about one provider's lies.
+const WARNING: Duration = Duration::from_secs(10);
+
+/// What a provider has shown. Its answers count, its silence never does: whoever keeps the others
+/// from answering must not change how a chain is read.
+#[derive(Debug, Default)]
+pub(super) struct Shown(Mutex<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    /// Its last header did not have the hash that it came with.
+    no_header: bool,
+    /// Its last word about proofs was that it has none.
+    no_proofs: bool,
+    last_until: Option<Instant>,
+    lies: u64,
+    last_lie: Option<(Instant, String)>,
+    warned: Option<Instant>,
+}
+
+impl Shown {
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// It described a block, by fields that have its hash or not.
+    pub(super) fn header(&self, proven: bool) {
+        self.inner().no_header = !proven;
+    }
+
+    pub(super) fn has_no_headers(&self) -> bool {
+        self.inner().no_header
+    }
+
+    pub(super) fn has_no_proofs(&self) -> bool {
+        self.inner().no_proofs
+    }
+
+    /// A proof held.
+    pub(super) fn proved(&self) {
+        let mut inner = self.inner();
+        inner.no_proofs = false;
+        inner.last_until = None;
+    }
+
+    /// It did not answer as fast as it should.
+    pub(super) fn slow(&self, now: Instant) {
+        self.inner().last_until = Some(now + AFTER_FAILURE);
+    }
+
+    /// No proof came of asking it. Whether to warn of it now.
+    pub(super) fn failed(&self, failure: &Failure, now: Instant) -> bool {
+        let mut inner = self.inner();
+        match failure {
+            Failure::NoProofs => inner.no_proofs = true,
+            Failure::False(what) => {
+                inner.last_until = Some(now + AFTER_LIE);
+                inner.lies += 1;
+                inner.last_lie = Some((now, what.clone()));
+                if inner.warned.is_none_or(|warned| warned + WARNING <= now) {
+                    inner.warned = Some(now);
+                    return true;
+                }
+            }
+            _ => inner.last_until = Some(now + AFTER_FAILURE),
+        }
+        false
+    }
+
+    /// Its place in the order of asking: low ones first.
+    pub(super) fn rank(&self, now: Instant) -> u8 {
+        let inner = self.inner();
+        let waits = inner.last_until.is_some_and(|until| until > now);
+        u8::from(waits) + 2 * u8::from(inner.no_proofs)
+    }
+
+    /// How often it lied.
+    pub(super) fn lies(&self) -> u64 {
+        self.inner().lies
+    }
+
+    /// Its latest lie, for people, while that is news.
+    pub(super) fn lie(&self, now: Instant) -> Option<String> {
+        let inner = self.inner();
+        let (at, what) = inner.last_lie.as_ref()?;
+        let ago = now.saturating_duration_since(*at);
+        (ago < AFTER_LIE).then(|| {
+            let seconds = ago.as_secs();
+            format!("sent a false proof {seconds} s ago ({what}); replace it")
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_fails_is_asked_last_for_a_while_and_silence_says_nothing() {
+        let (shown, now) = (Shown::default(), Instant::now());
+        assert_eq!(shown.rank(now), 0);
+        shown.failed(&Failure::Timeout(2_000), now);
+        assert_eq!((shown.rank(now), shown.has_no_proofs()), (1, false));
+        assert_eq!(shown.rank(now + AFTER_FAILURE), 0);
+
+        shown.failed(&Failure::NoProofs, now);
+        assert!(shown.has_no_proofs());
+        shown.failed(&Failure::Timeout(2_000), now);
+        assert!(shown.has_no_proofs(), "silence takes nothing back");
+        shown.proved();
+        assert_eq!((shown.rank(now), shown.has_no_proofs()), (0, false));
+    }
+
+    #[test]
+    fn lies_are_counted_and_told_and_not_in_a_flood() {
+        let (shown, now) = (Shown::default(), Instant::now());
+        let lie = Failure::False("node 1".to_owned());
+        let warned = (0..100).filter(|_| shown.failed(&lie, now)).count();
+        assert_eq!((warned, shown.lies()), (1, 100));
+        assert!(shown.lie(now).is_some_and(|text| text.contains("node 1")));
+        assert!(shown.failed(&lie, now + WARNING));
+        let later = now + WARNING + AFTER_LIE;
+        assert_eq!((shown.lie(later), shown.lies()), (None, 101));
+    }
+}
