@@ -99,6 +99,10 @@ chaos: build contracts-tools ## kill, pause, deceive and cut apart a network for
 	@scripts/tools namespaces
 	@target/debug/quorate-testnet chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
 
+.PHONY: fuzz
+fuzz: ## feed hostile bytes to every decoder, TIME seconds each (60); TARGET=name for one; needs nightly Rust
+	@scripts/fuzz $(or $(TIME),60) $(TARGET)
+
 .PHONY: clean
 clean: ## remove what was built and installed here
 	@cargo clean

@@ -13,6 +13,8 @@ mod secret;
 mod store;
 
 pub use container::Strength;
+#[cfg(any(test, fuzzing))]
+pub(crate) use container::fuzzing::check as check_container;
 pub use error::KeyError;
 pub use kind::KeyKind;
 pub use secret::{Password, Secret};

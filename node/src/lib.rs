@@ -11,6 +11,8 @@ mod desk;
 mod explain;
 mod figures;
 mod frame;
+#[cfg(test)]
+mod fuzzing;
 mod gossip;
 mod handover;
 mod holdings;

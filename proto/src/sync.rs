@@ -312,7 +312,11 @@ impl TryFrom<&wire::SyncItem> for SyncItem {
         }
         for refused in &message.refusals {
             let refusal: Refusal = present("refusal", refused.refusal.as_ref())?.try_into()?;
+            // Memory for a set is taken up to its last member.
             let member = usize::try_from(refused.member).unwrap_or(usize::MAX);
+            if member >= limits::MAX_SIGNERS {
+                return Err(WireError::new("member", "must be below 500"));
+            }
             answers.push((member, Outcome::Refused(refusal)));
         }
         if answers.is_empty() {

@@ -20,6 +20,7 @@
 
 mod ending;
 mod entry;
+mod held;
 mod io;
 mod recent;
 mod room;

@@ -12,6 +12,10 @@
 //!   test can forget to ask. Quality, such as how soon, is for the caller to judge ([`Outcome`]).
 //! - The checks know the truth: the home chain's sets and what every chain really says. The nodes
 //!   know what they were told.
+//! - Every rule can be left out ([`Sim::without`]), and then a check has to notice: a simulator
+//!   that finds nothing must not be one that sees nothing.
+//! - What honest operators owe depends on what happens to them, and all of that is in the plan:
+//!   who can be deceived by its providers, which tasks have to be certified.
 //! - One message is one event. It is sent to everybody directly, with a fate for each; or spreads
 //!   by gossip ([`Sim::gossip`]), with a fate for each hop, when copies and bytes are counted.
 //!   Batching is for the tests with a real mesh.
@@ -21,15 +25,21 @@
     reason = "overflow is checked in every profile; it is the machines that must not panic"
 )]
 
+mod byzantine;
 mod check;
 mod driver;
 mod engine;
 mod event;
+mod faults;
+mod liveness;
 mod mesh;
 mod network;
 mod node;
 mod outcome;
 mod plan;
+mod providers;
+mod rule;
+mod sending;
 mod trace;
 mod world;
 
@@ -39,8 +49,10 @@ use quorate_proto::Epoch;
 
 use self::engine::Engine;
 pub use self::mesh::Traffic;
-pub use self::outcome::{Answer, End, Failure, Outcome};
-use self::plan::{Behaviour, Churn, Gossip, Partition, Plan};
+pub use self::outcome::{Answer, End, Failure, Mischief, Outcome};
+use self::plan::{Churn, Gossip, Partition, Plan};
+pub use self::providers::ProviderFault;
+pub use self::rule::Rule;
 use crate::task::Times;
 
 /// A story to be told: who takes part, what goes wrong, what is asked.
@@ -168,35 +180,6 @@ impl Sim {
     pub fn restart(mut self, node: usize, at: u64) -> Self {
         self.plan.restarts.push((node, at));
         self
-    }
-
-    fn behaves(mut self, node: usize, behaviour: Behaviour) -> Self {
-        self.plan.behaviours.insert(node, behaviour);
-        self
-    }
-
-    /// An operator whose chain always shows another value; all liars show the same one.
-    #[must_use]
-    pub fn liar(self, node: usize) -> Self {
-        self.behaves(node, Behaviour::Liar)
-    }
-
-    /// An operator whose chain shows another value at every second read.
-    #[must_use]
-    pub fn wavering(self, node: usize) -> Self {
-        self.behaves(node, Behaviour::Wavering)
-    }
-
-    /// An operator that hears everything and says nothing.
-    #[must_use]
-    pub fn silent(self, node: usize) -> Self {
-        self.behaves(node, Behaviour::Silent)
-    }
-
-    /// An operator that signs whatever it is asked, and the opposite as well.
-    #[must_use]
-    pub fn equivocator(self, node: usize) -> Self {
-        self.behaves(node, Behaviour::Equivocator)
     }
 
     /// How long reading a chain takes.

@@ -1,15 +1,18 @@
 //! Many nodes, many stories: what must hold is checked inside of the simulator at every event;
 //! here is how well it has to go.
 //!
-//! `QUORATE_SIM_SEED=17 cargo test -p quorate-protocols --test sim one_seed_of_chaos --
-//! --nocapture` tells the whole story of one seed; `QUORATE_SIM_SEEDS=10000` runs that many.
+//! `QUORATE_SIM_SEED=17 cargo test --workspace --test sim one_seed_of_chaos -- --nocapture` tells the whole story of one seed; `QUORATE_SIM_SEEDS=10000` runs that many.
 #![allow(
     clippy::arithmetic_side_effects,
     reason = "tests panic on overflow, as they should"
 )]
 
+#[path = "sim/broken.rs"]
+mod broken;
 #[path = "sim/chaos.rs"]
 mod chaos;
+#[path = "sim/hostile.rs"]
+mod hostile;
 
 use std::env;
 
@@ -330,18 +333,21 @@ fn the_same_seed_is_the_same_story() {
     }
 }
 
-#[test]
-fn many_seeds_of_chaos() {
-    let mut sum = chaos::Sum::default();
-    for seed in 0..seeds(300) {
-        match chaos::story(seed).run() {
-            Ok(outcome) => sum.add(&outcome),
-            Err(failure) => panic!("{failure}\n\n{}", chaos::replay("chaos", seed)),
-        }
-    }
-    println!("{sum:?}");
-    sum.is_worth_it();
+/// A thousand seeds, in as many tests as there may be cores.
+macro_rules! seeds_of_chaos {
+    ($($name:ident: $part:literal),+) => {
+        $(#[test]
+        fn $name() {
+            chaos::many($part, 8);
+        })+
+    };
 }
+
+seeds_of_chaos!(
+    many_seeds_of_chaos_0: 0, many_seeds_of_chaos_1: 1, many_seeds_of_chaos_2: 2,
+    many_seeds_of_chaos_3: 3, many_seeds_of_chaos_4: 4, many_seeds_of_chaos_5: 5,
+    many_seeds_of_chaos_6: 6, many_seeds_of_chaos_7: 7
+);
 
 /// Nothing here takes a third of the weight away, so no task may end without a certificate.
 #[test]
@@ -353,6 +359,29 @@ fn many_seeds_of_bad_weather() {
             Err(failure) => panic!("{failure}\n\n{replay}"),
         }
     }
+}
+
+/// The honest weight is connected all the time, so every task of a user has to be certified.
+#[test]
+fn many_seeds_of_siege() {
+    let (mut obliged, mut asked) = (0, 0);
+    for seed in 0..seeds(300) {
+        let replay = chaos::replay("siege", seed);
+        match chaos::siege(seed).run() {
+            Ok(outcome) => {
+                obliged += outcome.obliged;
+                asked += outcome.answers.len();
+            }
+            Err(failure) => panic!("{failure}\n\n{replay}"),
+        }
+    }
+    println!("{obliged} of {asked} had to be certified");
+    assert!(obliged * 2 > asked, "{obliged} of {asked}");
+}
+
+#[test]
+fn one_seed_of_siege() {
+    chaos::tell(chaos::siege);
 }
 
 #[test]

@@ -319,3 +319,6 @@ fn uuid(mut bytes: [u8; 16]) -> String {
     ];
     parts.join("-")
 }
+
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;

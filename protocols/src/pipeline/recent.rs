@@ -54,6 +54,11 @@ impl Recent {
         self.tasks.remove(&id);
     }
 
+    /// How many are kept, those that are void included.
+    pub(super) fn len(&self) -> usize {
+        self.order.len()
+    }
+
     fn prune(&mut self, now: Timestamp) {
         while let Some((until, id)) = self.order.front().copied()
             && (until <= now || self.order.len() > MAX_RECENT_TASKS)

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use quorate_proto::{
-    B256, Certificate, Epoch, OperatorSet, Outcome, Response, SlotId, TaskId, Timestamp, U256,
-    limits,
+    Address, B256, Certificate, Epoch, OperatorSet, Outcome, Response, SlotId, TaskId, Timestamp,
+    U256, limits,
 };
 
-use super::plan::Behaviour;
+use super::node::Node;
 use super::world::{self, World};
+use crate::pipeline::{Output, Pipeline};
 use crate::task::Report;
 
 /// What was broken, in words.
@@ -30,6 +31,8 @@ pub(super) struct Checker {
     pub(super) spread: Vec<u64>,
     pub(super) evidence: BTreeSet<usize>,
     pub(super) epochs: usize,
+    /// Tasks that had to be certified, and were.
+    pub(super) obliged: usize,
 }
 
 /// What one life of a node has promised.
@@ -38,6 +41,10 @@ struct Life {
     open: BTreeMap<TaskId, Timestamp>,
     certified: BTreeSet<TaskId>,
     epochs: Vec<Epoch>,
+    /// Open tasks that a user of this node began.
+    asked: BTreeSet<TaskId>,
+    /// Signatures that were counted in open tasks, by signer and slot.
+    counted: HashMap<(Address, SlotId), Vec<(B256, TaskId)>>,
 }
 
 fn ensure(holds: bool, what: impl FnOnce() -> String) -> Check {
@@ -54,6 +61,7 @@ impl Checker {
             spread: Vec::new(),
             evidence: BTreeSet::new(),
             epochs: 0,
+            obliged: 0,
         }
     }
 
@@ -75,9 +83,19 @@ impl Checker {
         Ok(())
     }
 
-    pub(super) fn opened(&mut self, now: Timestamp, node: usize, task: TaskId) -> Check {
+    pub(super) fn opened(
+        &mut self,
+        now: Timestamp,
+        node: usize,
+        task: TaskId,
+        asked: bool,
+    ) -> Check {
         self.begun.entry(task).or_insert(now);
-        let before = self.lives[node].open.insert(task, now);
+        let life = &mut self.lives[node];
+        if asked {
+            life.asked.insert(task);
+        }
+        let before = life.open.insert(task, now);
         ensure(before.is_none(), || format!("task {task} was opened twice"))
     }
 
@@ -85,7 +103,7 @@ impl Checker {
     /// an honest one signs the truth.
     pub(super) fn responded(&mut self, world: &World, node: usize, response: &Response) -> Check {
         let statement = &response.statement;
-        let behaviour = world.plan.behaviour(node);
+        let operator = response.operator;
         let set = world.set(statement.epoch());
         let member = set.is_some_and(|set| set.get(response.operator).is_some());
         ensure(member, || {
@@ -94,13 +112,12 @@ impl Checker {
         ensure(world.number(response.operator) == node, || {
             format!("{response:?} is in another's name")
         })?;
-        if matches!(response.outcome, Outcome::Refused(_)) || behaviour == Behaviour::Equivocator {
+        if matches!(response.outcome, Outcome::Refused(_)) || world.may_equivocate(operator) {
             return Ok(());
         }
-        ensure(
-            behaviour != Behaviour::Honest || World::is_true(statement),
-            || format!("an honest operator signed what it did not read: {statement:?}"),
-        )?;
+        ensure(world.may_lie(operator) || World::is_true(statement), || {
+            format!("an honest operator signed what is not true: {statement:?}")
+        })?;
         let (slot, fact) = world::slot_and_fact(statement);
         let first = *self.signed.entry((node, slot)).or_insert(fact);
         ensure(first == fact, || {
@@ -134,15 +151,18 @@ impl Checker {
         })?;
         let opened = life.open.remove(&task);
         in_time(world, now, task, opened)?;
+        let asked = life.asked.remove(&task);
+        if asked && opened.is_some_and(|at| world.must_certify(statement, node, at)) {
+            self.obliged += 1;
+        }
         let begun = self.begun.get(&task).copied().unwrap_or(now);
         self.spread.push(now.micros_since(begun));
         Ok(())
     }
 
     fn truthful(&mut self, world: &World, set: &OperatorSet, certificate: &Certificate) -> Check {
-        use Behaviour::{Equivocator, Liar, Wavering};
         let statement = certificate.statement();
-        let lying = world.weight_of(set, &[Liar, Wavering, Equivocator]);
+        let lying = world.weight_of(set, World::may_lie);
         ensure(
             lying >= set.threshold() || World::is_true(statement),
             || format!("too little weight lies for a certificate that is not true: {statement:?}"),
@@ -152,7 +172,7 @@ impl Checker {
         let (slot, fact) = world::slot_and_fact(statement);
         let first = *self.facts.entry((slot, set.epoch())).or_insert(fact);
         ensure(
-            first == fact || world.weight_of(set, &[Equivocator]) >= shared,
+            first == fact || world.weight_of(set, World::may_equivocate) >= shared,
             || format!("a second fact was certified: {statement:?}"),
         )
     }
@@ -164,6 +184,7 @@ impl Checker {
         now: Timestamp,
         node: usize,
         report: &Report,
+        users: usize,
     ) -> Check {
         let task = report.task;
         let life = &mut self.lives[node];
@@ -172,6 +193,12 @@ impl Checker {
         ensure(!life.certified.contains(&task), || {
             format!("task {task} ended without certificate after it had one")
         })?;
+        let asked = life.asked.remove(&task) && users > 0;
+        let begun = opened.unwrap_or(now);
+        ensure(
+            !asked || !world.must_certify(&report.statement, node, begun),
+            || format!("the honest weight is connected, and there is no certificate: {report:?}"),
+        )?;
         let progress = report.progress;
         ensure(progress.signed_weight < progress.threshold, || {
             format!("task {task} ended without certificate although enough signed: {progress:?}")
@@ -187,7 +214,7 @@ impl Checker {
     /// Evidence is against those who did it, and would convince anybody.
     pub(super) fn evidence(&mut self, world: &World, a: &Response, b: &Response) -> Check {
         let operator = world.number(a.operator);
-        let guilty = world.plan.behaviour(operator) == Behaviour::Equivocator;
+        let guilty = world.may_equivocate(a.operator);
         let signed = |r: &Response| matches!(r.outcome, Outcome::Signed(_));
         let ((slot, fact), (other_slot, other_fact)) = (
             world::slot_and_fact(&a.statement),
@@ -201,6 +228,55 @@ impl Checker {
         Ok(())
     }
 
+    /// Two facts that one operator signed for one slot meet at a node while it has both tasks open:
+    /// then it has evidence.
+    pub(super) fn met(
+        &mut self,
+        node: usize,
+        pipeline: &Pipeline,
+        outputs: &[Output],
+        hears: bool,
+    ) -> Check {
+        let accused = |by: Address| {
+            let is_evidence =
+                |o: &Output| matches!(o, Output::Equivocation(_, b) if b.operator == by);
+            outputs.iter().any(is_evidence)
+        };
+        for output in outputs {
+            let Output::Counted { response, .. } = output else {
+                continue;
+            };
+            if matches!(response.outcome, Outcome::Refused(_)) {
+                continue;
+            }
+            let operator = response.operator;
+            let (slot, fact) = world::slot_and_fact(&response.statement);
+            let counted = self.lives[node]
+                .counted
+                .entry((operator, slot))
+                .or_default();
+            counted.retain(|(_, task)| pipeline.is_open(*task));
+            let two = counted.iter().any(|(other, _)| *other != fact);
+            ensure(!two || !hears || accused(operator), || {
+                format!("two facts of {operator} met, and nobody kept them: {response:?}")
+            })?;
+            counted.push((fact, response.statement.task_id()));
+        }
+        Ok(())
+    }
+
+    /// Memory stays within its bounds.
+    pub(super) fn bounded(&self, world: &World, node: &Node) -> Check {
+        let held = node.pipeline.held();
+        ensure(held.is_bounded(), || format!("too much is kept: {held:?}"))?;
+        // The current epoch and the next one, and those that end: for their grace, and as long again
+        // for a node that learns of a turn late.
+        let millis = (world.plan.schedule.length * world.plan.block_time).max(1);
+        let most = 2 * limits::EPOCH_GRACE_MS / millis + 5;
+        let sets = node.epochs.sets().count() as u64;
+        ensure(sets <= most, || format!("{sets} sets are kept"))
+    }
+
     /// Nothing goes on for long after the last block: sets serve for their grace, tasks until
     /// their deadline.
     pub(super) fn going_on(world: &World, now: Timestamp) -> Check {
@@ -211,8 +287,9 @@ impl Checker {
     }
 
     /// At the end nothing is open.
-    pub(super) fn over(&self, node: usize, open: usize) -> Check {
-        let promised = &self.lives[node].open;
+    pub(super) fn over(&self, number: usize, node: &Node) -> Check {
+        let open = node.open_tasks();
+        let promised = &self.lives[number].open;
         ensure(open == 0 && promised.is_empty(), || {
             format!(
                 "{open} tasks are open at the end, {} without an end",

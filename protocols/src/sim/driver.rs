@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use quorate_proto::{Certificate, Outcome, Response, Statement, Timestamp};
+use quorate_proto::{
+    Certificate, OperatorSet, Outcome, RefusalCode, Response, Statement, Timestamp,
+};
 
 use super::check::{Breach, Check};
 use super::engine::Engine;
-use super::event::{Done, Message, Parcel, What};
-use super::mesh::{self, Mesh, Way};
+use super::event::{Done, Message, Parcel};
 use super::outcome::End;
-use super::plan::Behaviour;
+use super::rule::Rule;
 use super::trace::Note;
 use super::world::{self, World};
 use crate::pipeline::{ClientId, Input, Output, Refused, Verdict};
@@ -81,15 +82,20 @@ impl Engine {
     }
 
     /// A message arrives. Of epochs whose set is not known nothing can be checked.
-    pub(super) fn deliver(&mut self, node: usize, parcel: &Parcel) -> Check {
+    pub(super) fn deliver(&mut self, node: usize, parcel: &Arc<Parcel>) -> Check {
+        self.overhear(node, parcel);
+        if !self.nodes[node].heard.insert(parcel.number) && parcel.replayed {
+            return Ok(());
+        }
         let Parcel {
             from,
             task,
             message,
-        } = parcel;
+            ..
+        } = parcel.as_ref();
         let (from, statement) = (*from, *message.statement());
         let author = self.world.addresses[from];
-        let Some(set) = self.nodes[node].epochs.set(statement.epoch()).cloned() else {
+        let Some(set) = self.set_for(node, &statement) else {
             self.note(node, "knows no set for", Note::Epoch(statement.epoch().0));
             return Ok(());
         };
@@ -117,11 +123,22 @@ impl Engine {
                 )
             }
         };
-        if valid {
+        if valid || self.world.plan.leaves_out(Rule::Verification) {
             self.note_task(node, verb, *task, Note::From(from));
             self.tell(node, input)?;
         }
         Ok(())
+    }
+
+    /// In which set the node counts what is about a statement: that of its epoch.
+    fn set_for(&self, node: usize, statement: &Statement) -> Option<Arc<OperatorSet>> {
+        let epochs = &self.nodes[node].epochs;
+        let epoch = if self.world.plan.leaves_out(Rule::BirthEpoch) {
+            epochs.current()?
+        } else {
+            statement.epoch()
+        };
+        epochs.set(epoch).cloned()
     }
 
     /// The node has read the chain for a task.
@@ -138,8 +155,14 @@ impl Engine {
     /// Tells the pipeline and does what it wants; what it refused changed nothing.
     pub(super) fn tell(&mut self, node: usize, input: Input) -> Result<Option<Refused>, Breach> {
         let clock = self.nodes[node].clock(self.now);
+        let hears = matches!(input, Input::Heard { .. });
         match self.nodes[node].pipeline.handle(clock, input) {
-            Ok(outputs) => {
+            Ok(mut outputs) => {
+                if self.world.plan.leaves_out(Rule::Evidence) {
+                    outputs.retain(|output| !matches!(output, Output::Equivocation(..)));
+                }
+                let pipeline = &self.nodes[node].pipeline;
+                self.check.met(node, pipeline, &outputs, hears)?;
                 for output in outputs {
                     self.act(node, output)?;
                 }
@@ -154,10 +177,14 @@ impl Engine {
 
     fn act(&mut self, node: usize, output: Output) -> Check {
         match output {
-            Output::Opened { statement, .. } => {
+            Output::Opened {
+                statement,
+                announced_by,
+            } => {
                 let task = statement.task_id();
                 self.note_task(node, "opens", task, Note::Epoch(statement.epoch().0));
-                self.check.opened(self.now, node, task)?;
+                let asked = announced_by.is_none();
+                self.check.opened(self.now, node, task, asked)?;
             }
             Output::Observe(statement) => self.after_reading(node, Done::Read(statement)),
             Output::Attest(statement) => self.attest(node, statement),
@@ -168,7 +195,9 @@ impl Engine {
             Output::Announce(statement, attempt) => {
                 let task = statement.task_id();
                 self.note_task(node, "announces", task, Note::Attempt(attempt));
-                self.broadcast(node, Message::Announce(statement, attempt));
+                if attempt == 0 || !self.world.plan.leaves_out(Rule::Retry) {
+                    self.broadcast(node, Message::Announce(statement, attempt));
+                }
             }
             Output::Respond(response) => self.respond(node, response)?,
             Output::Certified {
@@ -195,18 +224,21 @@ impl Engine {
 
     fn attest(&mut self, node: usize, statement: Statement) {
         let address = self.nodes[node].address;
-        if self.world.plan.behaviour(node) == Behaviour::Equivocator {
-            let opposite = World::opposite(&statement);
-            self.broadcast(node, Message::Announce(opposite, 0));
-            self.broadcast(node, Message::Response(world::signed(address, opposite)));
-            self.write(node, world::signed(address, statement));
-        } else {
-            let response = self.nodes[node].store.sign(address, statement);
-            self.write(node, response);
+        if self.attests_ill(node, statement) {
+            return;
         }
+        if self.world.plan.leaves_out(Rule::SigningLog) {
+            self.nodes[node].store.forget();
+        }
+        let response = self.nodes[node].store.sign(self.now, address, statement);
+        let log_lost = |r: &quorate_proto::Refusal| r.code == RefusalCode::CannotSign;
+        if matches!(&response.outcome, Outcome::Refused(refusal) if log_lost(refusal)) {
+            self.mischief.without_log += 1;
+        }
+        self.write(node, response);
     }
 
-    fn write(&mut self, node: usize, response: Response) {
+    pub(super) fn write(&mut self, node: usize, response: Response) {
         let at = Timestamp(self.now.0 + WRITE);
         self.plan_own(node, at, Done::Written(Box::new(response)));
     }
@@ -254,60 +286,12 @@ impl Engine {
             _ => "lets expire",
         };
         self.note_task(node, verb, report.task, Note::None);
-        self.check.ended(&self.world, self.now, node, &report)?;
+        let users = clients.len();
+        self.check
+            .ended(&self.world, self.now, node, &report, users)?;
         for ClientId(request) in clients {
             self.answer(request as usize, End::Ended(Box::new(report.clone())))?;
         }
         Ok(())
-    }
-
-    fn broadcast(&mut self, from: usize, message: Message) {
-        if self.world.plan.behaviour(from) == Behaviour::Silent {
-            return;
-        }
-        let task = message.statement().task_id();
-        let arrivals = match self.mesh.take() {
-            Some(mut mesh) => {
-                let arrivals = self.gossip(&mut mesh, from, &message);
-                self.mesh = Some(mesh);
-                arrivals
-            }
-            None => self.send_to_all(from),
-        };
-        let parcel = Arc::new(Parcel {
-            from,
-            task,
-            message,
-        });
-        for (to, delay) in arrivals {
-            let at = Timestamp(self.now.0 + delay);
-            let parcel = Arc::clone(&parcel);
-            self.queue.plan(at, to, What::Deliver(parcel));
-        }
-    }
-
-    /// Directly, with a fate for each.
-    fn send_to_all(&mut self, from: usize) -> Vec<(usize, u64)> {
-        let network = &self.world.plan.network;
-        let mut arrivals = Vec::with_capacity(self.nodes.len());
-        for to in (0..self.nodes.len()).filter(|to| *to != from) {
-            self.messages += 1;
-            let fate = network.fate(&mut self.rng, self.now, from, to);
-            arrivals.extend(fate.into_iter().flatten().map(|delay| (to, delay)));
-        }
-        arrivals
-    }
-
-    /// From neighbour to neighbour. Who is silent passes nothing on either.
-    fn gossip(&mut self, mesh: &mut Mesh, from: usize, message: &Message) -> Vec<(usize, u64)> {
-        let (plan, nodes) = (&self.world.plan, &self.nodes);
-        let talks = |node: usize| plan.behaviour(node) != Behaviour::Silent;
-        let way = Way {
-            conditions: &plan.network,
-            now: self.now,
-            bytes: mesh::size(&self.world.network, message),
-            forwards: &|node| nodes[node].alive && talks(node),
-        };
-        mesh.spread(&mut self.rng, from, &way)
     }
 }

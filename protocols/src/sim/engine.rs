@@ -9,8 +9,10 @@ use super::event::{Done, Event, Queue, What};
 use super::mesh::Mesh;
 use super::network::happens;
 use super::node::Node;
-use super::outcome::{Answer, End, Failure, Outcome};
+use super::outcome::{Answer, End, Failure, Mischief, Outcome};
 use super::plan::{Behaviour, Plan, START};
+use super::providers::PATIENCE;
+use super::rule::Rule;
 use super::trace::{Line, Note, Trace};
 use super::world::World;
 use crate::{epoch, pipeline};
@@ -30,7 +32,10 @@ pub(super) struct Engine {
     pub(super) check: Checker,
     pub(super) mesh: Option<Mesh>,
     pub(super) messages: u64,
+    /// Messages that were said, each to many.
+    pub(super) sent: u64,
     pub(super) refused: u64,
+    pub(super) mischief: Mischief,
     events: u64,
     most_open: usize,
     trace: Trace,
@@ -70,7 +75,9 @@ impl Engine {
             nodes,
             requests: Vec::new(),
             messages: 0,
+            sent: 0,
             refused: 0,
+            mischief: Mischief::default(),
             events: 0,
             most_open: 0,
             trace: Trace::new(traced),
@@ -88,6 +95,13 @@ impl Engine {
         }
         for (node, at) in self.world.plan.restarts.clone() {
             self.queue.plan(START.plus_millis(at), node, What::Restart);
+        }
+        for (node, at) in self.world.plan.disk_losses.clone() {
+            self.queue.plan(START.plus_millis(at), node, What::LoseDisk);
+        }
+        for (node, at) in self.world.plan.imports.clone() {
+            let at = START.plus_millis(at);
+            self.queue.plan(at, node, What::ImportLog);
         }
         let speaks = |node: &usize| self.world.plan.behaviour(*node) != Behaviour::Silent;
         let speakers: Vec<usize> = (0..self.world.plan.operators).filter(speaks).collect();
@@ -134,7 +148,7 @@ impl Engine {
             }
         }
         for node in 0..self.nodes.len() {
-            if let Err(breach) = self.check.over(node, self.nodes[node].open_tasks()) {
+            if let Err(breach) = self.check.over(node, &self.nodes[node]) {
                 return Err(self.fail(node, breach));
             }
         }
@@ -175,6 +189,8 @@ impl Engine {
             evidence: self.check.evidence,
             spread: self.check.spread,
             refused: self.refused,
+            mischief: self.mischief,
+            obliged: self.check.obliged,
             most_open: self.most_open,
             epochs: self.check.epochs,
             lines: self.trace.into_lines(),
@@ -186,6 +202,8 @@ impl Engine {
         match what {
             What::Block => self.block(node)?,
             What::Restart if !alive => self.restart(node)?,
+            What::LoseDisk => self.lose_disk(node),
+            What::ImportLog => self.import_log(node),
             What::Request(request) if !alive => self.answer(request, End::Lost)?,
             _ if !alive => return Ok(()),
             What::Crash => self.crash(node),
@@ -196,6 +214,7 @@ impl Engine {
             What::Own { done, .. } => self.done(node, done)?,
         }
         self.most_open = self.most_open.max(self.nodes[node].open_tasks());
+        self.check.bounded(&self.world, &self.nodes[node])?;
         self.arm(node);
         Ok(())
     }
@@ -226,7 +245,10 @@ impl Engine {
 
     /// The node looks at its home chain; a provider that fails shows an older block.
     fn look(&mut self, node: usize) -> Check {
-        let mut block = self.world.home_block_at(self.now, node);
+        let Some(mut block) = self.world.home_seen(self.now, node) else {
+            self.note(node, "sees no block", Note::None);
+            return Ok(());
+        };
         if happens(&mut self.rng, self.world.plan.failing_reads) {
             block = block.saturating_sub(1);
         }
@@ -235,11 +257,12 @@ impl Engine {
     }
 
     fn set_read(&mut self, node: usize, epoch: Epoch) -> Check {
-        if happens(&mut self.rng, self.world.plan.failing_reads) {
+        let fails = happens(&mut self.rng, self.world.plan.failing_reads);
+        if fails || !self.world.tells_sets(self.now, node) {
             self.note(node, "fails to read set", Note::Epoch(epoch.0));
             return Ok(());
         }
-        let Some(set) = self.world.set(epoch).cloned() else {
+        let Some(set) = self.world.told_set(epoch) else {
             return Ok(());
         };
         self.follow(node, epoch::Input::Loaded(set))
@@ -272,11 +295,12 @@ impl Engine {
         if due(self.nodes[node].epochs.next_wake()) {
             self.follow(node, epoch::Input::Wake)?;
         }
-        if due(self.nodes[node].pipeline.next_wake()) {
+        let sleeps = self.world.plan.leaves_out(Rule::Wake);
+        if !sleeps && due(self.nodes[node].pipeline.next_wake()) {
             self.tell(node, pipeline::Input::Wake)?;
         }
         match self.nodes[node].next_wake() {
-            Some(next) if next <= self.now => Err(Breach("a machine spins".to_owned())),
+            Some(next) if next <= self.now && !sleeps => Err(Breach("a machine spins".to_owned())),
             _ => Ok(()),
         }
     }
@@ -288,6 +312,9 @@ impl Engine {
         let Some(next) = this.next_wake().filter(|_| this.alive) else {
             return;
         };
+        if self.world.plan.leaves_out(Rule::Wake) && next <= now {
+            return;
+        }
         let at = next.max(now);
         if this.armed.is_none_or(|armed| at < armed) {
             this.armed = Some(at);
@@ -298,6 +325,9 @@ impl Engine {
     fn crash(&mut self, node: usize) {
         self.note(node, "crashes", Note::None);
         self.nodes[node].crash();
+        if self.world.plan.leaves_out(Rule::WriteFirst) {
+            self.nodes[node].store.lose_latest(self.now);
+        }
         self.check.crashed(node);
         // Who asks at this very moment finds nobody.
         let now = self.now;
@@ -305,6 +335,20 @@ impl Engine {
         for request in self.requests.iter_mut().filter(waits) {
             request.end = Some(End::Lost);
         }
+    }
+
+    fn lose_disk(&mut self, node: usize) {
+        if self.nodes[node].alive {
+            self.crash(node);
+        }
+        self.note(node, "loses its disk", Note::None);
+        let notices = !self.world.plan.leaves_out(Rule::LogLost);
+        self.nodes[node].store.lose_all(notices);
+    }
+
+    fn import_log(&mut self, node: usize) {
+        self.note(node, "gets its log back", Note::None);
+        self.nodes[node].store.import();
     }
 
     fn restart(&mut self, node: usize) -> Check {
@@ -321,7 +365,10 @@ impl Engine {
     }
 
     pub(super) fn after_reading(&mut self, node: usize, done: Done) {
-        let micros = self.rng.random_range(self.world.plan.read_time.clone());
+        let mut micros = self.rng.random_range(self.world.plan.read_time.clone());
+        if self.world.hangs(self.now, node) {
+            micros += PATIENCE;
+        }
         self.plan_own(node, Timestamp(self.now.0 + micros), done);
     }
 

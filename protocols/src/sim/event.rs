@@ -24,6 +24,10 @@ pub(super) enum What {
     Crash,
     /// It comes back.
     Restart,
+    /// It dies, and its disk.
+    LoseDisk,
+    /// It gets its signing log back.
+    ImportLog,
     /// Something that this life of the node began is done; it dies with it.
     Own { life: u32, done: Done },
 }
@@ -45,9 +49,13 @@ pub(super) enum Done {
 /// A message on its way to many.
 #[derive(Debug)]
 pub(super) struct Parcel {
+    /// Which message of the story; the same when it is repeated.
+    pub(super) number: u64,
     pub(super) from: usize,
     pub(super) task: TaskId,
     pub(super) message: Message,
+    /// Whether somebody else sends it once more.
+    pub(super) replayed: bool,
 }
 
 /// What nodes tell each other.

@@ -9,6 +9,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::event::Message;
 use super::plan::{Conditions, Gossip};
+use super::sending::{Audience, is_meant};
 use super::world;
 
 /// Bytes of gossipsub around the topic and the data of one message: five tags and lengths.
@@ -48,6 +49,8 @@ pub(super) struct Way<'a> {
     pub(super) conditions: &'a Conditions,
     pub(super) now: Timestamp,
     pub(super) bytes: usize,
+    /// To whom the author tells it; who passes it on tells it to all.
+    pub(super) audience: Audience<'a>,
     /// Whether a node passes on what it gets.
     pub(super) forwards: &'a dyn Fn(usize) -> bool,
 }
@@ -117,14 +120,14 @@ impl Mesh {
         way: &Way<'_>,
         hops: &mut BinaryHeap<Hop>,
     ) {
-        let to = if self.flood_publish {
+        let to: Vec<usize> = if self.flood_publish {
             (0..self.neighbours.len())
                 .filter(|to| *to != origin)
                 .collect()
         } else {
             self.neighbours[origin].clone()
         };
-        for to in to {
+        for to in to.into_iter().filter(|to| is_meant(way.audience, *to)) {
             self.send(rng, (origin, to), 0, way, hops);
         }
     }

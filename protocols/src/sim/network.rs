@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use super::plan::Conditions;
 
 /// A message that is out of order takes up to this many microseconds longer.
-const DETOUR: u64 = 500_000;
+pub(super) const DETOUR: u64 = 500_000;
 
 impl Conditions {
     /// The delays after which copies of a message arrive: none, one or two of them.

@@ -1,12 +1,14 @@
 //! One node: machines that die with it, and a store that does not.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use quorate_proto::{
     Address, B256, Certificate, EpochSchedule, RefusalCode, Response, SlotId, Statement, TaskId,
     Timestamp,
 };
 
+use super::event::Parcel;
 use super::world;
 use crate::epoch::EpochMachine;
 use crate::pipeline::Pipeline;
@@ -21,6 +23,11 @@ pub(super) struct Node {
     pub(super) epochs: EpochMachine,
     pub(super) pipeline: Pipeline,
     pub(super) store: Store,
+    /// Messages that this life heard: an author's numbers are remembered, so that nobody can repeat
+    /// its words.
+    pub(super) heard: HashSet<u64>,
+    /// What it heard from others, where it means to repeat it.
+    pub(super) overheard: Vec<Arc<Parcel>>,
     /// When it will be woken next.
     pub(super) armed: Option<Timestamp>,
     /// Microseconds that its clock is ahead.
@@ -36,6 +43,8 @@ impl Node {
             epochs: EpochMachine::new(schedule),
             pipeline: Pipeline::new(Some(address), times),
             store: Store::default(),
+            heard: HashSet::new(),
+            overheard: Vec::new(),
             armed: None,
             ahead,
         }
@@ -45,6 +54,7 @@ impl Node {
         self.alive = false;
         self.life += 1;
         self.armed = None;
+        self.heard.clear();
     }
 
     pub(super) fn restart(&mut self, schedule: EpochSchedule, times: Times) {
@@ -81,19 +91,73 @@ pub(super) struct Store {
     signing_log: HashMap<SlotId, B256>,
     signatures: HashMap<TaskId, Response>,
     pub(super) certificates: HashMap<TaskId, Certificate>,
+    /// Whether the log was lost with the disk and has not come back.
+    lost: bool,
+    /// What was in the log when it was lost.
+    archive: HashMap<SlotId, B256>,
+    /// What was written of late, and when; for stories in which that is not safe.
+    latest: Vec<(Timestamp, SlotId)>,
 }
 
+/// What a crash takes of a log that is not synced, in microseconds.
+const UNSYNCED: u64 = 1_000_000;
+
 impl Store {
-    /// Signs, and has it in the log before anybody sees it; or refuses because the log says so.
-    pub(super) fn sign(&mut self, operator: Address, statement: Statement) -> Response {
-        let fact = statement.fact();
-        let logged = *self.signing_log.entry(statement.slot()).or_insert(fact);
+    /// Signs, and has it in the log before anybody sees it; or refuses because the log says so, or
+    /// because there is none.
+    pub(super) fn sign(
+        &mut self,
+        now: Timestamp,
+        operator: Address,
+        statement: Statement,
+    ) -> Response {
+        if self.lost {
+            return world::refusal(operator, statement, RefusalCode::CannotSign);
+        }
+        let (slot, fact) = (statement.slot(), statement.fact());
+        let logged = *self.signing_log.entry(slot).or_insert(fact);
         if logged != fact {
             return world::refusal(operator, statement, RefusalCode::Conflict);
         }
+        self.latest.push((now, slot));
         self.signatures
             .entry(statement.task_id())
             .or_insert_with(|| world::signed(operator, statement))
             .clone()
+    }
+
+    /// Forgets what is signed: for stories without a signing log.
+    pub(super) fn forget(&mut self) {
+        self.signing_log.clear();
+        self.signatures.clear();
+    }
+
+    /// Loses what a crash takes where nothing is synced.
+    pub(super) fn lose_latest(&mut self, now: Timestamp) {
+        let latest = self
+            .latest
+            .iter()
+            .filter(|(at, _)| now.micros_since(*at) < UNSYNCED);
+        for (_, slot) in latest {
+            self.signing_log.remove(slot);
+        }
+        self.signatures.clear();
+    }
+
+    /// The disk is gone. `notices`: the node sees that its log is another one than it should be.
+    pub(super) fn lose_all(&mut self, notices: bool) {
+        let mut archive = std::mem::take(&mut self.archive);
+        archive.extend(self.signing_log.drain());
+        *self = Self {
+            lost: notices,
+            archive,
+            ..Self::default()
+        };
+    }
+
+    /// The log is back, all of it.
+    pub(super) fn import(&mut self) {
+        self.signing_log.extend(self.archive.drain());
+        self.lost = false;
     }
 }

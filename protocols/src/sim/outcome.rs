@@ -28,12 +28,33 @@ pub struct Outcome {
     /// For each certificate at each node the microseconds since its task was first opened
     /// anywhere; ascending.
     pub spread: Vec<u64>,
+    /// Tasks of users that had to be certified whatever the others did, and were.
+    pub obliged: usize,
+    /// What those did who mean ill.
+    pub mischief: Mischief,
     /// Inputs that a limit refused.
     pub refused: u64,
     /// Most tasks that were open at one node.
     pub most_open: usize,
     /// Most epochs that a node began in one life.
     pub epochs: usize,
+}
+
+/// How often operators did what they must not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mischief {
+    /// Two facts for two halves.
+    pub split: u64,
+    /// Signatures for another epoch.
+    pub displaced: u64,
+    /// Messages that only some got.
+    pub withheld: u64,
+    /// Messages repeated by somebody else.
+    pub replayed: u64,
+    /// Messages made up in others' names.
+    pub forged: u64,
+    /// Not done on purpose: signatures refused because the signing log was gone.
+    pub without_log: u64,
 }
 
 /// What one user got.

@@ -5,6 +5,8 @@ use std::ops::RangeInclusive;
 
 use quorate_proto::{Epoch, EpochSchedule, Timestamp};
 
+use super::providers::Providers;
+use super::rule::Rule;
 use crate::task::Times;
 
 #[derive(Clone, Debug)]
@@ -19,6 +21,10 @@ pub(super) struct Plan {
     pub(super) churn: Option<Churn>,
     pub(super) crashes: Vec<(usize, u64)>,
     pub(super) restarts: Vec<(usize, u64)>,
+    pub(super) disk_losses: Vec<(usize, u64)>,
+    pub(super) imports: Vec<(usize, u64)>,
+    pub(super) providers: Providers,
+    pub(super) without: Option<Rule>,
     /// Microseconds.
     pub(super) read_time: RangeInclusive<u64>,
     pub(super) failing_reads: f64,
@@ -48,6 +54,30 @@ pub(super) enum Behaviour {
     Silent,
     /// It signs everything, without a log.
     Equivocator,
+    /// It signs one fact for one half of the others, another one for the other half.
+    Splitter,
+    /// It sends what it says to some, each time others.
+    Withholder,
+    /// It repeats what anybody said.
+    Replayer,
+    /// It signs for another epoch.
+    WrongEpoch,
+    /// It refuses everything.
+    Refuser,
+    /// It speaks in others' names.
+    Forger,
+}
+
+impl Behaviour {
+    /// Whether it may sign two facts for one slot.
+    pub(super) const fn signs_twice(self) -> bool {
+        matches!(self, Self::Equivocator | Self::Splitter)
+    }
+
+    /// Whether it may sign what is not true.
+    pub(super) const fn signs_lies(self) -> bool {
+        self.signs_twice() || matches!(self, Self::Liar | Self::Wavering)
+    }
 }
 
 /// How nodes pass messages on.
@@ -85,25 +115,60 @@ pub(super) struct Conditions {
     pub(super) partitions: Vec<Partition>,
 }
 
+/// From a moment until just before another one.
+#[derive(Clone, Debug)]
+pub(super) struct Span {
+    pub(super) from: Timestamp,
+    pub(super) until: Timestamp,
+}
+
+impl Span {
+    /// In milliseconds from the beginning.
+    pub(super) const fn new(from: u64, until: u64) -> Self {
+        Self {
+            from: START.plus_millis(from),
+            until: START.plus_millis(until),
+        }
+    }
+
+    pub(super) fn contains(&self, now: Timestamp) -> bool {
+        self.from <= now && now < self.until
+    }
+
+    pub(super) fn overlaps(&self, other: &Self) -> bool {
+        self.from < other.until && other.from < self.until
+    }
+}
+
 #[derive(Clone, Debug)]
 pub(super) struct Partition {
-    from: Timestamp,
-    until: Timestamp,
+    span: Span,
     groups: Vec<Vec<usize>>,
 }
 
 impl Partition {
     pub(super) const fn new(from: u64, until: u64, groups: Vec<Vec<usize>>) -> Self {
         Self {
-            from: START.plus_millis(from),
-            until: START.plus_millis(until),
+            span: Span::new(from, until),
             groups,
         }
     }
 
     pub(super) fn separates(&self, now: Timestamp, a: usize, b: usize) -> bool {
+        self.span.contains(now) && self.parts(a, b)
+    }
+
+    fn parts(&self, a: usize, b: usize) -> bool {
         let group = |node| self.groups.iter().position(|group| group.contains(&node));
-        self.from <= now && now < self.until && group(a) != group(b)
+        group(a) != group(b)
+    }
+}
+
+impl Conditions {
+    /// Whether two nodes are separated at some time of a span.
+    pub(super) fn is_cut(&self, a: usize, b: usize, span: &Span) -> bool {
+        let cuts = |p: &Partition| p.span.overlaps(span) && p.parts(a, b);
+        self.partitions.iter().any(cuts)
     }
 }
 
@@ -124,6 +189,22 @@ impl Plan {
 
     pub(super) fn behaviour(&self, node: usize) -> Behaviour {
         self.behaviours.get(&node).copied().unwrap_or_default()
+    }
+
+    /// Whether a rule is left out in this story.
+    pub(super) fn leaves_out(&self, rule: Rule) -> bool {
+        self.without == Some(rule)
+    }
+
+    /// Whether a node is up in all of a span.
+    pub(super) fn is_up(&self, node: usize, span: &Span) -> bool {
+        let falls = self.crashes.iter().chain(&self.disk_losses);
+        is_without(node, falls, &self.restarts, span)
+    }
+
+    /// Whether a node has its signing log in all of a span.
+    pub(super) fn has_log(&self, node: usize, span: &Span) -> bool {
+        is_without(node, self.disk_losses.iter(), &self.imports, span)
     }
 
     pub(super) fn weight(&self, epoch: Epoch, node: usize) -> u64 {
@@ -162,6 +243,22 @@ impl Plan {
     }
 }
 
+/// Whether nothing that begins with one of `begins` and ends with the next of `ends` touches a span.
+fn is_without<'a>(
+    node: usize,
+    mut begins: impl Iterator<Item = &'a (usize, u64)>,
+    ends: &[(usize, u64)],
+    span: &Span,
+) -> bool {
+    !begins.any(|(of, at)| {
+        let mended = ends.iter().filter(|(whose, end)| whose == of && end > at);
+        let end = mended.map(|(_, end)| *end).min();
+        let until = end.map_or(Timestamp(u64::MAX), |end| START.plus_millis(end + 1));
+        let from = START.plus_millis(*at);
+        *of == node && Span { from, until }.overlaps(span)
+    })
+}
+
 impl Default for Plan {
     fn default() -> Self {
         Self {
@@ -180,6 +277,15 @@ impl Default for Plan {
             churn: None,
             crashes: Vec::new(),
             restarts: Vec::new(),
+            disk_losses: Vec::new(),
+            imports: Vec::new(),
+            providers: Providers {
+                n: 1,
+                k: 1,
+                proofs: false,
+                faults: Vec::new(),
+            },
+            without: None,
             read_time: 1_000..=2_000,
             failing_reads: 0.0,
             chain_lag: 0,

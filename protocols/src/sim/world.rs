@@ -14,6 +14,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::network::happens;
 use super::plan::{Behaviour, Plan, START};
+use super::rule::Rule;
 
 #[derive(Debug)]
 pub(super) struct World {
@@ -28,6 +29,8 @@ pub(super) struct World {
     chain_lag: Vec<u64>,
     /// When the first node sees the block of a question as final.
     final_at: Vec<Timestamp>,
+    /// Whose providers can make it sign what is not true.
+    deceivable: Vec<bool>,
 }
 
 impl World {
@@ -48,6 +51,9 @@ impl World {
             home_delay,
             chain_lag,
             final_at: Vec::new(),
+            deceivable: (0..nodes)
+                .map(|node| plan.providers.deceive(node))
+                .collect(),
             plan,
         };
         let last = world
@@ -83,8 +89,35 @@ impl World {
         self.numbers.get(&address).copied().unwrap_or(usize::MAX)
     }
 
-    pub(super) fn behaviour_of(&self, address: Address) -> Behaviour {
-        self.plan.behaviour(self.number(address))
+    /// The set of an epoch as nodes are told it.
+    pub(super) fn told_set(&self, epoch: Epoch) -> Option<Arc<OperatorSet>> {
+        let set = self.set(epoch)?;
+        if !self.plan.leaves_out(Rule::Threshold) {
+            return Some(Arc::clone(set));
+        }
+        let lower = set.threshold() - U256::from(1);
+        let members = set.members().to_vec();
+        let told = OperatorSet::new(epoch, members, set.total_weight(), lower);
+        told.ok().map(Arc::new)
+    }
+
+    pub(super) fn is_deceivable(&self, node: usize) -> bool {
+        self.deceivable.get(node).copied().unwrap_or_default()
+    }
+
+    pub(super) fn chain_lag(&self, node: usize) -> u64 {
+        self.chain_lag[node]
+    }
+
+    /// Whether an operator may sign what is not true: it means to, or is deceived.
+    pub(super) fn may_lie(&self, operator: Address) -> bool {
+        let node = self.number(operator);
+        self.plan.behaviour(node).signs_lies() || self.is_deceivable(node)
+    }
+
+    /// Whether an operator may sign two facts for one slot.
+    pub(super) fn may_equivocate(&self, operator: Address) -> bool {
+        self.plan.behaviour(self.number(operator)).signs_twice()
     }
 
     fn home_block(&self, now: Timestamp) -> u64 {
@@ -135,6 +168,11 @@ impl World {
         Self::statement(question, statement.epoch(), value(question))
     }
 
+    /// The same statement in another epoch.
+    pub(super) fn displaced(statement: &Statement, epoch: Epoch) -> Statement {
+        Self::statement(Self::question(statement), epoch, proof_of(statement).value)
+    }
+
     pub(super) fn is_true(statement: &Statement) -> bool {
         proof_of(statement).value == truth(Self::question(statement))
     }
@@ -151,13 +189,11 @@ impl World {
             return Err(RefusalCode::ChainUnavailable);
         }
         let first = self.final_at.get(question).ok_or(RefusalCode::NoEntry)?;
-        if now.micros_since(*first) < self.chain_lag[node] {
-            return Err(RefusalCode::NotFinal);
-        }
+        let is_true = self.ask_providers(now, node, *first)?;
         let lies = match self.plan.behaviour(node) {
             Behaviour::Liar => true,
             Behaviour::Wavering => rng.random_bool(0.5),
-            Behaviour::Honest | Behaviour::Silent | Behaviour::Equivocator => false,
+            _ => !is_true,
         };
         Ok(if lies { lie(question) } else { truth(question) })
     }
@@ -170,7 +206,7 @@ impl World {
         node: usize,
         statement: &Statement,
     ) -> Result<(), RefusalCode> {
-        if self.plan.behaviour(node) == Behaviour::Equivocator {
+        if self.plan.behaviour(node).signs_twice() {
             return Ok(());
         }
         let value = self.read(rng, now, node, Self::question(statement))?;
@@ -181,9 +217,13 @@ impl World {
         }
     }
 
-    /// Weight in `set` of those who behave in one of these ways.
-    pub(super) fn weight_of(&self, set: &OperatorSet, behaviours: &[Behaviour]) -> U256 {
-        let counts = |member: &&Operator| behaviours.contains(&self.behaviour_of(member.address));
+    /// Weight in `set` of those who are such.
+    pub(super) fn weight_of(
+        &self,
+        set: &OperatorSet,
+        are: impl Fn(&Self, Address) -> bool,
+    ) -> U256 {
+        let counts = |member: &&Operator| are(self, member.address);
         let faulty = set.members().iter().filter(counts);
         faulty.fold(U256::ZERO, |sum, member| sum + member.weight)
     }
@@ -230,6 +270,15 @@ pub(super) fn signed(operator: Address, statement: Statement) -> Response {
         statement,
         outcome: Outcome::Signed(dummy(operator, &statement, 27)),
         basis: ReadBasis::Unspecified,
+    }
+}
+
+/// A signature in the name of another, who did not make it.
+pub(super) fn forged(victim: Address, forger: Address, statement: Statement) -> Response {
+    Response {
+        operator: victim,
+        statement,
+        outcome: Outcome::Signed(dummy(forger, &statement, 27)),
     }
 }
 
