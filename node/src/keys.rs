@@ -9,12 +9,14 @@ use std::fmt;
 mod container;
 mod error;
 mod kind;
+mod marker;
 mod secret;
 mod store;
 
 pub use container::Strength;
 pub use error::KeyError;
 pub use kind::KeyKind;
+pub use marker::NewKey;
 pub use secret::{Password, Secret};
 pub use store::{KeyInfo, KeyStore, Listing, Saving};
 

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use quorate_proto::wire::{reply, request, state_request, timeline_event};
 use quorate_proto::{
     Address, Batch, Binding, Certificate, Ed25519Proof, Epoch, EpochUpdate, JoinProof, JoinRequest,
-    LifecycleCause, LogPosition, Member, OperatorStatus, Outcome, PeerBinding, Refusal,
+    LifecycleCause, LogPosition, Member, OperatorStatus, Outcome, PeerBinding, Presence, Refusal,
     RefusalCode, RegistrationChange, Response, Signature, SignerSignature, StateProof, Statement,
     Task, Timestamp, Transition, U256, wire,
 };
@@ -102,6 +102,16 @@ pub(crate) fn binding() -> impl Strategy<Value = PeerBinding> {
     parts.prop_map(|(operator, peer_key, sequence, signature)| PeerBinding {
         operator,
         peer_key,
+        sequence,
+        signature,
+    })
+}
+
+pub(crate) fn presence() -> impl Strategy<Value = Presence> {
+    let parts = (address(), any::<[u8; 32]>(), any::<u64>(), signature());
+    parts.prop_map(|(operator, instance, sequence, signature)| Presence {
+        operator,
+        instance: instance.into(),
         sequence,
         signature,
     })
