@@ -7,7 +7,8 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::options::{self, RunArgs};
 use crate::{
-    config, epoch, exit, keys, operators, registration, registry, request, status, tasks, verify,
+    backup, config, epoch, exit, keys, operators, registration, registry, request, status, tasks,
+    verify,
 };
 
 /// A node of a Quorate network: operators attest facts about blockchains under their stake, and
@@ -58,6 +59,10 @@ pub(crate) enum Command {
     ChangeKey(registration::ChangeKeyArgs),
     /// Leave the registry
     Deregister(registration::DeregisterArgs),
+    /// Copy the store of a node, running or not, into a folder
+    Backup(backup::BackupArgs),
+    /// Put the store of a backup into a data folder
+    Restore(backup::RestoreArgs),
 }
 
 /// Reads the command line; where that fails, or only help was asked for, says so and returns the

@@ -2,7 +2,9 @@
 
 use quorate_chain::ChainError;
 use quorate_node::NodeError;
+use quorate_node::backup::BackupError;
 use quorate_node::keys::KeyError;
+use quorate_node::signing_log::LogError;
 use quorate_storage::StoreError;
 
 use crate::options::ConfigError;
@@ -15,6 +17,8 @@ pub(crate) const NO: u8 = 2;
 pub(crate) const STORE: u8 = 3;
 /// A key or its password.
 pub(crate) const KEYS: u8 = 4;
+/// Another process signs with the key.
+pub(crate) const IN_USE: u8 = 5;
 /// The command line itself (`EX_USAGE`).
 pub(crate) const USAGE: u8 = 64;
 /// The configuration (`EX_CONFIG`).
@@ -22,7 +26,7 @@ pub(crate) const CONFIG: u8 = 78;
 /// A second signal during the shutdown (128 + SIGINT).
 pub(crate) const ABORTED: u8 = 130;
 
-const TABLE: [(u8, &str); 8] = [
+const TABLE: [(u8, &str); 9] = [
     (0, "done; a node: stopped in good order"),
     (FAILED, "failed; a later try may succeed"),
     (
@@ -34,6 +38,10 @@ const TABLE: [(u8, &str); 8] = [
         "the store is locked, full, damaged, or of another network or version",
     ),
     (KEYS, "a key file or password is missing or wrong"),
+    (
+        IN_USE,
+        "another node signs with the same key; neither may go on before that is settled",
+    ),
     (USAGE, "the command line is wrong"),
     (CONFIG, "the configuration is wrong"),
     (ABORTED, "a second signal cut the shutdown short"),
@@ -77,10 +85,25 @@ fn code_of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
     if cause.is::<StoreError>() {
         return Some(STORE);
     }
+    if let Some(error) = cause.downcast_ref::<LogError>() {
+        return match error {
+            LogError::Store(_) => Some(STORE),
+            LogError::Io(_) => None,
+            _ => Some(NO),
+        };
+    }
+    if let Some(error) = cause.downcast_ref::<BackupError>() {
+        return match error {
+            BackupError::Store(_) => Some(STORE),
+            BackupError::Io { .. } => None,
+            _ => Some(NO),
+        };
+    }
     if let Some(error) = cause.downcast_ref::<ChainError>() {
         return error.is_misconfiguration().then_some(CONFIG);
     }
     match cause.downcast_ref::<NodeError>()? {
+        NodeError::KeyInUse { .. } => Some(IN_USE),
         NodeError::Store(_) | NodeError::Stored { .. } => Some(STORE),
         NodeError::Settings(_) | NodeError::Http { .. } => Some(CONFIG),
         NodeError::Chain(error) if error.is_misconfiguration() => Some(CONFIG),
@@ -102,7 +125,15 @@ mod tests {
             path: PathBuf::from("x"),
         };
         let settings = ChainError::Settings { detail: "x".into() };
-        let table: [(anyhow::Error, u8); 9] = [
+        let in_use = NodeError::KeyInUse {
+            key: quorate_proto::Address::ZERO,
+            reason: "x".into(),
+        };
+        let table: [(anyhow::Error, u8); 13] = [
+            (LogError::Version { found: 2 }.into(), NO),
+            (LogError::Store(locked.clone()).into(), STORE),
+            (BackupError::Store(locked.clone()).into(), STORE),
+            (in_use.into(), IN_USE),
             (anyhow::anyhow!("x"), FAILED),
             (No("x".into()).into(), NO),
             (Usage("x".into()).into(), USAGE),
@@ -125,7 +156,8 @@ mod tests {
     fn the_table_names_every_code_once() {
         let mut codes: Vec<u8> = TABLE.iter().map(|(code, _)| *code).collect();
         codes.dedup();
-        assert_eq!(codes, [0, FAILED, NO, STORE, KEYS, USAGE, CONFIG, ABORTED]);
+        let expected = [0, FAILED, NO, STORE, KEYS, IN_USE, USAGE, CONFIG, ABORTED];
+        assert_eq!(codes, expected);
         assert!(help().contains("\n   64  the command line is wrong\n"));
     }
 }

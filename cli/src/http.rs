@@ -31,6 +31,14 @@ pub(crate) struct NodeArgs {
 }
 
 impl NodeArgs {
+    /// The node at this address.
+    pub(crate) fn at(http: &str, json: bool) -> Self {
+        Self {
+            http: http.to_owned(),
+            json,
+        }
+    }
+
     /// `GET path`. A page that does not exist is a "no".
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
         let client = Client::builder().timeout(TIMEOUT).build()?;
@@ -59,6 +67,39 @@ impl NodeArgs {
         let client = Client::builder().timeout(TIMEOUT).build()?;
         let request = client.post(self.url(path)?).bearer_auth(token);
         self.ask(request).await.map(|_| ())
+    }
+
+    /// `POST path` with a token, for work that may take `timeout`.
+    pub(crate) async fn post_long(
+        &self,
+        path: &str,
+        token: &str,
+        timeout: Duration,
+    ) -> anyhow::Result<()> {
+        let client = Client::builder().timeout(timeout).build()?;
+        let request = client.post(self.url(path)?).bearer_auth(token);
+        self.ask(request).await.map(|_| ())
+    }
+
+    /// `GET path` with a token, piece by piece into `out`.
+    pub(crate) async fn download(
+        &self,
+        path: &str,
+        token: &str,
+        out: &mut impl std::io::Write,
+    ) -> anyhow::Result<()> {
+        let client = Client::builder().connect_timeout(TIMEOUT).build()?;
+        let request = client.get(self.url(path)?).bearer_auth(token);
+        let mut response = self.send(request).await?;
+        let status = response.status();
+        if !status.is_success() {
+            let body = response.bytes().await.map_err(without_url)?;
+            return Err(self.failure(status, &body));
+        }
+        while let Some(piece) = response.chunk().await.map_err(without_url)? {
+            out.write_all(&piece)?;
+        }
+        Ok(())
     }
 
     async fn ask(&self, request: RequestBuilder) -> anyhow::Result<Vec<u8>> {

@@ -1,5 +1,7 @@
 //! `node keys`: makes, imports and lists keys.
 
+mod log;
+
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
@@ -21,6 +23,9 @@ pub(crate) enum KeysCommand {
     Import(ImportArgs),
     /// List the keys of the folder; needs no password
     List(ListArgs),
+    /// Write what keys have signed to a file, or add such a file to a store
+    #[command(subcommand)]
+    Log(log::LogCommand),
 }
 
 /// Where keys are.
@@ -156,6 +161,7 @@ pub(crate) fn run(command: KeysCommand) -> anyhow::Result<()> {
         KeysCommand::New(args) => new(&args),
         KeysCommand::Import(args) => import(&args),
         KeysCommand::List(args) => list(&args),
+        KeysCommand::Log(command) => log::run(command),
     }
 }
 

@@ -1,8 +1,10 @@
 //! The command line of a node: runs one, and everything around it.
 
 mod args;
+mod backup;
 mod certificate;
 mod config;
+mod data;
 mod epoch;
 mod exit;
 mod format;
@@ -65,6 +67,8 @@ fn dispatch(cli: Cli) -> anyhow::Result<()> {
         Command::Registry(command) => wait(registry::run(command)),
         Command::Register(args) => wait(registration::register(args)),
         Command::ChangeKey(args) => wait(registration::change_key(args)),
+        Command::Backup(args) => wait(backup::backup(args)),
+        Command::Restore(args) => backup::restore(&args),
         Command::Deregister(args) => wait(registration::deregister(args)),
     }
 }

@@ -32,6 +32,12 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "FILE", env = "QUORATE_CONFIG")]
     pub(crate) config: Option<PathBuf>,
 
+    /// Sign although the signing log may lack what this key has signed before: if it signs a second
+    /// fact for one question, its stake can be slashed. For one start; what is accepted is noted in
+    /// the store. A flag only, so that it stays in no file.
+    #[arg(long, help_heading = "Keys")]
+    pub(crate) accept_double_signing_risk: bool,
+
     #[command(flatten)]
     pub(crate) options: RunOptions,
 }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use quorate_node::keys::{KeyKind, KeyStore, LocalSigner, Password, Secret, Signer};
+use quorate_node::keys::{KeyKind, KeyStore, LocalSigner, NewKey, Password, Secret, Signer};
 use quorate_node::settings::{Role, Settings};
-use quorate_node::{Node, Parts, collect_metrics};
+use quorate_node::{LogClaim, Node, Parts, collect_metrics};
 use quorate_proto::SecretKey;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -21,7 +21,8 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
     let options = args.resolve()?;
     let settings = options.to_settings()?;
     logging::start(text(&options.log), text(&options.log_format))?;
-    let keys = Keys::open(&options, &settings)?;
+    let mut keys = Keys::open(&options, &settings)?;
+    keys.claim.accept_risk = args.accept_double_signing_risk;
     let metrics = collect_metrics()
         .map_err(anyhow::Error::msg)
         .context("cannot collect figures")?;
@@ -30,6 +31,7 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
         peer_secret: *keys.peer.bytes(),
         signer: keys.signer,
         ed25519_secret: keys.ed25519.map(|secret| *secret.bytes()),
+        claim: keys.claim,
         metrics: Some(metrics),
     };
     tokio::runtime::Builder::new_multi_thread()
@@ -77,6 +79,7 @@ struct Keys {
     peer: Secret,
     signer: Option<Arc<dyn Signer>>,
     ed25519: Option<Secret>,
+    claim: LogClaim,
 }
 
 impl Keys {
@@ -87,11 +90,19 @@ impl Keys {
             password: None,
         };
         let peer = source.secret(KeyKind::Peer, text(&options.peer_key))?;
+        let mut claim = LogClaim::default();
         let signer = match settings.role {
             Role::Registry => None,
             Role::Operator => {
                 let secret = source.secret(KeyKind::Signing, text(&options.signing_key))?;
                 let key = SecretKey::from_bytes(secret.bytes()).context("the signing key")?;
+                // A key from the environment has no file, and no note beside it.
+                let file = source
+                    .store
+                    .locate(KeyKind::Signing, text(&options.signing_key));
+                claim.new_key = file
+                    .ok()
+                    .and_then(|file| NewKey::look(&file, key.address()));
                 Some(Arc::new(LocalSigner::new(key)) as Arc<dyn Signer>)
             }
         };
@@ -103,6 +114,7 @@ impl Keys {
             peer,
             signer,
             ed25519,
+            claim,
         })
     }
 }

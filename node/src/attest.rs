@@ -19,6 +19,7 @@ use crate::clock;
 use crate::desk::{DeskHandle, Event};
 use crate::gossip::KnownSignatures;
 use crate::keys::{Signer, SignerError};
+use crate::lease::LeaseHandle;
 use crate::ready::{Cause, Readiness};
 
 /// Answers that wait to be signed; the open tasks bound them.
@@ -45,6 +46,7 @@ pub(crate) struct Attestor {
     operator: Address,
     domain: Domain,
     readiness: Readiness,
+    lease: LeaseHandle,
 }
 
 impl Attestor {
@@ -55,6 +57,7 @@ impl Attestor {
         operator: Address,
         domain: Domain,
         readiness: Readiness,
+        lease: LeaseHandle,
     ) -> (Self, AttestHandle) {
         let (sender, jobs) = mpsc::channel(QUEUE);
         let attestor = Self {
@@ -65,11 +68,13 @@ impl Attestor {
             operator,
             domain,
             readiness,
+            lease,
         };
         (attestor, sender)
     }
 
-    /// Runs until `token` is cancelled.
+    /// Runs until `token` is cancelled. What comes before the lease is there waits for it; what
+    /// comes while it is refused or lost is left out.
     ///
     /// # Errors
     /// A store that cannot be written: who cannot record must not sign.
@@ -79,11 +84,21 @@ impl Attestor {
         token: CancellationToken,
     ) -> Result<(), NodeError> {
         let mut group = Vec::with_capacity(GROUP);
+        if token
+            .run_until_cancelled(self.lease.settled())
+            .await
+            .is_none()
+        {
+            return Ok(());
+        }
         loop {
             tokio::select! {
                 count = self.jobs.recv_many(&mut group, GROUP) => {
                     if count == 0 {
                         return Ok(());
+                    }
+                    if self.leave_out(&mut group) {
+                        continue;
                     }
                     for response in self.sign_all(std::mem::take(&mut group)).await? {
                         desk.send(Event::Answered(response)).await;
@@ -92,6 +107,16 @@ impl Attestor {
                 () = token.cancelled() => return Ok(()),
             }
         }
+    }
+
+    /// Whether nothing may be signed.
+    fn leave_out(&self, jobs: &mut Vec<Job>) -> bool {
+        if self.lease.is_held() {
+            return false;
+        }
+        metrics::counter!("quorate_unsignable_total").increment(jobs.len() as u64);
+        jobs.clear();
+        true
     }
 
     async fn sign_all(&self, jobs: Vec<Job>) -> Result<Vec<Response>, NodeError> {
@@ -123,7 +148,8 @@ impl Attestor {
             let took = clock::now().micros_since(started);
             metrics::histogram!("quorate_signing_log_seconds")
                 .record(crate::figures::seconds(took));
-            for permit in permits {
+            // It may have been lost while the disk was waited for.
+            for permit in permits.into_iter().filter(|_| self.lease.is_held()) {
                 responses.extend(self.attest(&permit, &by_digest).await);
             }
         }

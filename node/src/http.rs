@@ -1,5 +1,6 @@
 //! What operators, scripts and Prometheus ask, over HTTP on loopback.
 
+mod admin;
 mod ready;
 mod registry;
 mod sync;
@@ -19,8 +20,9 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use quorate_chain::StateReader;
 use quorate_proto::{Address, Domain, OperatorSet, Timestamp};
 use quorate_protocols::authors::Standing;
-use quorate_storage::Store;
+use quorate_storage::{Store, WriteQueue};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, ChainStatus, ErrorBody, Health, OperatorLine, Operators, PeerLine, Status};
@@ -29,6 +31,7 @@ use crate::gossip::{Allowances, Bindings};
 use crate::holdings::Holdings;
 use crate::home::HomeHandle;
 use crate::join::Standings;
+use crate::lease::LeaseHandle;
 use crate::members::MembersHandle;
 use crate::network::{NetworkHandle, Reachability, peer_id_of};
 use crate::probe::Sightings;
@@ -78,17 +81,22 @@ pub(crate) struct Facts {
     pub(crate) holdings: Holdings,
     pub(crate) sync: SyncStatus,
     pub(crate) retention: PruningStatus,
+    pub(crate) writes: WriteQueue,
+    /// One copy of the store at a time.
+    pub(crate) copies: Semaphore,
     pub(crate) metrics: Option<MetricsHandle>,
     /// At an operator.
     pub(crate) standings: Standings,
     /// At a registry.
     pub(crate) sightings: Sightings,
-    /// At a registry: who knows it may reinstate.
+    /// Who knows it owns this node.
     pub(crate) token: Option<Token>,
     pub(crate) channels: Channels,
     pub(crate) readiness: Readiness,
     /// Cancelled when the node begins to shut down.
     pub(crate) closing: CancellationToken,
+    /// At an operator.
+    pub(crate) lease: Option<LeaseHandle>,
     pub(crate) started: quorate_proto::Timestamp,
 }
 
@@ -126,6 +134,8 @@ impl Http {
             .route("/operators", get(operators))
             .route("/events", get(registry::events))
             .route("/operators/{operator}/reinstate", post(registry::reinstate))
+            .route("/backup", post(admin::backup))
+            .route("/signing-log", get(admin::signing_log))
             .route("/peers", get(peers))
             .route("/sync", get(sync::sync))
             .route("/tasks", get(tasks::list))
@@ -220,6 +230,7 @@ impl Facts {
         if let Some(cause) = self.store.failed() {
             problems.push(format!("the store takes no writes: {cause}"));
         }
+        problems.extend(self.lease.as_ref().and_then(LeaseHandle::problem));
         match (&view.current, self.me) {
             (None, _) => problems.push("the operator set is not known yet".into()),
             (Some(set), Some((operator, key))) => {

@@ -21,6 +21,7 @@ pub(crate) use standing::{Standing, Standings};
 
 use crate::NodeError;
 use crate::keys::Signer;
+use crate::lease::LeaseHandle;
 use crate::network::NetworkHandle;
 use crate::rpc::{self, Caller, RegistryClient};
 
@@ -53,6 +54,7 @@ pub(crate) struct Applicant {
 pub(crate) struct Join {
     inner: Arc<Inner>,
     registries: Vec<PeerId>,
+    lease: LeaseHandle,
 }
 
 struct Inner {
@@ -93,6 +95,7 @@ impl Join {
         network: NetworkHandle,
         adopter: Adopter,
         registries: Vec<PeerId>,
+        lease: LeaseHandle,
     ) -> (Self, Standings) {
         let standings = Standings::new(&registries);
         let inner = Arc::new(Inner {
@@ -102,16 +105,29 @@ impl Join {
             adopter,
             standings: standings.clone(),
         });
-        (Self { inner, registries }, standings)
+        let join = Self {
+            inner,
+            registries,
+            lease,
+        };
+        (join, standings)
     }
 
-    /// Runs until `token` is cancelled.
-    pub(crate) async fn run(self, token: CancellationToken) -> Result<(), NodeError> {
+    /// Runs until `token` is cancelled; joins nobody without the lease.
+    pub(crate) async fn run(mut self, token: CancellationToken) -> Result<(), NodeError> {
         let mut listen = self.inner.network.listen.clone();
         let mut sessions = JoinSet::new();
         tokio::select! {
             _ = listen.wait_for(|addresses| !addresses.is_empty()) => {}
             () = token.cancelled() => return Ok(()),
+        }
+        match token.run_until_cancelled(self.lease.settled()).await {
+            Some(true) => {}
+            Some(false) => {
+                token.cancelled().await;
+                return Ok(());
+            }
+            None => return Ok(()),
         }
         for peer in self.registries {
             sessions.spawn(self.inner.clone().attend(peer));
@@ -292,6 +308,7 @@ impl Inner {
     async fn look(&self, peer: PeerId, client: &mut Client) -> Result<(), Failure> {
         let request = wire::HealthRequest {
             operator: self.me.binding.operator.to_vec(),
+            ..wire::HealthRequest::default()
         };
         let health = client.health_check(request).await?.into_inner();
         let status = OperatorStatus::from_wire(health.status());

@@ -9,6 +9,7 @@ use std::fmt;
 mod container;
 mod error;
 mod kind;
+mod marker;
 mod secret;
 mod store;
 
@@ -17,6 +18,7 @@ pub use container::Strength;
 pub(crate) use container::fuzzing::check as check_container;
 pub use error::KeyError;
 pub use kind::KeyKind;
+pub use marker::NewKey;
 pub use secret::{Password, Secret};
 pub use store::{KeyInfo, KeyStore, Listing, Saving};
 

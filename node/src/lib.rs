@@ -5,6 +5,7 @@
 
 pub mod api;
 mod attest;
+pub mod backup;
 pub mod client;
 mod clock;
 mod desk;
@@ -20,6 +21,7 @@ mod home;
 mod http;
 mod join;
 pub mod keys;
+mod lease;
 mod members;
 mod network;
 mod node;
@@ -36,12 +38,14 @@ mod requests;
 mod rpc;
 mod sets;
 pub mod settings;
+pub mod signing_log;
 mod sync;
 mod tasks;
 mod timeline;
 mod token;
 
 pub use http::{MetricsHandle, collect_metrics};
+pub use lease::LogClaim;
 pub use network::peer_id_of;
 pub use node::{Ledgers, Node, NodeError, Parts};
-pub use token::TOKEN_FILE;
+pub use token::{TOKEN_FILE, file_name as token_file};

@@ -11,8 +11,8 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use quorate_chain::evm::{EvmChain, EvmHome};
 use quorate_chain::{ChainError, HomeReader, StateReader};
-use quorate_proto::PeerSecret;
-use quorate_storage::{Store, StoreError, WriteQueue};
+use quorate_proto::{Address, PeerSecret};
+use quorate_storage::{Store, StoreError, WriteQueue, WriterGuard};
 use tokio_util::sync::CancellationToken;
 
 use self::upkeep::introducer_of;
@@ -26,6 +26,7 @@ use crate::holdings::Holdings;
 use crate::home::{HomeHandle, HomeParts};
 use crate::http::MetricsHandle;
 use crate::keys::{Signer, SignerError};
+use crate::lease::LogClaim;
 use crate::network::{NetworkError, NetworkHandle};
 use crate::ready::Readiness;
 use crate::sets::Sets;
@@ -64,6 +65,14 @@ pub enum NodeError {
         /// Which one, and how.
         reason: String,
     },
+    /// Another process signs with the same key.
+    #[error("signing key {key} is in use: {reason}")]
+    KeyInUse {
+        /// Its address.
+        key: Address,
+        /// Who, and what to do.
+        reason: String,
+    },
     /// A task ended that should not have.
     #[error("the task {name} ended unexpectedly; this is a defect, please report it")]
     TaskEnded {
@@ -94,6 +103,8 @@ pub struct Parts {
     pub signer: Option<Arc<dyn Signer>>,
     /// The operator's Ed25519 signing key, to show to registries that it is held.
     pub ed25519_secret: Option<[u8; 32]>,
+    /// What is known of the signing key's log, beside what the store says.
+    pub claim: LogClaim,
     /// Figures of this process, if they are collected.
     pub metrics: Option<MetricsHandle>,
 }
@@ -120,7 +131,7 @@ pub struct Node {
     halt: CancellationToken,
     drain: Duration,
     /// Dropped last: everything accepted is on disk then.
-    writer: quorate_storage::WriterGuard,
+    writer: WriterGuard,
 }
 
 impl Ledgers {
@@ -190,7 +201,7 @@ impl Node {
     ) -> Result<Self, NodeError> {
         let domain = domain_of(&parts.settings);
         let secret = PeerSecret::from_bytes(&parts.peer_secret);
-        let speaker = speaker_of(&parts.settings, parts.signer, &domain, &secret).await?;
+        let speaker = speaker_of(&parts.settings, parts.signer, &domain, &secret, &store).await?;
         let ed25519 = parts.ed25519_secret.as_ref().map(PeerSecret::from_bytes);
         let (writes, writer) = WriteQueue::new(store.clone())?;
         let mut tasks = Tasks::new(halt.clone());
@@ -206,11 +217,12 @@ impl Node {
         let members = spawn_members(&mut tasks, &parts.settings, &store, &writes, &halt)?;
         let kept = HomeParts::new(&store, &writes, members.as_ref(), introducer);
         let home = spawn_home(&mut tasks, &ledgers, kept, &desk, &halt);
-        let wiring = Wiring {
+        let (bindings, heard) = recall_bindings(&store, speaker.as_ref())?;
+        let mut wiring = Wiring {
             holdings: Holdings::open(&store)?,
             sets: Sets::new(home.clone(), store.clone()),
             domain,
-            bindings: recall_bindings(&store)?,
+            bindings,
             known: KnownSignatures::default(),
             limits: parts.settings.limits,
             allowances: Allowances::new(parts.settings.limits.mesh),
@@ -227,7 +239,10 @@ impl Node {
             closing: halt.child_token(),
             drained: CancellationToken::new(),
             halt,
+            lease: None,
         };
+        let claim = (parts.claim, heard);
+        wiring.spawn_keeper(&mut tasks, &parts.settings, &ledgers.home, claim)?;
         spawn_followers(&mut tasks, ledgers.followers);
         wiring.spawn_desk(&mut tasks, mouth, secret);
         wiring.spawn_hand_over(&mut tasks);
@@ -237,17 +252,12 @@ impl Node {
         let ties = wiring.spawn_registries(&mut tasks, &parts.settings, ledgers.home, ed25519)?;
         let facts = wiring.facts(parts.settings.role, parts.metrics, ties, upkeep);
         spawn_http(&mut tasks, parts.settings.http, facts, &wiring.halt).await?;
-        let watch = watch_store(wiring.store.clone(), wiring.halt.clone());
-        tasks.spawn("store", watch);
+        let stored = watch_store(wiring.store.clone(), wiring.halt.clone());
+        tasks.spawn("store", stored);
         Ok(Self::of(wiring, tasks, parts.settings.drain, writer))
     }
 
-    fn of(
-        wiring: Wiring,
-        tasks: Tasks,
-        drain: Duration,
-        writer: quorate_storage::WriterGuard,
-    ) -> Self {
+    fn of(wiring: Wiring, tasks: Tasks, drain: Duration, writer: WriterGuard) -> Self {
         Self {
             tasks,
             network: wiring.network,

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::NodeError;
 use crate::clock;
 use crate::home::HomeHandle;
+use crate::lease::LeaseHandle;
 use crate::network::NetworkHandle;
 
 /// Entries that wait to be published: two full batches of each kind.
@@ -105,6 +106,7 @@ pub(crate) struct Publisher {
     secret: PeerSecret,
     sequence: u64,
     pace: Pace,
+    lease: LeaseHandle,
 }
 
 /// Hands entries to the publisher.
@@ -127,6 +129,7 @@ impl Publisher {
         author: PeerBinding,
         secret: PeerSecret,
         pace: Pace,
+        lease: LeaseHandle,
     ) -> (Self, PublishHandle) {
         let (sender, items) = mpsc::channel(QUEUE);
         let publisher = Self {
@@ -137,13 +140,22 @@ impl Publisher {
             secret,
             sequence: clock::now().0,
             pace,
+            lease,
         };
         (publisher, PublishHandle(sender))
     }
 
-    /// Runs until `token` is cancelled; what is queued then still goes out.
+    /// Runs until `token` is cancelled; what is queued then still goes out. Nothing does while
+    /// another process may have the key: seeing this one's binding it would stop.
     pub(crate) async fn run(mut self, token: CancellationToken) -> Result<(), NodeError> {
         let mut gathered = Vec::with_capacity(QUEUE);
+        if token
+            .run_until_cancelled(self.lease.settled())
+            .await
+            .is_none()
+        {
+            return Ok(());
+        }
         loop {
             tokio::select! {
                 biased;
@@ -151,7 +163,10 @@ impl Publisher {
                     if count == 0 {
                         return Ok(());
                     }
-                    self.publish_all(std::mem::take(&mut gathered)).await;
+                    let items = std::mem::take(&mut gathered);
+                    if self.lease.may_publish() {
+                        self.publish_all(items).await;
+                    }
                 }
                 () = token.cancelled() => return Ok(()),
             }

@@ -17,8 +17,7 @@ pub(crate) enum Cause {
     Draining,
     /// The store takes no writes.
     Store,
-    /// The signing log is locked, lost or refuses.
-    #[allow(dead_code)]
+    /// The signing log is not known to be whole, or somebody else has the key.
     SigningLog,
     /// The signing key is out of reach.
     Signer,

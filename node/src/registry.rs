@@ -3,6 +3,7 @@
 
 mod challenges;
 mod joining;
+mod presences;
 mod state;
 mod updates;
 
@@ -10,6 +11,7 @@ use std::sync::{Arc, Mutex};
 
 use challenges::Challenges;
 use libp2p::PeerId;
+use presences::Presences;
 use quorate_chain::HomeReader;
 use quorate_proto::{Address, Domain, Member, Operator, PeerBinding, RegistryErrorCode, wire};
 use quorate_storage::Store;
@@ -46,6 +48,7 @@ struct Shared {
     parts: Parts,
     challenges: Mutex<Challenges>,
     joins: Semaphore,
+    presences: Presences,
 }
 
 impl Services {
@@ -54,6 +57,7 @@ impl Services {
             parts,
             challenges: Mutex::default(),
             joins: Semaphore::new(MAX_JOINS),
+            presences: Presences::default(),
         }))
     }
 
@@ -181,8 +185,10 @@ impl registry_server::Registry for Services {
         &self,
         request: Request<wire::HealthRequest>,
     ) -> Answer<wire::HealthReply> {
-        let operator = some_address("operator", &request.into_inner().operator)?;
+        let request = request.into_inner();
+        let operator = some_address("operator", &request.operator)?;
         let view = self.0.parts.home.view();
+        let presence = operator.and_then(|operator| self.present(operator, &request, &view));
         let problems = self.problems();
         let mut status = wire::OperatorStatus::Unspecified;
         if let (Some(members), Some(operator)) = (&self.0.parts.members, operator)
@@ -197,6 +203,7 @@ impl registry_server::Registry for Services {
             block_number: view.head.map_or(0, |head| head.number),
             time_ms: clock::now().millis(),
             status: status.into(),
+            presence: presence.as_ref().map(Into::into),
         }))
     }
 

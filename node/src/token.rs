@@ -1,5 +1,6 @@
-//! What shows that somebody may change a registry's mind: a token in its data folder, which only
-//! its own user can read. Whoever can read that folder owns the registry anyway.
+//! What shows that somebody owns a node, and so may change a registry's mind or take copies of a
+//! store: a token in its data folder, which only its own user can read. Whoever can read that folder
+//! owns the node anyway.
 
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -10,11 +11,23 @@ use axum::http::header::AUTHORIZATION;
 use sha2::{Digest as _, Sha256};
 
 use crate::NodeError;
+use crate::settings::Role;
 
-/// Name of the file in the data folder.
+/// Name of the file in the data folder of a registry.
 pub const TOKEN_FILE: &str = "registry.token";
+/// The same of an operator.
+const OPERATOR_TOKEN_FILE: &str = "operator.token";
 
-/// The token of a registry, by its hash.
+/// Name of the file in the data folder of a node.
+#[must_use]
+pub const fn file_name(role: Role) -> &'static str {
+    match role {
+        Role::Registry => TOKEN_FILE,
+        Role::Operator => OPERATOR_TOKEN_FILE,
+    }
+}
+
+/// The token of a node, by its hash.
 #[derive(Clone)]
 pub(crate) struct Token([u8; 32]);
 
@@ -23,8 +36,8 @@ impl Token {
     ///
     /// # Errors
     /// A folder that cannot be written.
-    pub(crate) fn obtain(data_dir: &Path) -> Result<Self, NodeError> {
-        let path = data_dir.join(TOKEN_FILE);
+    pub(crate) fn obtain(data_dir: &Path, role: Role) -> Result<Self, NodeError> {
+        let path = data_dir.join(file_name(role));
         let text = match std::fs::read_to_string(&path) {
             Ok(text) if !text.trim().is_empty() => text,
             _ => create(&path).map_err(|error| {
@@ -67,7 +80,7 @@ mod tests {
     #[test]
     fn only_the_token_of_the_folder_opens() {
         let folder = tempfile::tempdir().unwrap();
-        let token = Token::obtain(folder.path()).unwrap();
+        let token = Token::obtain(folder.path(), Role::Registry).unwrap();
         let text = std::fs::read_to_string(folder.path().join(TOKEN_FILE)).unwrap();
         let headers = |value: &str| {
             let mut headers = HeaderMap::new();
@@ -76,7 +89,11 @@ mod tests {
         };
         let good = format!("Bearer {}", text.trim());
         assert!(token.opens(&headers(&good)));
-        assert!(Token::obtain(folder.path()).unwrap().opens(&headers(&good)));
+        assert!(
+            Token::obtain(folder.path(), Role::Registry)
+                .unwrap()
+                .opens(&headers(&good))
+        );
         for bad in ["Bearer ", "Bearer 00", text.trim()] {
             assert!(!token.opens(&headers(bad)), "{bad}");
         }

@@ -128,6 +128,14 @@ impl Domain {
         message
     }
 
+    pub(crate) fn presence_digest(&self, operator: Address, instance: B256, sequence: u64) -> B256 {
+        self.digest(&sol::Presence {
+            operator,
+            instance,
+            sequence,
+        })
+    }
+
     pub(crate) fn binding_digest(&self, operator: Address, peer_key: B256, sequence: u64) -> B256 {
         self.digest(&sol::PeerBinding {
             operator,
@@ -213,6 +221,11 @@ mod sol {
         struct PeerBinding {
             address operator;
             bytes32 peerKey;
+            uint64 sequence;
+        }
+        struct Presence {
+            address operator;
+            bytes32 instance;
             uint64 sequence;
         }
     }

@@ -6,8 +6,9 @@ use alloy_primitives::keccak256;
 use super::{
     Address, B256, Binding, Certificate, Domain, Epoch, EpochUpdate, JoinProof, JoinRequest,
     LifecycleCause, LogPosition, Member, Operator, OperatorSet, OperatorStatus, Outcome,
-    PeerBinding, PeerSecret, ReadBasis, Refusal, RefusalCode, RegistrationChange, Response,
-    SecretKey, SignerSignature, StateProof, Statement, Timestamp, Transition, U256, threshold_of,
+    PeerBinding, PeerSecret, Presence, ReadBasis, Refusal, RefusalCode, RegistrationChange,
+    Response, SecretKey, SignerSignature, StateProof, Statement, Timestamp, Transition, U256,
+    threshold_of,
 };
 
 /// Numbers of the operators; everything else about one follows from its number.
@@ -137,6 +138,17 @@ pub(crate) fn binding(number: u8, sequence: u64) -> PeerBinding {
     PeerBinding {
         operator: operator(number),
         peer_key,
+        sequence,
+        signature: secret(number).sign(digest).expect("a signature"),
+    }
+}
+
+pub(crate) fn presence(number: u8, sequence: u64) -> Presence {
+    let (operator, instance) = (operator(number), B256::repeat_byte(0x7e));
+    let digest = Presence::digest(&domain(), operator, instance, sequence);
+    Presence {
+        operator,
+        instance,
         sequence,
         signature: secret(number).sign(digest).expect("a signature"),
     }

@@ -16,6 +16,7 @@ mod join;
 pub mod limits;
 mod membership;
 mod operator_set;
+mod presence;
 mod response;
 mod signature;
 mod statement;
@@ -33,6 +34,7 @@ pub use membership::{
     Binding, LifecycleCause, LogPosition, Member, OperatorStatus, RegistrationChange, Transition,
 };
 pub use operator_set::{Operator, OperatorSet, SetError, threshold_of};
+pub use presence::Presence;
 pub use response::{Outcome, Refusal, Response, ResponseError};
 pub use signature::{SecretKey, Signature, SignatureError};
 pub use statement::{EpochUpdate, StateProof, Statement, Subject};

@@ -40,6 +40,16 @@ pub trait Engine: Send + Sync + 'static {
     /// Gives the disk back that removed rows of a table take; takes seconds per gigabyte. Reads and
     /// writes go on meanwhile. An engine that uses their room again by itself does nothing.
     fn compact(&self, table: TableDef) -> Result<(), StoreError>;
+
+    /// Leaves in `dir`, which does not exist yet, what the engine would open as all batches up to
+    /// some moment and none after it, on disk.
+    fn copy_to(&self, dir: &Path) -> Result<(), StoreError> {
+        let context = format!("copy the store to {}", dir.display());
+        Err(StoreError::from_text(
+            context,
+            "this engine makes no copies",
+        ))
+    }
 }
 
 /// Keys from `start` up to, and without, `end`; no `end` means to the end of the table.

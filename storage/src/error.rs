@@ -60,6 +60,22 @@ pub enum StoreError {
         configured: EngineKind,
     },
 
+    /// There is no store to open.
+    #[error("there is no store in {}; name the folder of one", path.display())]
+    Missing {
+        /// The folder asked for.
+        path: PathBuf,
+    },
+    /// The key must not sign with this log, or not in this process.
+    #[error(
+        "the signing log of key 0x{key} is not known to be whole, or another process holds the key; \
+         import the log, or make another key"
+    )]
+    LogNotWhole {
+        /// The key in hex.
+        key: String,
+    },
+
     // -- the disk: act, then start again
     // ---------------------------------------------------------------------
     /// The disk, or the quota on it, is full.

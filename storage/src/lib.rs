@@ -13,6 +13,7 @@ mod engine;
 mod error;
 mod key;
 pub mod schema;
+mod signer;
 mod signing;
 mod store;
 mod table;
@@ -21,7 +22,10 @@ mod writer;
 pub use engine::{Engine, EngineKind, KeyRange, Order, RawRows};
 pub use error::{Conflict, StoreError};
 pub use key::{EncodeKey, FixedKey, Key, PrefixOf};
-pub use signing::{Admission, Permit, Permits, Reservation, SigningEntry, SigningLog, Verdict};
+pub use signer::{Holder, Lease, LogStanding, MAX_SIGNING_KEYS, Signers, standing};
+pub use signing::{
+    Admission, Imported, Permit, Permits, Reservation, SigningEntry, SigningLog, Verdict,
+};
 pub use store::{FailureWatch, Identity, SCHEMA_VERSION, Store};
 pub use table::{
     Access, Batch, MAX_BATCH_BYTES, MAX_PAGE_BYTES, MAX_PAGE_ROWS, Op, Page, Rows, Table, TableDef,

@@ -66,4 +66,6 @@ tables! {
     pub TASK_INDEX = 21, Point: (u32, Id) => store::TaskIndexRecord;
     /// The first half of a task's id: it was here once, and was pruned.
     pub PRUNED = 22, Point: [u8; 16] => store::PrunedRecord;
+    /// Signing key: why its log may be signed with, and who does. Only [`crate::Signers`] writes here.
+    pub(crate) SIGNERS = 19, Point: Address => store::SignerRecord;
 }

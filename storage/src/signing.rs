@@ -129,9 +129,43 @@ impl SigningLog {
         rows.map(|row| row.and_then(|(slot, record)| from_record(&slot, &record)))
     }
 
+    /// Adds records of another log, all of them or none. What is recorded already stays as it is.
+    /// For commands: nothing may be reserved meanwhile.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] where another fact holds a slot, in the log or among `entries`.
+    pub fn import(&self, entries: &[SigningEntry]) -> Result<Imported, StoreError> {
+        let admission = self.admit(entries);
+        if let Some((_, refusal)) = admission.refused.into_iter().next() {
+            return Err(refusal);
+        }
+        let mut batch = Batch::new();
+        let mut imported = Imported::default();
+        for entry in entries {
+            match recorded(self.store(), &(entry.key, entry.slot))? {
+                Some(_) => imported.known += 1,
+                None => {
+                    imported.added += 1;
+                    batch.put(SIGNING_LOG, &(entry.key, entry.slot), &to_record(entry));
+                }
+            }
+        }
+        self.store().write(&batch, Durability::Synced)?;
+        Ok(imported)
+    }
+
     fn store(&self) -> &Store {
         self.queue.store()
     }
+}
+
+/// What became of imported records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Imported {
+    /// New ones.
+    pub added: u64,
+    /// Those whose fact was there already.
+    pub known: u64,
 }
 
 /// Slots held for facts that are not on disk yet.

@@ -14,17 +14,20 @@ use crate::{
     StoreError, Table, TableDef, schema, signing::Overlay,
 };
 
+mod copy;
 mod failstop;
 mod folder;
 mod identity;
+mod migrate;
 
 pub use self::{failstop::FailureWatch, identity::Identity};
 
 #[cfg(test)]
 mod tests;
 
-/// Layout of the tables in [`schema`]. A store of any other version is refused.
-pub const SCHEMA_VERSION: u32 = 1;
+/// Layout of the tables in [`schema`]. A store of an earlier version is migrated when it is opened,
+/// one of a later version is refused.
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// One open store. A clone is another handle to the same one; the last to go closes it.
 ///
@@ -47,7 +50,7 @@ struct Inner {
     failure: FailStop,
     overlay: Overlay,
     /// Behind the engine: the lock goes when the engine has closed.
-    _folder: Option<Folder>,
+    folder: Option<Folder>,
 }
 
 impl Store {
@@ -70,6 +73,30 @@ impl Store {
         Ok(Self::assemble(engine, path.to_owned(), Some(folder)))
     }
 
+    /// Opens the store that is in the folder `path`, whatever its engine and network, for commands
+    /// that are given nothing but the folder.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] where there is none; otherwise as [`Store::open`].
+    pub fn open_existing(path: impl AsRef<Path>) -> Result<(Self, Identity), StoreError> {
+        let path = path.as_ref();
+        let missing = || StoreError::Missing {
+            path: path.to_owned(),
+        };
+        let kind = folder::engine_of(path)?.ok_or_else(missing)?;
+        let mut folder = Folder::lock(path, kind)?;
+        if !folder.is_ready() {
+            return Err(missing());
+        }
+        let engine = kind.open(&folder.engine_dir(), schema::ALL)?;
+        // One that was ready and says nothing has lost its identity; `admit` names that.
+        let identity = identity::found(engine.as_ref())?.unwrap_or_else(|| Identity::new(""));
+        identity::admit(engine.as_ref(), path, &identity, true)?;
+        folder.make_ready()?;
+        let store = Self::assemble(engine, path.to_owned(), Some(folder));
+        Ok((store, identity))
+    }
+
     /// A store on an engine made elsewhere, for tests that need one which fails or waits on demand.
     pub fn with_engine(engine: impl Engine, identity: &Identity) -> Result<Self, StoreError> {
         let path = PathBuf::from("(no folder)");
@@ -84,7 +111,7 @@ impl Store {
             commits: Mutex::default(),
             failure: FailStop::new(),
             overlay: Overlay::default(),
-            _folder: folder,
+            folder,
         };
         Self {
             inner: Arc::new(inner),
@@ -187,6 +214,10 @@ impl Store {
     /// A future of that failure, to end a node by.
     pub fn failure(&self) -> FailureWatch {
         self.inner.failure.watch()
+    }
+
+    pub(crate) fn engine(&self) -> &dyn Engine {
+        self.inner.engine.as_ref()
     }
 
     pub(crate) fn overlay(&self) -> &Overlay {

@@ -10,7 +10,7 @@ use std::{
 use futures::{channel::oneshot, executor::block_on, future::FutureExt};
 
 use crate::{
-    Batch, FailureWatch, MAX_BATCH_BYTES, SigningLog, Store, StoreError, signing::Holds,
+    Batch, FailureWatch, MAX_BATCH_BYTES, Signers, SigningLog, Store, StoreError, signing::Holds,
     store::check_size,
 };
 
@@ -146,6 +146,11 @@ impl WriteQueue {
     /// The signing log, which commits through this queue.
     pub fn signing_log(&self) -> SigningLog {
         SigningLog::new(self.clone())
+    }
+
+    /// The keys that sign with it.
+    pub fn signers(&self) -> Signers {
+        Signers::new(self.clone())
     }
 
     /// The failure that ended writing, if one did.

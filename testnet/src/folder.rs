@@ -139,6 +139,8 @@ fn write_keys(dir: &Path, keys: &OperatorKeys, operator: bool) -> Result<()> {
     if operator {
         let signing = Secret::new(keys.signing.to_bytes());
         store.import(KeyKind::Signing, "default", &signing, &password, saving)?;
+        // Known to everybody, but this network is new, and so is every log in it.
+        store.note_unused("default", &signing)?;
         store.import(
             KeyKind::Ed25519,
             "default",

@@ -40,6 +40,7 @@ fn resolve(file: &str, line: &[&str]) -> Result<RunOptions, ConfigError> {
     RunArgs {
         config: Some(path),
         options: flags(line),
+        ..RunArgs::default()
     }
     .resolve()
 }
@@ -210,8 +211,8 @@ fn all_problems_are_told_at_once_with_key_and_cure() {
         "--role", "operator", "--http", "nine", "--engine", "oracle", "--listen", "here",
     ];
     let options = RunArgs {
-        config: None,
         options: flags(&line),
+        ..RunArgs::default()
     }
     .resolve()
     .expect("resolved");

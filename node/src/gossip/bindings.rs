@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use libp2p::PeerId;
 use quorate_proto::{Address, OperatorSet, PeerBinding};
 use quorate_storage::{Batch, Durability, Store, schema};
+use tokio::sync::mpsc;
 
 use crate::network::peer_id_of;
 
@@ -15,6 +16,8 @@ use crate::network::peer_id_of;
 pub(crate) struct Bindings {
     known: Arc<RwLock<Known>>,
     store: Store,
+    /// This node's own operator, and who wants to know what binds it.
+    own: Option<(Address, mpsc::Sender<PeerBinding>)>,
 }
 
 #[derive(Default)]
@@ -51,7 +54,19 @@ impl Known {
 impl Bindings {
     pub(crate) fn new(store: Store) -> Self {
         let known = Arc::default();
-        Self { known, store }
+        Self {
+            known,
+            store,
+            own: None,
+        }
+    }
+
+    /// Tells `heard` of every new binding of `operator`.
+    pub(crate) fn telling(self, operator: Address, heard: mpsc::Sender<PeerBinding>) -> Self {
+        Self {
+            own: Some((operator, heard)),
+            ..self
+        }
     }
 
     fn known(&self) -> RwLockReadGuard<'_, Known> {
@@ -97,6 +112,10 @@ impl Bindings {
     /// Keeps a verified binding, unless a newer one is known. Gossip and registries bring them at the
     /// same time, so this is decided under the lock.
     pub(crate) fn keep(&self, binding: PeerBinding) {
+        if let Some((_, heard)) = self.own.as_ref().filter(|own| own.0 == binding.operator) {
+            // A full queue holds more than is needed to find out.
+            let _ = heard.try_send(binding);
+        }
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         let newest = known.bindings.get(&binding.operator);
         if newest.is_some_and(|newest| newest.sequence >= binding.sequence) {

@@ -11,8 +11,9 @@ use quorate_proto::OperatorSet;
 
 use super::{Facts, Shared, chain_problem};
 use crate::api::{Live, Ready};
+use crate::lease::LeaseHandle;
 use crate::network::peer_id_of;
-use crate::ready::Situation;
+use crate::ready::{Cause, Situation};
 
 /// Who hears this need not restart the process.
 pub(super) async fn live() -> Json<Live> {
@@ -41,6 +42,10 @@ impl Facts {
             noted: self.readiness.noted(),
             ..Situation::default()
         };
+        let unsigned = self.lease.as_ref().and_then(LeaseHandle::problem);
+        situation
+            .noted
+            .extend(unsigned.map(|problem| (Cause::SigningLog, problem)));
         let chains = self.chains.iter();
         let problem = |(id, chain): (&u64, &std::sync::Arc<dyn quorate_chain::StateReader>)| {
             (*id, chain_problem(*id, chain.as_ref()))

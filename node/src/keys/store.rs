@@ -7,11 +7,15 @@ use std::path::{Path, PathBuf};
 use quorate_proto::SecretKey;
 
 use super::container::Container;
-use super::{KeyError, KeyKind, Password, Secret, Strength};
+use super::{KeyError, KeyKind, Password, Secret, Strength, marker};
 
 /// Larger files are no key files; the ones of this program have about 700 bytes.
 const MAX_FILE_BYTES: u64 = 64 * 1024;
 const MAX_NAME: usize = 64;
+const NO_SIGNING_KEY: KeyError = KeyError::Secret {
+    kind: KeyKind::Signing,
+    problem: "it is zero or above the order of secp256k1",
+};
 
 /// A folder of encrypted key files, named `<name>.<kind>.json`. Files are for their owner only,
 /// appear whole or not at all, and are never overwritten unless that is asked for.
@@ -82,7 +86,21 @@ impl KeyStore {
             path,
             reason,
         })?;
-        self.import(kind, name, &secret, password, saving)
+        let info = self.import(kind, name, &secret, password, saving)?;
+        if kind == KeyKind::Signing {
+            self.note_unused(name, &secret)?;
+        }
+        Ok(info)
+    }
+
+    /// Notes beside a signing key that it has never signed, so that a node may begin with it and an
+    /// empty signing log. Only who knows that may say so: [`KeyStore::create`] does.
+    ///
+    /// # Errors
+    /// [`KeyError`].
+    pub fn note_unused(&self, name: &str, secret: &Secret) -> Result<(), KeyError> {
+        let key = SecretKey::from_bytes(secret.bytes()).map_err(|_| NO_SIGNING_KEY)?;
+        marker::leave(&self.file(KeyKind::Signing, name)?, key.address())
     }
 
     /// Keeps a secret that exists already.
@@ -105,6 +123,8 @@ impl KeyStore {
         let text = container
             .to_json()
             .map_err(|error| KeyError::damaged(&path, error.to_string()))?;
+        // Before the key: between the two there is none that the note could be mistaken for.
+        marker::forget(&path)?;
         self.write(&path, &text, saving.overwrite)?;
         Ok(KeyInfo {
             name: name.to_owned(),
@@ -156,10 +176,7 @@ impl KeyStore {
     /// [`KeyError`].
     pub fn load_signing(&self, which: &str, password: &Password) -> Result<SecretKey, KeyError> {
         let secret = self.load(KeyKind::Signing, which, password)?;
-        SecretKey::from_bytes(secret.bytes()).map_err(|_| KeyError::Secret {
-            kind: KeyKind::Signing,
-            problem: "it is zero or above the order of secp256k1",
-        })
+        SecretKey::from_bytes(secret.bytes()).map_err(|_| NO_SIGNING_KEY)
     }
 
     /// Opens a key of any kind; `which` is a name in this folder or a path. Warns in the log of a

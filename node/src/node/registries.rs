@@ -48,12 +48,14 @@ impl Wiring {
         let serving = rpc::serve(network, protocol.clone(), routes, self.halt.clone());
         tasks.spawn("rpc", serving);
         let caller = Caller::new(self.network.clone(), protocol);
-        let mut ties = Ties::default();
+        let mut ties = Ties {
+            token: Some(Token::obtain(&settings.data_dir, settings.role)?),
+            ..Ties::default()
+        };
         if let Some(members) = &self.members {
             let (prober, sightings) = Prober::new(members.clone(), caller.clone());
             tasks.spawn("prober", prober.run(self.halt.clone()));
             ties.sightings = sightings;
-            ties.token = Some(Token::obtain(&settings.data_dir)?);
             let replica = Replica::new(
                 self.domain.network().to_string(),
                 caller.clone(),
@@ -79,6 +81,7 @@ impl Wiring {
         ed25519: Option<PeerSecret>,
     ) -> Option<(Join, Standings)> {
         let speaker = self.speaker.as_ref()?;
+        let lease = self.lease.clone()?;
         let me = Applicant {
             domain: self.domain,
             signer: speaker.signer.clone(),
@@ -88,7 +91,7 @@ impl Wiring {
         };
         let (network, adopter) = (self.network.clone(), self.adopter());
         let registries = self.bootstrap_peers(settings);
-        Some(Join::new(me, caller, network, adopter, registries))
+        Some(Join::new(me, caller, network, adopter, registries, lease))
     }
 
     /// Among them are the registries that are configured.

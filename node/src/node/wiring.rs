@@ -6,10 +6,11 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use libp2p::StreamProtocol;
 use libp2p::identity::Keypair;
-use quorate_chain::ChainError;
+use quorate_chain::{ChainError, HomeReader};
+use quorate_proto::store::SignerRecord;
 use quorate_proto::{Domain, PeerBinding, PeerSecret};
 use quorate_storage::{Identity, Store, StoreError, WriteQueue, schema};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::registries::Ties;
@@ -24,12 +25,15 @@ use crate::holdings::Holdings;
 use crate::home::{Home, HomeHandle, HomeParts};
 use crate::http::{Facts, Http, MetricsHandle};
 use crate::keys::Signer;
+use crate::lease::others::{Others, Peers};
+use crate::lease::{self, Keeper, LeaseHandle, LogClaim};
 use crate::members::{Members, MembersHandle};
 use crate::network::{GossipMessage, Network, NetworkConfig, NetworkHandle};
 use crate::outbox::Outbox;
 use crate::publish::{Pace, Publisher};
 use crate::ready::Readiness;
 use crate::requests::{Answerer, Requests};
+use crate::rpc::{self, Caller};
 use crate::sets::Sets;
 use crate::settings::{Limits, Role, Settings};
 use crate::tasks::Tasks;
@@ -59,12 +63,50 @@ pub(super) struct Wiring {
     pub(super) closing: CancellationToken,
     pub(super) drained: CancellationToken,
     pub(super) halt: CancellationToken,
+    /// At an operator.
+    pub(super) lease: Option<LeaseHandle>,
 }
 
 impl Wiring {
+    /// Operators only: nobody else signs.
+    pub(super) fn spawn_keeper(
+        &mut self,
+        tasks: &mut Tasks,
+        settings: &Settings,
+        reader: &Arc<dyn HomeReader>,
+        (claim, heard): (LogClaim, mpsc::Receiver<PeerBinding>),
+    ) -> Result<(), NodeError> {
+        let Some(speaker) = &self.speaker else {
+            return Ok(());
+        };
+        let protocol = rpc::protocol(&self.domain.network())?;
+        let others = Others::Peers(Box::new(Peers::new(
+            Caller::new(self.network.clone(), protocol),
+            self.network.clone(),
+            self.bootstrap_peers(settings),
+            speaker.binding.operator,
+        )));
+        let (keeper, lease) = Keeper::new(lease::Parts {
+            domain: self.domain,
+            signer: speaker.signer.clone(),
+            record: speaker.record.clone(),
+            binding: speaker.binding,
+            signers: self.writes.signers(),
+            claim,
+            home: self.home.clone(),
+            reader: reader.clone(),
+            others,
+            heard,
+        });
+        tasks.spawn("lease", keeper.run(self.halt.clone()));
+        self.lease = Some(lease);
+        Ok(())
+    }
+
     /// The desk, and those who carry out what it says: attestor, outbox, publisher.
     pub(super) fn spawn_desk(&self, tasks: &mut Tasks, mouth: DeskMouth, secret: PeerSecret) {
-        let publisher = self.speaker.as_ref().map(|speaker| {
+        let speaking = self.speaker.as_ref().zip(self.lease.clone());
+        let publisher = speaking.clone().map(|(speaker, lease)| {
             let pace = Pace::new(
                 speaker.binding.operator,
                 self.limits.mesh,
@@ -76,11 +118,15 @@ impl Wiring {
                 speaker.binding,
                 secret,
                 pace,
+                lease,
             );
             tasks.spawn("publisher", publisher.run(self.halt.clone()));
             handle
         });
-        let me = self.speaker.as_ref().map(|Speaker { signer, binding }| {
+        let me = speaking.map(|(speaker, lease)| {
+            let Speaker {
+                signer, binding, ..
+            } = speaker;
             let operator = binding.operator;
             let log = self.writes.signing_log();
             let (task, attestor) = Attestor::new(
@@ -90,6 +136,7 @@ impl Wiring {
                 operator,
                 self.domain,
                 self.readiness.clone(),
+                lease,
             );
             tasks.spawn("attestor", task.run(self.desk.clone(), self.halt.clone()));
             let signing_key = signer.address();
@@ -165,6 +212,7 @@ impl Wiring {
             bindings: self.bindings.clone(),
             network: self.network.clone(),
             channels: self.channels.clone(),
+            lease: self.lease.clone(),
             closing: self.closing.clone(),
         };
         let name = self.domain.network().protocol("request");
@@ -206,6 +254,8 @@ impl Wiring {
             holdings: self.holdings.clone(),
             sync: upkeep.sync,
             retention: upkeep.retention,
+            writes: self.writes.clone(),
+            copies: Semaphore::new(1),
             metrics,
             standings: ties.standings,
             sightings: ties.sightings,
@@ -213,6 +263,7 @@ impl Wiring {
             channels: self.channels.clone(),
             readiness: self.readiness.clone(),
             closing: self.closing.clone(),
+            lease: self.lease.clone(),
             started: clock::now(),
         }
     }
@@ -300,6 +351,8 @@ pub(super) fn spawn_home(
 pub(super) struct Speaker {
     pub(super) signer: Arc<dyn Signer>,
     pub(super) binding: PeerBinding,
+    /// What the store knew of the key at the start.
+    pub(super) record: SignerRecord,
 }
 
 pub(super) async fn speaker_of(
@@ -307,11 +360,15 @@ pub(super) async fn speaker_of(
     signer: Option<Arc<dyn Signer>>,
     domain: &Domain,
     secret: &PeerSecret,
+    store: &Store,
 ) -> Result<Option<Speaker>, NodeError> {
     match (settings.role, settings.operator, signer) {
         (Role::Registry, ..) => Ok(None),
         (Role::Operator, Some(operator), Some(signer)) => {
-            let sequence = clock::now().millis();
+            let record = store.signer(&signer.address().into_array())?;
+            lease::refuse_beside_holder(signer.address(), &record)?;
+            // Above all that this key was bound by before, also where the clock was set back.
+            let sequence = clock::now().millis().max(record.sequence.saturating_add(1));
             let peer_key = secret.public();
             let digest = PeerBinding::digest(domain, operator, peer_key, sequence);
             let signature = signer.sign(digest).await?;
@@ -321,7 +378,11 @@ pub(super) async fn speaker_of(
                 sequence,
                 signature,
             };
-            Ok(Some(Speaker { signer, binding }))
+            Ok(Some(Speaker {
+                signer,
+                binding,
+                record,
+            }))
         }
         (Role::Operator, None, _) => Err(NodeError::Settings(
             "an operator needs --operator, the address that holds the stake".into(),
@@ -364,15 +425,24 @@ pub(super) fn open_store(settings: &Settings, domain: &Domain) -> Result<Store, 
     Store::open(settings.data_dir.join("store"), settings.engine, &identity)
 }
 
-pub(super) fn recall_bindings(store: &Store) -> Result<Bindings, NodeError> {
-    let bindings = Bindings::new(store.clone());
+/// The bindings in the store, and what is heard from now on of the operator that this node speaks
+/// for.
+pub(super) fn recall_bindings(
+    store: &Store,
+    speaker: Option<&Speaker>,
+) -> Result<(Bindings, mpsc::Receiver<PeerBinding>), NodeError> {
+    let (tell, heard) = lease::hearing();
+    let mut bindings = Bindings::new(store.clone());
+    if let Some(speaker) = speaker {
+        bindings = bindings.telling(speaker.binding.operator, tell);
+    }
     for row in store.rows(schema::BINDINGS, &()) {
         let (_, binding) = row?;
         if let Ok(binding) = PeerBinding::try_from(&binding) {
             bindings.recall(binding);
         }
     }
-    Ok(bindings)
+    Ok((bindings, heard))
 }
 
 pub(super) fn keypair_of(secret: &[u8; 32]) -> Result<Keypair, NodeError> {

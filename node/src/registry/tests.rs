@@ -7,8 +7,8 @@ use libp2p::identity::Keypair;
 use libp2p::multiaddr::Protocol;
 use quorate_chain::{BlockRef, ChainError, Registration};
 use quorate_proto::{
-    B256, Epoch, JoinProof, JoinRequest, OperatorSet, OperatorStatus, PeerSecret, SecretKey, U256,
-    threshold_of,
+    B256, Epoch, JoinProof, JoinRequest, OperatorSet, OperatorStatus, PeerSecret, Presence,
+    SecretKey, U256, threshold_of,
 };
 use quorate_protocols::membership::Policy;
 use quorate_storage::{EngineKind, Identity, WriteQueue, WriterGuard};
@@ -341,6 +341,44 @@ async fn a_join_with_the_keys_of_the_home_chain_makes_an_operator_active() {
         .unwrap_err();
     let code = rpc::explain(&refused).map(|error| error.code());
     assert_eq!(code, Some(RegistryErrorCode::Gone));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_presence_is_kept_where_the_operators_key_made_it() {
+    let mut scene = Scene::start().await;
+    let made = |by: u8, operator: Address, sequence: u64| {
+        let instance = B256::repeat_byte(by);
+        let digest = Presence::digest(&domain(), operator, instance, sequence);
+        Presence {
+            operator,
+            instance,
+            sequence,
+            signature: signing(by).sign(digest).unwrap(),
+        }
+    };
+    let one = operator(1);
+    let good = made(1, one, 10);
+    let newer = made(1, one, 11);
+    let nobody = operator(9);
+    for (asks, shown, known) in [
+        (one, None, None),
+        (one, Some(made(2, one, 12)), None),
+        (one, Some(made(2, operator(2), 12)), None),
+        (one, Some(good), Some(good)),
+        (one, None, Some(good)),
+        (one, Some(made(1, one, 9)), Some(good)),
+        (one, Some(newer), Some(newer)),
+        (operator(2), None, None),
+        (nobody, Some(made(9, nobody, 1)), None),
+    ] {
+        let request = wire::HealthRequest {
+            operator: asks.to_vec(),
+            presence: shown.as_ref().map(Into::into),
+        };
+        let reply = scene.client.health_check(request).await.unwrap();
+        let told = reply.into_inner().presence;
+        assert_eq!(told, known.as_ref().map(Into::into), "{shown:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -27,6 +27,7 @@ use crate::gossip::Bindings;
 use crate::holdings::Holdings;
 use crate::home::HomeHandle;
 use crate::http::pruned_text;
+use crate::lease::LeaseHandle;
 use crate::network::{NetworkHandle, peer_id_of};
 use crate::prune::was_pruned;
 use crate::recorder::Origin;
@@ -43,6 +44,8 @@ pub(crate) struct Answerer {
     pub(crate) bindings: Bindings,
     pub(crate) network: NetworkHandle,
     pub(crate) channels: Channels,
+    /// At an operator.
+    pub(crate) lease: Option<LeaseHandle>,
     /// Cancelled when the node begins to shut down: questions under way are still answered.
     pub(crate) closing: tokio_util::sync::CancellationToken,
 }
@@ -338,6 +341,12 @@ impl Answerer {
         if self.closing.is_cancelled() {
             return Err(unavailable(
                 "the node is shutting down; ask another operator",
+            ));
+        }
+        if let Some(problem) = self.lease.as_ref().and_then(LeaseHandle::problem) {
+            tracing::debug!(problem, "a request is refused");
+            return Err(unavailable(
+                "this operator does not sign just now; ask another one",
             ));
         }
         let view = self.home.view();

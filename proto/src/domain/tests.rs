@@ -6,7 +6,7 @@ use crate::fixtures::{
     domain, epoch_update, epoch_update_hash, hash_struct, operator, proof, registry, separator,
     state_proof_hash, statement, typed_digest,
 };
-use crate::{EpochUpdate, JoinProof, PeerBinding, RefusalCode, StateProof, Statement};
+use crate::{EpochUpdate, JoinProof, PeerBinding, Presence, RefusalCode, StateProof, Statement};
 
 mod mirror {
     alloy_sol_types::sol! {
@@ -120,6 +120,13 @@ fn the_other_structs_by_hand() {
             &[owner.into_word(), peer, word(u64::MAX)],
         )
     );
+    assert_eq!(
+        Presence::digest(&domain(), owner, peer, 7),
+        by_hand(
+            "Presence(address operator,bytes32 instance,uint64 sequence)",
+            &[owner.into_word(), peer, word(7)],
+        )
+    );
     let challenge = B256::repeat_byte(4);
     let join = "Join(address operator,bytes32 peerKey,bytes32 ed25519Key,bytes32 challenge)";
     for (ed25519_key, word) in [(Some([5; 32]), B256::repeat_byte(5)), (None, B256::ZERO)] {
@@ -150,6 +157,10 @@ fn every_signature_belongs_to_one_network() {
         assert_ne!(
             PeerBinding::digest(&domain(), operator(1), key, sequence),
             PeerBinding::digest(&other, operator(1), key, sequence)
+        );
+        assert_ne!(
+            Presence::digest(&domain(), operator(1), key.into(), sequence),
+            Presence::digest(&other, operator(1), key.into(), sequence)
         );
         assert_ne!(
             domain().ed25519_registration(operator(1), operator(2)),

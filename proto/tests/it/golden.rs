@@ -6,9 +6,10 @@ use std::{env, fmt, fs};
 
 use prost::Message;
 use quorate_proto::store::{
-    Cursor, Empty, Evidence, MembershipRecord, Meta, OperatorRecord, OperatorSetRecord, PeerRecord,
-    ProviderAnswer, ProviderQuestion, ProviderWord, PrunedRecord, ResponseRecord, SigningRecord,
-    TaskIndexRecord, TaskRecord, TaskRef, TaskStatus, TimelineRow,
+    Cursor, Empty, Evidence, Lease, LogOrigin, MembershipRecord, Meta, OperatorRecord,
+    OperatorSetRecord, PeerRecord, ProviderAnswer, ProviderQuestion, ProviderWord, PrunedRecord,
+    ResponseRecord, SignerRecord, SigningRecord, TaskIndexRecord, TaskRecord, TaskRef, TaskStatus,
+    TimelineRow,
 };
 use quorate_proto::{ReadBasis, RefusalCode, Statement, Task, wire};
 
@@ -193,11 +194,30 @@ fn add_task_records(records: &mut Messages) {
     records.add("task_record_caught_up", &caught_up);
     records.add("task_ref", &reference);
     records.add("signing_record", &signing);
+    records.add("signer_record", &signer_record());
     records.add("response_record", &response);
     records.add("response_record_caught_up", &response_caught_up);
     records.add("evidence", &evidence);
     records.add("task_index_record", &index);
     records.add("pruned_record", &PrunedRecord { epoch: 1 });
+}
+
+fn signer_record() -> SignerRecord {
+    SignerRecord {
+        origin: LogOrigin::NewKey.into(),
+        origin_ms: NOW_MS,
+        restored_ms: NOW_MS + 1,
+        sequence: NOW_MS + 2,
+        lease: Some(Lease {
+            instance: vec![0x7e; 32],
+            host: "node-1".to_owned(),
+            pid: 4_321,
+            process: "boot 12345".to_owned(),
+            started_ms: NOW_MS,
+            renewed_ms: NOW_MS + 2,
+            released: true,
+        }),
+    }
 }
 
 fn add_network_records(records: &mut Messages) {

@@ -9,7 +9,7 @@ use quorate_proto::store::{
     ResponseRecord, SigningRecord, TaskRecord, TaskRef,
 };
 use quorate_proto::{
-    Certificate, Envelope, JoinRequest, Kind, Member, OperatorSet, PeerBinding, Response,
+    Certificate, Envelope, JoinRequest, Kind, Member, OperatorSet, PeerBinding, Presence, Response,
     Statement, SyncItem, Task, TaskState, Transition, wire,
 };
 
@@ -44,6 +44,7 @@ fn read_as_everything(bytes: &[u8]) {
     }
     let _ = wire::Task::decode(bytes).map(|m| Task::try_from(&m));
     let _ = wire::PeerBinding::decode(bytes).map(|m| PeerBinding::try_from(&m));
+    let _ = wire::Presence::decode(bytes).map(|m| Presence::try_from(&m));
     let _ = OperatorSetRecord::decode(bytes).map(|m| OperatorSet::try_from(&m));
     let _ = MembershipRecord::decode(bytes).map(|m| Member::try_from(&m));
     let _ = wire::LifecycleEvent::decode(bytes).map(|m| Transition::try_from(&m));

@@ -5,7 +5,7 @@ use quorate_proto::wire::{self, LifecycleCause, OperatorStatus, RegistryErrorCod
 use quorate_proto::{U256, limits};
 
 use crate::fixtures::{
-    binding, challenge, domain, join_request, member_record, operator, set, transition,
+    binding, challenge, domain, join_request, member_record, operator, presence, set, transition,
 };
 
 /// Unix milliseconds on the registry's clock.
@@ -44,6 +44,7 @@ pub(crate) fn join_reply() -> wire::JoinReply {
 pub(crate) fn health() -> (wire::HealthRequest, wire::HealthReply) {
     let request = wire::HealthRequest {
         operator: operator(1).to_vec(),
+        presence: Some((&presence(1, NOW_MS - 5_000)).into()),
     };
     let reply = wire::HealthReply {
         healthy: false,
@@ -52,6 +53,7 @@ pub(crate) fn health() -> (wire::HealthRequest, wire::HealthReply) {
         block_number: 12_400,
         time_ms: NOW_MS,
         status: OperatorStatus::Suspended.into(),
+        presence: Some((&presence(1, NOW_MS)).into()),
     };
     (request, reply)
 }

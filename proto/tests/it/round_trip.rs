@@ -58,6 +58,11 @@ proptest! {
     }
 
     #[test]
+    fn presence(value in values::presence()) {
+        prop_assert_eq!(through::<wire::Presence, _>(&value), Ok(value));
+    }
+
+    #[test]
     fn operator_set(
         epoch: u32,
         members in vec(operator(), 0..8),

@@ -6,9 +6,9 @@ use proptest::prelude::*;
 use quorate_proto::wire::{reply, request, state_request, timeline_event};
 use quorate_proto::{
     Address, Batch, Binding, Certificate, Ed25519Proof, Epoch, EpochUpdate, JoinProof, JoinRequest,
-    LifecycleCause, LogPosition, Member, OperatorStatus, Outcome, PeerBinding, ReadBasis, Refusal,
-    RefusalCode, RegistrationChange, Response, Signature, SignerSignature, StateProof, Statement,
-    Task, Timestamp, Transition, U256, wire,
+    LifecycleCause, LogPosition, Member, OperatorStatus, Outcome, PeerBinding, Presence, ReadBasis,
+    Refusal, RefusalCode, RegistrationChange, Response, Signature, SignerSignature, StateProof,
+    Statement, Task, Timestamp, Transition, U256, wire,
 };
 
 pub(crate) fn address() -> impl Strategy<Value = Address> {
@@ -106,6 +106,16 @@ pub(crate) fn binding() -> impl Strategy<Value = PeerBinding> {
     parts.prop_map(|(operator, peer_key, sequence, signature)| PeerBinding {
         operator,
         peer_key,
+        sequence,
+        signature,
+    })
+}
+
+pub(crate) fn presence() -> impl Strategy<Value = Presence> {
+    let parts = (address(), any::<[u8; 32]>(), any::<u64>(), signature());
+    parts.prop_map(|(operator, instance, sequence, signature)| Presence {
+        operator,
+        instance: instance.into(),
         sequence,
         signature,
     })

@@ -5,7 +5,7 @@ use prost::Message as _;
 use quorate_proto::wire::{self, reply, request, state_request};
 use quorate_proto::{
     Address, B256, Batch, Certificate, Domain, Envelope, Epoch, EpochUpdate, JoinProof, Kind,
-    OperatorSet, PeerBinding, ReadBasis, RefusalCode, StateProof, Statement, Task, U256,
+    OperatorSet, PeerBinding, Presence, ReadBasis, RefusalCode, StateProof, Statement, Task, U256,
 };
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -13,8 +13,8 @@ use sha2::{Digest as _, Sha256};
 use crate::fixtures::{
     DOMAIN_TYPE, EPOCH_UPDATE_TYPE, OPERATORS, STATE_PROOF_TYPE, binding, certificate,
     certificate_of, challenge, domain, encoded_set, epoch_update, epoch_update_hash, hash_struct,
-    join_proof, member, next_set, operator, peer, proof, refused, secret, separator, set, signed,
-    state_proof_hash, statement, svm_key, typed_digest,
+    join_proof, member, next_set, operator, peer, presence, proof, refused, secret, separator, set,
+    signed, state_proof_hash, statement, svm_key, typed_digest,
 };
 use crate::golden;
 use crate::timeline;
@@ -39,6 +39,7 @@ struct Vectors {
     refusals: Vec<RefusalVector>,
     registration: RegistrationVector,
     binding: BindingVector,
+    presence: PresenceVector,
     joins: Vec<JoinVector>,
     certificates: Vec<CertificateVector>,
     gossip: Vec<GossipVector>,
@@ -149,6 +150,16 @@ struct RegistrationVector {
 struct BindingVector {
     operator: String,
     peer_key: String,
+    sequence: String,
+    digest: String,
+    signature: String,
+    protobuf: String,
+}
+
+#[derive(Serialize)]
+struct PresenceVector {
+    operator: String,
+    instance: String,
     sequence: String,
     digest: String,
     signature: String,
@@ -405,6 +416,24 @@ fn binding_vector() -> BindingVector {
         digest: hex(digest),
         signature: hex(bound.signature.as_bytes()),
         protobuf: hex(wire::PeerBinding::from(&bound).encode_to_vec()),
+    }
+}
+
+fn presence_vector() -> PresenceVector {
+    let present = presence(1, BOUND_AT);
+    let Presence {
+        operator,
+        instance,
+        sequence,
+        signature,
+    } = present;
+    PresenceVector {
+        operator: hex(operator),
+        instance: hex(instance),
+        sequence: sequence.to_string(),
+        digest: hex(Presence::digest(&domain(), operator, instance, sequence)),
+        signature: hex(signature.as_bytes()),
+        protobuf: hex(wire::Presence::from(&present).encode_to_vec()),
     }
 }
 
@@ -770,6 +799,7 @@ fn golden_vectors() {
         refusals: (1..=10).map(refusal_vector).collect(),
         registration: registration_vector(),
         binding: binding_vector(),
+        presence: presence_vector(),
         joins: [1, 4].map(join_vector).into(),
         certificates: certificates().iter().map(certificate_vector).collect(),
         gossip: gossip().iter().map(gossip_vector).collect(),

@@ -1,5 +1,6 @@
 use std::{collections::BTreeSet, path::Path};
 
+use rocksdb::checkpoint::Checkpoint;
 use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType,
     DBRawIterator, DBRecoveryMode, ErrorKind, LogLevel, Options, ReadOptions, WriteBatch,
@@ -110,6 +111,15 @@ impl Engine for RocksDb {
         self.db
             .compact_range_cf(family, None::<&[u8]>, None::<&[u8]>);
         Ok(())
+    }
+
+    /// Table files never change and are linked where the disk is the same; what is in memory is
+    /// written out first. Writes go on meanwhile.
+    fn copy_to(&self, dir: &Path) -> Result<(), StoreError> {
+        let action = format!("copy the store to {}", dir.display());
+        Checkpoint::new(&self.db)
+            .and_then(|checkpoint| checkpoint.create_checkpoint(dir))
+            .map_err(|e| failed("rocksdb", &action, &e))
     }
 }
 

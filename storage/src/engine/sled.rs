@@ -140,6 +140,25 @@ impl Engine for Sled {
     fn compact(&self, _table: TableDef) -> Result<(), StoreError> {
         Ok(())
     }
+
+    /// Row by row. sled has no snapshots, so writes wait meanwhile.
+    fn copy_to(&self, dir: &Path) -> Result<(), StoreError> {
+        let copy = Self::open(dir)?;
+        let _whole = self.gate.read().unwrap_or_else(PoisonError::into_inner);
+        let (mut batch, mut bytes) = (sled::Batch::default(), 0);
+        for row in self.tree.iter() {
+            let (key, value) = row.map_err(|e| failed("sled", "copy", e))?;
+            bytes += key.len() + value.len();
+            batch.insert(key, value);
+            if bytes >= crate::MAX_BATCH_BYTES {
+                let full = std::mem::take(&mut batch);
+                copy.attempt("copy", || copy.tree.apply_batch(full))?;
+                bytes = 0;
+            }
+        }
+        copy.attempt("copy", || copy.tree.apply_batch(batch))?;
+        copy.flush()
+    }
 }
 
 /// The files behind sled's back: its log, and a folder with one file for each value too large for

@@ -49,6 +49,11 @@ impl Folder {
         self.path.join(self.kind.name())
     }
 
+    /// The engine.
+    pub(super) fn kind(&self) -> EngineKind {
+        self.kind
+    }
+
     /// Whether a whole store was here before.
     pub(super) fn is_ready(&self) -> bool {
         self.ready
@@ -107,6 +112,28 @@ impl Folder {
             configured: self.kind,
         }
     }
+}
+
+/// Which engine keeps the data of the store in `path`; `None` where there is no store.
+pub(super) fn engine_of(path: &Path) -> Result<Option<EngineKind>, StoreError> {
+    let text = match fs::read_to_string(path.join(CARD)) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(path, &error)),
+    };
+    let Some((line, _)) = text.split_once('\n') else {
+        return Ok(None);
+    };
+    let wrong = |reason: String| StoreError::corrupt(CARD, &[], reason);
+    line.parse().map(Some).map_err(wrong)
+}
+
+/// Makes `path`, in which an engine's data are complete and on disk, a whole store.
+pub(super) fn seal(path: &Path, kind: EngineKind) -> io::Result<()> {
+    let mut card = File::create_new(path.join(CARD))?;
+    card.write_all(format!("{kind}\n{READY}\n").as_bytes())?;
+    card.sync_all()?;
+    sync_dir(path)
 }
 
 fn open_card(path: &Path) -> io::Result<File> {

@@ -2,10 +2,10 @@ use std::path::Path;
 
 use quorate_proto::store::Meta;
 
-use super::SCHEMA_VERSION;
+use super::{SCHEMA_VERSION, migrate};
 use crate::{Batch, EncodeKey, Engine, KeyRange, Order, StoreError, schema};
 
-const ROW: &str = "store";
+pub(super) const ROW: &str = "store";
 
 /// Whose data a store keeps.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +23,15 @@ impl Identity {
     }
 }
 
-/// Lets an opened engine pass if it holds this identity, or holds nothing yet: then it gets it.
+/// The network whose data an opened engine holds, where it says.
+pub(super) fn found(engine: &dyn Engine) -> Result<Option<Identity>, StoreError> {
+    let row = engine.get(schema::META.def(), &ROW.key_bytes())?;
+    let meta = row.map(|bytes| decode(&bytes)).transpose()?;
+    Ok(meta.map(|meta| Identity::new(meta.network)))
+}
+
+/// Lets an opened engine pass if it holds this identity, or holds nothing yet: then it gets it. One
+/// of an earlier schema is migrated.
 ///
 /// `was_ready` says that the folder has held a whole store before, which makes "nothing" a loss.
 pub(super) fn admit(
@@ -33,7 +41,11 @@ pub(super) fn admit(
     was_ready: bool,
 ) -> Result<(), StoreError> {
     match engine.get(schema::META.def(), &ROW.key_bytes())? {
-        Some(bytes) => check(&decode(&bytes)?, path, identity),
+        Some(bytes) => {
+            let meta = decode(&bytes)?;
+            check(&meta, path, identity)?;
+            migrate::migrate(engine, path, meta)
+        }
         None if was_ready => Err(lost("the store was complete and is empty now")),
         None if !is_empty(engine)? => Err(lost("there are data, but not whose")),
         None => create(engine, identity),
@@ -45,7 +57,7 @@ fn decode(bytes: &[u8]) -> Result<Meta, StoreError> {
 }
 
 fn check(meta: &Meta, path: &Path, identity: &Identity) -> Result<(), StoreError> {
-    if meta.schema_version != SCHEMA_VERSION {
+    if !migrate::is_known(meta.schema_version) {
         return Err(StoreError::UnknownSchema {
             path: path.to_owned(),
             found: meta.schema_version,

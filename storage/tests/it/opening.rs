@@ -1,7 +1,12 @@
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+};
 
 use quorate_storage::{
-    Batch, Durability, EngineKind, Identity, Store, StoreError,
+    Batch, Durability, EngineKind, Identity, Store, StoreError, WriteQueue,
     schema::{CURSORS, TASKS},
 };
 
@@ -15,6 +20,9 @@ on_both_engines!(
     a_lost_store_is_refused,
     a_creation_cut_short_is_resumed,
     a_path_that_is_a_file_is_an_error,
+    what_is_there_opens_by_its_folder_alone,
+    a_copy_is_whole_and_of_one_moment,
+    half_a_copy_does_not_open,
 );
 
 fn refusal(dir: &Path, kind: EngineKind, identity: &Identity) -> StoreError {
@@ -129,6 +137,76 @@ fn a_path_that_is_a_file_is_an_error(kind: EngineKind) {
     let file = tempfile::NamedTempFile::new().unwrap();
     let error = refusal(file.path(), kind, &identity());
     assert!(matches!(error, StoreError::Io { .. }), "{error}");
+}
+
+fn what_is_there_opens_by_its_folder_alone(kind: EngineKind) {
+    let (dir, store) = fresh(kind);
+    assert!(matches!(
+        Store::open_existing(dir.path()),
+        Err(StoreError::Locked { .. })
+    ));
+    drop(store);
+    let (store, found) = Store::open_existing(dir.path()).unwrap();
+    assert_eq!((found, store.engine_kind()), (identity(), Some(kind)));
+    drop(store);
+    for missing in ["", "nothing"] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(missing);
+        let error = Store::open_existing(&path).unwrap_err();
+        assert_eq!(error, StoreError::Missing { path });
+        assert!(!dir.path().join("nothing").exists(), "nothing was created");
+    }
+}
+
+/// While four threads write rows that belong together.
+fn a_copy_is_whole_and_of_one_moment(kind: EngineKind) {
+    let (_dir, store) = fresh(kind);
+    let target = tempfile::tempdir().unwrap();
+    let (queue, _guard) = WriteQueue::new(store.clone()).unwrap();
+    let over = AtomicBool::new(false);
+    let write = |lane: u8| {
+        for number in 1_u64.. {
+            if over.load(Ordering::Relaxed) {
+                return;
+            }
+            let mut batch = Batch::new();
+            batch.put(CURSORS, &format!("{lane} first"), &cursor(number));
+            batch.put(CURSORS, &format!("{lane} last"), &cursor(number));
+            queue.submit(batch, Durability::Buffered).wait().unwrap();
+        }
+    };
+    thread::scope(|scope| {
+        (0..4_u8).for_each(|lane| drop(scope.spawn(move || write(lane))));
+        for copy in 0..5_u8 {
+            let written = store.get(CURSORS, "0 first").unwrap();
+            let path = target.path().join(format!("below/{copy}"));
+            store.copy_to(&path).unwrap();
+            let (copied, found) = Store::open_existing(&path).unwrap();
+            assert_eq!(found, identity());
+            let at = |name: &str| copied.get(CURSORS, name).unwrap().map(|c| c.block_number);
+            for lane in 0..4 {
+                let (first, last) = (at(&format!("{lane} first")), at(&format!("{lane} last")));
+                assert_eq!(first, last);
+            }
+            assert!(at("0 first") >= written.map(|c| c.block_number));
+            assert!(store.copy_to(&path).is_err(), "never over another one");
+        }
+        over.store(true, Ordering::Relaxed);
+    });
+}
+
+/// What a kill leaves of a copy has no card yet.
+fn half_a_copy_does_not_open(kind: EngineKind) {
+    let (_dir, store) = fresh(kind);
+    let target = tempfile::tempdir().unwrap();
+    let path = target.path().join("copy");
+    store.copy_to(&path).unwrap();
+    fs::remove_file(path.join("STORE")).unwrap();
+    let error = Store::open_existing(&path).unwrap_err();
+    assert_eq!(error, StoreError::Missing { path: path.clone() });
+    // Nor as a store that begins: it would take what is there for its own.
+    let error = refusal(&path, kind, &Identity::new("elsewhere"));
+    assert!(matches!(error, StoreError::OtherNetwork { .. }), "{error}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use quorate_node::api::SyncReport;
 use quorate_node::keys::LocalSigner;
-use quorate_node::{Ledgers, Node, Parts};
+use quorate_node::{Ledgers, LogClaim, Node, Parts};
 use quorate_proto::store::{
     Empty, OperatorSetRecord, ResponseRecord, TaskRecord, TaskRef, TaskStatus,
 };
@@ -110,6 +110,10 @@ async fn start(
         peer_secret: keys.peer,
         signer: Some(Arc::new(LocalSigner::new(keys.signing.clone()))),
         ed25519_secret: None,
+        claim: LogClaim {
+            accept_risk: true,
+            ..LogClaim::default()
+        },
         metrics: None,
     };
     let ledgers = Ledgers {

@@ -13,7 +13,7 @@ use quorate_chain::{
 use quorate_node::client::{Client, StateQuestion};
 use quorate_node::keys::LocalSigner;
 use quorate_node::settings::{HomeSettings, Limits, Policy, Retention, Role, Settings};
-use quorate_node::{Ledgers, Node, Parts};
+use quorate_node::{Ledgers, LogClaim, Node, Parts};
 use quorate_proto::{Address, B256, Epoch, Operator, OperatorSet, ReadBasis, U256, threshold_of};
 use tokio_util::sync::CancellationToken;
 
@@ -173,6 +173,10 @@ pub(super) async fn run(options: &BenchOptions) -> Result<()> {
             peer_secret: keys.peer,
             signer: Some(Arc::new(LocalSigner::new(keys.signing.clone()))),
             ed25519_secret: None,
+            claim: LogClaim {
+                accept_risk: true,
+                ..LogClaim::default()
+            },
             metrics: None,
         };
         let ledgers = Ledgers {

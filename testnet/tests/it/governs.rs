@@ -101,6 +101,8 @@ async fn change_key(network: &LocalNetwork, number: usize, key: &OperatorKeys) -
     let account = signers.get(number).context("no such account")?;
     write_key(&dir.join("keys"), "account", account.to_bytes().0)?;
     write_key(&dir.join("keys"), "second", key.signing.to_bytes())?;
+    let second = Secret::new(key.signing.to_bytes());
+    KeyStore::open(dir.join("keys")).note_unused("second", &second)?;
     let config = dir.join("config.toml");
     let config = config.to_str().context("a path that is no text")?;
     let args = ["change-key", "--config", config, "--account-key", "account"];

@@ -18,6 +18,7 @@ mod happy;
 mod hostile;
 mod liars;
 mod members;
+mod one_writer;
 mod operating;
 mod reachable;
 mod readiness;

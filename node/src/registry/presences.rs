@@ -1,0 +1,52 @@
+//! Which process signs for an operator just now, so that another one with the same key can ask.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use quorate_proto::{Address, Presence, wire};
+
+use super::Services;
+use crate::home::EpochView;
+
+/// The newest presence of each operator of a live set. A few hundred bytes each, and no more of them
+/// than the sets have members.
+#[derive(Default)]
+pub(super) struct Presences(Mutex<HashMap<Address, Presence>>);
+
+impl Services {
+    /// Keeps the presence in a request, if it is newer than what is known and by the operator's key;
+    /// the newest one that is known then.
+    pub(super) fn present(
+        &self,
+        operator: Address,
+        request: &wire::HealthRequest,
+        view: &EpochView,
+    ) -> Option<Presence> {
+        let keys = view.sets().iter().filter_map(|set| set.get(operator));
+        let keys: Vec<Address> = keys.map(|member| member.signing_key).collect();
+        let mut known = self
+            .0
+            .presences
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if keys.is_empty() {
+            known.remove(&operator);
+            return None;
+        }
+        let shown = request.presence.as_ref().map(Presence::try_from);
+        if let Some(Ok(shown)) = shown {
+            let newest = known.get(&operator);
+            // The signature last: it is what costs.
+            if shown.operator == operator
+                && newest.is_none_or(|newest| newest.sequence < shown.sequence)
+                && keys
+                    .iter()
+                    .any(|key| shown.verify(*key, &self.0.parts.domain).is_ok())
+            {
+                known.insert(operator, shown);
+            }
+        }
+        known.get(&operator).copied()
+    }
+}
