@@ -4,6 +4,7 @@ mod args;
 mod certificate;
 mod config;
 mod epoch;
+mod evidence;
 mod exit;
 mod format;
 mod http;
@@ -62,6 +63,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<()> {
         Command::Status(args) => wait(status::run(args)),
         Command::Operators(args) => wait(operators::run(args)),
         Command::Epoch(command) => wait(epoch::run(command)),
+        Command::Evidence(command) => wait(evidence::run(command)),
         Command::Registry(command) => wait(registry::run(command)),
         Command::Register(args) => wait(registration::register(args)),
         Command::ChangeKey(args) => wait(registration::change_key(args)),

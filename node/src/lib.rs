@@ -8,6 +8,7 @@ mod attest;
 pub mod client;
 mod clock;
 mod desk;
+mod evidence;
 mod explain;
 mod figures;
 mod frame;

@@ -66,4 +66,6 @@ tables! {
     pub TASK_INDEX = 21, Point: (u32, Id) => store::TaskIndexRecord;
     /// The first half of a task's id: it was here once, and was pruned.
     pub PRUNED = 22, Point: [u8; 16] => store::PrunedRecord;
+    /// (slot, task): tasks that ended without certificate although somebody had signed.
+    pub UNCERTIFIED = 23, Scan: (Id, Id) => store::Empty;
 }

@@ -18,6 +18,7 @@ use super::{Ledgers, NodeError};
 use crate::attest::Attestor;
 use crate::clock;
 use crate::desk::{Books, Chains, Channels, Desk, DeskHandle, DeskMouth, Event, Me};
+use crate::evidence::EvidenceBook;
 use crate::gossip::{Allowances, Bindings, Gossip, KnownSignatures, Validator};
 use crate::handover::HandOver;
 use crate::holdings::Holdings;
@@ -47,6 +48,7 @@ pub(super) struct Wiring {
     pub(super) known: KnownSignatures,
     pub(super) limits: Limits,
     pub(super) allowances: Allowances,
+    pub(super) book: EvidenceBook,
     pub(super) network: NetworkHandle,
     pub(super) home: HomeHandle,
     /// At a registry.
@@ -120,6 +122,7 @@ impl Wiring {
             writes: self.writes.clone(),
             holdings: self.holdings.clone(),
             sets: self.sets.clone(),
+            evidence: self.book.clone(),
         }
     }
 
@@ -138,6 +141,7 @@ impl Wiring {
             self.bindings.clone(),
             self.allowances.clone(),
             self.known.clone(),
+            self.book.clone(),
         );
         let gossip = Gossip::new(
             messages,
@@ -165,6 +169,7 @@ impl Wiring {
             bindings: self.bindings.clone(),
             network: self.network.clone(),
             channels: self.channels.clone(),
+            book: self.book.clone(),
             closing: self.closing.clone(),
         };
         let name = self.domain.network().protocol("request");
@@ -202,6 +207,7 @@ impl Wiring {
             network: self.network.clone(),
             bindings: self.bindings.clone(),
             allowances: self.allowances.clone(),
+            book: self.book.clone(),
             store: self.store.clone(),
             holdings: self.holdings.clone(),
             sync: upkeep.sync,

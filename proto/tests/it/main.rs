@@ -8,6 +8,7 @@
 use quorate_proto::*;
 
 mod documentation;
+mod equivocation;
 #[path = "../../src/fixtures.rs"]
 mod fixtures;
 mod golden;
