@@ -3,7 +3,16 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { compile } from "./scripts/compiler.mjs";
 
-const PUBLISHED = ["EpochManager", "ExampleConsumer", "LightStakeRegistry", "StakeRegistry", "StakeVault", "StateManager"];
+const PUBLISHED = [
+  "EpochManager",
+  "EquivocationJudge",
+  "ExampleConsumer",
+  "LightStakeRegistry",
+  "OwnerSlashingDecider",
+  "StakeRegistry",
+  "StakeVault",
+  "StateManager",
+];
 const CODE_LIMIT = 24576; // EIP-170
 
 const directory = join(import.meta.dirname, "..", "artifacts");

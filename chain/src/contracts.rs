@@ -31,6 +31,14 @@ bindings!(
     stake_vault, StakeVault, "artifacts/StakeVault.json"
 );
 bindings!(
+    /// Jails operators that signed two facts for one slot.
+    equivocation_judge, EquivocationJudge, "artifacts/EquivocationJudge.json"
+);
+bindings!(
+    /// An owner's verdicts on frozen stake.
+    owner_slashing_decider, OwnerSlashingDecider, "artifacts/OwnerSlashingDecider.json"
+);
+bindings!(
     /// Key/value pairs with history.
     state_manager, StateManager, "artifacts/StateManager.json"
 );

@@ -7,8 +7,8 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::options::{self, RunArgs};
 use crate::{
-    backup, config, epoch, exit, keys, operators, registration, registry, request, status, tasks,
-    verify,
+    backup, config, epoch, evidence, exit, keys, operators, registration, registry, request,
+    status, tasks, verify,
 };
 
 /// A node of a Quorate network: operators attest facts about blockchains under their stake, and
@@ -50,6 +50,9 @@ pub(crate) enum Command {
     /// Show how epochs hand over, and carry that to other chains
     #[command(subcommand)]
     Epoch(epoch::EpochCommand),
+    /// Show, check and submit proofs that operators signed two facts for one slot
+    #[command(subcommand)]
+    Evidence(evidence::EvidenceCommand),
     /// Ask a running registry who takes part
     #[command(subcommand)]
     Registry(registry::RegistryCommand),

@@ -72,7 +72,10 @@ pub(crate) struct SignerJson {
 }
 
 /// Addresses as everywhere else in the program (EIP-55).
-fn checksummed<S: Serializer>(address: &Address, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn checksummed<S: Serializer>(
+    address: &Address,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     serializer.collect_str(address)
 }
 

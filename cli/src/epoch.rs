@@ -54,7 +54,7 @@ struct PeerArgs {
 
 /// Who pays, and through whom.
 #[derive(Args, Debug)]
-struct PayerArgs {
+pub(crate) struct PayerArgs {
     /// JSON-RPC URL of the contract's chain
     #[arg(long, value_name = "URL")]
     rpc: SecretUrl,
@@ -85,7 +85,7 @@ pub(crate) async fn run(command: EpochCommand) -> anyhow::Result<()> {
 }
 
 impl PayerArgs {
-    fn connect(&self) -> anyhow::Result<(DynProvider, Address)> {
+    pub(crate) fn connect(&self) -> anyhow::Result<(DynProvider, Address)> {
         let store = KeyStore::open(expand_home(&self.key_dir));
         store.locate(KeyKind::Signing, &self.key)?;
         let file = self.password.password_file.as_deref();

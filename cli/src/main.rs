@@ -6,6 +6,7 @@ mod certificate;
 mod config;
 mod data;
 mod epoch;
+mod evidence;
 mod exit;
 mod format;
 mod http;
@@ -64,6 +65,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<()> {
         Command::Status(args) => wait(status::run(args)),
         Command::Operators(args) => wait(operators::run(args)),
         Command::Epoch(command) => wait(epoch::run(command)),
+        Command::Evidence(command) => wait(evidence::run(command)),
         Command::Registry(command) => wait(registry::run(command)),
         Command::Register(args) => wait(registration::register(args)),
         Command::ChangeKey(args) => wait(registration::change_key(args)),

@@ -421,6 +421,52 @@ pub struct EventLine {
     pub block: u64,
 }
 
+/// `GET /evidence`: proofs that operators signed two facts for one slot.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EvidencePage {
+    /// Ascending by id.
+    pub evidence: Vec<EvidenceReport>,
+    /// Ask for `?after=` this for more; `None` where there is no more.
+    pub after: Option<String>,
+}
+
+/// `GET /evidence/{id}`: two facts that one key of an operator signed for one slot. All that a
+/// verifier needs but the operator sets of the two epochs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EvidenceReport {
+    /// keccak256(slot ‖ operator).
+    pub id: String,
+    /// Network id: home chain id and registry.
+    pub network: String,
+    /// Who signed both.
+    pub operator: String,
+    /// With which key.
+    pub signing_key: String,
+    /// What both are about.
+    pub slot: String,
+    /// The one with the lower fact.
+    pub first: SignedReport,
+    /// The other one.
+    pub second: SignedReport,
+    /// When this node found it or heard of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found_ms: Option<u64>,
+    /// The operator that published it; `None` where this node found it itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heard_from: Option<String>,
+}
+
+/// One statement in [`EvidenceReport`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignedReport {
+    /// What was signed.
+    pub statement: StatementReport,
+    /// The statement without its epoch, hashed.
+    pub fact: String,
+    /// r ‖ s ‖ v over the statement's digest.
+    pub signature: String,
+}
+
 /// One operator of the set.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct OperatorLine {

@@ -37,7 +37,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use messages::{
-    Answer, ClientError, HandedOver, Progress, Refused, RequestFailure, StateQuestion,
+    Answer, ClientError, EvidenceQuestion, HandedOver, HeldEvidence, Progress, Refused,
+    RequestFailure, StateQuestion,
 };
 pub use timeline::Following;
 
@@ -183,6 +184,18 @@ impl Client {
         Ok(reply)
     }
 
+    /// Asks for evidence of equivocation; nothing of it is checked.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn evidence(&self, query: &EvidenceQuestion) -> Result<HeldEvidence, ClientError> {
+        let query = RequestKind::Evidence(query.into());
+        match next(&mut self.send(query).await?).await? {
+            ReplyKind::Evidence(reply) => (&reply).try_into(),
+            other => Err(unexpected(other)),
+        }
+    }
+
     async fn send(&self, kind: RequestKind) -> Result<Replies, ClientError> {
         let id = self
             .next_id
@@ -240,6 +253,7 @@ fn unexpected(kind: ReplyKind) -> ClientError {
         ReplyKind::EpochUpdate(_) => "an epoch update",
         ReplyKind::Timeline(_) => "a timeline",
         ReplyKind::Live(_) => "live events",
+        ReplyKind::Evidence(_) => "evidence",
     };
     ClientError::Malformed(format!("{name} was not asked for"))
 }

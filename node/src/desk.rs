@@ -4,10 +4,12 @@
 //! commits, publishing) happens elsewhere and comes back as an [`Event`].
 
 mod catching_up;
+mod evidence;
 mod handle;
 mod ledger;
 mod observe;
 mod record;
+mod rivals;
 mod trace;
 
 use std::collections::HashMap;
@@ -35,6 +37,7 @@ pub(crate) use trace::{ReadTrace, answer_word};
 
 use crate::attest::{AttestHandle, Job};
 use crate::clock;
+use crate::evidence::EvidenceBook;
 use crate::gossip::Verified;
 use crate::holdings::Holdings;
 use crate::home::HomeHandle;
@@ -64,6 +67,7 @@ pub(crate) struct Desk {
     me: Option<Me>,
     ledger: Ledger,
     record: Record,
+    book: EvidenceBook,
     clients: HashMap<ClientId, mpsc::Sender<Update>>,
     effects: Vec<Effect>,
     /// Of the own read that the present event brought; the answer to it is signed with this.
@@ -95,6 +99,7 @@ pub(crate) struct Books {
     pub(crate) writes: WriteQueue,
     pub(crate) holdings: Holdings,
     pub(crate) sets: Sets,
+    pub(crate) evidence: EvidenceBook,
 }
 
 impl Desk {
@@ -118,6 +123,7 @@ impl Desk {
             writes,
             holdings,
             sets,
+            evidence,
         } = books;
         let operator = me.as_ref().map(|me| me.operator);
         Self {
@@ -126,6 +132,7 @@ impl Desk {
             ledger: Ledger::new(writes, holdings),
             record: Record::new(operator, Channels::default()),
             sets,
+            book: evidence,
             clients: HashMap::new(),
             effects: Vec::new(),
             basis: ReadBasis::Unspecified,
@@ -218,9 +225,13 @@ impl Desk {
                 read,
             } => self.on_ask(client, updates, statement, set, read),
             Event::Verified(Verified::Response { response, set }) => {
-                let heard = self.attendance.is_some().then(|| response.clone());
+                let heard = response.clone();
                 self.on_verified(Verified::Response { response, set })?;
-                self.heard(heard.as_ref());
+                self.heard(&heard);
+                self.compare(&heard)
+            }
+            Event::Verified(Verified::Evidence { author, evidence }) => {
+                self.heard_evidence(author, *evidence);
                 Ok(())
             }
             Event::Verified(entry) => self.on_verified(entry),
@@ -236,7 +247,10 @@ impl Desk {
                 self.record.left(task, client, outcome);
                 self.feed(Input::Left(client, task))
             }
-            Event::EpochEnded(epoch) => self.feed(Input::EpochEnded(epoch)),
+            Event::EpochEnded(epoch) => {
+                self.remind(epoch)?;
+                self.feed(Input::EpochEnded(epoch))
+            }
             Event::CaughtUp { tasks, set, done } => self.on_caught_up(tasks, &set, done),
         }
     }
@@ -279,7 +293,9 @@ impl Desk {
     /// Entries about tasks that are over here are not worked on again: they are answered from the
     /// store, or noted.
     fn on_verified(&mut self, entry: Verified) -> Result<(), NodeError> {
-        let task = entry.task();
+        let Some(task) = entry.task() else {
+            return Ok(());
+        };
         if let Verified::Task {
             author, attempt, ..
         } = &entry
@@ -295,7 +311,7 @@ impl Desk {
                     self.publish(Item::Result(certificate));
                 }
                 Verified::Response { response, set } => self.late(task, &response, &set)?,
-                Verified::Result { .. } => {}
+                Verified::Result { .. } | Verified::Evidence { .. } => {}
             }
             return Ok(());
         }
@@ -319,6 +335,7 @@ impl Desk {
             },
             Verified::Response { response, set } => Input::Heard { response, set },
             Verified::Result { certificate, set } => Input::Learned { certificate, set },
+            Verified::Evidence { .. } => return Ok(()),
         };
         self.feed_about(Some(task), input)
     }
@@ -418,17 +435,14 @@ impl Desk {
                 self.ledger.ended(&report)?;
                 self.tell_last(&clients, &Update::Ended(report));
             }
-            Output::Equivocation(first, second) => {
-                tracing::error!(operator = %first.operator, "equivocation: two facts for one slot");
-                self.ledger.equivocation(&first, &second);
-            }
+            Output::Equivocation(first, second) => self.accuse(&first, &second),
         }
         Ok(())
     }
 
     /// After the response was worked on: it may have opened its task.
-    fn heard(&mut self, response: Option<&Response>) {
-        if let (Some((attendance, _)), Some(response)) = (&mut self.attendance, response) {
+    fn heard(&mut self, response: &Response) {
+        if let Some((attendance, _)) = &mut self.attendance {
             attendance.heard(response);
         }
     }
@@ -442,6 +456,8 @@ impl Desk {
         let signatures = self
             .ledger
             .opened(statement, announced_by, set.as_deref())?;
+        let pipeline = &self.pipeline;
+        self.ledger.sweep(|task| pipeline.is_open(task));
         let again = signatures.is_some();
         self.record
             .opened(&self.ledger, statement, announced_by, again)?;

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quorate_proto::{
-    Address, Certificate, Epoch, OperatorSet, PeerBinding, Response, Statement, TaskId,
+    Address, Certificate, Epoch, EquivocationEvidence, OperatorSet, PeerBinding, Response,
+    Statement, TaskId,
 };
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -58,15 +59,20 @@ pub(crate) enum Verified {
         certificate: Certificate,
         set: Arc<OperatorSet>,
     },
+    Evidence {
+        author: quorate_proto::Address,
+        evidence: Box<EquivocationEvidence>,
+    },
 }
 
 impl Verified {
-    /// Which task it is about.
-    pub(crate) fn task(&self) -> TaskId {
+    /// Which task it is about, if it is about one.
+    pub(crate) fn task(&self) -> Option<TaskId> {
         match self {
-            Self::Task { statement, .. } => statement.task_id(),
-            Self::Response { response, .. } => response.statement.task_id(),
-            Self::Result { certificate, .. } => certificate.statement().task_id(),
+            Self::Task { statement, .. } => Some(statement.task_id()),
+            Self::Response { response, .. } => Some(response.statement.task_id()),
+            Self::Result { certificate, .. } => Some(certificate.statement().task_id()),
+            Self::Evidence { .. } => None,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What operators, scripts and Prometheus ask, over HTTP on loopback.
 
 mod admin;
+mod evidence;
 mod ready;
 mod registry;
 mod sync;
@@ -27,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, ChainStatus, ErrorBody, Health, OperatorLine, Operators, PeerLine, Status};
 use crate::desk::{Chains, Channels, DeskHandle};
+use crate::evidence::EvidenceBook;
 use crate::gossip::{Allowances, Bindings};
 use crate::holdings::Holdings;
 use crate::home::HomeHandle;
@@ -77,6 +79,7 @@ pub(crate) struct Facts {
     pub(crate) network: NetworkHandle,
     pub(crate) bindings: Bindings,
     pub(crate) allowances: Allowances,
+    pub(crate) book: EvidenceBook,
     pub(crate) store: Store,
     pub(crate) holdings: Holdings,
     pub(crate) sync: SyncStatus,
@@ -143,6 +146,8 @@ impl Http {
             .route("/tasks/live", get(tasks::live))
             .route("/tasks/{id}", get(tasks::report))
             .route("/tasks/{id}/timeline", get(tasks::timeline))
+            .route("/evidence", get(evidence::list))
+            .route("/evidence/{id}", get(evidence::one))
             .fallback(no_such_page)
             .with_state(self.facts);
         axum::serve(self.listener, router)
@@ -214,7 +219,7 @@ async fn peers(State(facts): Shared) -> Json<Vec<PeerLine>> {
 
 async fn no_such_page() -> Response {
     let pages = "pages: /live /ready /health /status /metrics /epoch /operators /peers /sync /tasks \
-                 /tasks/{id}";
+                 /tasks/{id} /evidence /evidence/{id}";
     failure(StatusCode::NOT_FOUND, pages)
 }
 
@@ -245,6 +250,7 @@ impl Facts {
             problems.push("no peer is connected; check --bootstrap".into());
         }
         problems.extend(self.standings.problems());
+        problems.extend(evidence::problem(self));
         problems
     }
 
@@ -344,6 +350,7 @@ impl Facts {
     fn gauge(&self) {
         let to_f64 = |number: u64| u32::try_from(number).map_or(f64::MAX, f64::from);
         metrics::gauge!("quorate_open_tasks").set(to_f64(self.desk.open_tasks() as u64));
+        metrics::gauge!("quorate_evidence").set(to_f64(self.book.len() as u64));
         if let Some(head) = self.home.view().head {
             metrics::gauge!("quorate_home_final_block").set(to_f64(head.number));
         }

@@ -9,6 +9,7 @@ pub mod backup;
 pub mod client;
 mod clock;
 mod desk;
+mod evidence;
 mod explain;
 mod figures;
 mod frame;

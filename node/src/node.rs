@@ -21,6 +21,7 @@ use self::wiring::{
     spawn_members, spawn_swarm, speaker_of, watch_store,
 };
 use crate::desk::{Chains, Channels, Desk};
+use crate::evidence::EvidenceBook;
 use crate::gossip::{Allowances, KnownSignatures};
 use crate::holdings::Holdings;
 use crate::home::{HomeHandle, HomeParts};
@@ -226,6 +227,7 @@ impl Node {
             known: KnownSignatures::default(),
             limits: parts.settings.limits,
             allowances: Allowances::new(parts.settings.limits.mesh),
+            book: EvidenceBook::open(store.clone(), domain)?,
             speaker,
             chains: ledgers.chains(),
             store,

@@ -33,12 +33,13 @@ const COMPACT_AFTER: u64 = 50_000;
 const COMPACT_LEAST: u64 = 1_000;
 
 /// The tables from which rows go.
-const TABLES: [TableDef; 7] = [
+const TABLES: [TableDef; 8] = [
     schema::TIMELINES.def(),
     schema::TASKS.def(),
     schema::RESPONSES.def(),
     schema::CERTIFICATES.def(),
     schema::QUESTIONS.def(),
+    schema::UNCERTIFIED.def(),
     schema::TASK_TIMES.def(),
     schema::TASK_INDEX.def(),
 ];
@@ -204,7 +205,9 @@ fn remove(
             return Ok(false);
         }
         if let Some(statement) = statement {
-            batch.delete(schema::QUESTIONS, &(statement.slot().0.0, epoch.0));
+            let slot = statement.slot().0.0;
+            batch.delete(schema::QUESTIONS, &(slot, epoch.0));
+            batch.delete(schema::UNCERTIFIED, &(slot, id));
         }
         batch.delete(schema::TASK_TIMES, &(record.created_ms, id));
     }

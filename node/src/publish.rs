@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use prost::Message as _;
 use quorate_proto::{
-    Address, Batch, Certificate, Envelope, Kind, NetworkId, PeerBinding, PeerSecret, Response,
-    Task, limits, wire,
+    Address, Batch, Certificate, Envelope, EquivocationEvidence, Kind, NetworkId, PeerBinding,
+    PeerSecret, Response, Task, limits, wire,
 };
 use quorate_protocols::authors::Totals;
 use quorate_protocols::bucket::{Bucket, Rate};
@@ -20,7 +20,7 @@ use crate::lease::LeaseHandle;
 use crate::network::NetworkHandle;
 
 /// Entries that wait to be published: two full batches of each kind.
-const QUEUE: usize = 6 * limits::MAX_BATCH_ITEMS;
+const QUEUE: usize = 8 * limits::MAX_BATCH_ITEMS;
 
 /// One entry of a batch.
 #[derive(Clone, Debug)]
@@ -28,6 +28,7 @@ pub(crate) enum Item {
     Task(Task),
     Response(Response),
     Result(Certificate),
+    Evidence(Box<EquivocationEvidence>),
 }
 
 impl Item {
@@ -36,6 +37,7 @@ impl Item {
             Self::Task(_) => Kind::Task,
             Self::Response(_) => Kind::Response,
             Self::Result(_) => Kind::Result,
+            Self::Evidence(_) => Kind::Evidence,
         }
     }
 
@@ -44,6 +46,9 @@ impl Item {
             Self::Task(task) => wire::Task::from(task).encoded_len(),
             Self::Response(response) => wire::Response::from(response).encoded_len(),
             Self::Result(certificate) => wire::Certificate::from(certificate).encoded_len(),
+            Self::Evidence(evidence) => {
+                wire::EquivocationEvidence::from(evidence.as_ref()).encoded_len()
+            }
         }
     }
 
@@ -52,6 +57,7 @@ impl Item {
             Self::Task(task) => batch.tasks.push(task),
             Self::Response(response) => batch.responses.push(response),
             Self::Result(certificate) => batch.results.push(certificate),
+            Self::Evidence(evidence) => batch.evidence.push(*evidence),
         }
     }
 }
@@ -174,7 +180,8 @@ impl Publisher {
     }
 
     async fn publish_all(&mut self, items: Vec<Item>) {
-        let mut batches: [(Kind, Vec<Item>); 3] = Kind::ALL.map(|kind| (kind, Vec::new()));
+        let mut batches: [(Kind, Vec<Item>); Kind::ALL.len()] =
+            Kind::ALL.map(|kind| (kind, Vec::new()));
         for item in items {
             let place = batches.iter_mut().find(|(kind, _)| *kind == item.kind());
             if let Some((_, items)) = place {

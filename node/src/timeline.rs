@@ -232,7 +232,7 @@ pub(crate) fn live_line(
     })
 }
 
-fn statement_report(statement: &Statement, domain: &Domain) -> StatementReport {
+pub(crate) fn statement_report(statement: &Statement, domain: &Domain) -> StatementReport {
     let digest = statement.digest(domain).to_string();
     match statement {
         Statement::StateProof(proof) => StatementReport::StateProof {

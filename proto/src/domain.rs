@@ -188,11 +188,13 @@ pub enum Kind {
     Response,
     /// Certificates.
     Result,
+    /// Proofs of equivocation.
+    Evidence,
 }
 
 impl Kind {
     /// All kinds that a node subscribes to.
-    pub const ALL: [Self; 3] = [Self::Task, Self::Response, Self::Result];
+    pub const ALL: [Self; 4] = [Self::Task, Self::Response, Self::Result, Self::Evidence];
 
     /// The word in the topic.
     #[must_use]
@@ -201,6 +203,7 @@ impl Kind {
             Self::Task => "task",
             Self::Response => "response",
             Self::Result => "result",
+            Self::Evidence => "evidence",
         }
     }
 }

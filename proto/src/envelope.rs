@@ -6,8 +6,8 @@ use prost::Message as _;
 
 use crate::wire_error::{address, b256, present};
 use crate::{
-    Certificate, Domain, Kind, Response, ResponseError, Signature, Statement, WireError, limits,
-    wire,
+    Certificate, Domain, EquivocationEvidence, Kind, Response, ResponseError, Signature, Statement,
+    WireError, limits, wire,
 };
 
 /// What gathered since the author's previous publish.
@@ -21,6 +21,8 @@ pub struct Batch {
     pub responses: Vec<Response>,
     /// Certificates, on the result topic.
     pub results: Vec<Certificate>,
+    /// Proofs of equivocation, on the evidence topic.
+    pub evidence: Vec<EquivocationEvidence>,
 }
 
 /// A request for responses.
@@ -270,11 +272,13 @@ fn check_shape(batch: &wire::Batch, kind: Kind) -> Result<(), EnvelopeError> {
         batch.tasks.len(),
         batch.responses.len(),
         batch.results.len(),
+        batch.evidence.len(),
     ];
     let own = match kind {
         Kind::Task => counts[0],
         Kind::Response => counts[1],
         Kind::Result => counts[2],
+        Kind::Evidence => counts[3],
     };
     let all: usize = counts.iter().sum();
     if own == 0 || own != all {
@@ -290,6 +294,7 @@ impl From<&Batch> for wire::Batch {
             tasks: batch.tasks.iter().map(Into::into).collect(),
             responses: batch.responses.iter().map(Into::into).collect(),
             results: batch.results.iter().map(Into::into).collect(),
+            evidence: batch.evidence.iter().map(Into::into).collect(),
         }
     }
 }
@@ -303,6 +308,7 @@ impl TryFrom<&wire::Batch> for Batch {
             tasks: all(&message.tasks)?,
             responses: all(&message.responses)?,
             results: all(&message.results)?,
+            evidence: all(&message.evidence)?,
         })
     }
 }

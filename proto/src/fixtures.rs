@@ -4,11 +4,11 @@
 use alloy_primitives::keccak256;
 
 use super::{
-    Address, B256, Binding, Certificate, Domain, Epoch, EpochUpdate, JoinProof, JoinRequest,
-    LifecycleCause, LogPosition, Member, Operator, OperatorSet, OperatorStatus, Outcome,
-    PeerBinding, PeerSecret, Presence, ReadBasis, Refusal, RefusalCode, RegistrationChange,
-    Response, SecretKey, SignerSignature, StateProof, Statement, Timestamp, Transition, U256,
-    threshold_of,
+    Address, B256, Binding, Certificate, Domain, Epoch, EpochUpdate, EquivocationEvidence,
+    JoinProof, JoinRequest, LifecycleCause, LogPosition, Member, Operator, OperatorSet,
+    OperatorStatus, Outcome, PeerBinding, PeerSecret, Presence, ReadBasis, Refusal, RefusalCode,
+    RegistrationChange, Response, SecretKey, SignedStatement, SignerSignature, StateProof,
+    Statement, Timestamp, Transition, U256, threshold_of,
 };
 
 /// Numbers of the operators; everything else about one follows from its number.
@@ -130,6 +130,34 @@ pub(crate) fn certificate_of(statement: Statement, numbers: &[u8]) -> Certificat
         signature: secret(*number).sign(digest).expect("a signature"),
     };
     Certificate::new(statement, numbers.iter().map(signer).collect())
+}
+
+/// Another value for the same slot, in the same epoch or in a later one.
+pub(crate) fn contradiction(epoch: u32) -> Statement {
+    Statement::StateProof(StateProof {
+        epoch: Epoch(epoch),
+        value: U256::from(101),
+        ..proof()
+    })
+}
+
+pub(crate) fn signed_statement(number: u8, statement: Statement) -> SignedStatement {
+    let digest = statement.digest(&domain());
+    SignedStatement {
+        statement,
+        signature: secret(number).sign(digest).expect("a signature"),
+    }
+}
+
+/// Operator `number` signed two facts for one slot.
+pub(crate) fn evidence_of(number: u8, pair: [Statement; 2]) -> EquivocationEvidence {
+    let pair = pair.map(|statement| signed_statement(number, statement));
+    let key = secret(number).address();
+    EquivocationEvidence::new(operator(number), key, pair).expect("a contradiction")
+}
+
+pub(crate) fn evidence() -> EquivocationEvidence {
+    evidence_of(2, [statement(), contradiction(1)])
 }
 
 pub(crate) fn binding(number: u8, sequence: u64) -> PeerBinding {

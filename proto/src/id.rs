@@ -98,6 +98,10 @@ hash_id!(
     /// (chain, user, key, block), for an epoch update the next epoch.
     SlotId, "slot"
 );
+hash_id!(
+    /// Names a case of equivocation: keccak256(slot ‖ operator).
+    EvidenceId, "evidence"
+);
 
 #[cfg(test)]
 mod tests;

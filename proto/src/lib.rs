@@ -9,6 +9,7 @@ mod certificate;
 mod domain;
 mod envelope;
 mod epoch;
+mod evidence;
 #[cfg(test)]
 mod fixtures;
 mod id;
@@ -28,7 +29,8 @@ pub use certificate::{Certificate, CertificateError, CompactError, SignerSignatu
 pub use domain::{Domain, Kind, NetworkId};
 pub use envelope::{Batch, Envelope, EnvelopeError, PeerBinding, PeerSecret, Sealed, Task};
 pub use epoch::{EpochInterval, EpochSchedule};
-pub use id::{Epoch, SlotId, TaskId, Timestamp};
+pub use evidence::{EquivocationEvidence, EvidenceError, SignedStatement};
+pub use id::{Epoch, EvidenceId, SlotId, TaskId, Timestamp};
 pub use join::{Ed25519Proof, JoinError, JoinProof, JoinRequest};
 pub use membership::{
     Binding, LifecycleCause, LogPosition, Member, OperatorStatus, RegistrationChange, Transition,

@@ -57,6 +57,9 @@ pub const MAX_REQUEST_FRAME: usize = 1024;
 /// addresses each is about 180 KiB, a certificate of 500 signers with its ABI form 142 KiB.
 pub const MAX_REPLY_FRAME: usize = 256 * 1024;
 
+/// Entries of one reply with evidence: 128 of at most 450 bytes are 56 KiB.
+pub const MAX_EVIDENCE_PAGE: usize = 128;
+
 /// Bytes of the free text in a refusal.
 pub const MAX_DETAIL_BYTES: usize = 256;
 

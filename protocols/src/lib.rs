@@ -8,6 +8,7 @@
 pub mod authors;
 pub mod bucket;
 pub mod epoch;
+pub mod evidence;
 pub mod membership;
 pub mod pipeline;
 pub mod quorum;

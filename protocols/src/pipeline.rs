@@ -15,8 +15,8 @@
 //!   decides, the driver writes and sends, in the order of the outputs.
 //! - Who comes late does not open a task again that ended here: stragglers are dropped, and who
 //!   still collects gets this node's signature once more.
-//! - Equivocation is looked for among the tasks that are open at the same time. The signing log
-//!   keeps a node itself from it for ever.
+//! - Equivocation is looked for among the tasks that are open at the same time; the driver compares
+//!   with those that are over. The signing log keeps a node itself from it for ever.
 
 mod ending;
 mod entry;

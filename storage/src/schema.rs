@@ -68,4 +68,6 @@ tables! {
     pub PRUNED = 22, Point: [u8; 16] => store::PrunedRecord;
     /// Signing key: why its log may be signed with, and who does. Only [`crate::Signers`] writes here.
     pub(crate) SIGNERS = 19, Point: Address => store::SignerRecord;
+    /// (slot, task): tasks that ended without certificate although somebody had signed.
+    pub UNCERTIFIED = 23, Scan: (Id, Id) => store::Empty;
 }

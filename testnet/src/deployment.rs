@@ -7,7 +7,8 @@ use alloy::providers::{DynProvider, Provider};
 use anyhow::{Context, Result, ensure};
 use quorate_chain::anvil::{AnvilChain, AnvilOptions};
 use quorate_chain::contracts::{
-    EpochManager, LightStakeRegistry, StakeRegistry, StakeVault, StateManager,
+    EpochManager, EquivocationJudge, LightStakeRegistry, OwnerSlashingDecider, StakeRegistry,
+    StakeVault, StateManager,
 };
 use quorate_proto::{Domain, Epoch, Operator, OperatorSet};
 
@@ -60,6 +61,8 @@ pub struct Deployment {
     pub registry: Address,
     /// On the home chain.
     pub vault: Address,
+    /// On the home chain; the last account decides what becomes of frozen stake.
+    pub judge: Address,
     /// On the source chain.
     pub state_manager: Address,
     /// On the source chain, where it was asked for.
@@ -112,6 +115,7 @@ impl Deployment {
             .send()
             .await?;
         ensure!(link.get_receipt().await?.status(), "setRegistry reverted");
+        let judge = deploy_judge(&provider, registry, deployer).await?;
         let states = StateManager::deploy_builder(source.provider());
         let state_manager = deploy(states.from(deployer).deploy().await, "StateManager")?;
         let mut deployment = Self {
@@ -120,6 +124,7 @@ impl Deployment {
             epoch_manager,
             registry,
             vault,
+            judge,
             state_manager,
             light: None,
             operators: Vec::new(),
@@ -293,6 +298,25 @@ impl Deployment {
     fn provider(&self) -> DynProvider {
         self.home.provider().clone().erased()
     }
+}
+
+/// The judge of a registry, with verdicts by `owner`.
+async fn deploy_judge(
+    provider: &DynProvider,
+    registry: Address,
+    owner: Address,
+) -> Result<Address> {
+    let decider = OwnerSlashingDecider::deploy_builder(provider, owner);
+    let decider = deploy(decider.from(owner).deploy().await, "OwnerSlashingDecider")?;
+    let judge = EquivocationJudge::deploy_builder(provider, registry, decider);
+    let judge = deploy(judge.from(owner).deploy().await, "EquivocationJudge")?;
+    let named = StakeRegistry::new(registry, provider)
+        .setJudge(judge)
+        .from(owner)
+        .send()
+        .await?;
+    ensure!(named.get_receipt().await?.status(), "setJudge reverted");
+    Ok(judge)
 }
 
 fn ether(amount: u64) -> U256 {

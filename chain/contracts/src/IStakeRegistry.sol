@@ -29,6 +29,13 @@ interface IStakeRegistry is IQuorumRegistry {
     /// @notice The set of `epoch` was stored as the code of `pointer`. `setHash` is what an {EpochUpdate} calls it.
     event EpochSealed(uint32 indexed epoch, bytes32 setHash, address pointer);
 
+    /// @notice The judge was named.
+    event JudgeSet(address indexed judge);
+    /// @notice `operator` may not be in the set, from `epoch` on.
+    event OperatorJailed(address indexed operator, uint32 indexed epoch);
+    /// @notice `operator` may register again.
+    event OperatorReleased(address indexed operator);
+
     /// @notice The caller is in the set already.
     error AlreadyRegistered();
     /// @notice The caller is not in the set.
@@ -47,6 +54,16 @@ interface IStakeRegistry is IQuorumRegistry {
     error SetNotFinal(uint32 epoch);
     /// @notice The set has more members than were named.
     error IncompleteSet();
+    /// @notice The operator is jailed: it was proven to have signed two facts for one slot.
+    error Jailed();
+    /// @notice Only the deployer may do this.
+    error NotDeployer();
+    /// @notice Only the judge may do this.
+    error NotJudge();
+    /// @notice The judge can be named only once.
+    error JudgeAlreadySet();
+    /// @notice The judge judges for another registry.
+    error WrongJudge();
 
     /// @notice Joins the set as `msg.sender`.
     /// @param signingKey secp256k1 address, or a contract that answers EIP-1271.
@@ -83,6 +100,22 @@ interface IStakeRegistry is IQuorumRegistry {
     /// there is none. Code of a set that was sealed before is not paid for again.
     /// @param operators All members, strictly ascending: those with a weight in that epoch.
     function sealEpoch(uint32 epoch, address[] calldata operators) external;
+
+    /// @notice Names the judge, once and for all. Whoever could replace it could jail anybody.
+    /// @param newJudge An {EquivocationJudge} of this registry.
+    function setJudge(address newJudge) external;
+
+    /// @notice Takes `operator` out of the set, as an exit does, and keeps it out. For the judge.
+    function jail(address operator) external;
+
+    /// @notice Lets `operator` register again. For the judge.
+    function release(address operator) external;
+
+    /// @notice Who may jail; zero if nobody may.
+    function judge() external view returns (address);
+
+    /// @notice Whether `operator` is kept out of the set.
+    function jailed(address operator) external view returns (bool);
 
     /// @notice Schedule that epochs refer to.
     function epochManager() external view returns (IEpochManager);

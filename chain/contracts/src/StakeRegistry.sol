@@ -9,6 +9,7 @@ import {Ed25519} from "./Ed25519.sol";
 import {EpochHistory} from "./EpochHistory.sol";
 import {EpochUpdates, OperatorSet} from "./EpochUpdates.sol";
 import {IEpochManager} from "./IEpochManager.sol";
+import {IEquivocationJudge} from "./IEquivocationJudge.sol";
 import {IQuorumRegistry} from "./IQuorumRegistry.sol";
 import {IStakeRegistry} from "./IStakeRegistry.sol";
 import {IWeightSource} from "./IWeightSource.sol";
@@ -19,7 +20,7 @@ import {Thresholds} from "./Thresholds.sol";
 import {WeightCode} from "./WeightCode.sol";
 
 /// @title Operators, their keys and weights per epoch, and the check of their certificates
-/// @notice Nobody owns it. No call loops over the whole set, save the one that seals it, and nothing waits for that.
+/// @notice Nobody owns it; its deployer names a judge, once. No call loops over the whole set, save the one that seals it, and nothing waits for that.
 contract StakeRegistry is IStakeRegistry, QuorumRegistry, EIP712 {
     using Checkpoints for Checkpoints.Trace256;
     using EpochHistory for EpochHistory.Trace;
@@ -40,6 +41,9 @@ contract StakeRegistry is IStakeRegistry, QuorumRegistry, EIP712 {
     /// @inheritdoc IStakeRegistry
     uint256 public immutable minimumWeight;
 
+    /// @notice Who may name the judge, once.
+    address public immutable deployer;
+
     // The schedule never changes, and asking the manager would cost every certificate check a cold call.
     uint256 private immutable _genesisBlock;
     uint256 private immutable _epochLength;
@@ -50,6 +54,10 @@ contract StakeRegistry is IStakeRegistry, QuorumRegistry, EIP712 {
     mapping(address signingKey => address operator) public getOperatorBySigningKey;
     /// @inheritdoc IStakeRegistry
     mapping(bytes32 ed25519Key => address operator) public getOperatorByEd25519Key;
+    /// @inheritdoc IStakeRegistry
+    address public judge;
+    /// @inheritdoc IStakeRegistry
+    mapping(address operator => bool) public jailed;
 
     /// @dev Payload: signing key in the upper 160 bits, weight code in the lower 64.
     mapping(address operator => EpochHistory.Trace) private _operators;
@@ -68,6 +76,7 @@ contract StakeRegistry is IStakeRegistry, QuorumRegistry, EIP712 {
         minimumWeight = minimum;
         _genesisBlock = manager.genesisBlock();
         _epochLength = manager.epochLength();
+        deployer = msg.sender;
     }
 
     /// @inheritdoc IStakeRegistry
@@ -78,6 +87,7 @@ contract StakeRegistry is IStakeRegistry, QuorumRegistry, EIP712 {
         bytes calldata ed25519Proof
     ) external {
         if (operatorRegistered[msg.sender]) revert AlreadyRegistered();
+        if (jailed[msg.sender]) revert Jailed();
         _bindSigningKey(signingKey, ed25519Key, signingKeyProof);
         _bindEd25519Key(ed25519Key, signingKey, ed25519Proof);
 
@@ -109,13 +119,34 @@ contract StakeRegistry is IStakeRegistry, QuorumRegistry, EIP712 {
     /// @inheritdoc IStakeRegistry
     function deregisterOperator() external {
         _onlyRegistered();
-        operatorRegistered[msg.sender] = false;
-        emit OperatorDeregistered(msg.sender, block.number, address(this));
+        _leave(msg.sender, _effectiveEpoch());
+    }
 
+    /// @inheritdoc IStakeRegistry
+    function setJudge(address newJudge) external {
+        if (msg.sender != deployer) revert NotDeployer();
+        if (judge != address(0)) revert JudgeAlreadySet();
+        if (address(IEquivocationJudge(newJudge).registry()) != address(this)) revert WrongJudge();
+        judge = newJudge;
+        emit JudgeSet(newJudge);
+    }
+
+    /// @inheritdoc IStakeRegistry
+    function jail(address operator) external {
+        if (msg.sender != judge) revert NotJudge();
+        if (jailed[operator]) return;
+        jailed[operator] = true;
         uint32 epoch = _effectiveEpoch();
-        _setEd25519Key(msg.sender, epoch, 0);
-        emit SigningKeyUpdated(msg.sender, epoch, address(0));
-        _setOperator(msg.sender, epoch, address(0), 0);
+        emit OperatorJailed(operator, epoch);
+        if (operatorRegistered[operator]) _leave(operator, epoch);
+    }
+
+    /// @inheritdoc IStakeRegistry
+    function release(address operator) external {
+        if (msg.sender != judge) revert NotJudge();
+        if (!jailed[operator]) return;
+        jailed[operator] = false;
+        emit OperatorReleased(operator);
     }
 
     /// @inheritdoc IStakeRegistry
@@ -254,6 +285,14 @@ contract StakeRegistry is IStakeRegistry, QuorumRegistry, EIP712 {
             revert InvalidEd25519Proof();
         }
         getOperatorByEd25519Key[key] = msg.sender;
+    }
+
+    function _leave(address operator, uint32 epoch) private {
+        operatorRegistered[operator] = false;
+        emit OperatorDeregistered(operator, block.number, address(this));
+        _setEd25519Key(operator, epoch, 0);
+        emit SigningKeyUpdated(operator, epoch, address(0));
+        _setOperator(operator, epoch, address(0), 0);
     }
 
     function _setEd25519Key(address operator, uint32 epoch, bytes32 key) private {

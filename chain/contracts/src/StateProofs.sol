@@ -19,6 +19,12 @@ struct StateProof {
     uint256 value;
 }
 
+/// @notice A state proof under one operator's signature, in 65 bytes.
+struct SignedStateProof {
+    StateProof proof;
+    bytes signature;
+}
+
 /// @title Check of state proofs
 library StateProofs {
     /// @notice EIP-712 type of {StateProof}.
@@ -26,6 +32,9 @@ library StateProofs {
         keccak256(
             "StateProof(address user,uint32 chainId,uint64 blockNumber,uint48 timestamp,uint32 epoch,uint256 key,uint256 value)"
         );
+
+    /// @dev First byte of a slot.
+    uint8 private constant KIND = 1;
 
     /// @notice The certificate is by the set of another epoch than the proof names.
     error EpochMismatch(uint32 proofEpoch, uint32 certificateEpoch);
@@ -45,6 +54,16 @@ library StateProofs {
         if (registry.isValidSignature(digest(registry, proof), certificate) != IERC1271.isValidSignature.selector) {
             revert CertificateRejected();
         }
+    }
+
+    /// @notice Name of the question that `proof` answers: one truth only, whatever the epoch.
+    function slot(StateProof memory proof) internal pure returns (bytes32) {
+        return keccak256(abi.encodePacked(KIND, proof.chainId, proof.user, proof.key, proof.blockNumber));
+    }
+
+    /// @notice Name of the answer: two of them for one slot contradict each other.
+    function fact(StateProof memory proof) internal pure returns (bytes32) {
+        return keccak256(abi.encodePacked(slot(proof), uint64(proof.timestamp), proof.value));
     }
 
     /// @notice Name of the task that asked for `proof`.

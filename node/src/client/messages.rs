@@ -3,7 +3,8 @@
 use libp2p::Multiaddr;
 use quorate_chain::At;
 use quorate_proto::{
-    Address, B256, Certificate, OperatorSet, ReadBasis, TaskId, U256, WireError, wire,
+    Address, B256, Certificate, EquivocationEvidence, EvidenceId, OperatorSet, ReadBasis, TaskId,
+    U256, WireError, wire,
 };
 
 /// Asks for a stored value.
@@ -44,6 +45,26 @@ pub struct HandedOver {
     pub set: OperatorSet,
     /// Of the update by which an earlier epoch's set named this one, where the operator has it.
     pub certificate: Option<Certificate>,
+}
+
+/// Asks for evidence of equivocation.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct EvidenceQuestion {
+    /// This evidence only.
+    pub id: Option<EvidenceId>,
+    /// Evidence against this operator only.
+    pub operator: Option<Address>,
+    /// Only evidence with a higher id.
+    pub after: Option<EvidenceId>,
+}
+
+/// A page of evidence, as the operator says.
+#[derive(Clone, Debug)]
+pub struct HeldEvidence {
+    /// Ascending by id; with the Unix milliseconds at which the operator came by each.
+    pub entries: Vec<(EquivocationEvidence, u64)>,
+    /// Whether there is more behind the last one.
+    pub more: bool,
 }
 
 /// How far a task is.
@@ -187,6 +208,33 @@ impl TryFrom<&wire::EpochUpdateReply> for HandedOver {
         Ok(Self {
             set: reply.set.as_ref().ok_or_else(missing)?.try_into()?,
             certificate: certificate.map(TryInto::try_into).transpose()?,
+        })
+    }
+}
+
+impl From<&EvidenceQuestion> for wire::EvidenceQuery {
+    fn from(question: &EvidenceQuestion) -> Self {
+        let bytes = |id: Option<EvidenceId>| id.map(|id| id.0.to_vec()).unwrap_or_default();
+        Self {
+            id: bytes(question.id),
+            operator: question.operator.map(|o| o.to_vec()).unwrap_or_default(),
+            after: bytes(question.after),
+        }
+    }
+}
+
+impl TryFrom<&wire::EvidenceReply> for HeldEvidence {
+    type Error = ClientError;
+
+    fn try_from(reply: &wire::EvidenceReply) -> Result<Self, ClientError> {
+        let entry = |entry: &wire::EvidenceEntry| {
+            let missing = || ClientError::Malformed("an entry without evidence".into());
+            let evidence = entry.evidence.as_ref().ok_or_else(missing)?.try_into()?;
+            Ok::<_, ClientError>((evidence, entry.found_ms))
+        };
+        Ok(Self {
+            entries: reply.entries.iter().map(entry).collect::<Result<_, _>>()?,
+            more: reply.more,
         })
     }
 }

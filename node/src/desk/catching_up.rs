@@ -21,6 +21,7 @@ impl Desk {
             if is_open || self.may_be_under_way(&task, set) {
                 taken.healed += self.count_all(task, set)?;
             } else {
+                self.compare_all(&task.statement, &task.responses)?;
                 self.ledger.take_over(&task, set, &mut taken)?;
             }
         }
@@ -46,10 +47,11 @@ impl Desk {
         let count = task.responses.len();
         for response in task.responses {
             // It was sent in time, though gossip has lost it.
-            let heard = self.attendance.is_some().then(|| response.clone());
+            let heard = response.clone();
             let set = set.clone();
             self.feed(Input::Heard { response, set })?;
-            self.heard(heard.as_ref());
+            self.heard(&heard);
+            self.compare(&heard)?;
         }
         Ok(count)
     }

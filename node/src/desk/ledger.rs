@@ -5,9 +5,7 @@ mod taken;
 use std::collections::HashMap;
 
 use prost::Message as _;
-use quorate_proto::store::{
-    Empty, Evidence, ResponseRecord, TaskRecord, TaskRef, TaskStatus, TimelineRow,
-};
+use quorate_proto::store::{Empty, ResponseRecord, TaskRecord, TaskRef, TaskStatus, TimelineRow};
 use quorate_proto::wire::{self, TimelineEvent};
 use quorate_proto::{
     Address, Certificate, OperatorSet, Outcome, Response, Statement, TaskId, TaskState, Timestamp,
@@ -16,6 +14,7 @@ use quorate_protocols::task::{Report, Status};
 use quorate_storage::{Ack, Batch, Durability, MAX_BATCH_BYTES, Page, WriteQueue, schema};
 
 use super::ReadTrace;
+use super::rivals::Rivals;
 use crate::holdings::Holdings;
 use crate::recorder::{Held, Row, event, framed_len};
 use crate::{NodeError, clock};
@@ -39,6 +38,7 @@ pub(super) struct Ledger {
     fresh: HashMap<TaskId, Certificate>,
     /// How many of them make it worth to look which are on disk.
     next_look: usize,
+    rivals: Rivals,
 }
 
 impl Ledger {
@@ -50,6 +50,7 @@ impl Ledger {
             live: HashMap::new(),
             fresh: HashMap::new(),
             next_look: FRESH_KEPT,
+            rivals: Rivals::default(),
         }
     }
 
@@ -67,6 +68,9 @@ impl Ledger {
                 record.failure = "the node was restarted while the task was under way".into();
                 self.batch.put(schema::TASKS, &id, &record);
                 self.interrupted(TaskId(id.into()))?;
+                if let Some(Ok(statement)) = record.statement.as_ref().map(Statement::try_from) {
+                    self.index_uncertified(&statement);
+                }
             }
         }
         Ok(())
@@ -140,7 +144,46 @@ impl Ledger {
         self.batch
             .put(schema::TASK_TIMES, &(record.created_ms, key), &Empty {});
         self.live.insert(id, record);
+        self.rivals.opened(self.writes.store(), statement)?;
         Ok(signatures)
+    }
+
+    /// Forgets the rivals of tasks that are not open any more.
+    pub(super) fn sweep(&mut self, is_open: impl Fn(TaskId) -> bool) {
+        self.rivals.sweep(is_open);
+    }
+
+    /// Whether other tasks that are or were here answer the question of this one otherwise.
+    pub(super) fn has_rivals(&self, statement: &Statement) -> Result<bool, NodeError> {
+        let rivals = self.rivals.of(self.writes.store(), statement)?;
+        Ok(!rivals.is_empty())
+    }
+
+    /// Another fact that the same operator signed for the same slot, under a task that is or was here.
+    pub(super) fn contradiction(&self, response: &Response) -> Result<Option<Response>, NodeError> {
+        let store = self.writes.store();
+        for rival in self.rivals.of(store, &response.statement)? {
+            let key = (rival.0.0, response.operator.into_array());
+            let earlier = store.get(schema::RESPONSES, &key)?;
+            let Some(message) = earlier.and_then(|record| record.response) else {
+                continue;
+            };
+            let earlier = Response::try_from(&message).map_err(crate::explain::damaged)?;
+            if matches!(earlier.outcome, Outcome::Signed(_)) {
+                return Ok(Some(earlier));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What is written with this round.
+    pub(super) fn batch(&mut self) -> &mut Batch {
+        &mut self.batch
+    }
+
+    fn index_uncertified(&mut self, statement: &Statement) {
+        let key = (statement.slot().0.0, statement.task_id().0.0);
+        self.batch.put(schema::UNCERTIFIED, &key, &Empty {});
     }
 
     fn stored_signatures(&self, id: TaskId) -> Result<Vec<Response>, NodeError> {
@@ -248,6 +291,10 @@ impl Ledger {
             .millis()
             .saturating_sub(created)
             .saturating_mul(1_000);
+        let signed = matches!(response.outcome, Outcome::Signed(_));
+        if signed && self.certificate(id)?.is_none() {
+            self.index_uncertified(&response.statement);
+        }
         self.counted(response, Some(set), after, true)?;
         Ok(true)
     }
@@ -310,19 +357,11 @@ impl Ledger {
         record.ended_ms = clock::now().millis();
         record.failure = crate::explain::failure_of(report);
         self.batch.put(schema::TASKS, &report.task.0.0, &record);
+        if report.progress.signed > 0 {
+            self.index_uncertified(&report.statement);
+        }
         metrics::counter!("quorate_tasks_total", "status" => word).increment(1);
         Ok(())
-    }
-
-    pub(super) fn equivocation(&mut self, first: &Response, second: &Response) {
-        let evidence = Evidence {
-            first: Some(first.into()),
-            second: Some(second.into()),
-            found_ms: clock::now().millis(),
-        };
-        let key = (first.statement.slot().0.0, first.operator.into_array());
-        self.batch.put(schema::EVIDENCE, &key, &evidence);
-        metrics::counter!("quorate_equivocations_total").increment(1);
     }
 
     /// The certificate of a task, committed or about to be.

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use libp2p::PeerId;
 use quorate_proto::{
-    Address, Certificate, CertificateError, Domain, Epoch, Kind, OperatorSet, PeerBinding,
-    Response, ResponseError, Sealed, Statement, U256,
+    Address, Certificate, CertificateError, Domain, Epoch, EquivocationEvidence, Kind, OperatorSet,
+    PeerBinding, Response, ResponseError, Sealed, Statement, U256,
 };
 use quorate_protocols::authors::Excess;
 
@@ -20,6 +20,7 @@ use super::bindings::Bindings;
 use super::known::KnownSignatures;
 use super::window::{Seen, Window};
 use super::{Guilt, Verdict, Verified};
+use crate::evidence::EvidenceBook;
 use crate::home::EpochView;
 use crate::network::GossipMessage;
 
@@ -34,6 +35,7 @@ pub(crate) struct Validator {
     allowances: Allowances,
     windows: HashMap<[u8; 32], Window>,
     known: KnownSignatures,
+    book: EvidenceBook,
     useless: u32,
 }
 
@@ -61,6 +63,7 @@ impl Case<'_> {
             batch.tasks.len(),
             batch.responses.len(),
             batch.results.len(),
+            batch.evidence.len(),
         ];
         (count(batch.tasks.len()), count(all.iter().sum()))
     }
@@ -74,6 +77,7 @@ impl Validator {
         bindings: Bindings,
         allowances: Allowances,
         known: KnownSignatures,
+        book: EvidenceBook,
     ) -> Self {
         Self {
             domain,
@@ -81,6 +85,7 @@ impl Validator {
             allowances,
             windows: HashMap::new(),
             known,
+            book,
             useless: 0,
         }
     }
@@ -119,6 +124,7 @@ impl Validator {
     fn check(&mut self, case: &Case<'_>) -> Result<Vec<Verified>, Verdict> {
         self.check_allowance(case)?;
         check_epochs(case.view, &case.sealed)?;
+        self.check_new(case)?;
         self.check_sequence(case)?;
         self.check_envelope(case)?;
         if let Some(ahead) = epochs(&case.sealed).find(|epoch| case.view.is_behind(*epoch)) {
@@ -139,6 +145,11 @@ impl Validator {
     fn of_no_member(&self, view: &EpochView, message: &GossipMessage, sealed: &Sealed) -> Verdict {
         let ahead = epochs(sealed).find(|epoch| view.is_behind(*epoch));
         match ahead {
+            // It has no epoch of its own: its author may have left, or be of an epoch to come.
+            None if message.kind == Kind::Evidence => match self.verify(sealed, message.kind) {
+                Ok(()) => Verdict::Useless("author is no operator here"),
+                Err(()) => Verdict::Bad("envelope"),
+            },
             Some(_) if self.verify(sealed, message.kind).is_err() => Verdict::Bad("envelope"),
             Some(epoch) => Verdict::Ahead(epoch, sealed.author().operator),
             None => Verdict::Bad("author is no operator"),
@@ -155,6 +166,16 @@ impl Validator {
         let (tasks, _) = case.counts();
         let look = self.allowances.look(case.set, operator, tasks);
         look.map_err(|excess| Verdict::Excess(operator, reason_of(excess)))
+    }
+
+    /// What is known of evidence need not be looked at.
+    fn check_new(&self, case: &Case<'_>) -> Checked {
+        let evidence = &case.sealed.batch().evidence;
+        let known = |one: &EquivocationEvidence| self.book.admits(one).is_err();
+        match !evidence.is_empty() && evidence.iter().all(known) {
+            true => Err(Verdict::Useless("evidence is known, or too much of it")),
+            false => Ok(()),
+        }
     }
 
     fn check_sequence(&mut self, case: &Case<'_>) -> Checked {
@@ -271,6 +292,7 @@ impl Validator {
             good.push(Verified::Response { response, set });
         }
         good.extend(self.check_results(case)?);
+        good.extend(self.check_evidence(case)?);
         Ok(good)
     }
 
@@ -294,6 +316,35 @@ impl Validator {
             self.allowances.charge(case.set, author, recovered.get());
         }
         Ok(good)
+    }
+
+    /// All of it must hold as far as this node can tell. Of what it cannot tell, for want of a set,
+    /// it takes nothing, and forwards nothing that holds nothing else.
+    fn check_evidence(&self, case: &Case<'_>) -> Result<Vec<Verified>, Verdict> {
+        /// Signatures in one piece of evidence.
+        const RECOVERED: u32 = 2;
+        let author = case.author().operator;
+        let mut good = Vec::new();
+        let all = &case.sealed.batch().evidence;
+        let new = |one: &&EquivocationEvidence| self.book.admits(one).is_ok();
+        for evidence in all.iter().filter(new) {
+            match self.book.verify(case.view, evidence) {
+                Ok(()) => {
+                    self.allowances.charge(case.set, author, RECOVERED);
+                    let evidence = Box::new(*evidence);
+                    good.push(Verified::Evidence { author, evidence });
+                }
+                Err(error) if error.is_fault() => {
+                    tracing::debug!(%author, %error, "invalid evidence");
+                    return Err(self.guilty(case, "evidence"));
+                }
+                Err(error) => tracing::debug!(%author, %error, "evidence cannot be checked"),
+            }
+        }
+        match all.is_empty() || !good.is_empty() {
+            true => Ok(good),
+            false => Err(Verdict::Useless("operator set of the evidence is not kept")),
+        }
     }
 
     fn check_response(&self, response: &Response, set: &OperatorSet) -> Result<(), ResponseError> {
@@ -343,6 +394,10 @@ fn tag_of(data: &[u8]) -> u32 {
 /// Entries of an epoch that is over are left out; a batch of nothing else is useless, and bad where
 /// its epoch has been over for long: no honest node still forwards it.
 fn check_epochs(view: &EpochView, sealed: &Sealed) -> Checked {
+    // Evidence is of any epoch.
+    if !sealed.batch().evidence.is_empty() {
+        return Ok(());
+    }
     let is_live = |epoch| view.is_behind(epoch) || view.set(epoch).is_some();
     if epochs(sealed).any(is_live) {
         return Ok(());

@@ -19,6 +19,7 @@ use super::{Ledgers, NodeError};
 use crate::attest::Attestor;
 use crate::clock;
 use crate::desk::{Books, Chains, Channels, Desk, DeskHandle, DeskMouth, Event, Me};
+use crate::evidence::EvidenceBook;
 use crate::gossip::{Allowances, Bindings, Gossip, KnownSignatures, Validator};
 use crate::handover::HandOver;
 use crate::holdings::Holdings;
@@ -51,6 +52,7 @@ pub(super) struct Wiring {
     pub(super) known: KnownSignatures,
     pub(super) limits: Limits,
     pub(super) allowances: Allowances,
+    pub(super) book: EvidenceBook,
     pub(super) network: NetworkHandle,
     pub(super) home: HomeHandle,
     /// At a registry.
@@ -167,6 +169,7 @@ impl Wiring {
             writes: self.writes.clone(),
             holdings: self.holdings.clone(),
             sets: self.sets.clone(),
+            evidence: self.book.clone(),
         }
     }
 
@@ -185,6 +188,7 @@ impl Wiring {
             self.bindings.clone(),
             self.allowances.clone(),
             self.known.clone(),
+            self.book.clone(),
         );
         let gossip = Gossip::new(
             messages,
@@ -213,6 +217,7 @@ impl Wiring {
             network: self.network.clone(),
             channels: self.channels.clone(),
             lease: self.lease.clone(),
+            book: self.book.clone(),
             closing: self.closing.clone(),
         };
         let name = self.domain.network().protocol("request");
@@ -250,6 +255,7 @@ impl Wiring {
             network: self.network.clone(),
             bindings: self.bindings.clone(),
             allowances: self.allowances.clone(),
+            book: self.book.clone(),
             store: self.store.clone(),
             holdings: self.holdings.clone(),
             sync: upkeep.sync,

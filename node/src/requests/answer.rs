@@ -1,6 +1,7 @@
 //! What a user gets for a question.
 
 mod epoch_update;
+mod evidence;
 mod failure;
 mod timeline;
 
@@ -23,6 +24,7 @@ pub(super) use self::failure::{Failure, invalid, overloaded};
 use self::failure::{chain_error, ended, error, progress_of, store_error, unavailable};
 use crate::clock;
 use crate::desk::{Chains, Channels, DeskHandle, ReadTrace, Seat, Update};
+use crate::evidence::EvidenceBook;
 use crate::gossip::Bindings;
 use crate::holdings::Holdings;
 use crate::home::HomeHandle;
@@ -46,6 +48,7 @@ pub(crate) struct Answerer {
     pub(crate) channels: Channels,
     /// At an operator.
     pub(crate) lease: Option<LeaseHandle>,
+    pub(crate) book: EvidenceBook,
     /// Cancelled when the node begins to shut down: questions under way are still answered.
     pub(crate) closing: tokio_util::sync::CancellationToken,
 }
@@ -74,8 +77,10 @@ impl Answerer {
             Some(RequestKind::EpochUpdate(query)) => self.epoch_update(Epoch(query.next_epoch)),
             Some(RequestKind::Timeline(query)) => self.timeline(&query.task_id),
             Some(RequestKind::Live(_)) => self.live(id, &replies).await,
+            Some(RequestKind::Evidence(query)) => self.evidence(&query),
             None => Err(invalid(
-                "the request has no kind: set state, certificate, operators, epoch_update, timeline or live",
+                "the request has no kind: set state, certificate, operators, epoch_update, timeline, \
+                 live or evidence",
             )),
         };
         if asks {

@@ -1,6 +1,7 @@
 use super::*;
 use crate::fixtures::{
-    binding, certificate, domain, operator, peer, refused, registry, secret, signed, statement,
+    binding, certificate, domain, evidence, operator, peer, refused, registry, secret, signed,
+    statement,
 };
 use crate::{RefusalCode, SignatureError};
 
@@ -32,6 +33,7 @@ fn batch(kind: Kind) -> Batch {
             ];
         }
         Kind::Result => batch.results = vec![certificate(&[1, 2])],
+        Kind::Evidence => batch.evidence = vec![evidence()],
     }
     batch
 }

@@ -64,6 +64,7 @@ fn its_limits_are_those_of_the_code() {
         ("MAX_BATCH_ITEMS", bytes(limits::MAX_BATCH_ITEMS)),
         ("MAX_SIGNERS", bytes(limits::MAX_SIGNERS)),
         ("MAX_DETAIL_BYTES", bytes(limits::MAX_DETAIL_BYTES)),
+        ("MAX_EVIDENCE_PAGE", bytes(limits::MAX_EVIDENCE_PAGE)),
         ("MAX_ATTEMPTS", limits::MAX_ATTEMPTS.into()),
         ("MAX_MISSES", limits::MAX_MISSES.into()),
         ("RESPONSE_WINDOW_MS", limits::RESPONSE_WINDOW_MS),

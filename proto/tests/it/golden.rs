@@ -14,8 +14,8 @@ use quorate_proto::store::{
 use quorate_proto::{ReadBasis, RefusalCode, Statement, Task, wire};
 
 use crate::fixtures::{
-    binding, certificate, domain, epoch_update, join_request, member_record, operator, refused,
-    set, signed, statement, transition,
+    binding, certificate, domain, epoch_update, evidence, join_request, member_record, operator,
+    refused, set, signed, statement, transition,
 };
 use crate::timeline::timeline_events;
 use crate::vectors::{exchange, gossip};
@@ -94,6 +94,10 @@ fn golden_wire_messages() {
     messages.add(
         "peer_binding",
         &wire::PeerBinding::from(&binding(1, 1_700_000_000_000)),
+    );
+    messages.add(
+        "equivocation_evidence",
+        &wire::EquivocationEvidence::from(&evidence()),
     );
     for message in gossip() {
         let envelope = wire::Envelope::decode(message.bytes.as_slice()).expect("an envelope");
@@ -177,6 +181,7 @@ fn add_task_records(records: &mut Messages) {
         first: Some((&signed(1)).into()),
         second: Some((&signed(2)).into()),
         found_ms: NOW_MS,
+        heard_from: operator(3).to_vec(),
     };
     let reference = TaskRef {
         task_id: statement().task_id().0.to_vec(),

@@ -9,8 +9,8 @@ use quorate_proto::store::{
     ResponseRecord, SigningRecord, TaskRecord, TaskRef,
 };
 use quorate_proto::{
-    Certificate, Envelope, JoinRequest, Kind, Member, OperatorSet, PeerBinding, Presence, Response,
-    Statement, SyncItem, Task, TaskState, Transition, wire,
+    Certificate, Envelope, EquivocationEvidence, JoinRequest, Kind, Member, OperatorSet,
+    PeerBinding, Presence, Response, Statement, SyncItem, Task, TaskState, Transition, wire,
 };
 
 use crate::fixtures::{binding, challenge, domain, peer, secret, set};
@@ -41,6 +41,10 @@ fn read_as_everything(bytes: &[u8]) {
                 s.svm_message(&domain),
             )
         });
+    }
+    if let Ok(message) = wire::EquivocationEvidence::decode(bytes) {
+        let _ =
+            EquivocationEvidence::try_from(&message).map(|e| e.verify(&domain, |_| Some(set())));
     }
     let _ = wire::Task::decode(bytes).map(|m| Task::try_from(&m));
     let _ = wire::PeerBinding::decode(bytes).map(|m| PeerBinding::try_from(&m));
@@ -135,6 +139,7 @@ fn valid() -> impl Strategy<Value = Vec<u8>> {
         3 => sealed,
         1 => values::response().prop_map(|v| wire::Response::from(&v).encode_to_vec()),
         1 => values::certificate().prop_map(|v| wire::Certificate::from(&v).encode_to_vec()),
+        1 => values::evidence().prop_map(|v| wire::EquivocationEvidence::from(&v).encode_to_vec()),
         1 => values::request().prop_map(|v| v.encode_to_vec()),
         1 => values::reply().prop_map(|v| v.encode_to_vec()),
         1 => Just(OperatorSetRecord::from(&set()).encode_to_vec()),

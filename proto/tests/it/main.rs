@@ -9,6 +9,7 @@ use quorate_proto::*;
 
 mod corpus;
 mod documentation;
+mod equivocation;
 #[path = "../../src/fixtures.rs"]
 mod fixtures;
 #[path = "../../../fuzz/src/proto.rs"]

@@ -48,6 +48,11 @@ proptest! {
     }
 
     #[test]
+    fn evidence(value in values::evidence()) {
+        prop_assert_eq!(through::<wire::EquivocationEvidence, _>(&value), Ok(value));
+    }
+
+    #[test]
     fn task(value in values::task()) {
         prop_assert_eq!(through::<wire::Task, _>(&value), Ok(value));
     }

@@ -2,8 +2,8 @@
 
 use prost::Message as _;
 use quorate_proto::limits::{
-    MAX_BATCH_BYTES, MAX_BATCH_ITEMS, MAX_DETAIL_BYTES, MAX_FAILURE_BYTES, MAX_GOSSIP_BYTES,
-    MAX_REPLY_FRAME, MAX_REQUEST_FRAME, MAX_SIGNERS, MAX_TIMELINE_BYTES,
+    MAX_BATCH_BYTES, MAX_BATCH_ITEMS, MAX_DETAIL_BYTES, MAX_EVIDENCE_PAGE, MAX_FAILURE_BYTES,
+    MAX_GOSSIP_BYTES, MAX_REPLY_FRAME, MAX_REQUEST_FRAME, MAX_SIGNERS, MAX_TIMELINE_BYTES,
 };
 use quorate_proto::wire::{self, reply, request, state_request};
 use quorate_proto::{
@@ -11,7 +11,7 @@ use quorate_proto::{
     Response, SignerSignature, StateProof, Statement, Task, U256,
 };
 
-use crate::fixtures::{binding, domain, peer, refused, signed};
+use crate::fixtures::{binding, domain, evidence_of, peer, refused, signed};
 
 /// With every number at its longest.
 fn statement() -> Statement {
@@ -111,6 +111,32 @@ fn a_full_batch_fits_a_message() {
         },
     );
     assert!(size < 360 * 1024, "{size}");
+}
+
+#[test]
+fn evidence_fits_messages_and_frames() {
+    let other = Statement::StateProof(StateProof {
+        value: U256::ZERO,
+        ..*statement().state_proof().expect("a state proof")
+    });
+    let evidence = vec![evidence_of(2, [statement(), other]); MAX_BATCH_ITEMS];
+    let entry = wire::EvidenceEntry {
+        evidence: Some((&evidence[0]).into()),
+        found_ms: u64::MAX,
+    };
+    let batch = Batch {
+        sequence: u64::MAX,
+        evidence,
+        ..Batch::default()
+    };
+    let size = sealed(Kind::Evidence, &batch);
+    assert!(size < MAX_GOSSIP_BYTES / 4, "{size}");
+    let reply = wire::EvidenceReply {
+        entries: vec![entry; MAX_EVIDENCE_PAGE],
+        more: true,
+    };
+    let length = frame(reply::Kind::Evidence(reply));
+    assert!(length < MAX_REPLY_FRAME / 4, "{length}");
 }
 
 #[test]

@@ -5,10 +5,11 @@ use proptest::option;
 use proptest::prelude::*;
 use quorate_proto::wire::{reply, request, state_request, timeline_event};
 use quorate_proto::{
-    Address, Batch, Binding, Certificate, Ed25519Proof, Epoch, EpochUpdate, JoinProof, JoinRequest,
-    LifecycleCause, LogPosition, Member, OperatorStatus, Outcome, PeerBinding, Presence, ReadBasis,
-    Refusal, RefusalCode, RegistrationChange, Response, Signature, SignerSignature, StateProof,
-    Statement, Task, Timestamp, Transition, U256, wire,
+    Address, Batch, Binding, Certificate, Ed25519Proof, Epoch, EpochUpdate, EquivocationEvidence,
+    JoinProof, JoinRequest, LifecycleCause, LogPosition, Member, OperatorStatus, Outcome,
+    PeerBinding, Presence, ReadBasis, Refusal, RefusalCode, RegistrationChange, Response,
+    Signature, SignedStatement, SignerSignature, StateProof, Statement, Task, Timestamp,
+    Transition, U256, keccak256, wire,
 };
 
 pub(crate) fn address() -> impl Strategy<Value = Address> {
@@ -141,6 +142,39 @@ pub(crate) fn join_request() -> impl Strategy<Value = JoinRequest> {
     })
 }
 
+/// Of the right form; the signatures are anything.
+pub(crate) fn evidence() -> impl Strategy<Value = EquivocationEvidence> {
+    let signatures = (signature(), signature());
+    let who = (address(), address());
+    (
+        who,
+        statement(),
+        any::<[u8; 32]>(),
+        any::<u32>(),
+        signatures,
+    )
+        .prop_map(|((operator, key), first, other, epoch, signatures)| {
+            let second = match first {
+                Statement::StateProof(proof) => Statement::StateProof(StateProof {
+                    epoch: Epoch(epoch),
+                    value: proof.value ^ (U256::from_be_bytes(other) | U256::from(1)),
+                    ..proof
+                }),
+                Statement::EpochUpdate(update) => Statement::EpochUpdate(EpochUpdate {
+                    epoch: Epoch(epoch % update.next_epoch.0),
+                    set_hash: keccak256([update.set_hash.0, other].concat()),
+                    ..update
+                }),
+            };
+            let signed = |statement, signature| SignedStatement {
+                statement,
+                signature,
+            };
+            let pair = [signed(first, signatures.0), signed(second, signatures.1)];
+            EquivocationEvidence::new(operator, key, pair).expect("two facts")
+        })
+}
+
 /// A batch with entries of one kind.
 pub(crate) fn batch() -> impl Strategy<Value = (quorate_proto::Kind, Batch)> {
     use quorate_proto::Kind;
@@ -151,6 +185,7 @@ pub(crate) fn batch() -> impl Strategy<Value = (quorate_proto::Kind, Batch)> {
     let tasks = (any::<u64>(), vec(task(), 1..5));
     let responses = (any::<u64>(), vec(response(), 1..5));
     let results = (any::<u64>(), vec(certificate(), 1..3));
+    let evidence = (any::<u64>(), vec(evidence(), 1..3));
     prop_oneof![
         tasks.prop_map(move |(n, tasks)| (Kind::Task, Batch { tasks, ..empty(n) })),
         responses.prop_map(move |(n, responses)| (
@@ -164,6 +199,13 @@ pub(crate) fn batch() -> impl Strategy<Value = (quorate_proto::Kind, Batch)> {
             Kind::Result,
             Batch {
                 results,
+                ..empty(n)
+            }
+        )),
+        evidence.prop_map(move |(n, evidence)| (
+            Kind::Evidence,
+            Batch {
+                evidence,
                 ..empty(n)
             }
         )),

@@ -4,17 +4,19 @@
 use prost::Message as _;
 use quorate_proto::wire::{self, reply, request, state_request};
 use quorate_proto::{
-    Address, B256, Batch, Certificate, Domain, Envelope, Epoch, EpochUpdate, JoinProof, Kind,
-    OperatorSet, PeerBinding, Presence, ReadBasis, RefusalCode, StateProof, Statement, Task, U256,
+    Address, B256, Batch, Certificate, Domain, Envelope, Epoch, EpochUpdate, EquivocationEvidence,
+    JoinProof, Kind, OperatorSet, PeerBinding, Presence, ReadBasis, RefusalCode, StateProof,
+    Statement, Task, U256,
 };
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use crate::fixtures::{
     DOMAIN_TYPE, EPOCH_UPDATE_TYPE, OPERATORS, STATE_PROOF_TYPE, binding, certificate,
-    certificate_of, challenge, domain, encoded_set, epoch_update, epoch_update_hash, hash_struct,
-    join_proof, member, next_set, operator, peer, presence, proof, refused, secret, separator, set,
-    signed, state_proof_hash, statement, svm_key, typed_digest,
+    certificate_of, challenge, contradiction, domain, encoded_set, epoch_update, epoch_update_hash,
+    evidence, evidence_of, hash_struct, join_proof, member, next_set, operator, peer, presence,
+    proof, refused, secret, separator, set, signed, state_proof_hash, statement, svm_key,
+    typed_digest,
 };
 use crate::golden;
 use crate::timeline;
@@ -42,6 +44,7 @@ struct Vectors {
     presence: PresenceVector,
     joins: Vec<JoinVector>,
     certificates: Vec<CertificateVector>,
+    equivocations: Vec<EquivocationVector>,
     gossip: Vec<GossipVector>,
     exchange: Vec<FrameVector>,
     malformed_signatures: Vec<MalformedVector>,
@@ -55,7 +58,7 @@ struct Network {
     domain_type_hash: String,
     domain_separator: String,
     request_protocol: String,
-    topics: [String; 3],
+    topics: [String; 4],
 }
 
 #[derive(Serialize)]
@@ -191,6 +194,27 @@ struct CertificateVector {
     signature_data: String,
     compact_signature_data: String,
     protobuf: String,
+}
+
+/// Two facts by one key for one slot; the lower fact is the first.
+#[derive(Serialize)]
+struct EquivocationVector {
+    operator: String,
+    signing_key: String,
+    slot: String,
+    id: String,
+    first: SignedVector,
+    second: SignedVector,
+    protobuf: String,
+}
+
+#[derive(Serialize)]
+struct SignedVector {
+    statement: String,
+    epoch: u32,
+    fact: String,
+    digest: String,
+    signature: String,
 }
 
 #[derive(Serialize)]
@@ -495,6 +519,42 @@ fn certificate_vector(certificate: &Certificate) -> CertificateVector {
     }
 }
 
+/// By operator 2, which serves in epochs 1 and 2 with one key: within an epoch, over the turn, and
+/// about the set of epoch 2.
+pub(crate) fn equivocations() -> [EquivocationEvidence; 3] {
+    let other_set = EpochUpdate {
+        set_hash: B256::repeat_byte(0xab),
+        ..epoch_update()
+    };
+    let updates = [epoch_update(), other_set].map(Statement::EpochUpdate);
+    [
+        evidence(),
+        evidence_of(2, [statement(), contradiction(2)]),
+        evidence_of(2, updates),
+    ]
+}
+
+fn equivocation_vector(evidence: &EquivocationEvidence) -> EquivocationVector {
+    let sets = |epoch: Epoch| [set(), next_set()].into_iter().find(|s| s.epoch() == epoch);
+    assert_eq!(evidence.verify(&domain(), sets), Ok(()));
+    let [first, second] = evidence.statements().map(|signed| SignedVector {
+        statement: hex(wire::Statement::from(&signed.statement).encode_to_vec()),
+        epoch: signed.statement.epoch().0,
+        fact: hex(signed.statement.fact()),
+        digest: hex(signed.statement.digest(&domain())),
+        signature: hex(signed.signature.as_bytes()),
+    });
+    EquivocationVector {
+        operator: hex(evidence.operator()),
+        signing_key: hex(evidence.signing_key()),
+        slot: hex(evidence.slot().0),
+        id: hex(evidence.id().0),
+        first,
+        second,
+        protobuf: hex(wire::EquivocationEvidence::from(evidence).encode_to_vec()),
+    }
+}
+
 /// A gossip message by operator 1.
 pub(crate) struct Gossip {
     pub(crate) name: &'static str,
@@ -503,7 +563,7 @@ pub(crate) struct Gossip {
 }
 
 /// One message of each kind.
-pub(crate) fn gossip() -> [Gossip; 3] {
+pub(crate) fn gossip() -> [Gossip; 4] {
     let task = |attempt| Task {
         statement: statement(),
         attempt,
@@ -525,6 +585,10 @@ pub(crate) fn gossip() -> [Gossip; 3] {
         results: vec![certificate(&[1, 2])],
         ..batch(3)
     };
+    let proven = Batch {
+        evidence: vec![evidence()],
+        ..batch(4)
+    };
     let seal = |name, kind, batch: &Batch| {
         let topic = domain().network().topic(kind);
         let bytes = Envelope::seal(batch, &binding(1, BOUND_AT), &topic, &peer(1));
@@ -534,6 +598,7 @@ pub(crate) fn gossip() -> [Gossip; 3] {
         seal("envelope_task", Kind::Task, &tasks),
         seal("envelope_response", Kind::Response, &responses),
         seal("envelope_result", Kind::Result, &results),
+        seal("envelope_evidence", Kind::Evidence, &proven),
     ]
 }
 
@@ -572,20 +637,6 @@ pub(crate) struct Exchange {
 /// A conversation in which three questions overlap: state, operators, and a certificate that is
 /// unknown. One more question shows the other way to name a block.
 pub(crate) fn exchange() -> Vec<Exchange> {
-    let ask = |name, id, kind| Exchange {
-        name,
-        kind: Ok(wire::Request {
-            id,
-            kind: Some(kind),
-        }),
-    };
-    let reply = |name, id, kind| Exchange {
-        name,
-        kind: Err(wire::Reply {
-            id,
-            kind: Some(kind),
-        }),
-    };
     let query = wire::CertificateQuery {
         task_id: vec![0xee; 32],
     };
@@ -619,6 +670,31 @@ pub(crate) fn exchange() -> Vec<Exchange> {
             state(state_request::At::Timestamp(1_700_000_005)),
         ),
         reply("reply_refused", 4, reply::Kind::Error(not_enough())),
+    ];
+    messages.extend(later());
+    messages.extend(timeline::exchange());
+    messages
+}
+
+fn ask(name: &'static str, id: u64, kind: request::Kind) -> Exchange {
+    let kind = Some(kind);
+    Exchange {
+        name,
+        kind: Ok(wire::Request { id, kind }),
+    }
+}
+
+fn reply(name: &'static str, id: u64, kind: reply::Kind) -> Exchange {
+    let kind = Some(kind);
+    Exchange {
+        name,
+        kind: Err(wire::Reply { id, kind }),
+    }
+}
+
+/// What was added to the conversation later: epochs and evidence.
+fn later() -> [Exchange; 4] {
+    [
         ask(
             "request_epoch_update",
             5,
@@ -629,9 +705,16 @@ pub(crate) fn exchange() -> Vec<Exchange> {
             5,
             reply::Kind::EpochUpdate(handed_over()),
         ),
-    ];
-    messages.extend(timeline::exchange());
-    messages
+        ask(
+            "request_evidence",
+            9,
+            request::Kind::Evidence(wire::EvidenceQuery {
+                operator: operator(2).to_vec(),
+                ..wire::EvidenceQuery::default()
+            }),
+        ),
+        reply("reply_evidence", 9, reply::Kind::Evidence(held())),
+    ]
 }
 
 fn state(at: state_request::At) -> request::Kind {
@@ -678,6 +761,17 @@ fn handed_over() -> wire::EpochUpdateReply {
     wire::EpochUpdateReply {
         set: Some((&next_set()).into()),
         certificate: Some((&certificate).into()),
+    }
+}
+
+fn held() -> wire::EvidenceReply {
+    let entry = wire::EvidenceEntry {
+        evidence: Some((&evidence()).into()),
+        found_ms: BOUND_AT,
+    };
+    wire::EvidenceReply {
+        entries: vec![entry],
+        more: false,
     }
 }
 
@@ -802,6 +896,7 @@ fn golden_vectors() {
         presence: presence_vector(),
         joins: [1, 4].map(join_vector).into(),
         certificates: certificates().iter().map(certificate_vector).collect(),
+        equivocations: equivocations().iter().map(equivocation_vector).collect(),
         gossip: gossip().iter().map(gossip_vector).collect(),
         exchange: exchange().iter().map(frame_vector).collect(),
         malformed_signatures: malformed_signatures(),

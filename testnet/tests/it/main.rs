@@ -10,6 +10,7 @@ mod deploy;
 mod disk;
 mod epochs;
 mod errors;
+mod evidence;
 mod flood;
 mod foreign;
 mod governs;

@@ -88,6 +88,10 @@ impl Ledger {
         })?;
         let certified = self.certify_taken(statement, set, before.is_some(), &fresh)?;
         taken.certificates += usize::from(certified);
+        let signed = |response: &&Response| matches!(response.outcome, Outcome::Signed(_));
+        if !certified && fresh.iter().any(|response| signed(response)) {
+            self.index_uncertified(statement);
+        }
         match before {
             None => self.put_task(task, certified),
             Some(_) if certified => self.complete(statement)?,

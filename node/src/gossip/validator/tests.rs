@@ -79,9 +79,10 @@ impl Scene {
             view: EpochView::of(vec![set_of(&members, EPOCH)]),
             validator: Validator::new(
                 domain,
-                Bindings::new(store),
+                Bindings::new(store.clone()),
                 Allowances::new(TOTALS),
                 KnownSignatures::default(),
+                EvidenceBook::open(store, domain).unwrap(),
             ),
             domain,
             members,
@@ -496,4 +497,67 @@ fn far_more_than_its_share_is_the_fault_of_the_peer_that_sends_it() {
     let data = data(&scene, 1_000_000);
     let verdict = scene.validate(PeerId::random(), Kind::Task, data);
     assert!(matches!(verdict, Verdict::Excess(..)));
+}
+
+fn contradiction(scene: &Scene, number: usize, epochs: [Epoch; 2]) -> EquivocationEvidence {
+    let other = |epoch| match statement(1, epoch) {
+        Statement::StateProof(proof) => Statement::StateProof(StateProof {
+            value: U256::from(3),
+            ..proof
+        }),
+        update => update,
+    };
+    let member = &scene.members[number];
+    let first = member.response(&scene.domain, statement(1, epochs[0]));
+    let second = member.response(&scene.domain, other(epochs[1]));
+    EquivocationEvidence::between(&first, &second, &scene.domain).unwrap()
+}
+
+fn evidence(sequence: u64, evidence: EquivocationEvidence) -> GossipBatch {
+    GossipBatch {
+        sequence,
+        evidence: vec![evidence],
+        ..GossipBatch::default()
+    }
+}
+
+#[test]
+fn evidence_is_checked_before_it_is_forwarded() {
+    let mut scene = Scene::new();
+    let proven = contradiction(&scene, 1, [EPOCH, EPOCH]);
+    let verdict = scene.from(0, Kind::Evidence, &evidence(1, proven));
+    assert!(matches!(verdict, Verdict::Good(entries) if entries.len() == 1));
+
+    // The same pair, laid at somebody else's door.
+    let [first, second] = proven.statements().map(|signed| *signed);
+    let (victim, key) = (scene.members[2].address, scene.members[2].signing.address());
+    let forged = EquivocationEvidence::new(victim, key, [first, second]).unwrap();
+    let verdict = scene.from(0, Kind::Evidence, &evidence(2, forged));
+    assert_eq!(reason(&verdict), "evidence");
+    assert!(matches!(verdict, Verdict::Guilty(_)));
+}
+
+#[test]
+fn nobody_is_to_blame_for_evidence_that_is_known_or_cannot_be_checked() {
+    let mut scene = Scene::new();
+    let past = contradiction(&scene, 1, [Epoch(1), EPOCH]);
+    let verdict = scene.from(0, Kind::Evidence, &evidence(1, past));
+    assert_eq!(reason(&verdict), "operator set of the evidence is not kept");
+    assert!(matches!(verdict, Verdict::Useless(_)));
+
+    let stranger = Member::new(77);
+    let proven = contradiction(&scene, 1, [EPOCH, EPOCH]);
+    let data = scene.seal(&stranger, Kind::Evidence, &evidence(1, proven));
+    let verdict = scene.validate(stranger.peer_id(), Kind::Evidence, data);
+    assert!(
+        matches!(verdict, Verdict::Useless(_)),
+        "{}",
+        reason(&verdict)
+    );
+
+    let known = quorate_protocols::evidence::Input::Heard(proven);
+    scene.validator.book.take(known).unwrap();
+    let verdict = scene.from(0, Kind::Evidence, &evidence(2, proven));
+    assert_eq!(reason(&verdict), "evidence is known, or too much of it");
+    assert!(matches!(verdict, Verdict::Useless(_)));
 }

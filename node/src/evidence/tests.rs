@@ -1,0 +1,168 @@
+use quorate_proto::store::OperatorSetRecord;
+use quorate_proto::{Operator, Outcome, SecretKey, StateProof, Statement, U256, threshold_of};
+use quorate_storage::{Durability, EngineKind, Identity};
+
+use super::*;
+
+const EPOCH: Epoch = Epoch(4);
+
+struct Scene {
+    store: Store,
+    domain: Domain,
+    view: EpochView,
+    _folder: tempfile::TempDir,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let identity = Identity {
+            network: "test".into(),
+        };
+        Self {
+            store: Store::open(folder.path().join("store"), EngineKind::Sled, &identity).unwrap(),
+            domain: Domain::new(31_337, Address::repeat_byte(0xaa)),
+            view: EpochView::of(vec![Arc::new(set(EPOCH))]),
+            _folder: folder,
+        }
+    }
+
+    fn book(&self) -> EvidenceBook {
+        EvidenceBook::open(self.store.clone(), self.domain).unwrap()
+    }
+
+    fn signed(&self, number: u8, epoch: Epoch, key: u64, value: u64) -> Response {
+        let statement = Statement::StateProof(StateProof {
+            user: Address::repeat_byte(9),
+            chain_id: 1,
+            block_number: 100,
+            timestamp: 1_700_000_000,
+            epoch,
+            key: U256::from(key),
+            value: U256::from(value),
+        });
+        let signature = secret(number).sign(statement.digest(&self.domain)).unwrap();
+        Response {
+            operator: Address::repeat_byte(number),
+            statement,
+            outcome: Outcome::Signed(signature),
+        }
+    }
+
+    fn evidence(&self, number: u8, key: u64) -> EquivocationEvidence {
+        let (a, b) = (
+            self.signed(number, EPOCH, key, 1),
+            self.signed(number, EPOCH, key, 2),
+        );
+        EquivocationEvidence::between(&a, &b, &self.domain).unwrap()
+    }
+
+    fn keep(&self, book: &EvidenceBook, input: Input, by: Option<Address>) -> usize {
+        let mut batch = Batch::new();
+        let publish = write(book.take(input).unwrap(), by, &mut batch);
+        self.store.write(&batch, Durability::Buffered).unwrap();
+        publish.len()
+    }
+}
+
+fn secret(number: u8) -> SecretKey {
+    SecretKey::from_bytes(&[number; 32]).unwrap()
+}
+
+fn set(epoch: Epoch) -> OperatorSet {
+    let member = |number: u8| Operator {
+        address: Address::repeat_byte(number),
+        signing_key: secret(number).address(),
+        ed25519_key: None,
+        weight: U256::from(10),
+    };
+    let total = U256::from(30);
+    let members = (1..=3).map(member).collect();
+    OperatorSet::new(epoch, members, total, threshold_of(total)).unwrap()
+}
+
+#[test]
+fn what_is_kept_is_there_after_a_restart() {
+    let scene = Scene::new();
+    let book = scene.book();
+    let (found, heard) = (scene.evidence(1, 1), scene.evidence(2, 1));
+    let author = Address::repeat_byte(3);
+    assert_eq!(scene.keep(&book, Input::Found(found), None), 1);
+    assert_eq!(scene.keep(&book, Input::Heard(heard), Some(author)), 0);
+    for book in [book, scene.book()] {
+        assert_eq!(book.len(), 2);
+        let entry = book.get(found.id()).unwrap().unwrap();
+        assert_eq!((entry.evidence, entry.heard_from), (found, None));
+        let entry = book.get(heard.id()).unwrap().unwrap();
+        assert_eq!((entry.evidence, entry.heard_from), (heard, Some(author)));
+        let mut newest = book.newest(9).unwrap();
+        newest.sort_by_key(EquivocationEvidence::operator);
+        assert_eq!(newest, [found, heard]);
+        assert_eq!(book.newest(1).unwrap().len(), 1);
+        assert_eq!(book.admits(&found), Err(Ignored::Known));
+        assert_eq!(book.admits(&scene.evidence(1, 2)), Ok(()));
+        assert_eq!(
+            [1, 2, 3].map(|n| book.against(Address::repeat_byte(n))),
+            [1, 1, 0]
+        );
+    }
+}
+
+#[test]
+fn pages_go_through_all_of_it_once() {
+    let scene = Scene::new();
+    let book = scene.book();
+    for key in 0..5 {
+        scene.keep(&book, Input::Found(scene.evidence(1, key)), None);
+    }
+    scene.keep(&book, Input::Found(scene.evidence(2, 0)), None);
+    let (mut seen, mut after) = (Vec::new(), None);
+    loop {
+        let (entries, more) = book.page(after, Some(Address::repeat_byte(1)), 2).unwrap();
+        seen.extend(entries.iter().map(|entry| entry.evidence.id()));
+        after = seen.last().copied();
+        if !more {
+            break;
+        }
+    }
+    assert_eq!(seen.len(), 5);
+    assert!(seen.is_sorted());
+    assert_eq!(book.page(None, None, 9).unwrap().0.len(), 6);
+}
+
+#[test]
+fn a_past_epoch_is_checked_with_the_set_that_was_kept() {
+    let scene = Scene::new();
+    let book = scene.book();
+    let past = Epoch(2);
+    let (old, new) = (scene.signed(1, past, 1, 1), scene.signed(1, EPOCH, 1, 2));
+    let verdict = book.between(&scene.view, &old, &new);
+    assert_eq!(verdict, Err(EvidenceError::UnknownEpoch(past)));
+    let mut batch = Batch::new();
+    batch.put(schema::SETS, &past.0, &OperatorSetRecord::from(&set(past)));
+    scene.store.write(&batch, Durability::Buffered).unwrap();
+    let evidence = book.between(&scene.view, &old, &new).unwrap().unwrap();
+    // Once it is known, nobody looks at signatures again.
+    book.take(Input::Found(evidence)).unwrap();
+    assert_eq!(book.between(&scene.view, &old, &new), Ok(None));
+}
+
+#[test]
+fn two_keys_that_an_older_version_kept_as_evidence_accuse_nobody() {
+    let scene = Scene::new();
+    let first = scene.signed(1, EPOCH, 1, 1);
+    let second = Response {
+        operator: first.operator,
+        ..scene.signed(2, EPOCH, 1, 2)
+    };
+    let record = Record {
+        first: Some((&first).into()),
+        second: Some((&second).into()),
+        ..Record::default()
+    };
+    let key = (first.statement.slot().0.0, first.operator.into_array());
+    let mut batch = Batch::new();
+    batch.put(schema::EVIDENCE, &key, &record);
+    scene.store.write(&batch, Durability::Buffered).unwrap();
+    assert_eq!(scene.book().len(), 0);
+}

@@ -1,0 +1,73 @@
+//! Evidence of equivocation.
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use quorate_proto::{Address, EvidenceId, limits};
+
+use super::{Facts, Shared, failure};
+use crate::api::EvidencePage;
+
+#[derive(serde::Deserialize)]
+pub(super) struct Listing {
+    operator: Option<String>,
+    after: Option<String>,
+    limit: Option<usize>,
+}
+
+pub(super) async fn list(State(facts): Shared, Query(listing): Query<Listing>) -> Response {
+    let operator = match listing.operator.as_deref().map(str::parse::<Address>) {
+        Some(Err(_)) => return bad("operator must be an address: 0x and 40 hexadecimal digits"),
+        operator => operator.and_then(Result::ok),
+    };
+    let after = match listing.after.as_deref().map(str::parse::<EvidenceId>) {
+        Some(Err(_)) => return bad("after must be an id: 64 hexadecimal digits"),
+        after => after.and_then(Result::ok),
+    };
+    let most = limits::MAX_EVIDENCE_PAGE;
+    let limit = listing.limit.unwrap_or(most).clamp(1, most);
+    match facts.book.page(after, operator, limit) {
+        Ok((entries, more)) => {
+            let last = entries.last().map(|entry| entry.evidence.id().to_string());
+            let evidence = entries.iter().map(|entry| entry.report(&facts.domain));
+            Json(EvidencePage {
+                evidence: evidence.collect(),
+                after: last.filter(|_| more),
+            })
+            .into_response()
+        }
+        Err(error) => failure(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+    }
+}
+
+pub(super) async fn one(State(facts): Shared, Path(id): Path<String>) -> Response {
+    let Ok(id) = id.parse::<EvidenceId>() else {
+        return bad("an id of evidence has 64 hexadecimal digits, with or without 0x");
+    };
+    match facts.book.get(id) {
+        Ok(Some(entry)) => Json(entry.report(&facts.domain)).into_response(),
+        Ok(None) => failure(
+            StatusCode::NOT_FOUND,
+            &format!("evidence {id} is not known to this node"),
+        ),
+        Err(error) => failure(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+    }
+}
+
+/// Somebody holds two signatures of this node's operator on two facts.
+pub(super) fn problem(facts: &Facts) -> Option<String> {
+    let (operator, _) = facts.me?;
+    match facts.book.against(operator) {
+        0 => None,
+        count => Some(format!(
+            "operator {operator} signed two facts for one slot, {count} of the cases are proven: see \
+             `node evidence list --operator {operator}`. Its key signs in two places, or without its \
+             signing log: stop all but one, and expect to be jailed"
+        )),
+    }
+}
+
+fn bad(text: &str) -> Response {
+    failure(StatusCode::BAD_REQUEST, text)
+}
