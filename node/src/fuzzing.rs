@@ -42,7 +42,8 @@ pub fn frame(bytes: &[u8]) {
                 );
                 assert_eq!(plain.len(), rest.len(), "and as much of it");
                 let mut written = Vec::new();
-                block_on(frame::write(&mut written, &[request.clone()])).expect("into memory");
+                block_on(frame::write(&mut written, std::slice::from_ref(&request)))
+                    .expect("into memory");
                 let mut again = written.as_slice();
                 let again = frame::read::<wire::Request>(&mut again, limits::MAX_REQUEST_FRAME);
                 let again = block_on(again).ok();

@@ -17,8 +17,8 @@ use alloy_primitives::{Address, keccak256};
 
 use crate::wire_error::{address, present};
 use crate::{
-    Domain, Epoch, EvidenceId, OperatorSet, Outcome, Response, Signature, SignatureError, SlotId,
-    Statement, WireError, wire,
+    Domain, Epoch, EvidenceId, OperatorSet, Outcome, ReadBasis, Response, Signature,
+    SignatureError, SlotId, Statement, WireError, wire,
 };
 
 /// A statement under one signature.
@@ -247,6 +247,8 @@ impl EquivocationEvidence {
             operator: self.operator,
             statement: signed.statement,
             outcome: Outcome::Signed(signed.signature),
+            // Not signed by the operator, so not part of what is held against it.
+            basis: ReadBasis::Unspecified,
         })
     }
 }

@@ -1,5 +1,7 @@
 use quorate_proto::store::OperatorSetRecord;
-use quorate_proto::{Operator, Outcome, SecretKey, StateProof, Statement, U256, threshold_of};
+use quorate_proto::{
+    Operator, Outcome, ReadBasis, SecretKey, StateProof, Statement, U256, threshold_of,
+};
 use quorate_storage::{Durability, EngineKind, Identity};
 
 use super::*;
@@ -46,6 +48,7 @@ impl Scene {
             operator: Address::repeat_byte(number),
             statement,
             outcome: Outcome::Signed(signature),
+            basis: ReadBasis::Unspecified,
         }
     }
 

@@ -49,6 +49,7 @@ fn response(number: u8, key: &SecretKey, statement: Statement) -> Response {
         operator: operator(number),
         statement,
         outcome: Outcome::Signed(signature),
+        basis: ReadBasis::Unspecified,
     }
 }
 
@@ -66,6 +67,7 @@ fn refused(number: u8, key: &SecretKey, statement: Statement) -> Response {
             detail: String::new(),
             signature: key.sign(digest).unwrap(),
         }),
+        basis: ReadBasis::Unspecified,
     }
 }
 

@@ -68,6 +68,10 @@ fn read_as_everything(bytes: &[u8]) {
     let _ = wire::Request::decode_length_delimited(bytes);
     let _ = wire::Reply::decode(bytes);
     let _ = wire::Reply::decode_length_delimited(bytes);
+    read_as_stored(bytes);
+}
+
+fn read_as_stored(bytes: &[u8]) {
     let _ = (
         Meta::decode(bytes),
         SigningRecord::decode(bytes),

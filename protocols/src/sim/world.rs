@@ -279,6 +279,7 @@ pub(super) fn forged(victim: Address, forger: Address, statement: Statement) -> 
         operator: victim,
         statement,
         outcome: Outcome::Signed(dummy(forger, &statement, 27)),
+        basis: ReadBasis::Unspecified,
     }
 }
 

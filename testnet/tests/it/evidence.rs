@@ -9,7 +9,7 @@ use quorate_node::client::EvidenceQuestion;
 use quorate_node::keys::{KeyKind, KeyStore, Password, Saving, Secret, Strength};
 use quorate_proto::{
     Address, Batch, Domain, Envelope, EquivocationEvidence, Kind, Outcome as Said, PeerBinding,
-    Response, SecretKey, SignedStatement, StateProof, Statement, U256,
+    ReadBasis, Response, SecretKey, SignedStatement, StateProof, Statement, U256,
 };
 use quorate_testnet::network::PASSWORD;
 use quorate_testnet::{LocalNetwork, NodeProcess, OperatorKeys, wait};
@@ -87,6 +87,7 @@ impl Copy {
             operator: self.operator,
             statement,
             outcome: Said::Signed(signature),
+            basis: ReadBasis::Unspecified,
         };
         let batch = Batch {
             responses: vec![response],

@@ -89,7 +89,7 @@ impl Ledger {
         let certified = self.certify_taken(statement, set, before.is_some(), &fresh)?;
         taken.certificates += usize::from(certified);
         let signed = |response: &&Response| matches!(response.outcome, Outcome::Signed(_));
-        if !certified && fresh.iter().any(|response| signed(response)) {
+        if !certified && fresh.iter().any(signed) {
             self.index_uncertified(statement);
         }
         match before {
