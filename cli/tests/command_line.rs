@@ -130,12 +130,12 @@ fn wrong_flags_end_with_64() {
         assert_eq!(ran.code, 64, "{line}: {}", ran.stderr);
         assert!(ran.stdout.is_empty(), "{line}");
     }
-    let ran = Shell::new().run("explain 0x12");
+    let ran = Shell::new().run("explain 0x1g");
     assert_eq!(
         (ran.code, ran.stderr.as_str()),
         (
             64,
-            "error: \"0x12\" is no task id; it has 64 hexadecimal digits\n"
+            "error: \"0x1g\" is no task id; it has 64 hexadecimal digits, or its first ones\n"
         )
     );
 }
