@@ -139,7 +139,7 @@ pub struct SyncReport {
     pub floor: u32,
     /// Tasks pruned since the start.
     pub pruned: u64,
-    /// What is held, the newest 256 epochs, ascending.
+    /// What is held from the floor on, the newest 256 epochs, ascending.
     pub epochs: Vec<SyncEpoch>,
     /// Peers whose answers did not hold, the newest 32.
     pub lies: Vec<SyncLie>,

@@ -21,6 +21,7 @@ use self::tolls::Tolls;
 use crate::frame::{self, FrameError};
 use crate::network::{NetworkHandle, Offence};
 use crate::places::{Place, Places, Room};
+use crate::recorder::Origin;
 use crate::settings::Limits;
 use crate::{NodeError, clock};
 
@@ -222,13 +223,16 @@ impl Service {
                 "{} requests are under way on this stream, which is the most; wait for replies",
                 limits::MAX_STREAM_REQUESTS
             );
-            return refuse(request.id, text, "stream_requests", replies).await;
+            return self
+                .refuse(request.id, text, "stream_requests", replies)
+                .await;
         };
         let range = self.network.range_of(&self.peer);
         let pass = match self.tolls.enter(clock::now(), self.peer, range) {
             Ok(pass) => pass,
             Err(limit) => {
-                return refuse(request.id, limit.to_string(), limit.name(), replies).await;
+                let text = limit.to_string();
+                return self.refuse(request.id, text, limit.name(), replies).await;
             }
         };
         let (answerer, replies) = (self.answerer.clone(), replies.clone());
@@ -236,6 +240,23 @@ impl Service {
             answerer.answer(request, replies).await;
             drop((permit, pass));
         }));
+    }
+
+    /// More than the user may ask. The flood is slowed down by being read slowly.
+    async fn refuse(
+        &self,
+        id: u64,
+        text: String,
+        limit: &'static str,
+        replies: &mpsc::Sender<wire::Reply>,
+    ) {
+        metrics::counter!("quorate_requests_refused_total", "limit" => limit).increment(1);
+        let refusals = &self.answerer.channels.refusals;
+        refusals.note(clock::now(), Origin::Request, limit, &text, None);
+        let error = answer::overloaded(text);
+        let reply = answer::reply(id, wire::reply::Kind::Error(*error));
+        let _ = replies.send(reply).await;
+        tokio::time::sleep(EXCESS_PAUSE).await;
     }
 
     async fn report(&self, error: &FrameError, replies: &mpsc::Sender<wire::Reply>) {
@@ -272,13 +293,4 @@ async fn next_request(
 
 fn cut(reason: &'static str) {
     metrics::counter!("quorate_streams_cut_total", "reason" => reason).increment(1);
-}
-
-/// More than the user may ask. The flood is slowed down by being read slowly.
-async fn refuse(id: u64, text: String, limit: &'static str, replies: &mpsc::Sender<wire::Reply>) {
-    metrics::counter!("quorate_requests_refused_total", "limit" => limit).increment(1);
-    let error = answer::overloaded(text);
-    let reply = answer::reply(id, wire::reply::Kind::Error(*error));
-    let _ = replies.send(reply).await;
-    tokio::time::sleep(EXCESS_PAUSE).await;
 }

@@ -18,8 +18,8 @@ use super::{Follower, Home};
 use crate::NodeError;
 use crate::network::NetworkHandle;
 
-/// Fewer blocks are read in one request.
-const WORTH_IT: u64 = 10_000;
+/// Fewer blocks are read in one request, at most providers.
+const WORTH_IT: u64 = 1_000;
 /// How long a new node waits for somebody who knows the sets.
 const PATIENCE: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_millis(100);
@@ -157,8 +157,8 @@ mod tests {
             grace: 10,
         };
         assert_eq!(beginning(&schedule, 1_050), None, "no epoch before");
-        assert_eq!(beginning(&schedule, 1_000 + 10_099), None);
-        assert_eq!(beginning(&schedule, 1_000 + 10_100), Some(11_000));
-        assert_eq!(beginning(&schedule, 1_000 + 10_299), Some(11_100));
+        assert_eq!(beginning(&schedule, 1_000 + 1_099), None);
+        assert_eq!(beginning(&schedule, 1_000 + 1_100), Some(2_000));
+        assert_eq!(beginning(&schedule, 1_000 + 1_299), Some(2_100));
     }
 }

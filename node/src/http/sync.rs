@@ -13,7 +13,9 @@ use crate::api::{SyncEpoch, SyncReport};
 use crate::prune::was_pruned;
 
 pub(super) async fn sync(State(facts): State<Arc<Facts>>) -> Json<SyncReport> {
-    let mut epochs = facts.holdings.summary(Epoch(0), usize::MAX);
+    // Of older ones only the updates from epoch to epoch are left.
+    let floor = facts.holdings.floor();
+    let mut epochs = facts.holdings.summary(floor, usize::MAX);
     let first = epochs.len().saturating_sub(limits::MAX_SYNC_EPOCHS);
     let epochs = epochs.drain(first..);
     let line = |(epoch, all): (Epoch, quorate_proto::Fingerprint)| SyncEpoch {
@@ -22,7 +24,7 @@ pub(super) async fn sync(State(facts): State<Arc<Facts>>) -> Json<SyncReport> {
         fingerprint: hex::encode(all.digest()),
     };
     Json(SyncReport {
-        floor: facts.holdings.floor().0,
+        floor: floor.0,
         pruned: facts.retention.pruned(),
         epochs: epochs.map(line).collect(),
         ..facts.sync.report()

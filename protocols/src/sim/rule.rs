@@ -25,19 +25,3 @@ pub enum Rule {
     /// Machines are woken when they want to be. Left out: pipelines never are.
     Wake,
 }
-
-impl Rule {
-    /// All of them.
-    pub const ALL: [Self; 10] = [
-        Self::Threshold,
-        Self::SigningLog,
-        Self::WriteFirst,
-        Self::LogLost,
-        Self::ProviderQuorum,
-        Self::Verification,
-        Self::BirthEpoch,
-        Self::Retry,
-        Self::Evidence,
-        Self::Wake,
-    ];
-}

@@ -189,8 +189,8 @@ async fn a_new_operator_begins_with_the_present_sets() -> Outcome {
         .await?
         .epoch
         .unwrap_or_default();
-    network.deployment.home.mine(12_000).await?;
-    follows(&network, 0, first + 100).await?;
+    network.deployment.home.mine(1_300).await?;
+    follows(&network, 0, first + 12).await?;
     let there = network.operators[0]
         .status()
         .await?
