@@ -12,7 +12,7 @@ cargo := set -a; if [ -f target/tools/env ]; then . target/tools/env; fi; set +a
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  make demo KEEP=1 leaves the network up; make test FILTER=text runs the Rust tests whose names hold the text."
 
@@ -38,7 +38,7 @@ demo: build contracts-tools ## run a whole network here and watch it certify a v
 	@target/debug/quorate-testnet demo $(if $(KEEP),--keep)
 
 .PHONY: test
-test: layering contracts-test clients-test rust-test ## run all tests
+test: layering monitoring-check contracts-test clients-test rust-test ## run all tests
 
 .PHONY: contracts-test
 contracts-test: contracts-tools
@@ -76,6 +76,10 @@ clippy: native
 .PHONY: layering
 layering: ## check the dependency directions between the crates
 	@scripts/layering
+
+.PHONY: monitoring-check
+monitoring-check: ## check Prometheus rules, their tests and the dashboard, where there is a promtool
+	@scripts/monitoring
 
 .PHONY: artifacts
 artifacts: contracts-tools ## compile the contracts into chain/artifacts

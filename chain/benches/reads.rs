@@ -37,7 +37,10 @@ async fn main() -> Result<(), Failed> {
     );
     for (way, providers) in [(Vote, 1), (Proof, 1), (Vote, 3), (Proof, 3)] {
         for in_flight in [1, 64] {
-            let rpc = vec![anvil.url()?; providers];
+            let mut rpc = vec![anvil.url()?];
+            for number in 1..providers {
+                rpc.push(format!("{}/?provider={number}", anvil.endpoint()).parse()?);
+            }
             let mut config = EvmConfig::new(anvil.chain_id(), rpc, Finality::Confirmations(0));
             config.reads = way;
             let reader = Arc::new(EvmChain::connect(config, state_manager).await?);

@@ -1,8 +1,8 @@
 //! EVM chains over JSON-RPC.
 //!
-//! An [`EvmClient`] asks every one of its n providers and believes what k of them say alike. A
-//! provider that is down, slow or serves another chain counts as a "no"; n never shrinks. On top
-//! of it, [`EvmChain`] reads users' state and [`EvmHome`] the registry of operators.
+//! An [`EvmClient`] asks every one of its n providers and believes what k of them say alike, if
+//! these are run by enough different ones. A provider that is down, slow, syncing or serves another
+//! chain counts as a "no"; n never shrinks. On top of it, [`EvmChain`] reads users' state and [`EvmHome`] the registry of operators.
 //!
 //! Nothing is read at "latest": state is read at the hash of a final block, and what is not final
 //! is not visible at all. What k agree on for a read is the block's hash; its time and the value are
@@ -26,6 +26,7 @@ mod reads;
 mod registrations;
 mod revert;
 mod rpc;
+mod rule;
 mod shown;
 mod state;
 mod timestamps;
@@ -33,11 +34,10 @@ mod url;
 mod verdict;
 
 pub use client::{EvmClient, EvmStatus};
-pub use config::EvmConfig;
+pub use config::{EvmConfig, ProviderConfig};
 pub use finality::{Finality, FinalityError};
 pub use home::EvmHome;
 pub use proof::{ProofError, prove_slots, state_root};
-pub use provider::ProviderStatus;
 pub use reads::{Reads, ReadsError};
 pub use state::EvmChain;
 pub use url::RpcUrl;

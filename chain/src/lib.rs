@@ -12,6 +12,6 @@ pub mod evm;
 mod reader;
 
 pub use reader::{
-    At, BlockRef, ChainError, HomeReader, MAX_WORD_DETAIL, MAX_WORDS, Question, ReadLog, Reading,
-    Registration, Said, StateReader, Word,
+    At, BlockRef, ChainError, HomeReader, MAX_WORD_DETAIL, MAX_WORDS, ProviderStatus, Providers,
+    Question, ReadLog, Reading, Registration, RequestOutcome, Said, Standing, StateReader, Word,
 };

@@ -8,10 +8,12 @@ use quorate_proto::{Address, B256, Epoch, EpochSchedule, Operator, OperatorSet, 
 
 mod error;
 mod log;
+mod standing;
 
 pub use error::ChainError;
 pub(crate) use log::Asking;
 pub use log::{MAX_WORD_DETAIL, MAX_WORDS, Question, ReadLog, Said, Word};
+pub use standing::{ProviderStatus, Providers, RequestOutcome, Standing};
 
 /// A block, as a quorum of providers sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -72,6 +74,11 @@ pub trait StateReader: Send + Sync + 'static {
     /// How long ago the providers last agreed on the final head; `None` if never.
     fn agreed_ago(&self) -> Option<Duration>;
 
+    /// Who is asked, and how each of them fares; nobody where there are no providers.
+    fn providers(&self) -> Providers {
+        Providers::default()
+    }
+
     /// The block that `at` names.
     ///
     /// # Errors
@@ -115,6 +122,11 @@ pub trait HomeReader: Send + Sync + 'static {
 
     /// The newest block known to be final; `None` until the chain has one and was heard of.
     fn final_head(&self) -> Option<BlockRef>;
+
+    /// Who is asked, and how each of them fares; nobody where there are no providers.
+    fn providers(&self) -> Providers {
+        Providers::default()
+    }
 
     /// Looks for a newer final head now and answers the one known then.
     ///

@@ -7,8 +7,8 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::options::{self, RunArgs};
 use crate::{
-    backup, config, epoch, evidence, exit, keys, operators, registration, registry, request,
-    status, tasks, verify,
+    backup, config, doctor, epoch, evidence, exit, keys, operators, providers, registration,
+    registry, request, status, tasks, verify,
 };
 
 /// A node of a Quorate network: operators attest facts about blockchains under their stake, and
@@ -45,6 +45,10 @@ pub(crate) enum Command {
     Tasks(tasks::ListArgs),
     /// Show how a running node is
     Status(status::StatusArgs),
+    /// Examine the node, its machine, providers, keys and chains; each finding with its cure
+    Doctor(Box<doctor::DoctorArgs>),
+    /// Show how the RPC providers of a running node fare
+    Providers(providers::ProvidersArgs),
     /// List the operators of the current epoch
     Operators(operators::OperatorsArgs),
     /// Show how epochs hand over, and carry that to other chains

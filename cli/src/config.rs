@@ -111,10 +111,10 @@ fn key_files(options: &RunOptions) -> anyhow::Result<Vec<String>> {
 
 fn show(args: &ShowArgs) -> anyhow::Result<()> {
     let mut options = args.run.resolve()?;
-    let urls = options.home_rpc.iter_mut().flatten();
-    urls.for_each(|url| *url = url.redacted());
+    let providers = options.home_rpc.iter_mut().flatten();
+    providers.for_each(|provider| *provider = provider.redacted());
     for ChainOptions { rpc, .. } in options.chains.iter_mut().flatten() {
-        rpc.iter_mut().for_each(|url| *url = url.redacted());
+        rpc.iter_mut().for_each(|p| *p = p.redacted());
     }
     let shown = match args.json {
         true => serde_json::to_string_pretty(&options).map(|text| text + "\n")?,

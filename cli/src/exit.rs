@@ -19,6 +19,8 @@ pub(crate) const STORE: u8 = 3;
 pub(crate) const KEYS: u8 = 4;
 /// Another process signs with the key.
 pub(crate) const IN_USE: u8 = 5;
+/// Nothing is broken, but something deserves a look.
+pub(crate) const WARNED: u8 = 6;
 /// The command line itself (`EX_USAGE`).
 pub(crate) const USAGE: u8 = 64;
 /// The configuration (`EX_CONFIG`).
@@ -26,7 +28,7 @@ pub(crate) const CONFIG: u8 = 78;
 /// A second signal during the shutdown (128 + SIGINT).
 pub(crate) const ABORTED: u8 = 130;
 
-const TABLE: [(u8, &str); 9] = [
+const TABLE: [(u8, &str); 10] = [
     (0, "done; a node: stopped in good order"),
     (FAILED, "failed; a later try may succeed"),
     (
@@ -42,6 +44,10 @@ const TABLE: [(u8, &str); 9] = [
         IN_USE,
         "another node signs with the same key; neither may go on before that is settled",
     ),
+    (
+        WARNED,
+        "`node doctor`: nothing is broken, but something deserves a look",
+    ),
     (USAGE, "the command line is wrong"),
     (CONFIG, "the configuration is wrong"),
     (ABORTED, "a second signal cut the shutdown short"),
@@ -51,6 +57,11 @@ const TABLE: [(u8, &str); 9] = [
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct No(pub(crate) String);
+
+/// Nothing is broken, but something deserves a look.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Warned(pub(crate) String);
 
 /// An argument that the parser let pass.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +83,9 @@ pub(crate) fn code_of(error: &anyhow::Error) -> u8 {
 fn code_of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
     if cause.is::<No>() {
         return Some(NO);
+    }
+    if cause.is::<Warned>() {
+        return Some(WARNED);
     }
     if cause.is::<Usage>() {
         return Some(USAGE);
@@ -129,13 +143,14 @@ mod tests {
             key: quorate_proto::Address::ZERO,
             reason: "x".into(),
         };
-        let table: [(anyhow::Error, u8); 13] = [
+        let table: [(anyhow::Error, u8); 14] = [
             (LogError::Version { found: 2 }.into(), NO),
             (LogError::Store(locked.clone()).into(), STORE),
             (BackupError::Store(locked.clone()).into(), STORE),
             (in_use.into(), IN_USE),
             (anyhow::anyhow!("x"), FAILED),
             (No("x".into()).into(), NO),
+            (Warned("x".into()).into(), WARNED),
             (Usage("x".into()).into(), USAGE),
             (locked.clone().into(), STORE),
             (NodeError::Store(locked).into(), STORE),
@@ -156,8 +171,10 @@ mod tests {
     fn the_table_names_every_code_once() {
         let mut codes: Vec<u8> = TABLE.iter().map(|(code, _)| *code).collect();
         codes.dedup();
-        let expected = [0, FAILED, NO, STORE, KEYS, IN_USE, USAGE, CONFIG, ABORTED];
-        assert_eq!(codes, expected);
+        let all = [
+            0, FAILED, NO, STORE, KEYS, IN_USE, WARNED, USAGE, CONFIG, ABORTED,
+        ];
+        assert_eq!(codes, all);
         assert!(help().contains("\n   64  the command line is wrong\n"));
     }
 }

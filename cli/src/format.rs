@@ -64,6 +64,19 @@ pub(crate) fn millis(ms: f64) -> String {
     }
 }
 
+/// Bytes in the binary unit that fits them.
+pub(crate) fn bytes(count: u64) -> String {
+    let units = [("GiB", 1_u64 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
+    let fits = units.iter().find(|(_, size)| count >= *size);
+    match fits {
+        Some((unit, size)) => {
+            let tenths = count / (size / 10).max(1);
+            format!("{}.{} {unit}", tenths / 10, tenths % 10)
+        }
+        None => format!("{count} B"),
+    }
+}
+
 /// A span such as an uptime.
 pub(crate) fn seconds(total: u64) -> String {
     let (days, hours) = (total / 86_400, total / 3_600 % 24);
@@ -163,6 +176,19 @@ mod tests {
             assert_eq!(time(seconds), shown);
         }
         assert_eq!(time_ms(1_700_000_000_042), "2023-11-14 22:13:20.042 UTC");
+    }
+
+    #[test]
+    fn bytes_have_the_unit_that_fits() {
+        for (count, shown) in [
+            (0, "0 B"),
+            (1_023, "1023 B"),
+            (1_536, "1.5 KiB"),
+            (5 << 30, "5.0 GiB"),
+            (93 << 20, "93.0 MiB"),
+        ] {
+            assert_eq!(bytes(count), shown);
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod backup;
 mod certificate;
 mod config;
 mod data;
+mod doctor;
 mod epoch;
 mod evidence;
 mod exit;
@@ -16,6 +17,7 @@ mod logging;
 mod operators;
 mod options;
 mod password;
+mod providers;
 mod registration;
 mod registry;
 mod request;
@@ -43,7 +45,12 @@ fn main() -> ExitCode {
     match dispatch(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            let word = if error.is::<exit::Warned>() {
+                "warning"
+            } else {
+                "error"
+            };
+            eprintln!("{word}: {error:#}");
             ExitCode::from(exit::code_of(&error))
         }
     }
@@ -63,6 +70,8 @@ fn dispatch(cli: Cli) -> anyhow::Result<()> {
         Command::Explain(args) => wait(tasks::explain(args)),
         Command::Tasks(args) => wait(tasks::list(args)),
         Command::Status(args) => wait(status::run(args)),
+        Command::Doctor(args) => wait(doctor::run(*args)),
+        Command::Providers(args) => wait(providers::run(args)),
         Command::Operators(args) => wait(operators::run(args)),
         Command::Epoch(command) => wait(epoch::run(command)),
         Command::Evidence(command) => wait(evidence::run(command)),

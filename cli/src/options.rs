@@ -8,6 +8,7 @@ mod chain;
 mod defaults;
 mod limits;
 mod load;
+mod provider;
 mod settings;
 mod template;
 mod text;
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use chain::ChainOptions;
 pub(crate) use defaults::with_defaults_in_help;
 pub(crate) use load::{ConfigError, Problem, read_file};
+pub(crate) use provider::ProviderOptions;
 pub(crate) use settings::{expand_home, rpc_url};
 pub(crate) use template::template;
 pub(crate) use text::{NumberOrWord, SecretUrl, redact};
@@ -326,7 +328,9 @@ pub(crate) struct RunOptions {
     pub(crate) home_chain_id: Option<u64>,
 
     /// JSON-RPC URLs of the home chain. Required. Use several of different providers: what a
-    /// majority says alike is believed, and one that is down counts as a "no".
+    /// majority says alike is believed, and one that is down counts as a "no". Who runs a provider
+    /// and which program it is may stand behind it: 'https://host/key#by=acme&client=geth', or in
+    /// the file { url = "https://host/key", by = "acme", client = "geth" }.
     #[arg(
         long,
         value_name = "URL",
@@ -335,10 +339,10 @@ pub(crate) struct RunOptions {
         value_delimiter = ',',
         help_heading = "Home chain"
     )]
-    pub(crate) home_rpc: Option<Vec<SecretUrl>>,
+    pub(crate) home_rpc: Option<Vec<ProviderOptions>>,
 
     /// How many of the home chain's RPC URLs must give the same answer; more than half of them
-    /// unless set.
+    /// unless set, and never fewer.
     #[arg(
         long,
         value_name = "K",
@@ -346,6 +350,16 @@ pub(crate) struct RunOptions {
         help_heading = "Home chain"
     )]
     pub(crate) home_rpc_quorum: Option<usize>,
+
+    /// By how many different ones the home chain's providers that agree must be run: those with the
+    /// same "by" (the host, unless set) are one voice. 2 unless set, where there are 2.
+    #[arg(
+        long,
+        value_name = "COUNT",
+        env = "QUORATE_HOME_RPC_MIN_RUNNERS",
+        help_heading = "Home chain"
+    )]
+    pub(crate) home_rpc_min_runners: Option<usize>,
 
     /// Address of the stake registry. Required.
     #[arg(

@@ -216,8 +216,8 @@ impl AccountArgs {
     }
 
     async fn connect(&self, options: &RunOptions, store: &KeyStore) -> anyhow::Result<Account> {
-        let urls = options.home_rpc.as_deref().unwrap_or_default();
-        let url = self.home_rpc.first().or(urls.first());
+        let configured = options.home_rpc.as_deref().unwrap_or_default().first();
+        let url = self.home_rpc.first().or(configured.map(|first| &first.url));
         let url = url.ok_or_else(|| {
             Usage("no RPC URL of the home chain; give --home-rpc or --config".into())
         })?;

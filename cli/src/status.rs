@@ -197,6 +197,8 @@ fn chain_row(chain: &ChainStatus, now: u64) -> [String; 4] {
 
 #[cfg(test)]
 mod tests {
+    use quorate_node::api::Machine;
+
     use super::*;
 
     fn reason(code: &str, chain_id: Option<u64>, detail: &str) -> NotReady {
@@ -252,6 +254,7 @@ mod tests {
             behind: 1_200,
             chains: vec![chain(31337, "home", Some(812)), chain(10, "source", None)],
             problems: vec!["chain 10 has no final block".into()],
+            machine: Machine::default(),
             registries: Vec::new(),
             ready: Ready {
                 ready: true,

@@ -5,6 +5,8 @@
 
 mod timeline;
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 pub use timeline::{Happening, LiveLine, RefusedLine, Timeline, TimelineEvent};
@@ -93,6 +95,9 @@ pub struct Status {
     /// Whether it can sign now.
     #[serde(default)]
     pub ready: Ready,
+    /// The machine on which it runs, and its clock.
+    #[serde(default)]
+    pub machine: Machine,
     /// An operator's registries, and how it stands with them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub registries: Vec<RegistryLine>,
@@ -165,6 +170,29 @@ pub struct SyncLie {
     pub reason: String,
     /// When.
     pub at_ms: u64,
+}
+
+/// How the machine and the process fare; part of [`Status`]. `None` for what is not known.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Machine {
+    /// Resident memory, bytes.
+    pub memory: Option<u64>,
+    /// Open files and connections.
+    pub open_files: Option<u64>,
+    /// How many may be open.
+    pub open_files_limit: Option<u64>,
+    /// Free bytes for the data folder.
+    pub disk_free: Option<u64>,
+    /// Bytes of its file system.
+    pub disk_total: Option<u64>,
+    /// This node's clock minus the median of its peers', milliseconds.
+    pub clock_offset_ms: Option<i64>,
+    /// By how much that may be wrong.
+    pub clock_uncertainty_ms: Option<u64>,
+    /// How many peers were asked for their time.
+    pub clock_peers: usize,
+    /// When it last signed something since its start, Unix milliseconds.
+    pub last_signature_ms: Option<u64>,
 }
 
 /// One registry in [`Status`].
@@ -512,6 +540,65 @@ pub struct PeerLine {
     /// Its version of this program, as it says itself; `None` for other programs.
     #[serde(default)]
     pub version: Option<String>,
+}
+
+/// `GET /providers`: one chain, the home chain first.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ChainProviders {
+    /// EIP-155 id.
+    pub chain_id: u64,
+    /// `home` or `source`.
+    pub kind: String,
+    /// Providers that must say the same.
+    pub required: usize,
+    /// By how many different ones those must be run.
+    pub min_runners: usize,
+    /// Providers that are configured; this never shrinks.
+    pub configured: usize,
+    /// Providers that are well now.
+    pub ok: usize,
+    /// How many of these may yet fail before the rest cannot agree; `None` where they cannot
+    /// already.
+    pub spare: Option<usize>,
+    /// In the order of the configuration.
+    pub providers: Vec<ProviderLine>,
+}
+
+/// One provider of a chain. URLs are shown without path and query.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ProviderLine {
+    /// Scheme, host and port, with a number where several have the same.
+    pub provider: String,
+    /// Who runs it: as configured, or the host.
+    pub by: String,
+    /// Which program it is, where that was configured.
+    pub client: Option<String>,
+    /// `ok`, `unknown`, `lagging`, `syncing`, `failing`, `hanging`, `rate_limited`, `wrong_chain` or
+    /// `contradicts`.
+    pub standing: String,
+    /// Since when.
+    pub since_ms: u64,
+    /// Why it does not count, or what was odd about it last.
+    pub problem: Option<String>,
+    /// The last thing that went wrong, whether it still is or not.
+    pub last_error: Option<String>,
+    /// When that was.
+    pub last_error_ms: Option<u64>,
+    /// Newest height that it reported.
+    pub height: Option<u64>,
+    /// Blocks by which it is behind what a quorum of providers has.
+    pub lag: Option<u64>,
+    /// Requests since the start: `answered`, `timed_out`, `unreachable`, `rate_limited`, `refused`,
+    /// `garbled`.
+    pub requests: BTreeMap<String, u64>,
+    /// How often it contradicted the quorum or sent a false proof.
+    pub contradictions: u64,
+    /// Part of its requests that failed in the last minute, 0 to 1.
+    pub error_rate: Option<f64>,
+    /// Median time to an answer.
+    pub latency_p50_ms: Option<f64>,
+    /// 99th percentile of the same.
+    pub latency_p99_ms: Option<f64>,
 }
 
 /// The body of every error response.

@@ -21,6 +21,7 @@ use crate::gossip::KnownSignatures;
 use crate::keys::{Signer, SignerError};
 use crate::lease::LeaseHandle;
 use crate::ready::{Cause, Readiness};
+use crate::vitals::Vitals;
 
 /// Answers that wait to be signed; the open tasks bound them.
 const QUEUE: usize = limits::MAX_OPEN_TASKS;
@@ -47,6 +48,7 @@ pub(crate) struct Attestor {
     domain: Domain,
     readiness: Readiness,
     lease: LeaseHandle,
+    vitals: Vitals,
 }
 
 impl Attestor {
@@ -69,8 +71,15 @@ impl Attestor {
             domain,
             readiness,
             lease,
+            vitals: Vitals::default(),
         };
         (attestor, sender)
+    }
+
+    /// Tells `vitals` of every signature.
+    pub(crate) fn noting(mut self, vitals: Vitals) -> Self {
+        self.vitals = vitals;
+        self
     }
 
     /// Runs until `token` is cancelled. What comes before the lease is there waits for it; what
@@ -138,6 +147,8 @@ impl Attestor {
             let conflict = conflict_text(refusal)?;
             if let Some((statement, basis)) = statements.get(place) {
                 tracing::error!(task = %statement.task_id(), conflict, "refused to sign a second fact");
+                metrics::counter!("quorate_refusals_total", "code" => RefusalCode::Conflict.as_str_name())
+                    .increment(1);
                 refusals.push((*statement, *basis, RefusalCode::Conflict, conflict));
             }
         }
@@ -151,6 +162,9 @@ impl Attestor {
             // It may have been lost while the disk was waited for.
             for permit in permits.into_iter().filter(|_| self.lease.is_held()) {
                 responses.extend(self.attest(&permit, &by_digest).await);
+            }
+            if !responses.is_empty() {
+                self.vitals.signed();
             }
         }
         for (statement, basis, code, detail) in refusals {

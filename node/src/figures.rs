@@ -1,5 +1,51 @@
 //! Helpers for figures.
 
+use quorate_proto::RefusalCode;
+
+/// Counters that alerts watch. Each is there from the start with zero, since an increase is seen
+/// only by who has seen the figure before it.
+const WATCHED: [&str; 7] = [
+    "quorate_equivocations_total",
+    "quorate_gossip_dropped_total",
+    "quorate_offences_total",
+    "quorate_publish_failures_total",
+    "quorate_streams_refused_total",
+    "quorate_tasks_refused_total",
+    "quorate_unsignable_total",
+];
+
+/// Histograms that alerts and the dashboard read.
+const MEASURED: [&str; 4] = [
+    "quorate_certified_seconds",
+    "quorate_read_seconds",
+    "quorate_request_seconds",
+    "quorate_signing_log_seconds",
+];
+
+/// Makes the figures known before the first thing is counted.
+pub(crate) fn declare() {
+    for name in WATCHED {
+        metrics::counter!(name).increment(0);
+    }
+    for name in MEASURED {
+        let _ = metrics::histogram!(name);
+    }
+    for status in ["completed", "expired", "failed"] {
+        metrics::counter!("quorate_tasks_total", "status" => status).increment(0);
+    }
+    for outcome in ["answered", "failed"] {
+        metrics::counter!("quorate_requests_total", "outcome" => outcome).increment(0);
+    }
+    for number in 1.. {
+        let Ok(code) = RefusalCode::try_from(number) else {
+            break;
+        };
+        metrics::counter!("quorate_refusals_total", "code" => code.as_str_name()).increment(0);
+    }
+    metrics::counter!("quorate_gossip_rejected_total", "kind" => "response", "reason" => "replay")
+        .increment(0);
+}
+
 /// Microseconds as the seconds that Prometheus wants.
 pub(crate) fn seconds(micros: u64) -> f64 {
     std::time::Duration::from_micros(micros).as_secs_f64()

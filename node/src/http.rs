@@ -2,6 +2,8 @@
 
 mod admin;
 mod evidence;
+mod machine;
+mod providers;
 mod ready;
 mod registry;
 mod sync;
@@ -18,7 +20,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use quorate_chain::StateReader;
+use quorate_chain::{HomeReader, StateReader};
 use quorate_proto::{Address, Domain, OperatorSet, Timestamp};
 use quorate_protocols::authors::Standing;
 use quorate_storage::{Store, WriteQueue};
@@ -42,6 +44,7 @@ use crate::ready::{Readiness, stake_problem};
 use crate::settings::Role;
 use crate::sync::SyncStatus;
 use crate::token::Token;
+use crate::vitals::Vitals;
 use crate::{NodeError, clock};
 
 /// Without agreement for this long a chain counts as stalled: ten times what a provider may take for
@@ -60,10 +63,12 @@ pub fn collect_metrics() -> Result<MetricsHandle, String> {
         0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
         2.5, 5.0, 10.0, 15.0,
     ];
-    PrometheusBuilder::new()
+    let handle = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &seconds)
         .and_then(PrometheusBuilder::install_recorder)
-        .map_err(|error| error.to_string())
+        .map_err(|error| error.to_string())?;
+    crate::figures::declare();
+    Ok(handle)
 }
 
 /// What the pages are made from.
@@ -72,6 +77,8 @@ pub(crate) struct Facts {
     pub(crate) domain: Domain,
     pub(crate) me: Option<(Address, Address)>,
     pub(crate) home: HomeHandle,
+    /// For its providers.
+    pub(crate) ledger: Arc<dyn HomeReader>,
     /// At a registry.
     pub(crate) members: Option<MembersHandle>,
     pub(crate) chains: Arc<Chains>,
@@ -90,6 +97,7 @@ pub(crate) struct Facts {
     pub(crate) metrics: Option<MetricsHandle>,
     /// At an operator.
     pub(crate) standings: Standings,
+    pub(crate) vitals: Vitals,
     /// At a registry.
     pub(crate) sightings: Sightings,
     /// Who knows it owns this node.
@@ -148,6 +156,7 @@ impl Http {
             .route("/tasks/{id}/timeline", get(tasks::timeline))
             .route("/evidence", get(evidence::list))
             .route("/evidence/{id}", get(evidence::one))
+            .route("/providers", get(providers::page))
             .fallback(no_such_page)
             .with_state(self.facts);
         axum::serve(self.listener, router)
@@ -179,8 +188,10 @@ async fn status(State(facts): Shared) -> Json<Status> {
 async fn metrics(State(facts): Shared) -> Response {
     match &facts.metrics {
         Some(handle) => {
-            facts.gauge();
+            facts.gauge().await;
+            machine::gauge(&facts);
             registry::gauge(&facts).await;
+            providers::gauge(&facts);
             handle.run_upkeep();
             handle.render().into_response()
         }
@@ -218,8 +229,8 @@ async fn peers(State(facts): Shared) -> Json<Vec<PeerLine>> {
 }
 
 async fn no_such_page() -> Response {
-    let pages = "pages: /live /ready /health /status /metrics /epoch /operators /peers /sync /tasks \
-                 /tasks/{id} /evidence /evidence/{id}";
+    let pages = "pages: /live /ready /health /status /metrics /epoch /operators /peers /providers \
+                 /sync /tasks /tasks/{id} /evidence /evidence/{id}";
     failure(StatusCode::NOT_FOUND, pages)
 }
 
@@ -291,6 +302,7 @@ impl Facts {
             chains,
             problems: self.problems().await,
             ready: self.ready().await,
+            machine: machine::report(&self.vitals),
             registries: self.standings.lines(),
             reachability: reachability(&self.network.reachability().await),
         }
@@ -347,8 +359,14 @@ impl Facts {
     }
 
     /// Figures that are read rather than counted.
-    fn gauge(&self) {
-        let to_f64 = |number: u64| u32::try_from(number).map_or(f64::MAX, f64::from);
+    async fn gauge(&self) {
+        let healthy = self.problems().await.is_empty();
+        let ready = self.ready().await.ready;
+        metrics::gauge!("quorate_ready").set(f64::from(u8::from(ready)));
+        metrics::gauge!("quorate_healthy").set(f64::from(u8::from(healthy)));
+        metrics::gauge!("quorate_up_seconds").set(crate::figures::seconds(
+            clock::now().micros_since(self.started),
+        ));
         metrics::gauge!("quorate_open_tasks").set(to_f64(self.desk.open_tasks() as u64));
         metrics::gauge!("quorate_evidence").set(to_f64(self.book.len() as u64));
         if let Some(head) = self.home.view().head {
@@ -379,6 +397,13 @@ fn reachability(known: &Reachability) -> api::Reachability {
         since_ms: known.since.map(Timestamp::millis),
         checked_ms: known.checked.map(Timestamp::millis),
     }
+}
+
+/// Exact up to 2^53.
+fn to_f64(number: u64) -> f64 {
+    const HALF: f64 = 4_294_967_296.0;
+    let half = |bits: u64| u32::try_from(bits).map_or(0.0, f64::from);
+    half(number >> 32) * HALF + half(number & u64::from(u32::MAX))
 }
 
 fn chain_problem(chain_id: u64, chain: &dyn StateReader) -> Option<String> {

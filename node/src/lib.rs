@@ -23,6 +23,7 @@ mod http;
 mod join;
 pub mod keys;
 mod lease;
+pub mod machine;
 mod members;
 mod network;
 mod node;
@@ -44,6 +45,7 @@ mod sync;
 mod tasks;
 mod timeline;
 mod token;
+mod vitals;
 
 pub use http::{MetricsHandle, collect_metrics};
 pub use lease::LogClaim;

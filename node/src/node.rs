@@ -33,6 +33,7 @@ use crate::ready::Readiness;
 use crate::sets::Sets;
 use crate::settings::Settings;
 use crate::tasks::Tasks;
+use crate::vitals::Vitals;
 
 /// Why a node ended, or did not start.
 #[derive(Debug, thiserror::Error)]
@@ -238,6 +239,7 @@ impl Node {
             desk,
             channels: Channels::default(),
             readiness: Readiness::default(),
+            vitals: Vitals::default(),
             closing: halt.child_token(),
             drained: CancellationToken::new(),
             halt,
@@ -246,13 +248,11 @@ impl Node {
         let claim = (parts.claim, heard);
         wiring.spawn_keeper(&mut tasks, &parts.settings, &ledgers.home, claim)?;
         spawn_followers(&mut tasks, ledgers.followers);
-        wiring.spawn_desk(&mut tasks, mouth, secret);
-        wiring.spawn_hand_over(&mut tasks);
-        wiring.spawn_gossip(&mut tasks, messages);
-        wiring.spawn_requests(&mut tasks)?;
+        wiring.spawn_pipeline(&mut tasks, mouth, messages, secret)?;
+        let ledger = ledgers.home.clone();
         let upkeep = wiring.spawn_upkeep(&mut tasks, &parts.settings, ledgers.home.clone())?;
         let ties = wiring.spawn_registries(&mut tasks, &parts.settings, ledgers.home, ed25519)?;
-        let facts = wiring.facts(parts.settings.role, parts.metrics, ties, upkeep);
+        let facts = wiring.facts(parts.settings.role, ledger, parts.metrics, ties, upkeep);
         spawn_http(&mut tasks, parts.settings.http, facts, &wiring.halt).await?;
         let stored = watch_store(wiring.store.clone(), wiring.halt.clone());
         tasks.spawn("store", stored);

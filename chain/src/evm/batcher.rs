@@ -8,15 +8,16 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use alloy::transports::http::reqwest::{Client, StatusCode, header, redirect};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::RpcUrl;
+use super::provider::Figures;
 use super::rpc::{Answer, Call, Failure, Response, encode};
-use crate::ChainError;
+use crate::{ChainError, RequestOutcome};
 use limit::BatchLimit;
 
 mod limit;
@@ -48,6 +49,7 @@ struct Shared {
     http: Client,
     url: RpcUrl,
     queue: Mutex<Queue>,
+    figures: Mutex<Figures>,
 }
 
 struct Queue {
@@ -78,6 +80,28 @@ enum Outcome {
     TooMany,
 }
 
+impl Outcome {
+    /// Why the request as a whole counts as failed, if it does.
+    fn failure(&self) -> Option<&Failure> {
+        match self {
+            Self::Failed(failure) => Some(failure),
+            Self::TooMany => None,
+            Self::Answers(answers) => {
+                let failures = answers.iter().filter_map(|answer| answer.as_ref().err());
+                let limited = |f: &&Failure| f.outcome() == RequestOutcome::RateLimited;
+                let works = |a: &Answer| a.as_ref().err().is_none_or(Failure::is_answer);
+                let any = failures.clone().find(limited);
+                any.or_else(|| {
+                    failures
+                        .clone()
+                        .next()
+                        .filter(|_| !answers.iter().any(works))
+                })
+            }
+        }
+    }
+}
+
 impl Batcher {
     pub(super) fn new(http: Client, url: RpcUrl) -> Self {
         let queue = Queue {
@@ -89,11 +113,17 @@ impl Batcher {
             http,
             url,
             queue: Mutex::new(queue),
+            figures: Mutex::default(),
         }))
     }
 
     pub(super) fn url(&self) -> &RpcUrl {
         &self.0.url
+    }
+
+    /// How its requests went.
+    pub(super) fn figures(&self) -> MutexGuard<'_, Figures> {
+        self.0.figures()
     }
 
     /// The answer to `call`, or why there is none within [`CALL_TIMEOUT`].
@@ -124,6 +154,10 @@ impl Batcher {
 }
 
 impl Shared {
+    fn figures(&self) -> MutexGuard<'_, Figures> {
+        self.figures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -162,11 +196,14 @@ impl Shared {
 
     async fn exchange(self: &Arc<Self>, batch: Vec<Waiting>) {
         let body = encode(batch.iter().map(|waiting| &waiting.call));
+        let sent = Instant::now();
         let outcome = match timeout(CALL_TIMEOUT, self.post(body)).await {
             Err(_) => Outcome::Failed(Failure::Timeout(CALL_TIMEOUT.as_millis())),
             Ok(Err(failure)) => Outcome::Failed(failure),
             Ok(Ok((status, body))) => read(&self.url, status, &body, batch.len()),
         };
+        self.figures()
+            .record(Instant::now(), sent.elapsed(), outcome.failure());
         match outcome {
             Outcome::Failed(failure) => {
                 for waiting in batch {
@@ -226,6 +263,9 @@ impl Shared {
 }
 
 fn read(url: &RpcUrl, status: StatusCode, body: &[u8], count: usize) -> Outcome {
+    if status == StatusCode::TOO_MANY_REQUESTS {
+        return Outcome::Failed(Failure::Http(status.as_u16()));
+    }
     if count > 1
         && let Ok(responses) = serde_json::from_slice::<Vec<Response<'_>>>(body)
     {

@@ -101,6 +101,13 @@ pub(super) fn chain_id() -> Call {
     }
 }
 
+pub(super) fn syncing() -> Call {
+    Call {
+        method: "eth_syncing",
+        params: "[]".to_owned(),
+    }
+}
+
 pub(super) fn block_number() -> Call {
     Call {
         method: "eth_blockNumber",

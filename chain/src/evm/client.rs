@@ -1,5 +1,6 @@
 //! One EVM chain as a quorum of its providers sees it: the final head and blocks below it.
 
+use std::collections::VecDeque;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -16,9 +17,10 @@ use super::headers::{HeaderCache, Known};
 use super::provider::Provider;
 use super::quorum::{NoQuorum, Pool};
 use super::rpc::Failure;
-use super::{EvmConfig, Finality, ProviderStatus, Reads};
-use crate::{At, BlockRef, ChainError, Question, ReadLog};
+use super::{EvmConfig, Finality, ProviderConfig, Reads};
+use crate::{At, BlockRef, ChainError, ProviderStatus, Providers, Question, ReadLog, Standing};
 
+mod check;
 mod follow;
 
 /// One EVM chain and its providers. Knows the final head while [`Self::run`] runs, and looks for
@@ -35,6 +37,7 @@ pub struct EvmClient {
     polls_started: AtomicU64,
     last_poll: tokio::sync::Mutex<LastPoll>,
     last_success: Mutex<Option<Instant>>,
+    heights: Mutex<VecDeque<u64>>,
 }
 
 /// The poll that ended last.
@@ -74,27 +77,8 @@ impl EvmClient {
     /// [`ChainError::WrongChainId`] for a provider of another chain, and
     /// [`ChainError::Settings`] for settings that make no sense.
     pub async fn connect(config: EvmConfig) -> Result<Arc<Self>, ChainError> {
-        let required = config.required()?;
-        let http = http_client()?;
-        let provider = |url| Provider::new(http.clone(), url, config.chain_id);
-        let client = Arc::new(Self {
-            chain_id: config.chain_id,
-            finality: config.finality,
-            poll_interval: config.poll_interval,
-            reads: config.reads,
-            history_slot: config.history_slot,
-            pool: Pool::new(config.rpc.into_iter().map(provider).collect(), required),
-            head: watch::Sender::new(None),
-            headers: Mutex::default(),
-            polls_started: AtomicU64::new(0),
-            last_poll: tokio::sync::Mutex::new(LastPoll {
-                number: 0,
-                started: None,
-                result: Ok(()),
-            }),
-            last_success: Mutex::default(),
-        });
-        client.verify().await;
+        let client = Self::over(config)?;
+        client.examine().await;
         if let Some(error) = client.wrong_chains().into_iter().next() {
             return Err(error);
         }
@@ -104,13 +88,45 @@ impl EvmClient {
         Ok(client)
     }
 
+    /// As [`Self::connect`], without asking anybody anything: nothing counts before
+    /// [`Self::examine`] or [`Self::run`].
+    ///
+    /// # Errors
+    /// [`ChainError::Settings`] for settings that make no sense.
+    pub fn over(config: EvmConfig) -> Result<Arc<Self>, ChainError> {
+        let rule = config.rule()?;
+        let http = http_client()?;
+        let labels = labels(&config.rpc);
+        let providers = config.rpc.into_iter().zip(labels);
+        let provider =
+            |(provider, label)| Provider::new(http.clone(), provider, label, config.chain_id);
+        Ok(Arc::new(Self {
+            chain_id: config.chain_id,
+            finality: config.finality,
+            poll_interval: config.poll_interval,
+            reads: config.reads,
+            history_slot: config.history_slot,
+            pool: Pool::new(providers.map(provider).collect(), rule),
+            head: watch::Sender::new(None),
+            headers: Mutex::default(),
+            polls_started: AtomicU64::new(0),
+            last_poll: tokio::sync::Mutex::new(LastPoll {
+                number: 0,
+                started: None,
+                result: Ok(()),
+            }),
+            last_success: Mutex::default(),
+            heights: Mutex::default(),
+        }))
+    }
+
     /// Follows the chain until `token` is cancelled.
     ///
     /// # Errors
     /// [`ChainError::WrongChainId`] when so many providers serve another chain that the others
     /// cannot make a quorum.
     pub async fn run(self: Arc<Self>, token: CancellationToken) -> Result<(), ChainError> {
-        let tasks = async { tokio::try_join!(self.keep_polling(), self.keep_verifying()) };
+        let tasks = async { tokio::try_join!(self.keep_polling(), self.keep_checking()) };
         match token.run_until_cancelled(tasks).await {
             Some(Err(error)) => Err(error),
             Some(Ok(_)) | None => Ok(()),
@@ -167,6 +183,23 @@ impl EvmClient {
         self.poll().await?;
         self.final_head()
             .ok_or_else(|| self.not_final(At::Block(0)))
+    }
+
+    /// The providers, when they suffice, and how each of them fares.
+    #[must_use]
+    pub fn providers(&self) -> Providers {
+        let statuses: Vec<ProviderStatus> = self.status().providers;
+        let good = |(index, status): (usize, &ProviderStatus)| {
+            (status.standing == Standing::Ok).then_some(index)
+        };
+        let good: Vec<usize> = statuses.iter().enumerate().filter_map(good).collect();
+        let rule = self.pool.rule();
+        Providers {
+            required: rule.required(),
+            min_runners: rule.min_runners(),
+            spare: rule.spare(&good),
+            providers: statuses,
+        }
     }
 
     pub(super) fn pool(&self) -> &Pool {
@@ -328,7 +361,7 @@ impl EvmClient {
     pub(super) async fn missing(&self, address: Address) -> ChainError {
         match self
             .pool
-            .ask(|_, provider| provider.has_code(address))
+            .ask_unpinned(|_, provider| provider.has_code(address))
             .await
         {
             Ok(true) => ChainError::ContractNotFinal { address },
@@ -340,6 +373,19 @@ impl EvmClient {
     fn headers(&self) -> MutexGuard<'_, HeaderCache> {
         lock(&self.headers)
     }
+}
+
+/// What tells the providers apart: their URLs without secrets, numbered where these are the same.
+fn labels(providers: &[ProviderConfig]) -> Vec<String> {
+    let shown: Vec<String> = providers.iter().map(|p| p.url.to_string()).collect();
+    let label = |(place, text): (usize, &String)| {
+        let same = |texts: &[String]| texts.iter().filter(|other| *other == text).count();
+        match same(&shown) {
+            1 => text.clone(),
+            _ => format!("{text}#{}", same(&shown[..=place])),
+        }
+    };
+    shown.iter().enumerate().map(label).collect()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

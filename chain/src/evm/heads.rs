@@ -10,6 +10,7 @@ use super::calls::Header;
 use super::provider::Provider;
 use super::quorum::Pool;
 use super::rpc::Failure;
+use super::rule::Rule;
 use crate::ChainError;
 
 /// How long the slower providers are waited for once enough have answered. Their word may show
@@ -24,6 +25,15 @@ struct Tip {
     header: Option<Header>,
 }
 
+impl Tip {
+    fn show(self) -> String {
+        match self.header {
+            Some(header) => format!("{} is final", header.block()),
+            None => format!("block {} is final", self.height),
+        }
+    }
+}
+
 /// What one provider said: nothing, that nothing is final, or its tip.
 type Claim = Option<Result<Option<Tip>, Failure>>;
 
@@ -34,22 +44,17 @@ type Claim = Option<Result<Option<Tip>, Failure>>;
 /// claim. Where the providers differ on the block at that height, the next lower claim is tried.
 pub(super) async fn agree(pool: &Pool, finality: Finality) -> Result<Option<Header>, ChainError> {
     let claims = claims(pool, finality).await;
-    let said = claims
-        .iter()
-        .flatten()
-        .filter(|claim| claim.is_ok())
-        .count();
-    if said < pool.required() {
-        return Err(pool.unanswered(failures(&claims)));
+    if !pool.rule().suffices(&answered(&claims)) {
+        return Err(pool.unanswered(sayings(&claims), failures(&claims)));
     }
     let tips: Vec<Option<Tip>> = claims
         .into_iter()
         .map(|claim| claim.and_then(Result::ok).flatten())
         .collect();
-    let heights: Vec<u64> = tips.iter().flatten().map(|tip| tip.height).collect();
+    let heights: Vec<Option<u64>> = tips.iter().map(|tip| tip.map(|tip| tip.height)).collect();
 
     let mut problem = None;
-    for height in candidates(heights, pool.required()) {
+    for height in candidates(&heights, pool.rule()) {
         let known: Vec<Option<Header>> = tips
             .iter()
             .map(|tip| {
@@ -79,10 +84,16 @@ async fn describe(
     }
 }
 
-/// Heights that at least `required` claims reach, highest first.
-fn candidates(mut heights: Vec<u64>, required: usize) -> Vec<u64> {
-    heights.sort_unstable_by(|a, b| b.cmp(a));
-    let mut reached = heights.split_off(heights.len().min(required.saturating_sub(1)));
+/// Heights that the claims of enough providers reach, highest first.
+fn candidates(heights: &[Option<u64>], rule: &Rule) -> Vec<u64> {
+    let reach = |height: &u64| {
+        let reaching =
+            |(index, claim): (usize, &Option<u64>)| (*claim >= Some(*height)).then_some(index);
+        let by: Vec<usize> = heights.iter().enumerate().filter_map(reaching).collect();
+        rule.suffices(&by)
+    };
+    let mut reached: Vec<u64> = heights.iter().flatten().copied().filter(reach).collect();
+    reached.sort_unstable_by(|a, b| b.cmp(a));
     reached.dedup();
     reached
 }
@@ -96,7 +107,7 @@ async fn claims(pool: &Pool, finality: Finality) -> Vec<Claim> {
         .enumerate()
         .map(|(index, provider)| async move { (index, tip(provider, finality).await) })
         .collect();
-    let mut said = 0;
+    let mut said = Vec::new();
     let mut deadline = None;
     loop {
         let next = match deadline {
@@ -106,8 +117,10 @@ async fn claims(pool: &Pool, finality: Finality) -> Vec<Claim> {
         let Some((index, claim)) = next else {
             break;
         };
-        said += usize::from(claim.is_ok());
-        if said == pool.required() {
+        if claim.is_ok() {
+            said.push(index);
+        }
+        if deadline.is_none() && pool.rule().suffices(&said) {
             deadline = Some(Instant::now() + STRAGGLER_WAIT);
         }
         claims[index] = Some(claim);
@@ -120,6 +133,24 @@ async fn claims(pool: &Pool, finality: Finality) -> Vec<Claim> {
         });
     }
     claims
+}
+
+/// Who answered at all.
+fn answered(claims: &[Claim]) -> Vec<usize> {
+    let ok = |(index, claim): (usize, &Claim)| matches!(claim, Some(Ok(_))).then_some(index);
+    claims.iter().enumerate().filter_map(ok).collect()
+}
+
+/// What those who answered said.
+fn sayings(claims: &[Claim]) -> Vec<(usize, String)> {
+    let saying = |(index, claim): (usize, &Claim)| match claim {
+        Some(Ok(tip)) => Some((
+            index,
+            tip.map_or_else(|| "nothing is final".into(), Tip::show),
+        )),
+        _ => None,
+    };
+    claims.iter().enumerate().filter_map(saying).collect()
 }
 
 fn failures(claims: &[Claim]) -> Vec<(usize, Failure)> {
@@ -168,8 +199,26 @@ mod tests {
             (&[5, 5, 5, 5, 5], 3, &[5]),
         ];
         for (heights, required, expected) in table {
-            let found = candidates(heights.to_vec(), required);
+            let claims: Vec<Option<u64>> = heights.iter().copied().map(Some).collect();
+            let runners: Vec<String> = (0..claims.len()).map(|n| n.to_string()).collect();
+            let found = candidates(&claims, &Rule::new(required, 1, &runners));
             assert_eq!(found, expected, "{heights:?}, {required} required");
+        }
+    }
+
+    #[test]
+    fn one_runner_alone_moves_nothing() {
+        let runners = ["acme", "acme", "own"].map(str::to_owned);
+        let rule = Rule::new(2, 2, &runners);
+        let table: [([Option<u64>; 3], &[u64]); 5] = [
+            ([Some(9), Some(9), Some(5)], &[5]),
+            ([Some(9), Some(9), None], &[]),
+            ([Some(9), Some(4), Some(5)], &[5, 4]),
+            ([Some(0), Some(0), Some(5)], &[0]),
+            ([Some(9), None, Some(9)], &[9]),
+        ];
+        for (claims, expected) in table {
+            assert_eq!(candidates(&claims, &rule), expected, "{claims:?}");
         }
     }
 }

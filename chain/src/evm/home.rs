@@ -12,7 +12,7 @@ use super::client::Basis;
 use super::operator_set::{RegistryAt, interface::minimumWeightCall};
 use super::registrations::registrations;
 use super::{EvmClient, EvmConfig};
-use crate::{At, BlockRef, ChainError, HomeReader, Registration};
+use crate::{At, BlockRef, ChainError, HomeReader, Providers, Registration};
 
 mod interface {
     #![allow(missing_docs, unreachable_pub, clippy::all)]
@@ -136,6 +136,10 @@ impl HomeReader for EvmHome {
 
     fn registry(&self) -> Address {
         self.registry
+    }
+
+    fn providers(&self) -> Providers {
+        self.client.providers()
     }
 
     fn final_head(&self) -> Option<BlockRef> {

@@ -7,51 +7,47 @@ use alloy::primitives::{Address, B256, Bytes, U64, U256};
 use alloy::transports::http::reqwest::Client;
 use serde_json::value::RawValue;
 
-use super::RpcUrl;
+use self::standing::{Chain, Facts};
 use super::batcher::Batcher;
 use super::calls::{self, Ended, Header, Log, decode};
 use super::proof::answer::ProofAnswer;
 use super::rpc::{Answer, Call, Failure};
 use super::shown::Shown;
+use super::{ProviderConfig, RpcUrl};
+use crate::{ProviderStatus, Standing};
 
-/// How a provider fares, for people.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProviderStatus {
-    /// Its URL without secrets.
-    pub provider: String,
-    /// Why it does not count at present, or should not; `None` while all is well.
-    pub problem: Option<String>,
-    /// False proofs that it sent since the start.
-    pub lies: u64,
-}
+mod figures;
+mod standing;
+
+pub(super) use figures::Figures;
 
 /// One JSON-RPC provider. Its answers count only once it has shown that it serves the right chain.
 pub(super) struct Provider {
     batcher: Batcher,
-    name: Arc<str>,
     chain_id: u64,
-    standing: Mutex<Standing>,
+    /// Without secrets, and different from those of the other providers.
+    label: String,
+    /// For errors and records: with who runs it, where that was set.
+    name: Arc<str>,
+    config: ProviderConfig,
+    facts: Mutex<Facts>,
     shown: Shown,
 }
 
-/// What is known of a provider.
-struct Standing {
-    /// Whether it reported the right chain id, or why that is not known.
-    chain: Result<(), Failure>,
-    /// How its last part in a poll went.
-    poll: Result<(), Failure>,
-}
-
 impl Provider {
-    pub(super) fn new(http: Client, url: RpcUrl, chain_id: u64) -> Self {
+    /// `label` tells it from others of the same host.
+    pub(super) fn new(http: Client, config: ProviderConfig, label: String, chain_id: u64) -> Self {
+        let name = match &config.by {
+            Some(by) => format!("{label} ({})", by.trim()),
+            None => label.clone(),
+        };
         Self {
-            name: url.to_string().into(),
-            batcher: Batcher::new(http, url),
+            batcher: Batcher::new(http, config.url.clone()),
             chain_id,
-            standing: Mutex::new(Standing {
-                chain: Err(Failure::Unverified),
-                poll: Ok(()),
-            }),
+            label,
+            name: name.into(),
+            config,
+            facts: Mutex::new(Facts::new(Instant::now())),
             shown: Shown::default(),
         }
     }
@@ -60,62 +56,109 @@ impl Provider {
         self.batcher.url()
     }
 
-    /// Its name without secrets.
+    /// For errors and records: which one, and who runs it where that was set.
     pub(super) const fn name(&self) -> &Arc<str> {
         &self.name
     }
 
-    fn standing(&self) -> MutexGuard<'_, Standing> {
-        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    fn facts(&self) -> MutexGuard<'_, Facts> {
+        self.facts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks anew at how it fares, and says so where that changed.
+    pub(super) fn judge(&self) -> Standing {
+        let (standing, before) = self.facts().judge(Instant::now(), &self.batcher.figures());
+        let (provider, chain) = (&self.label, self.chain_id);
+        match (standing, before) {
+            (_, None) => {}
+            (Standing::Ok, Some(Standing::Unknown)) => {
+                tracing::debug!(%provider, chain, "provider serves this chain");
+            }
+            (Standing::Ok, Some(before)) => {
+                tracing::info!(%provider, chain, %before, "provider is well again");
+            }
+            (standing, Some(_)) => {
+                let problem = self.problem(standing).unwrap_or_default();
+                tracing::warn!(%provider, chain, %standing, %problem, "provider does not count");
+            }
+        }
+        standing
+    }
+
+    /// Why it is not well, in a sentence about it.
+    fn problem(&self, standing: Standing) -> Option<String> {
+        let facts = self.facts();
+        let last = || self.batcher.figures().last().map(|last| last.text.clone());
+        match (standing, facts.chain) {
+            (Standing::WrongChain, Chain::Wrong(found)) => {
+                Some(Failure::WrongChain(found).to_string())
+            }
+            (Standing::Contradicts, _) => {
+                facts.contradiction.as_ref().map(|(_, what)| what.clone())
+            }
+            (Standing::Syncing, _) => Some(Failure::Syncing.to_string()),
+            (Standing::Lagging, _) => Some(format!("is {} blocks behind", facts.lag.unwrap_or(0))),
+            (Standing::Unknown, _) => Some(Failure::Unverified.to_string()),
+            (Standing::Ok | Standing::WrongChain, _) => facts.poll_problem(),
+            (Standing::Failing | Standing::Hanging | Standing::RateLimited, _) => {
+                last().or_else(|| facts.poll_problem())
+            }
+        }
     }
 
     pub(super) fn status(&self) -> ProviderStatus {
-        let standing = self.standing();
-        let problem = standing
-            .chain
-            .as_ref()
-            .err()
-            .or(standing.poll.as_ref().err());
+        let standing = self.judge();
+        let problem = self.shown.lie(Instant::now()).or(self.problem(standing));
+        let now = Instant::now();
+        let (facts, figures) = (self.facts(), self.batcher.figures());
+        let age = |at: Instant| now.saturating_duration_since(at);
+        let failed = figures.last().map(|last| (last.text.clone(), age(last.at)));
+        let contradicted = facts.contradiction.as_ref();
+        let contradicted = contradicted.map(|(at, what)| (what.clone(), age(*at)));
+        let (asked, failures) = figures.lately(now);
         ProviderStatus {
-            provider: self.url().to_string(),
-            problem: problem
-                .map(ToString::to_string)
-                .or_else(|| self.shown.lie(Instant::now())),
+            provider: self.label.clone(),
+            by: self.config.runner(),
+            client: self.config.client.clone(),
+            standing,
+            since: facts.since(now),
+            problem,
+            last_error: failed
+                .into_iter()
+                .chain(contradicted)
+                .min_by_key(|(_, age)| *age),
+            height: facts.height,
+            lag: facts.lag,
+            requests: figures.counts(),
+            contradictions: facts.contradictions,
             lies: self.shown.lies(),
+            error_rate: (asked > 0).then(|| f64::from(failures) / f64::from(asked)),
+            latency_p50: figures.percentile(50),
+            latency_p99: figures.percentile(99),
         }
     }
 
     pub(super) fn is_verified(&self) -> bool {
-        self.standing().chain.is_ok()
+        self.facts().chain == Chain::Right
     }
 
     /// The chain id that it reports, if that is the wrong one.
     pub(super) fn wrong_chain(&self) -> Option<u64> {
-        match self.standing().chain {
-            Err(Failure::WrongChain(found)) => Some(found),
+        match self.facts().chain {
+            Chain::Wrong(found) => Some(found),
             _ => None,
         }
     }
 
-    /// Asks which chain it serves.
+    /// Asks which chain it serves. One that does not answer stays what it was.
     pub(super) async fn verify(&self) {
-        let verdict = match self.reported_chain().await {
-            Ok(found) if found == self.chain_id => Ok(()),
-            Ok(found) => Err(Failure::WrongChain(found)),
-            Err(failure) => Err(failure),
-        };
-        let mut standing = self.standing();
-        if standing.chain != verdict {
-            match &verdict {
-                Ok(()) => {
-                    tracing::debug!(provider = %self.url(), chain = self.chain_id, "provider serves this chain")
-                }
-                Err(problem) => {
-                    tracing::warn!(provider = %self.url(), chain = self.chain_id, %problem, "provider does not count");
-                }
-            }
+        if let Ok(found) = self.reported_chain().await {
+            self.facts().chain = match found == self.chain_id {
+                true => Chain::Right,
+                false => Chain::Wrong(found),
+            };
         }
-        standing.chain = verdict;
+        self.judge();
     }
 
     async fn reported_chain(&self) -> Result<u64, Failure> {
@@ -123,28 +166,61 @@ impl Provider {
         Ok(decode::<U64>(&answer)?.to())
     }
 
+    /// Asks whether it is syncing, and how high it is; the height. Those that do not know the
+    /// question are not syncing.
+    pub(super) async fn look(&self) -> Option<u64> {
+        let syncing = self.batcher.call(calls::syncing());
+        let height = self.batcher.call(calls::block_number());
+        let (syncing, height) = tokio::join!(syncing, height);
+        let height: Option<u64> = height
+            .and_then(|answer| decode::<U64>(&answer))
+            .map(|height| height.to())
+            .ok();
+        let mut facts = self.facts();
+        if let Ok(answer) = syncing {
+            facts.syncing = !matches!(answer.get(), "false" | "null");
+        }
+        facts.height = height.or(facts.height);
+        height
+    }
+
+    /// Notes how far it is behind, and whether it lacks what others have had for a while.
+    pub(super) fn compared(&self, lag: Option<u64>, lagging: bool) {
+        let mut facts = self.facts();
+        facts.lag = lag;
+        facts.lagging = lagging;
+        drop(facts);
+        self.judge();
+    }
+
+    /// It said something else than the quorum about what can only be one way, or sent a proof that
+    /// does not verify: `what` goes on after its name.
+    pub(super) fn contradicted(&self, what: &str) {
+        let mut facts = self.facts();
+        facts.contradiction = Some((Instant::now(), self.url().scrub(what)));
+        facts.contradictions += 1;
+        drop(facts);
+        self.judge();
+    }
+
     /// Remembers how its part in a poll went.
     pub(super) fn polled(&self, result: Result<(), Failure>) {
-        let mut standing = self.standing();
-        match (&standing.poll, &result) {
-            (_, Err(Failure::Slow | Failure::Unverified)) => {}
-            (Ok(()) | Err(Failure::Slow), Err(problem)) => {
-                tracing::warn!(provider = %self.url(), chain = self.chain_id, %problem, "provider fails");
-            }
-            (Err(_), Ok(())) => {
-                tracing::info!(provider = %self.url(), chain = self.chain_id, "provider works again");
-            }
-            _ => {}
-        }
-        standing.poll = result;
+        self.facts().polled(result);
+        self.judge();
     }
 
     async fn call(&self, call: Call) -> Answer {
-        if let Err(failure) = &self.standing().chain {
-            return Err(match failure {
-                Failure::WrongChain(found) => Failure::WrongChain(*found),
-                _ => Failure::Unverified,
-            });
+        match *self.facts() {
+            Facts {
+                chain: Chain::Wrong(found),
+                ..
+            } => return Err(Failure::WrongChain(found)),
+            Facts {
+                chain: Chain::Unknown,
+                ..
+            } => return Err(Failure::Unverified),
+            Facts { syncing: true, .. } => return Err(Failure::Syncing),
+            _ => {}
         }
         self.batcher.call(call).await
     }
@@ -159,7 +235,7 @@ impl Provider {
     pub(super) async fn tagged(&self, tag: &str) -> Result<Option<Header>, Failure> {
         match self.call(calls::block(tag)).await {
             Ok(answer) => self.read_header(&answer),
-            Err(failure) if is_missing(&failure) => Ok(None),
+            Err(failure) if failure.is_missing() => Ok(None),
             Err(failure) => Err(failure),
         }
     }
@@ -204,8 +280,11 @@ impl Provider {
         match failure {
             None => self.shown.proved(),
             Some(problem) => {
+                if matches!(problem, Failure::False(_)) {
+                    self.contradicted(&problem.to_string());
+                }
                 if self.shown.failed(problem, Instant::now()) {
-                    tracing::warn!(provider = %self.url(), chain = self.chain_id, %problem, "provider lies");
+                    tracing::warn!(provider = %self.name(), chain = self.chain_id, %problem, "provider lies");
                 }
             }
         }
@@ -273,15 +352,4 @@ fn ended(answer: Answer) -> Result<Ended, Failure> {
         }) => Ok(Ended::Reverted(data)),
         Err(failure) => Err(failure),
     }
-}
-
-/// Providers say in several ways that they have no such block, or do not know the tag.
-fn is_missing(failure: &Failure) -> bool {
-    let Failure::Rpc { code, message, .. } = failure else {
-        return false;
-    };
-    let message = message.to_ascii_lowercase();
-    matches!(code, -32602 | -39001)
-        || message.contains("not found")
-        || message.contains("unknown block")
 }

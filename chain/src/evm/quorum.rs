@@ -7,6 +7,7 @@ use futures::stream::{FuturesUnordered, StreamExt};
 
 use super::provider::Provider;
 use super::rpc::Failure;
+use super::rule::Rule;
 use crate::reader::Asking;
 use crate::{ChainError, Question, ReadLog, Said};
 
@@ -15,10 +16,10 @@ mod first;
 /// An answer is cut to this many characters when answers that differ are shown.
 const LONGEST_ANSWER: usize = 100;
 
-/// The n providers of a chain and how many of them must agree.
+/// The n providers of a chain and when they suffice.
 pub(super) struct Pool {
     providers: Vec<Provider>,
-    required: usize,
+    rule: Rule,
     /// Counts questions to a first one.
     turn: AtomicUsize,
 }
@@ -27,6 +28,7 @@ pub(super) struct Pool {
 #[derive(Debug)]
 pub(super) struct NoQuorum {
     required: usize,
+    min_runners: usize,
     asked: usize,
     /// Answers that differ, each with who gave it.
     answers: Vec<(String, Vec<String>)>,
@@ -34,11 +36,27 @@ pub(super) struct NoQuorum {
     failures: Vec<(String, Failure)>,
 }
 
+/// What enough say, and what others had said by then, each with who.
+struct Agreed<T> {
+    answer: T,
+    others: Vec<(T, Vec<usize>)>,
+}
+
+/// Shown without quotation marks.
+#[derive(PartialEq, Eq)]
+struct Saying(String);
+
+impl Debug for Saying {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 impl Pool {
-    pub(super) const fn new(providers: Vec<Provider>, required: usize) -> Self {
+    pub(super) const fn new(providers: Vec<Provider>, rule: Rule) -> Self {
         Self {
             providers,
-            required,
+            rule,
             turn: AtomicUsize::new(0),
         }
     }
@@ -47,19 +65,21 @@ impl Pool {
         &self.providers
     }
 
-    pub(super) const fn required(&self) -> usize {
-        self.required
+    pub(super) const fn rule(&self) -> &Rule {
+        &self.rule
     }
 
     /// The answer that enough providers give. All are asked at once; those that are late when
-    /// the others suffice are not waited for.
+    /// the others suffice are not waited for. Those that said something else by then have
+    /// contradicted the quorum: ask nothing that may differ between honest ones.
     pub(super) async fn ask<'a, T, F, Q>(&'a self, question: F) -> Result<T, NoQuorum>
     where
         T: PartialEq + Debug,
         F: Fn(usize, &'a Provider) -> Q,
         Q: Future<Output = Result<T, Failure>>,
     {
-        self.vote(question, |_| None).await
+        let agreed = self.vote(question, |_| None).await?;
+        Ok(self.told_apart(agreed))
     }
 
     /// As [`Self::ask`], noting in `log` what each of them says.
@@ -75,14 +95,37 @@ impl Pool {
         Q: Future<Output = Result<T, Failure>>,
     {
         let note = |provider: &Provider| Some(log.asking(provider.name(), about));
-        self.vote(question, note).await
+        let agreed = self.vote(question, note).await?;
+        Ok(self.told_apart(agreed))
+    }
+
+    /// As [`Self::ask`], of something that may differ between honest providers for a moment.
+    pub(super) async fn ask_unpinned<'a, T, F, Q>(&'a self, question: F) -> Result<T, NoQuorum>
+    where
+        T: PartialEq + Debug,
+        F: Fn(usize, &'a Provider) -> Q,
+        Q: Future<Output = Result<T, Failure>>,
+    {
+        let agreed = self.vote(question, |_| None).await?;
+        Ok(agreed.answer)
+    }
+
+    /// Those that said something else have contradicted the quorum.
+    fn told_apart<T: Debug>(&self, agreed: Agreed<T>) -> T {
+        for (answer, by) in &agreed.others {
+            for provider in by.iter().filter_map(|index| self.providers.get(*index)) {
+                let (said, truth) = (shorten(answer), shorten(&agreed.answer));
+                provider.contradicted(&format!("said {said} where the quorum says {truth}"));
+            }
+        }
+        agreed.answer
     }
 
     async fn vote<'a, 'l, T, F, Q>(
         &'a self,
         question: F,
         note: impl Fn(&Provider) -> Option<Asking<'l>>,
-    ) -> Result<T, NoQuorum>
+    ) -> Result<Agreed<T>, NoQuorum>
     where
         T: PartialEq + Debug,
         F: Fn(usize, &'a Provider) -> Q,
@@ -98,7 +141,7 @@ impl Pool {
                 async move { (index, answer.await) }
             })
             .collect();
-        let mut tally = Tally::new(self.required, self.providers.len());
+        let mut tally = Tally::new(&self.rule, self.providers.len());
         while let Some((index, answer)) = answers.next().await {
             if let Some(Some(note)) = notes.get_mut(index) {
                 match &answer {
@@ -108,7 +151,10 @@ impl Pool {
             }
             if let Some(agreed) = tally.add(index, answer) {
                 tally.tell_others(&mut notes);
-                return Ok(agreed);
+                return Ok(Agreed {
+                    answer: agreed,
+                    others: tally.answers,
+                });
             }
             if tally.is_hopeless() {
                 break;
@@ -129,22 +175,28 @@ impl Pool {
         failures.iter().map(text).collect::<Vec<_>>().join("; ")
     }
 
-    /// That too few providers answered at all.
-    pub(super) fn unanswered(&self, failures: Vec<(usize, Failure)>) -> ChainError {
-        let tally = Tally::<()> {
-            failures,
-            ..Tally::new(self.required, self.providers.len())
-        };
+    /// That too few providers said anything at all, or too few different ones.
+    pub(super) fn unanswered(
+        &self,
+        said: Vec<(usize, String)>,
+        failures: Vec<(usize, Failure)>,
+    ) -> ChainError {
+        let mut tally = Tally::<Saying>::new(&self.rule, self.providers.len());
+        for (index, answer) in said {
+            let _ = tally.add(index, Ok(Saying(answer)));
+        }
+        tally.failures = failures;
         self.explain(tally).into()
     }
 
-    fn explain<T: Debug>(&self, tally: Tally<T>) -> NoQuorum {
+    fn explain<T: Debug>(&self, tally: Tally<'_, T>) -> NoQuorum {
         let name = |index: &usize| {
             let provider = self.providers.get(*index);
-            provider.map_or_else(String::new, |provider| provider.url().to_string())
+            provider.map_or_else(String::new, |provider| provider.name().to_string())
         };
         NoQuorum {
-            required: self.required,
+            required: self.rule.required(),
+            min_runners: self.rule.min_runners(),
             asked: self.providers.len(),
             answers: tally
                 .answers
@@ -185,10 +237,10 @@ impl NoQuorum {
 
 impl From<NoQuorum> for ChainError {
     fn from(none: NoQuorum) -> Self {
-        let says = none
-            .answers
-            .iter()
-            .map(|(answer, by)| format!("{} says {answer}", by.join(" and ")));
+        let says = none.answers.iter().map(|(answer, by)| {
+            let verb = if by.len() == 1 { "says" } else { "say" };
+            format!("{} {verb} {answer}", by.join(" and "))
+        });
         if none.answered() >= none.required && none.answers.len() > 1 {
             return Self::Disagreement {
                 detail: says.collect::<Vec<_>>().join("; "),
@@ -198,26 +250,34 @@ impl From<NoQuorum> for ChainError {
             .failures
             .iter()
             .map(|(provider, failure)| format!("{provider} {failure}"));
-        let detail = failures.collect::<Vec<_>>().join("; ");
+        let parts: Vec<String> = says.chain(failures).collect();
+        let detail = parts.join("; ");
         if none.asked == 1 {
             return Self::Unavailable { detail };
         }
         let (answered, asked, required) = (none.answered(), none.asked, none.required);
+        let runners = match none.min_runners {
+            1 => String::new(),
+            // The answers suffice by their number.
+            runners if answered >= required => format!(", run by {runners} different ones,"),
+            _ => String::new(),
+        };
         Self::Unavailable {
-            detail: format!("{answered} of {asked} where {required} must agree: {detail}"),
+            detail: format!("{answered} of {asked} where {required}{runners} must agree: {detail}"),
         }
     }
 }
 
 /// Counts equal answers.
-struct Tally<T> {
-    required: usize,
+struct Tally<'a, T> {
+    rule: &'a Rule,
+    /// How many have not answered yet.
     open: usize,
     answers: Vec<(T, Vec<usize>)>,
     failures: Vec<(usize, Failure)>,
 }
 
-impl<T: PartialEq> Tally<T> {
+impl<T: PartialEq> Tally<'_, T> {
     /// The answer, once enough have given it.
     fn add(&mut self, provider: usize, answer: Result<T, Failure>) -> Option<T> {
         self.open = self.open.saturating_sub(1);
@@ -228,40 +288,26 @@ impl<T: PartialEq> Tally<T> {
                 return None;
             }
         };
-        let known = self.answers.iter_mut().find(|(known, _)| *known == answer);
-        let count = match known {
-            Some((_, by)) => {
-                by.push(provider);
-                by.len()
-            }
-            None => {
-                self.answers.push((answer, vec![provider]));
-                1
-            }
-        };
-        if count < self.required {
-            return None;
-        }
-        let agreed = self
-            .answers
-            .iter()
-            .position(|(_, by)| by.len() >= self.required)?;
-        Some(self.answers.swap_remove(agreed).0)
+        let known = self.answers.iter().position(|(known, _)| *known == answer);
+        let place = known.unwrap_or_else(|| {
+            self.answers.push((answer, Vec::new()));
+            self.answers.len() - 1
+        });
+        let (_, by) = self.answers.get_mut(place)?;
+        by.push(provider);
+        let agreed = self.rule.suffices(by);
+        agreed.then(|| self.answers.swap_remove(place).0)
     }
 
-    /// Not even the answers still to come can make a quorum.
+    /// Not even the answers still to come are enough. Where only the runners are too few all are
+    /// heard to the end, so that the error says who said what.
     fn is_hopeless(&self) -> bool {
-        let best = self
-            .answers
-            .iter()
-            .map(|(_, by)| by.len())
-            .max()
-            .unwrap_or(0);
-        best + self.open < self.required
+        let most = self.answers.iter().map(|(_, by)| by.len()).max();
+        most.unwrap_or(0) + self.open < self.rule.required()
     }
 }
 
-impl<T: Debug> Tally<T> {
+impl<T: Debug> Tally<'_, T> {
     /// Notes with whom an answer was that the quorum did not give.
     fn tell_others(&self, notes: &mut [Option<Asking<'_>>]) {
         for (answer, by) in &self.answers {
@@ -274,10 +320,10 @@ impl<T: Debug> Tally<T> {
     }
 }
 
-impl<T> Tally<T> {
-    const fn new(required: usize, asked: usize) -> Self {
+impl<'a, T> Tally<'a, T> {
+    fn new(rule: &'a Rule, asked: usize) -> Self {
         Self {
-            required,
+            rule,
             open: asked,
             answers: Vec::new(),
             failures: Vec::new(),
@@ -291,7 +337,12 @@ mod tests {
 
     /// Adds answers one by one; `None` is a failure. The agreed one, and after how many.
     fn count(required: usize, answers: &[Option<u8>]) -> (Option<u8>, usize) {
-        let mut tally = Tally::new(required, answers.len());
+        let runners: Vec<String> = (0..answers.len()).map(|n| n.to_string()).collect();
+        count_by(&Rule::new(required, 1, &runners), answers)
+    }
+
+    fn count_by(rule: &Rule, answers: &[Option<u8>]) -> (Option<u8>, usize) {
+        let mut tally = Tally::new(rule, answers.len());
         for (index, answer) in answers.iter().enumerate() {
             if let Some(agreed) = tally.add(index, answer.ok_or(Failure::Slow)) {
                 return (Some(agreed), index + 1);
@@ -320,11 +371,38 @@ mod tests {
     }
 
     #[test]
+    fn enough_different_runners_too() {
+        let (a, b, no) = (Some(1), Some(2), None);
+        let runners = ["acme", "acme", "own"].map(str::to_owned);
+        let rule = Rule::new(2, 2, &runners);
+        // Where only the runners are too few, all are heard.
+        let nobody = (None, usize::MAX);
+        assert_eq!(
+            count_by(&rule, &[a, a, a]),
+            (a, 3),
+            "two of one runner wait for another"
+        );
+        assert_eq!(count_by(&rule, &[a, b, a]), (a, 3));
+        assert_eq!(
+            count_by(&rule, &[a, a, b]),
+            nobody,
+            "two liars of one runner"
+        );
+        assert_eq!(
+            count_by(&rule, &[a, a, no]),
+            nobody,
+            "with the honest one down"
+        );
+        assert_eq!(count_by(&rule, &[no, no, a]), (None, 2));
+    }
+
+    #[test]
     fn answers_are_contradictory_or_too_few() {
         let none = |answers: &[&str], failures: usize| {
             let by = |answer: &&str| ((*answer).to_owned(), vec!["p".to_owned()]);
             ChainError::from(NoQuorum {
                 required: 2,
+                min_runners: 2,
                 asked: 3,
                 answers: answers.iter().map(by).collect(),
                 failures: vec![("q".to_owned(), Failure::Slow); failures],
@@ -336,5 +414,16 @@ mod tests {
         ));
         assert!(matches!(none(&["1"], 2), ChainError::Unavailable { .. }));
         assert!(matches!(none(&[], 3), ChainError::Unavailable { .. }));
+        let one_voice = NoQuorum {
+            required: 2,
+            min_runners: 2,
+            asked: 3,
+            answers: vec![("1".to_owned(), vec!["p (acme)".into(), "q (acme)".into()])],
+            failures: vec![("r".to_owned(), Failure::Timeout(1))],
+        };
+        let expected = "2 of 3 where 2, run by 2 different ones, must agree: \
+                        p (acme) and q (acme) say 1; r did not answer within 1 ms";
+        let shown = ChainError::from(one_voice).to_string();
+        assert!(shown.contains(expected), "{shown}");
     }
 }

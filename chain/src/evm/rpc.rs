@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::RpcUrl;
-use crate::Said;
+use crate::{RequestOutcome, Said};
 
 /// One call: a method and its parameters as JSON text.
 #[derive(Clone, Debug)]
@@ -55,6 +55,22 @@ pub(super) enum Failure {
     NoHeader,
     #[error("sent a proof that does not hold: {0}")]
     False(String),
+    #[error("is still syncing")]
+    Syncing,
+}
+
+/// Words with which providers ask for fewer calls per time, beside the codes for it.
+const RATE_LIMITS: [&str; 5] = [
+    "rate limit",
+    "rate exceeded",
+    "too many requests",
+    "credits",
+    "per second",
+];
+
+fn is_rate_limit(code: i64, message: &str) -> bool {
+    let message = message.to_ascii_lowercase();
+    matches!(code, 429 | -32005) || RATE_LIMITS.iter().any(|word| message.contains(word))
 }
 
 impl Failure {
@@ -69,12 +85,48 @@ impl Failure {
             Self::Connection(_) => Said::Unreachable,
             Self::Http(_) | Self::Rpc { .. } => Said::Error,
             Self::Malformed(_) => Said::Malformed,
-            Self::Unknown(_) => Said::Behind,
+            Self::Unknown(_) | Self::Syncing => Said::Behind,
             Self::WrongChain(_) | Self::Unverified => Said::WrongChain,
             Self::Busy(_) => Said::Busy,
             Self::NoProofs | Self::NoHeader => Said::NoProofs,
             Self::False(_) => Said::False,
         }
+    }
+
+    /// What became of a request that failed like this.
+    pub(super) fn outcome(&self) -> RequestOutcome {
+        match self {
+            Self::Timeout(_) | Self::Slow => RequestOutcome::TimedOut,
+            Self::Connection(_) => RequestOutcome::Unreachable,
+            Self::Http(429) | Self::Busy(_) => RequestOutcome::RateLimited,
+            Self::Rpc { code, message, .. } if is_rate_limit(*code, message) => {
+                RequestOutcome::RateLimited
+            }
+            Self::Malformed(_) => RequestOutcome::Garbled,
+            _ => RequestOutcome::Refused,
+        }
+    }
+
+    /// The provider does its work and says that there is no such thing.
+    pub(super) fn is_answer(&self) -> bool {
+        match self {
+            Self::Rpc {
+                revert: Some(_), ..
+            }
+            | Self::Unknown(_) => true,
+            failure => failure.is_missing() || failure.is_no_such_method(),
+        }
+    }
+
+    /// Providers say in several ways that they have no such block, or do not know the tag.
+    pub(super) fn is_missing(&self) -> bool {
+        let Self::Rpc { code, message, .. } = self else {
+            return false;
+        };
+        let message = message.to_ascii_lowercase();
+        matches!(code, -32602 | -39001)
+            || message.contains("not found")
+            || message.contains("unknown block")
     }
 
     /// The provider says that it does not serve the method: no fault of this call, nor of this moment.
@@ -167,17 +219,7 @@ impl Response<'_> {
         let Some(error) = self.error.map(ErrorObject::read) else {
             return false;
         };
-        let message = error.message.to_ascii_lowercase();
-        matches!(error.code, 429 | -32005)
-            || [
-                "rate limit",
-                "rate exceeded",
-                "too many requests",
-                "credits",
-                "per second",
-            ]
-            .iter()
-            .any(|word| message.contains(word))
+        is_rate_limit(error.code, &error.message)
     }
 
     pub(super) fn into_answer(self, url: &RpcUrl) -> Answer {

@@ -15,7 +15,7 @@ use super::prover::{Entry, Found, Prover, State};
 use super::revert::read_error;
 use super::timestamps::{Step, TimestampSearch};
 use super::{EvmClient, EvmConfig, Reads};
-use crate::{At, BlockRef, ChainError, ReadLog, Reading, StateReader};
+use crate::{At, BlockRef, ChainError, Providers, ReadLog, Reading, StateReader};
 
 mod interface {
     #![allow(missing_docs, unreachable_pub, clippy::all)]
@@ -270,6 +270,10 @@ impl EvmChain {
 impl StateReader for EvmChain {
     fn chain_id(&self) -> u64 {
         self.client.chain_id()
+    }
+
+    fn providers(&self) -> Providers {
+        self.client.providers()
     }
 
     fn final_head(&self) -> Option<BlockRef> {

@@ -25,6 +25,11 @@ impl RpcUrl {
         &self.0
     }
 
+    /// The name or address of the machine.
+    pub(super) fn host(&self) -> String {
+        self.0.host_str().unwrap_or("?").to_lowercase()
+    }
+
     /// `text` as far as it may be shown: without this URL's secrets, in one line, cut.
     pub(super) fn scrub(&self, text: &str) -> String {
         let mut shown: String = text
@@ -74,6 +79,9 @@ impl FromStr for RpcUrl {
                 url.scheme()
             )));
         }
+        // A fragment never reaches the server.
+        let mut url = url;
+        url.set_fragment(None);
         Ok(Self(url))
     }
 }

@@ -5,11 +5,12 @@ use std::fmt;
 use alloy::primitives::{Address, B256, Bytes, FixedBytes};
 use alloy::sol_types::{SolCall, SolError};
 
-use super::RpcUrl;
 use super::batcher::http_client;
 use super::calls::Ended;
 use super::provider::Provider;
 use super::quorum::Pool;
+use super::rule::Rule;
+use super::{ProviderConfig, RpcUrl};
 use crate::ChainError;
 
 mod interface {
@@ -171,7 +172,10 @@ pub async fn verify_on_chain(
         signatureData: Bytes::copy_from_slice(signature_data),
     };
     let data = call.abi_encode();
-    let pool = Pool::new(vec![Provider::new(http_client()?, rpc.clone(), 0)], 1);
+    let config = ProviderConfig::from(rpc.clone());
+    let rule = Rule::new(1, 1, &[config.runner()]);
+    let provider = Provider::new(http_client()?, config, rpc.to_string(), 0);
+    let pool = Pool::new(vec![provider], rule);
     let ended = pool
         .ask(|_, provider| provider.eth_call_latest(registry, &data))
         .await?;

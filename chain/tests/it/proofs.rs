@@ -34,7 +34,11 @@ async fn reader_of(
     rpc: Vec<RpcUrl>,
     set: impl FnOnce(&mut EvmConfig),
 ) -> EvmChain {
-    let mut config = EvmConfig::new(ledger.anvil.chain_id(), rpc, AT_ONCE);
+    let mut config = EvmConfig::new(
+        ledger.anvil.chain_id(),
+        crate::support::distinct(rpc),
+        AT_ONCE,
+    );
     set(&mut config);
     EvmChain::connect(config, ledger.state_manager)
         .await

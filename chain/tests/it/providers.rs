@@ -12,7 +12,9 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::double::{Behaviour, Double};
-use crate::support::{DEADLINE, Ledger, TestResult, dead, eventually, follow, hanging, url_of};
+use crate::support::{
+    DEADLINE, Ledger, TestResult, dead, distinct, eventually, follow, hanging, url_of,
+};
 
 const AT_ONCE: Finality = Finality::Confirmations(0);
 
@@ -260,7 +262,7 @@ async fn another_chain_is_fatal_at_the_start() -> TestResult {
     })
     .await?;
     let rpc = vec![ledger.url(), ledger.url(), other.url()];
-    let config = EvmConfig::new(ledger.anvil.chain_id(), rpc, AT_ONCE);
+    let config = EvmConfig::new(ledger.anvil.chain_id(), distinct(rpc), AT_ONCE);
     let error = EvmChain::connect(config, ledger.state_manager).await.err();
     let expected = ChainError::WrongChainId {
         provider: other.url().to_string(),

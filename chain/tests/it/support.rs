@@ -86,7 +86,7 @@ impl Ledger {
     }
 
     async fn reader_by(&self, rpc: Vec<RpcUrl>, finality: Finality, reads: Reads) -> EvmChain {
-        let mut config = EvmConfig::new(self.anvil.chain_id(), rpc, finality);
+        let mut config = EvmConfig::new(self.anvil.chain_id(), distinct(rpc), finality);
         config.reads = reads;
         EvmChain::connect(config, self.state_manager)
             .await
@@ -128,6 +128,15 @@ pub(crate) async fn hanging() -> (RpcUrl, Background) {
 
 pub(crate) fn url_of(address: SocketAddr, path: &str) -> RpcUrl {
     format!("http://{address}/{path}").parse().expect("a URL")
+}
+
+/// The same URL several times as as many providers.
+pub(crate) fn distinct(rpc: Vec<RpcUrl>) -> Vec<RpcUrl> {
+    let again = |(number, url): (usize, &RpcUrl)| match rpc[..number].contains(url) {
+        true => format!("{url}/?provider={number}").parse().expect("a URL"),
+        false => url.clone(),
+    };
+    rpc.iter().enumerate().map(again).collect()
 }
 
 /// Waits until `condition` holds.

@@ -6,7 +6,7 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use super::{NumberOrWord, SecretUrl};
+use super::{NumberOrWord, ProviderOptions};
 
 /// One chain. Its fields are declared as arguments so that their documentation can be printed
 /// like that of all other settings; on the command line they stand inside of `--chain`.
@@ -17,14 +17,22 @@ pub(crate) struct ChainOptions {
     #[arg(long)]
     pub(crate) chain_id: u64,
 
-    /// JSON-RPC URLs of the chain (on the command line: rpc, once per URL). Required.
+    /// JSON-RPC URLs of the chain (on the command line: rpc, once per URL). Required. Labels as for
+    /// home_rpc: 'https://host/key#by=acme&client=geth', or a table.
     #[arg(long)]
-    pub(crate) rpc: Vec<SecretUrl>,
+    pub(crate) rpc: Vec<ProviderOptions>,
 
-    /// How many of the URLs must give the same answer; more than half of them unless set.
+    /// How many of the URLs must give the same answer; more than half of them unless set, and never
+    /// fewer.
     #[arg(long)]
     #[serde(default)]
     pub(crate) rpc_quorum: Option<usize>,
+
+    /// By how many different ones the providers that agree must be run; 2 unless set, where there
+    /// are 2.
+    #[arg(long)]
+    #[serde(default)]
+    pub(crate) rpc_min_runners: Option<usize>,
 
     /// Address of the state manager on this chain. Required.
     #[arg(long)]
@@ -100,20 +108,22 @@ mod tests {
 
     #[test]
     fn a_chain_is_read_from_one_text() {
-        let text = "id=31338, rpc=http://a/x?k=1,rpc=http://b,state-manager=0xab,finality=12,poll-ms=250,reads=proof,history-slot=0x1f";
+        let text = "id=31338, rpc=http://a/x?k=1#by=acme&client=geth,rpc=http://b,state-manager=0xab,finality=12,poll-ms=250,reads=proof,history-slot=0x1f";
         let chain: ChainOptions = text.parse().expect("a chain");
         let expected = ChainOptions {
             chain_id: 31338,
-            rpc: ["http://a/x?k=1", "http://b"]
+            rpc: ["http://a/x?k=1#by=acme&client=geth", "http://b"]
                 .map(|u| u.parse().expect("a URL"))
                 .to_vec(),
             rpc_quorum: None,
+            rpc_min_runners: None,
             state_manager: "0xab".into(),
             finality: Some(NumberOrWord::Number(12)),
             poll_ms: Some(250),
             reads: Some("proof".into()),
             history_slot: Some(NumberOrWord::Word("0x1f".into())),
         };
+        assert_eq!(chain.rpc[0].by.as_deref(), Some("acme"));
         assert_eq!(chain, expected);
     }
 
@@ -122,6 +132,7 @@ mod tests {
         for (text, expected) in [
             ("", "missing field `chain_id`"),
             ("id=1", "missing field `rpc`"),
+            ("id=1,rpc=http://a#of=x", "\"of\" is no label"),
             ("id=1,id=2", "chain_id is given twice"),
             ("id=1,rcp=http://a", "unknown field `rcp`"),
             ("http://a", "every part must be key=value"),

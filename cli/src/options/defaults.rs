@@ -61,6 +61,7 @@ impl RunOptions {
                 "https://rpc-b.example.org/KEY",
             ]),
             home_rpc_quorum: Some(2),
+            home_rpc_min_runners: Some(2),
             registry: text("0x2222222222222222222222222222222222222222"),
             epoch_manager: text("0x3333333333333333333333333333333333333333"),
             ..Self::default()
@@ -78,6 +79,7 @@ impl ChainOptions {
             ])
             .unwrap_or_default(),
             rpc_quorum: Some(2),
+            rpc_min_runners: Some(2),
             state_manager: "0x4444444444444444444444444444444444444444".into(),
             finality: Some(NumberOrWord::Word("finalized".into())),
             poll_ms: Some(HOME_POLL_MS),
@@ -87,7 +89,7 @@ impl ChainOptions {
     }
 }
 
-fn urls(texts: &[&str]) -> Option<Vec<super::SecretUrl>> {
+fn urls(texts: &[&str]) -> Option<Vec<super::ProviderOptions>> {
     texts.iter().map(|text| text.parse().ok()).collect()
 }
 

@@ -8,12 +8,14 @@ use std::time::Duration;
 
 use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
-use quorate_chain::evm::{EvmConfig, Finality, Reads, RpcUrl};
+use quorate_chain::evm::{EvmConfig, Finality, ProviderConfig, Reads, RpcUrl};
 use quorate_node::settings::{ChainSettings, HomeSettings, Policy, Retention, Role, Settings};
 use quorate_proto::{Address, U256};
 use quorate_storage::EngineKind;
 
-use super::{ChainOptions, ConfigError, NumberOrWord, Problem, RunOptions, SecretUrl};
+use super::{
+    ChainOptions, ConfigError, NumberOrWord, Problem, ProviderOptions, RunOptions, SecretUrl,
+};
 
 /// Collects what is wrong on the way.
 #[derive(Default)]
@@ -98,15 +100,19 @@ impl Checker {
 
     fn home(&mut self, options: &RunOptions) -> Option<HomeSettings> {
         let chain_id = self.required("home_chain_id", options.home_chain_id);
-        let rpc = self.urls("home_rpc", options.home_rpc.as_deref().unwrap_or_default());
-        self.quorum("home_rpc_quorum", options.home_rpc_quorum, rpc.len());
+        let given = options.home_rpc.as_deref().unwrap_or_default();
+        let rpc = self.providers("home_rpc", given);
+        self.quorum("home_rpc_quorum", options.home_rpc_quorum, given.len());
         let registry = self.address("registry", options.registry.as_deref());
         let epoch_manager = self.address("epoch_manager", options.epoch_manager.as_deref());
         let finality = self.finality("home_finality", options.home_finality.as_ref());
         let poll = self.poll("home_poll_ms", options.home_poll_ms);
-        let mut evm = EvmConfig::new(chain_id?, rpc, finality?);
+        let mut evm = EvmConfig::new(chain_id?, Vec::new(), finality?);
+        evm.rpc = rpc?;
         evm.quorum = options.home_rpc_quorum;
+        evm.min_runners = options.home_rpc_min_runners;
         evm.poll_interval = poll.unwrap_or(evm.poll_interval);
+        self.sound("home_rpc", &evm);
         Some(HomeSettings {
             evm,
             registry: registry?,
@@ -142,8 +148,8 @@ impl Checker {
 
     fn chain(&mut self, chain: &ChainOptions) -> Option<ChainSettings> {
         let key = |name: &str| format!("chains.{}.{name}", chain.chain_id);
-        let rpc = self.urls(&key("rpc"), &chain.rpc);
-        self.quorum(&key("rpc_quorum"), chain.rpc_quorum, rpc.len());
+        let rpc = self.providers(&key("rpc"), &chain.rpc);
+        self.quorum(&key("rpc_quorum"), chain.rpc_quorum, chain.rpc.len());
         let state_manager = self.address(&key("state_manager"), Some(&chain.state_manager));
         let finality = match &chain.finality {
             Some(rule) => self.finality(&key("finality"), Some(rule)),
@@ -151,11 +157,14 @@ impl Checker {
         };
         let poll = self.poll(&key("poll_ms"), chain.poll_ms);
         let (reads, slot) = (self.reads(chain), self.history_slot(chain));
-        let mut evm = EvmConfig::new(chain.chain_id, rpc, finality?);
+        let mut evm = EvmConfig::new(chain.chain_id, Vec::new(), finality?);
+        evm.rpc = rpc?;
         evm.quorum = chain.rpc_quorum;
+        evm.min_runners = chain.rpc_min_runners;
         evm.poll_interval = poll.unwrap_or(evm.poll_interval);
         evm.reads = reads?;
         evm.history_slot = slot?;
+        self.sound(&key("rpc"), &evm);
         Some(ChainSettings {
             evm,
             state_manager: state_manager?,
@@ -219,26 +228,42 @@ impl Checker {
             .collect()
     }
 
-    fn urls(&mut self, key: &str, urls: &[SecretUrl]) -> Vec<RpcUrl> {
-        if urls.is_empty() {
+    /// `None` where there is none, or one that cannot be read.
+    fn providers(&mut self, key: &str, given: &[ProviderOptions]) -> Option<Vec<ProviderConfig>> {
+        if given.is_empty() {
             self.problem(
                 key,
                 "no RPC URL; give at least one, better three of different providers",
             );
+            return None;
         }
-        let read = |url: &SecretUrl| match rpc_url(url) {
-            Ok(url) => Some(url),
+        let read = |provider: &ProviderOptions| match provider.to_config() {
+            Ok(provider) => Some(provider),
             Err(text) => {
                 self.problem(key, text);
                 None
             }
         };
-        urls.iter().filter_map(read).collect()
+        let read: Vec<ProviderConfig> = given.iter().filter_map(read).collect();
+        (read.len() == given.len()).then_some(read)
     }
 
     fn quorum(&mut self, key: &str, quorum: Option<usize>, urls: usize) {
-        if quorum.is_some_and(|k| k == 0 || k > urls) {
-            self.problem(key, format!("must be 1 to {urls}, the number of RPC URLs"));
+        let least = urls / 2 + 1;
+        if quorum.is_some_and(|k| !(least..=urls).contains(&k)) {
+            let text = format!("must be {least} to {urls}: more than half of the RPC URLs, or all");
+            self.problem(key, text);
+        }
+    }
+
+    /// What is wrong with the providers of a chain as a whole, unless that was told before.
+    fn sound(&mut self, key: &str, evm: &EvmConfig) {
+        let told = |problem: &Problem| problem.key.starts_with(key);
+        if let Err(error) = evm.check()
+            && !evm.poll_interval.is_zero()
+            && !self.problems.iter().any(told)
+        {
+            self.problem(key, error);
         }
     }
 

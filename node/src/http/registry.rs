@@ -145,4 +145,9 @@ pub(super) async fn gauge(facts: &Facts) {
         let count = counts.get(&status).copied().unwrap_or_default();
         metrics::gauge!("quorate_members", "status" => status.name()).set(f64::from(count));
     }
+    for member in members.roll().await.members {
+        let operator = member.operator.to_string();
+        metrics::gauge!("quorate_member_misses", "operator" => operator)
+            .set(f64::from(member.misses));
+    }
 }

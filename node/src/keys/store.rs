@@ -205,6 +205,16 @@ impl KeyStore {
         container.open(password, &path)
     }
 
+    /// What a key's file says without its password; `which` is a name in this folder or a path.
+    ///
+    /// # Errors
+    /// [`KeyError`].
+    pub fn inspect(&self, kind: KeyKind, which: &str) -> Result<KeyInfo, KeyError> {
+        let path = self.locate(kind, which)?;
+        let container = read(&path)?;
+        Ok(describe(path, &container))
+    }
+
     /// The file of a key that is there; `which` is a name in this folder or a path.
     ///
     /// # Errors

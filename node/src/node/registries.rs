@@ -17,6 +17,7 @@ use crate::rpc::{self, Caller};
 use crate::settings::Settings;
 use crate::tasks::Tasks;
 use crate::token::Token;
+use crate::vitals::Watch;
 
 /// What the pages show of these tasks.
 #[derive(Default)]
@@ -66,11 +67,25 @@ impl Wiring {
             );
             tasks.spawn("replica", replica.run(self.halt.clone()));
         }
+        self.spawn_vitals(tasks, settings, caller.clone());
         if let Some((join, standings)) = self.join(settings, caller, ed25519) {
             tasks.spawn("join", join.run(self.halt.clone()));
             ties.standings = standings;
         }
         Ok(ties)
+    }
+
+    fn spawn_vitals(&self, tasks: &mut Tasks, settings: &Settings, caller: Caller) {
+        let watch = Watch {
+            vitals: self.vitals.clone(),
+            data_dir: settings.data_dir.clone(),
+            caller,
+            network: self.network.clone(),
+            home: self.home.clone(),
+            bindings: self.bindings.clone(),
+            bootstrap: self.bootstrap_peers(settings),
+        };
+        tasks.spawn("vitals", watch.run(self.halt.clone()));
     }
 
     /// At an operator.

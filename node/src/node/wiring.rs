@@ -38,6 +38,7 @@ use crate::rpc::{self, Caller};
 use crate::sets::Sets;
 use crate::settings::{Limits, Role, Settings};
 use crate::tasks::Tasks;
+use crate::vitals::Vitals;
 
 /// What the tasks of a node share.
 pub(super) struct Wiring {
@@ -62,6 +63,7 @@ pub(super) struct Wiring {
     pub(super) channels: Channels,
     /// Parts of the node note here what keeps it from signing.
     pub(super) readiness: Readiness,
+    pub(super) vitals: Vitals,
     pub(super) closing: CancellationToken,
     pub(super) drained: CancellationToken,
     pub(super) halt: CancellationToken,
@@ -105,8 +107,22 @@ impl Wiring {
         Ok(())
     }
 
+    /// All through which a task goes.
+    pub(super) fn spawn_pipeline(
+        &self,
+        tasks: &mut Tasks,
+        mouth: DeskMouth,
+        messages: mpsc::Receiver<GossipMessage>,
+        secret: PeerSecret,
+    ) -> Result<(), NodeError> {
+        self.spawn_desk(tasks, mouth, secret);
+        self.spawn_hand_over(tasks);
+        self.spawn_gossip(tasks, messages);
+        self.spawn_requests(tasks)
+    }
+
     /// The desk, and those who carry out what it says: attestor, outbox, publisher.
-    pub(super) fn spawn_desk(&self, tasks: &mut Tasks, mouth: DeskMouth, secret: PeerSecret) {
+    fn spawn_desk(&self, tasks: &mut Tasks, mouth: DeskMouth, secret: PeerSecret) {
         let speaking = self.speaker.as_ref().zip(self.lease.clone());
         let publisher = speaking.clone().map(|(speaker, lease)| {
             let pace = Pace::new(
@@ -140,6 +156,7 @@ impl Wiring {
                 self.readiness.clone(),
                 lease,
             );
+            let task = task.noting(self.vitals.clone());
             tasks.spawn("attestor", task.run(self.desk.clone(), self.halt.clone()));
             let signing_key = signer.address();
             Me {
@@ -174,7 +191,7 @@ impl Wiring {
     }
 
     /// Operators only: a registry has no say in who serves next.
-    pub(super) fn spawn_hand_over(&self, tasks: &mut Tasks) {
+    fn spawn_hand_over(&self, tasks: &mut Tasks) {
         if let Some(Speaker { binding, .. }) = &self.speaker {
             let (home, desk, store) = (self.home.clone(), self.desk.clone(), self.store.clone());
             let hand_over = HandOver::new(binding.operator, home, desk, store);
@@ -182,7 +199,7 @@ impl Wiring {
         }
     }
 
-    pub(super) fn spawn_gossip(&self, tasks: &mut Tasks, messages: mpsc::Receiver<GossipMessage>) {
+    fn spawn_gossip(&self, tasks: &mut Tasks, messages: mpsc::Receiver<GossipMessage>) {
         let validator = Validator::new(
             self.domain,
             self.bindings.clone(),
@@ -201,7 +218,7 @@ impl Wiring {
         tasks.spawn("gossip", gossip.run(self.halt.clone()));
     }
 
-    pub(super) fn spawn_requests(&self, tasks: &mut Tasks) -> Result<(), NodeError> {
+    fn spawn_requests(&self, tasks: &mut Tasks) -> Result<(), NodeError> {
         let answerer = Answerer {
             me: self
                 .speaker
@@ -239,6 +256,7 @@ impl Wiring {
     pub(super) fn facts(
         &self,
         role: Role,
+        ledger: Arc<dyn HomeReader>,
         metrics: Option<MetricsHandle>,
         ties: Ties,
         upkeep: Upkeep,
@@ -249,6 +267,7 @@ impl Wiring {
             domain: self.domain,
             me: me.map(|speaker| (speaker.binding.operator, speaker.signer.address())),
             home: self.home.clone(),
+            ledger,
             members: self.members.clone(),
             chains: self.chains.clone(),
             desk: self.desk.clone(),
@@ -264,6 +283,7 @@ impl Wiring {
             copies: Semaphore::new(1),
             metrics,
             standings: ties.standings,
+            vitals: self.vitals.clone(),
             sightings: ties.sightings,
             token: ties.token,
             channels: self.channels.clone(),

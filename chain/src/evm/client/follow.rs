@@ -4,21 +4,16 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use alloy::primitives::B256;
-use futures::future::join_all;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::super::calls::Header;
 use super::super::heads::agree;
-use super::super::provider::Provider;
 use super::{EvmClient, lock};
 use crate::{BlockRef, ChainError};
 
 /// Least time between the starts of two polls, whoever asks: 20 polls per second and provider,
 /// however many users ask for blocks that do not exist yet.
 const MIN_POLL_SPACING: Duration = Duration::from_millis(50);
-
-/// How often providers that have not shown their chain id are asked for it.
-const VERIFY_INTERVAL: Duration = Duration::from_secs(5);
 
 impl EvmClient {
     pub(super) async fn keep_polling(&self) -> Result<(), ChainError> {
@@ -36,38 +31,6 @@ impl EvmClient {
             }
             well = result.is_ok();
         }
-    }
-
-    pub(super) async fn keep_verifying(&self) -> Result<(), ChainError> {
-        let mut ticks = interval(VERIFY_INTERVAL);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            ticks.tick().await;
-            self.verify().await;
-            let mut wrong = self.wrong_chains();
-            let usable = self.pool.providers().len() - wrong.len();
-            if usable < self.pool.required() {
-                return Err(wrong.swap_remove(0));
-            }
-        }
-    }
-
-    /// Asks those for their chain id that have not shown it.
-    pub(super) async fn verify(&self) {
-        let providers = self.pool.providers().iter();
-        let open = providers.filter(|provider| !provider.is_verified());
-        join_all(open.map(Provider::verify)).await;
-    }
-
-    pub(super) fn wrong_chains(&self) -> Vec<ChainError> {
-        let wrong = |provider: &Provider| {
-            Some(ChainError::WrongChainId {
-                provider: provider.url().to_string(),
-                expected: self.chain_id,
-                found: provider.wrong_chain()?,
-            })
-        };
-        self.pool.providers().iter().filter_map(wrong).collect()
     }
 
     /// Looks for a newer final head. Callers that come while one is looked for share the next

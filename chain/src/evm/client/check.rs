@@ -1,0 +1,160 @@
+//! Looking after the providers: chain id, height, lag, and whether they know the same final block.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::super::calls::Header;
+use super::super::provider::Provider;
+use super::{EvmClient, lock};
+use crate::{BlockRef, ChainError};
+
+/// How often every provider is checked: three requests to each, beside the polls.
+const CHECK_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Rounds after which a provider must have what k of them had: 15 s, in which blocks reach anybody
+/// who is well.
+const LAG_ROUNDS: usize = 3;
+
+impl EvmClient {
+    pub(super) async fn keep_checking(&self) -> Result<(), ChainError> {
+        let mut ticks = interval(CHECK_INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut seen: Vec<bool> = self.verified();
+        loop {
+            ticks.tick().await;
+            self.examine().await;
+            // One that changes its chain under way is put out; a node does not end for that.
+            seen.iter_mut()
+                .zip(self.verified())
+                .for_each(|(seen, now)| *seen |= now);
+            let mut never_right = self.wrong_chains_where(&seen);
+            let usable = self.pool.providers().len() - never_right.len();
+            if usable < self.pool.rule().required() {
+                return Err(never_right.swap_remove(0));
+            }
+        }
+    }
+
+    fn verified(&self) -> Vec<bool> {
+        let providers = self.pool.providers().iter();
+        providers.map(Provider::is_verified).collect()
+    }
+
+    pub(super) fn wrong_chains(&self) -> Vec<ChainError> {
+        self.wrong_chains_where(&vec![false; self.pool.providers().len()])
+    }
+
+    /// Those that serve another chain, and of which `seen` is false.
+    fn wrong_chains_where(&self, seen: &[bool]) -> Vec<ChainError> {
+        let wrong = |(provider, seen): (&Provider, &bool)| {
+            let found = provider.wrong_chain().filter(|_| !seen)?;
+            Some(ChainError::WrongChainId {
+                provider: provider.name().to_string(),
+                expected: self.chain_id,
+                found,
+            })
+        };
+        self.pool
+            .providers()
+            .iter()
+            .zip(seen)
+            .filter_map(wrong)
+            .collect()
+    }
+
+    /// Checks all providers once, at the same time; takes 4 s at most.
+    pub async fn examine(&self) {
+        let head = self.final_head();
+        let looks = self
+            .pool
+            .providers()
+            .iter()
+            .map(|provider| look(provider, head));
+        let found = join_all(looks).await;
+        self.compare_heights(&found);
+        self.compare_hashes(&found);
+    }
+
+    fn compare_heights(&self, found: &[Look]) {
+        let mut heights: Vec<u64> = found.iter().filter_map(|look| look.height).collect();
+        heights.sort_unstable_by(|a, b| b.cmp(a));
+        let reference = heights.get(self.pool.rule().required() - 1).copied();
+        let earlier = self.remember_height(reference);
+        for (provider, look) in self.pool.providers().iter().zip(found) {
+            let lag = reference
+                .zip(look.height)
+                .map(|(reference, own)| reference.saturating_sub(own));
+            let lagging = look
+                .height
+                .zip(earlier)
+                .is_some_and(|(own, earlier)| own < earlier);
+            provider.compared(lag, lagging);
+        }
+    }
+
+    /// What k providers had some rounds ago.
+    fn remember_height(&self, reference: Option<u64>) -> Option<u64> {
+        let mut heights = lock(&self.heights);
+        let earlier = heights
+            .front()
+            .copied()
+            .filter(|_| heights.len() == LAG_ROUNDS);
+        heights.extend(reference);
+        if heights.len() > LAG_ROUNDS {
+            heights.pop_front();
+        }
+        earlier
+    }
+
+    /// Where enough agree on a block, whoever has another one at that height is wrong.
+    fn compare_hashes(&self, found: &[Look]) {
+        let headers = || {
+            found
+                .iter()
+                .enumerate()
+                .filter_map(|(at, look)| Some((at, look.header?)))
+        };
+        let agreed = headers().find(|(_, header)| {
+            let same = headers().filter(|(_, other)| other == header);
+            let by: Vec<usize> = same.map(|(at, _)| at).collect();
+            self.pool.rule().suffices(&by)
+        });
+        let Some((_, agreed)) = agreed else {
+            return;
+        };
+        for (at, header) in headers().filter(|(_, header)| *header != agreed) {
+            if let Some(provider) = self.pool.providers().get(at) {
+                let (said, truth) = (header.block(), agreed.block());
+                provider.contradicted(&format!("has {said} where the quorum has {truth}"));
+            }
+        }
+    }
+}
+
+/// What one provider said in a check.
+struct Look {
+    height: Option<u64>,
+    /// The block at the height of the final head.
+    header: Option<Header>,
+}
+
+async fn look(provider: &Provider, head: Option<BlockRef>) -> Look {
+    provider.verify().await;
+    if !provider.is_verified() {
+        provider.compared(None, false);
+        return Look {
+            height: None,
+            header: None,
+        };
+    }
+    let header = async {
+        match head {
+            Some(head) => provider.header(head.number).await.ok(),
+            None => None,
+        }
+    };
+    let (height, header) = tokio::join!(provider.look(), header);
+    Look { height, header }
+}
