@@ -256,7 +256,7 @@ pub struct TaskReport {
     pub read_basis: Option<String>,
     /// What the providers said in that read, in the order in which it was heard.
     #[serde(default)]
-    pub providers: Vec<ProviderLine>,
+    pub providers: Vec<SaidByProvider>,
     /// From the start until the threshold was reached here.
     pub certified_ms: Option<f64>,
     /// Weight that signed.
@@ -338,7 +338,7 @@ pub struct OperatorReport {
 
 /// What one provider said to one question of a read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ProviderLine {
+pub struct SaidByProvider {
     /// Its name, without path and query of its URL.
     pub provider: String,
     /// `header`, `value` or `proof`.

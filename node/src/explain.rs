@@ -13,7 +13,7 @@ use quorate_protocols::task::{Report, Status};
 use quorate_storage::{Page, Store, schema};
 
 use crate::NodeError;
-use crate::api::{ProviderLine, TaskLine, Timeline};
+use crate::api::{SaidByProvider, TaskLine, Timeline};
 use crate::figures::millis;
 use crate::timeline::state_word;
 
@@ -116,14 +116,14 @@ pub(crate) fn explain(
     Ok(Some(timeline))
 }
 
-fn provider_line(word: &ProviderWord) -> ProviderLine {
+fn provider_line(word: &ProviderWord) -> SaidByProvider {
     let question = match word.question() {
         ProviderQuestion::Header => "header",
         ProviderQuestion::Value => "value",
         ProviderQuestion::Proof => "proof",
         ProviderQuestion::Unspecified => "?",
     };
-    ProviderLine {
+    SaidByProvider {
         provider: word.provider.clone(),
         question: question.into(),
         answer: crate::desk::answer_word(word.answer()).into(),

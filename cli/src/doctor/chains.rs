@@ -306,6 +306,7 @@ mod tests {
             lag: None,
             requests: [0; 6],
             contradictions: 0,
+            lies: 0,
             error_rate: None,
             latency_p50: None,
             latency_p99: None,

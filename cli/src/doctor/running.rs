@@ -51,7 +51,7 @@ pub(super) async fn examine(settings: &Settings) -> Vec<Finding> {
         None => clock::of_providers(settings).await,
     });
     findings.push(reachable(&status.reachability));
-    for peers in peers {
+    if let Ok(peers) = peers {
         findings.push(mesh(&status, &peers));
         findings.push(versions(&peers));
     }

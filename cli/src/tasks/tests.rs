@@ -1,4 +1,4 @@
-use quorate_node::api::{ProviderLine, StatementReport};
+use quorate_node::api::{SaidByProvider, StatementReport};
 
 use super::*;
 
@@ -16,8 +16,8 @@ fn operator(address: &str, outcome: &str, after_ms: Option<f64>) -> OperatorRepo
     }
 }
 
-fn provider(name: &str, question: &str, answer: &str, ms: f64) -> ProviderLine {
-    ProviderLine {
+fn provider(name: &str, question: &str, answer: &str, ms: f64) -> SaidByProvider {
+    SaidByProvider {
         provider: name.into(),
         question: question.into(),
         answer: answer.into(),

@@ -90,6 +90,7 @@ fn a_batch_has_entries_of_one_kind() {
         first.tasks.extend(second.tasks);
         first.responses.extend(second.responses);
         first.results.extend(second.results);
+        first.evidence.extend(second.evidence);
         first
     };
     for kind in Kind::ALL {
