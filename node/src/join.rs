@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use libp2p::{Multiaddr, PeerId};
 use quorate_proto::{
-    B256, Domain, Ed25519Proof, JoinProof, JoinRequest, OperatorStatus, PeerBinding, PeerSecret,
-    RegistryErrorCode, limits, wire,
+    B256, Domain, Ed25519Proof, Epoch, JoinProof, JoinRequest, OperatorStatus, PeerBinding,
+    PeerSecret, RegistryErrorCode, limits, wire,
 };
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -20,6 +20,7 @@ pub(crate) use adopt::Adopter;
 pub(crate) use standing::{Standing, Standings};
 
 use crate::NodeError;
+use crate::home::EpochView;
 use crate::keys::Signer;
 use crate::lease::LeaseHandle;
 use crate::network::NetworkHandle;
@@ -85,6 +86,10 @@ impl From<Status> for Failure {
             None => Self::OutOfReach(rpc::report(&status)),
         }
     }
+}
+
+fn newest_epoch(view: &EpochView) -> Option<Epoch> {
+    view.sets().iter().map(|set| set.epoch()).max()
 }
 
 impl Join {
@@ -188,7 +193,8 @@ impl Inner {
     ) -> Result<std::convert::Infallible, Failure> {
         let after = self.join(peer, client).await?;
         *joined = true;
-        self.learn_operators(client).await?;
+        let mut epochs = self.adopter.home().watch();
+        let mut learned = self.learn_operators(client).await?;
         let subscribe = wire::SubscribeRequest {
             network: self.me.domain.network().to_string(),
             after,
@@ -203,6 +209,9 @@ impl Inner {
                     None => return Err(Failure::OutOfReach("it ended the updates".into())),
                 },
                 _ = look.tick() => self.look(peer, client).await?,
+                Ok(_) = epochs.wait_for(|view| newest_epoch(view) != learned) => {
+                    learned = self.learn_operators(client).await?;
+                }
             }
         }
     }
@@ -277,8 +286,11 @@ impl Inner {
         own.iter().map(place).take(limits::MAX_ADDRESSES).collect()
     }
 
-    /// Everybody who takes part, page by page.
-    async fn learn_operators(&self, client: &mut Client) -> Result<(), Failure> {
+    /// Everybody who takes part, page by page; the newest epoch with whose set they were verified.
+    /// Bindings made by keys that no known set has are passed over, so each new set calls for another
+    /// look.
+    async fn learn_operators(&self, client: &mut Client) -> Result<Option<Epoch>, Failure> {
+        let newest = newest_epoch(&self.adopter.home().view());
         let mut after = Vec::new();
         for _ in 0..MAX_PAGES {
             let request = wire::OperatorsRequest {
@@ -290,11 +302,11 @@ impl Inner {
                 self.adopter.adopt(state).await;
             }
             let Some(last) = page.operators.last().filter(|_| page.more) else {
-                return Ok(());
+                break;
             };
             after = last.operator.clone();
         }
-        Ok(())
+        Ok(newest)
     }
 
     async fn take(&self, update: wire::StateUpdate) {

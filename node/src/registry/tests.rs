@@ -173,6 +173,17 @@ fn swarm(
     handle
 }
 
+/// Returns when the connection to `peer` stands.
+async fn connected(network: &NetworkHandle, peer: libp2p::PeerId) {
+    let stands = async {
+        while !network.peers().await.iter().any(|info| info.peer == peer) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let stood = tokio::time::timeout(Duration::from_secs(15), stands).await;
+    stood.expect("the peers connect");
+}
+
 impl Scene {
     async fn start() -> Self {
         let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -221,6 +232,7 @@ impl Scene {
             panic!("no peer id");
         };
         let own = swarm(201, store(&there), vec![address], &halt);
+        connected(&own, registry).await;
         let client = Caller::new(own, protocol).registry(registry);
         Self {
             client,
@@ -236,17 +248,10 @@ impl Scene {
             network: domain().network().to_string(),
             operator: operator(number).to_vec(),
         };
-        // The first call may come before the connection stands.
-        for _ in 0..50 {
-            match self.client.get_join_challenge(request.clone()).await {
-                Ok(reply) => return Ok(B256::from_slice(&reply.into_inner().challenge)),
-                Err(status) => match rpc::explain(&status) {
-                    Some(error) => return Err(error.code()),
-                    None => tokio::time::sleep(Duration::from_millis(100)).await,
-                },
-            }
+        match self.client.get_join_challenge(request).await {
+            Ok(reply) => Ok(B256::from_slice(&reply.into_inner().challenge)),
+            Err(status) => Err(rpc::explain(&status).expect("a typed error").code()),
         }
-        panic!("the registry is out of reach");
     }
 
     /// A good join of an operator.

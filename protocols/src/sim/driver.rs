@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use quorate_proto::{
-    Certificate, OperatorSet, Outcome, RefusalCode, Response, Statement, Timestamp,
+    Certificate, OperatorSet, Outcome, RefusalCode, Response, Statement, TaskId, Timestamp,
 };
 
 use super::check::{Breach, Check};
@@ -125,9 +125,27 @@ impl Engine {
         };
         if valid || self.world.plan.leaves_out(Rule::Verification) {
             self.note_task(node, verb, *task, Note::From(from));
-            self.tell(node, input)?;
+            if !self.answered_from_store(node, &input, *task) {
+                self.tell(node, input)?;
+            }
         }
         Ok(())
+    }
+
+    /// What is certified and over is not worked on again: who announces it gets the certificate.
+    fn answered_from_store(&mut self, node: usize, input: &Input, task: TaskId) -> bool {
+        let this = &self.nodes[node];
+        if this.pipeline.is_open(task) {
+            return false;
+        }
+        let Some(certificate) = this.store.certificates.get(&task).cloned() else {
+            return false;
+        };
+        if matches!(input, Input::Announced { .. }) {
+            self.note_task(node, "sends certificate", task, Note::None);
+            self.broadcast(node, Message::Result(certificate));
+        }
+        true
     }
 
     /// In which set the node counts what is about a statement: that of its epoch.

@@ -191,7 +191,7 @@ mod tests {
         assert_ne!(run(1), run(2));
         let kinds: std::collections::BTreeSet<_> =
             run(3).iter().map(|step| step.fault.kind()).collect();
-        assert_eq!(kinds.len(), 10, "{kinds:?}");
+        assert_eq!(kinds.len(), 11, "{kinds:?}");
     }
 
     #[test]
