@@ -3,6 +3,10 @@
 //! For deployments and transactions. What a node reads, it reads through the smaller interfaces
 //! in [`crate::evm`], which older deployments have too.
 
+use alloy::contract::{CallBuilder, CallDecoder};
+use alloy::network::Ethereum;
+use alloy::providers::{PendingTransactionBuilder, Provider};
+
 macro_rules! bindings {
     ($(#[$doc:meta])* $module:ident, $name:ident, $artifact:literal) => {
         #[allow(missing_docs, unreachable_pub, clippy::all)]
@@ -46,6 +50,23 @@ bindings!(
     /// A dapp that uses certified values.
     example_consumer, ExampleConsumer, "artifacts/ExampleConsumer.json"
 );
+
+/// Gas that a transaction gets beyond a quarter more than it takes now: two new words of storage.
+const GAS_TO_SPARE: u64 = 50_000;
+
+/// Sends a call as a transaction, with more gas than it takes now. Until it is mined it may take more:
+/// what counts from another epoch than at the estimate writes words that were not there. Gas that is
+/// not used is not paid for.
+///
+/// # Errors
+/// The contract would revert, or the provider does not take the transaction.
+pub async fn send<P: Provider, D: CallDecoder>(
+    call: CallBuilder<P, D>,
+) -> alloy::contract::Result<PendingTransactionBuilder<Ethereum>> {
+    let gas = call.estimate_gas().await?;
+    let gas = gas.saturating_add(gas / 4).saturating_add(GAS_TO_SPARE);
+    call.gas(gas).send().await
+}
 
 impl From<&quorate_proto::OperatorSet> for LightStakeRegistry::OperatorSet {
     fn from(set: &quorate_proto::OperatorSet) -> Self {

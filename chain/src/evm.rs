@@ -13,6 +13,7 @@ mod calls;
 mod client;
 mod config;
 mod finality;
+mod gatherer;
 mod halves;
 mod headers;
 mod heads;

@@ -8,6 +8,7 @@ use anyhow::{anyhow, ensure};
 use quorate_chain::contracts::LightStakeRegistry::{
     LightStakeRegistryErrors, LightStakeRegistryInstance,
 };
+use quorate_chain::contracts::send;
 use quorate_proto::{Address, B256, Domain, Epoch, OperatorSet};
 
 use crate::options::redact;
@@ -92,7 +93,7 @@ impl Light {
         let call = self
             .contract
             .updateEpoch(epoch.0, next.epoch().0, next.into(), bytes);
-        let sent = call.send().await;
+        let sent = send(call).await;
         if sent.as_ref().is_err_and(is_late) {
             return Ok(None);
         }

@@ -12,6 +12,7 @@ use quorate_proto::{
     B256, Domain, Ed25519Proof, Epoch, JoinProof, JoinRequest, OperatorStatus, PeerBinding,
     PeerSecret, RegistryErrorCode, limits, wire,
 };
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status};
@@ -90,6 +91,14 @@ impl From<Status> for Failure {
 
 fn newest_epoch(view: &EpochView) -> Option<Epoch> {
     view.sets().iter().map(|set| set.epoch()).max()
+}
+
+/// Returns when the newest set is another one; never, where the node ends.
+async fn another_set(views: &mut watch::Receiver<EpochView>, newest: Option<Epoch>) {
+    let other = |view: &EpochView| newest_epoch(view) != newest;
+    if views.wait_for(other).await.is_err() {
+        std::future::pending().await
+    }
 }
 
 impl Join {
@@ -209,7 +218,7 @@ impl Inner {
                     None => return Err(Failure::OutOfReach("it ended the updates".into())),
                 },
                 _ = look.tick() => self.look(peer, client).await?,
-                Ok(_) = epochs.wait_for(|view| newest_epoch(view) != learned) => {
+                () = another_set(&mut epochs, learned) => {
                     learned = self.learn_operators(client).await?;
                 }
             }

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use quorate_chain::anvil::{AnvilChain, AnvilOptions};
 use quorate_chain::contracts::{
     EpochManager, EquivocationJudge, LightStakeRegistry, OwnerSlashingDecider, StakeRegistry,
-    StakeVault, StateManager,
+    StakeVault, StateManager, send,
 };
 use quorate_proto::{Domain, Epoch, Operator, OperatorSet};
 
@@ -203,14 +203,9 @@ impl Deployment {
             .accounts()
             .get(number)
             .context("no such account")?;
-        let staked = StakeVault::new(self.vault, &self.provider())
-            .deposit(account)
-            .value(ether(stake))
-            .from(account)
-            .send()
-            .await?
-            .get_receipt()
-            .await?;
+        let vault = StakeVault::new(self.vault, self.provider());
+        let deposit = vault.deposit(account).value(ether(stake)).from(account);
+        let staked = send(deposit).await?.get_receipt().await?;
         ensure!(staked.status(), "the deposit of operator {number} reverted");
         self.operators.push((account, OperatorKeys::of(number)));
         self.join(number).await
@@ -232,15 +227,14 @@ impl Deployment {
         ))?;
         let message = self.domain().ed25519_registration(account, signing_key);
         let ed25519_proof = keys.ed25519_secret().sign(&message);
-        let registered = StakeRegistry::new(self.registry, &self.provider())
-            .registerOperator(
-                signing_key,
-                Bytes::copy_from_slice(proof.as_bytes()),
-                ed25519_key,
-                Bytes::copy_from_slice(&ed25519_proof),
-            )
-            .from(account)
-            .send()
+        let registry = StakeRegistry::new(self.registry, self.provider());
+        let registration = registry.registerOperator(
+            signing_key,
+            Bytes::copy_from_slice(proof.as_bytes()),
+            ed25519_key,
+            Bytes::copy_from_slice(&ed25519_proof),
+        );
+        let registered = send(registration.from(account))
             .await?
             .get_receipt()
             .await?;
@@ -257,13 +251,9 @@ impl Deployment {
     /// It is not registered, or the chain is gone.
     pub async fn leave(&self, number: usize) -> Result<()> {
         let (account, _) = self.operators.get(number).context("no such operator")?;
-        let left = StakeRegistry::new(self.registry, &self.provider())
-            .deregisterOperator()
-            .from(*account)
-            .send()
-            .await?
-            .get_receipt()
-            .await?;
+        let registry = StakeRegistry::new(self.registry, self.provider());
+        let exit = registry.deregisterOperator().from(*account);
+        let left = send(exit).await?.get_receipt().await?;
         ensure!(left.status(), "the exit of operator {number} reverted");
         Ok(())
     }

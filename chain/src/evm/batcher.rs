@@ -20,7 +20,7 @@ use super::rpc::{Answer, Call, Failure, Response, encode};
 use crate::{ChainError, RequestOutcome};
 use limit::BatchLimit;
 
-mod limit;
+pub(super) mod limit;
 
 /// A provider that has not answered by then has not answered: a response is due within 3 s, and
 /// the rest of that time belongs to signing and the way through the network.

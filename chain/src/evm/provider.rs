@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use self::standing::{Chain, Facts};
 use super::batcher::Batcher;
 use super::calls::{self, Ended, Header, Log, decode};
+use super::gatherer::Gatherer;
 use super::proof::answer::ProofAnswer;
 use super::rpc::{Answer, Call, Failure};
 use super::shown::Shown;
@@ -24,6 +25,7 @@ pub(super) use figures::Figures;
 /// One JSON-RPC provider. Its answers count only once it has shown that it serves the right chain.
 pub(super) struct Provider {
     batcher: Batcher,
+    gatherer: Gatherer,
     chain_id: u64,
     /// Without secrets, and different from those of the other providers.
     label: String,
@@ -41,8 +43,10 @@ impl Provider {
             Some(by) => format!("{label} ({})", by.trim()),
             None => label.clone(),
         };
+        let batcher = Batcher::new(http, config.url.clone());
         Self {
-            batcher: Batcher::new(http, config.url.clone()),
+            gatherer: Gatherer::new(batcher.clone()),
+            batcher,
             chain_id,
             label,
             name: name.into(),
@@ -210,19 +214,24 @@ impl Provider {
     }
 
     async fn call(&self, call: Call) -> Answer {
+        self.check_counts()?;
+        self.batcher.call(call).await
+    }
+
+    /// Whether what it says about the chain counts at all.
+    fn check_counts(&self) -> Result<(), Failure> {
         match *self.facts() {
             Facts {
                 chain: Chain::Wrong(found),
                 ..
-            } => return Err(Failure::WrongChain(found)),
+            } => Err(Failure::WrongChain(found)),
             Facts {
                 chain: Chain::Unknown,
                 ..
-            } => return Err(Failure::Unverified),
-            Facts { syncing: true, .. } => return Err(Failure::Syncing),
-            _ => {}
+            } => Err(Failure::Unverified),
+            Facts { syncing: true, .. } => Err(Failure::Syncing),
+            _ => Ok(()),
         }
-        self.batcher.call(call).await
     }
 
     /// The newest height.
@@ -297,11 +306,8 @@ impl Provider {
         slots: &[U256],
         at: B256,
     ) -> Result<ProofAnswer, Failure> {
-        match self.call(calls::proof(of, slots, at)).await {
-            Ok(answer) => ProofAnswer::read(answer.get()).map_err(Failure::Malformed),
-            Err(failure) if failure.is_no_such_method() => Err(Failure::NoProofs),
-            Err(failure) => Err(failure),
-        }
+        self.check_counts()?;
+        self.gatherer.prove(of, slots, at).await
     }
 
     /// A word of a contract's storage in the state after block `at`, as it says.

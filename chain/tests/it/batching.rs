@@ -2,11 +2,11 @@
 
 use alloy::primitives::{Address, U256};
 use futures::future::join_all;
-use quorate_chain::evm::Finality;
+use quorate_chain::evm::{EvmChain, Finality};
 use quorate_chain::{ChainError, ReadLog, StateReader};
 use serde_json::Value;
 
-use crate::support::double::{Behaviour, Double};
+use crate::support::double::{Behaviour, Double, fail};
 use crate::support::{Ledger, TestResult};
 
 const AT_ONCE: Finality = Finality::Confirmations(0);
@@ -29,6 +29,10 @@ async fn ledger() -> Result<Ledger, Box<dyn std::error::Error + Send + Sync>> {
 /// 500 reads at once, of which every fifth has no answer.
 async fn everyone_gets_their_own(ledger: &Ledger, double: &Double) -> TestResult {
     let reader = ledger.voter_over(vec![double.url.clone()], AT_ONCE).await;
+    everyone_reads_their_own(ledger, &reader).await
+}
+
+async fn everyone_reads_their_own(ledger: &Ledger, reader: &EvmChain) -> TestResult {
     let head = reader.final_head().ok_or("no head")?;
     let log = ReadLog::default();
     let reads = (0..500u64).map(|number| {
@@ -118,5 +122,77 @@ async fn a_lone_call_is_no_batch() -> TestResult {
     }
     let bodies = double.bodies();
     assert!(bodies.len() > before && bodies[before..].iter().all(Value::is_object));
+    Ok(())
+}
+
+/// Slots of each request for proofs.
+fn proofs(double: &Double) -> Vec<usize> {
+    let calls = double.calls().into_iter();
+    let proofs = calls.filter(|call| call["method"] == "eth_getProof");
+    let slots = |call: Value| call["params"][1].as_array().map_or(0, Vec::len);
+    proofs.map(slots).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn five_hundred_reads_share_few_proofs() -> TestResult {
+    let ledger = ledger().await?;
+    let double = Double::start(ledger.anvil.endpoint(), Behaviour::default()).await;
+    let reader = ledger.reader_over(vec![double.url.clone()], AT_ONCE).await;
+    everyone_reads_their_own(&ledger, &reader).await?;
+    let proofs = proofs(&double);
+    assert!(proofs.len() < 60, "{} proofs for 500 reads", proofs.len());
+    assert!(proofs.iter().all(|slots| *slots <= 64), "{proofs:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn providers_that_prove_few_slots_are_asked_for_few() -> TestResult {
+    let ledger = ledger().await?;
+    let tamper = |request: &Value, response: &mut Value| {
+        let slots = request["params"][1].as_array().map_or(0, Vec::len);
+        if request["method"] == "eth_getProof" && slots > 10 {
+            fail(response, -32_000, "too many keys");
+        }
+    };
+    let double = Double::start(ledger.anvil.endpoint(), Behaviour::default().tamper(tamper)).await;
+    let reader = ledger.reader_over(vec![double.url.clone()], AT_ONCE).await;
+    everyone_reads_their_own(&ledger, &reader).await?;
+    let proofs = proofs(&double);
+    let refused = proofs.iter().filter(|slots| **slots > 10).count();
+    assert!(refused <= 10, "learnt only after {refused} refusals");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_forged_part_spoils_no_other() -> TestResult {
+    let ledger = ledger().await?;
+    // Who asks for many slots gets the last proof without its last node.
+    let tamper = |request: &Value, response: &mut Value| {
+        let slots = request["params"][1].as_array().map_or(0, Vec::len);
+        let proofs = response["result"]["storageProof"].as_array_mut();
+        if let Some(last) = proofs.and_then(|proofs| proofs.last_mut())
+            && slots > 6
+        {
+            last["proof"].as_array_mut().map(Vec::pop);
+        }
+    };
+    let double = Double::start(ledger.anvil.endpoint(), Behaviour::default().tamper(tamper)).await;
+    let reader = ledger.reader_over(vec![double.url.clone()], AT_ONCE).await;
+    let head = reader.final_head().ok_or("no head")?.number;
+    let log = ReadLog::default();
+    let read = |key| reader.read(ledger.user, U256::from(key), head, &log);
+    let answers = join_all((0..KEYS).map(read)).await;
+    let mut forged = 0;
+    for (key, answer) in (0u64..).zip(answers) {
+        match answer {
+            Ok(reading) => assert_eq!(reading.value, U256::from(1_000 + key)),
+            Err(_) => forged += 1,
+        }
+    }
+    let shared = proofs(&double).iter().filter(|slots| **slots > 6).count();
+    assert!(
+        shared > 0 && forged == shared,
+        "{forged} of {shared} requests"
+    );
     Ok(())
 }

@@ -4,6 +4,7 @@ use alloy::providers::Provider as _;
 use anyhow::{Context as _, ensure};
 use clap::Args;
 use quorate_chain::contracts::StakeRegistry::StakeRegistryInstance;
+use quorate_chain::contracts::send;
 use quorate_proto::{Address, Epoch};
 use serde_json::json;
 
@@ -47,7 +48,7 @@ pub(super) async fn run(args: &SealArgs) -> anyhow::Result<()> {
     let missing = || No(format!("the set of epoch {epoch} is not fixed yet"));
     let set = found.ok_or_else(missing)?.set;
     let operators: Vec<Address> = set.members().iter().map(|member| member.address).collect();
-    let sent = registry.sealEpoch(epoch.0, operators).send().await;
+    let sent = send(registry.sealEpoch(epoch.0, operators)).await;
     let sent = mined("Seal", sent, refused)
         .await
         .context("the registry itself checks the list of operators; ask another operator for it")?;

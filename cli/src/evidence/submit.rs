@@ -8,6 +8,7 @@ use alloy::providers::{DynProvider, Provider as _};
 use alloy::sol_types::SolInterface as _;
 use anyhow::{Context as _, anyhow, ensure};
 use clap::Args;
+use quorate_chain::contracts;
 use quorate_chain::contracts::EquivocationJudge::{
     EpochUpdate as SolUpdate, EquivocationJudgeErrors, EquivocationJudgeInstance,
     SignedEpochUpdate, SignedStateProof, StateProof as SolProof,
@@ -107,17 +108,14 @@ async fn send(
             let [first, second] = signed([proof(a), proof(b)], signatures, |proof, signature| {
                 SignedStateProof { proof, signature }
             });
-            judge.judgeStateProofs(operator, first, second).send().await
+            contracts::send(judge.judgeStateProofs(operator, first, second)).await
         }
         (Statement::EpochUpdate(a), Statement::EpochUpdate(b)) => {
             let [first, second] =
                 signed([update(a), update(b)], signatures, |update, signature| {
                     SignedEpochUpdate { update, signature }
                 });
-            judge
-                .judgeEpochUpdates(operator, first, second)
-                .send()
-                .await
+            contracts::send(judge.judgeEpochUpdates(operator, first, second)).await
         }
         // One slot holds statements of one kind.
         _ => return Err(anyhow!("the two statements are of different kinds")),

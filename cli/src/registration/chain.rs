@@ -3,9 +3,9 @@
 use alloy::primitives::Bytes;
 use alloy::providers::{DynProvider, Provider as _};
 use anyhow::{Context as _, ensure};
-use quorate_chain::contracts::EpochManager;
 use quorate_chain::contracts::StakeRegistry::StakeRegistryInstance;
 use quorate_chain::contracts::StakeVault::StakeVaultInstance;
+use quorate_chain::contracts::{EpochManager, send};
 use quorate_proto::{Address, Domain, SecretKey, U256};
 
 use super::Proofs;
@@ -155,7 +155,7 @@ impl Account {
     pub(super) async fn deposit(&self, vault: Address, stake: U256) -> anyhow::Result<Sent> {
         let vault = StakeVaultInstance::new(vault, &self.provider);
         let call = vault.deposit(self.address).value(stake);
-        mined("Deposit", call.send().await, refused).await
+        mined("Deposit", send(call).await, refused).await
     }
 
     pub(super) async fn register(&self, proofs: &Proofs) -> anyhow::Result<Sent> {
@@ -165,7 +165,7 @@ impl Account {
             proofs.ed25519_key,
             Bytes::from(proofs.ed25519_proof.clone()),
         );
-        mined("Registration", call.send().await, refused).await
+        mined("Registration", send(call).await, refused).await
     }
 
     pub(super) async fn change_key(&self, key: &SecretKey) -> anyhow::Result<Sent> {
@@ -185,7 +185,7 @@ impl Account {
         let proof = key.sign(digest).context("the new key does not sign")?;
         let proof = Bytes::copy_from_slice(proof.as_bytes());
         let call = self.registry.updateSigningKey(key.address(), proof);
-        mined("Change of key", call.send().await, refused).await
+        mined("Change of key", send(call).await, refused).await
     }
 
     async fn must_be_registered(&self) -> anyhow::Result<()> {
@@ -198,12 +198,8 @@ impl Account {
 
     pub(super) async fn deregister(&self) -> anyhow::Result<Sent> {
         self.must_be_registered().await?;
-        mined(
-            "Exit",
-            self.registry.deregisterOperator().send().await,
-            refused,
-        )
-        .await
+        let call = self.registry.deregisterOperator();
+        mined("Exit", send(call).await, refused).await
     }
 
     /// The first epoch in which the last of these transactions counts.

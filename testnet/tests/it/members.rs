@@ -239,11 +239,12 @@ async fn registries_agree_and_one_that_lost_its_disk_learns_again() -> Outcome {
     let line = becomes(&network.registries[2], victim, "active").await?;
     ensure!(line.cause == "reinstated", "{line:?}");
 
-    // It comes back with nothing but the address of one registry, and finds everybody.
+    // It comes back with nothing but the address of one registry, without its signing log, and finds
+    // everybody.
     let back = &mut network.operators[3];
     std::fs::remove_dir_all(back.dir.join("data"))?;
     let only = network.registries[0].address.to_string();
-    back.start_with(&["--bootstrap", &only])?;
+    back.start_with(&["--bootstrap", &only, "--accept-double-signing-risk"])?;
     back.ready().await?;
     has_joined(&network.operators[3]).await?;
     joined(&network, &network.operators[3]).await?;

@@ -1,7 +1,7 @@
 //! How many calls a provider takes in one batch.
 
-/// Calls of one batch: what anvil, geth and the usual providers take.
-const MAX_BATCH: usize = 64;
+/// Calls of one batch, or slots of one proof: what anvil, geth and the usual providers take.
+pub(in crate::evm) const MAX_BATCH: usize = 64;
 
 /// Requests under way at one provider: one may be answered while the next is on its way there.
 const MIN_REQUESTS: usize = 2;
@@ -17,7 +17,7 @@ const PATIENCE: u32 = 4_096;
 /// Halves when a provider refuses a batch, down to single calls, and grows again after a while:
 /// a refusal may have had another reason.
 #[derive(Debug)]
-pub(super) struct BatchLimit {
+pub(in crate::evm) struct BatchLimit {
     size: usize,
     full: u32,
 }
@@ -32,21 +32,21 @@ impl Default for BatchLimit {
 }
 
 impl BatchLimit {
-    pub(super) const fn get(&self) -> usize {
+    pub(in crate::evm) const fn get(&self) -> usize {
         self.size
     }
 
     /// Requests that may be under way at once.
-    pub(super) fn requests(&self) -> usize {
+    pub(in crate::evm) fn requests(&self) -> usize {
         (MAX_BATCH / 2 / self.size).clamp(MIN_REQUESTS, MAX_REQUESTS)
     }
 
-    pub(super) fn refused(&mut self, size: usize) {
+    pub(in crate::evm) fn refused(&mut self, size: usize) {
         self.size = self.size.min((size / 2).max(1));
         self.full = 0;
     }
 
-    pub(super) fn accepted(&mut self, size: usize) {
+    pub(in crate::evm) fn accepted(&mut self, size: usize) {
         if size < self.size || self.size == MAX_BATCH {
             return;
         }

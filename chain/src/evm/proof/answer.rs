@@ -6,14 +6,14 @@ use alloy::primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy::rlp::{Decodable, decode_exact};
 use serde::Deserialize;
 
-use super::history::MAX_SLOTS;
 use super::trie::{Flaw, MAX_NODE, MAX_NODES, prove};
+use crate::evm::batcher::limit::MAX_BATCH;
 
-/// Bytes of an answer: proofs of an account and of [`MAX_SLOTS`] slots with 65 nodes of 532 bytes
-/// each are 338 KiB in hexadecimal digits, and nobody has tries that are half as deep.
-const MAX_ANSWER: usize = 512 * 1024;
+/// Bytes of an answer: proofs of an account and of [`MAX_BATCH`] slots with 65 nodes of 532 bytes
+/// each are 4.3 MiB in hexadecimal digits, and nobody has tries that are half as deep.
+const MAX_ANSWER: usize = 5 << 20;
 
-const _: () = assert!((1 + MAX_SLOTS) * MAX_NODES * MAX_NODE * 2 < MAX_ANSWER);
+const _: () = assert!((1 + MAX_BATCH) * MAX_NODES * MAX_NODE * 2 < MAX_ANSWER);
 
 /// An answer that can be read. Nothing in it is true yet.
 ///
@@ -59,6 +59,25 @@ impl ProofAnswer {
             return Err(format!("a proof of more than {MAX_ANSWER} bytes"));
         }
         serde_json::from_str(json).map_err(|problem| problem.to_string())
+    }
+
+    /// The proofs of the slots at these places of the `asked` ones; none where the answer has another
+    /// number of them, which no caller takes.
+    pub(in crate::evm) fn part(&self, asked: usize, places: &[usize]) -> Self {
+        let proofs = match self.storage_proof.len() == asked {
+            true => &self.storage_proof[..],
+            false => &[],
+        };
+        let shown = places.iter().filter_map(|place| proofs.get(*place));
+        Self {
+            account_proof: self.account_proof.clone(),
+            storage_proof: shown.cloned().collect(),
+        }
+    }
+
+    #[cfg(test)]
+    pub(in crate::evm) fn nodes(&self) -> impl Iterator<Item = &Bytes> {
+        self.storage_proof.iter().flat_map(|shown| &shown.proof)
     }
 
     /// The contract at `address` in the state with this root; `None` where provably no contract is.

@@ -7,8 +7,9 @@
 
 use alloy::primitives::{Address, B256, U256, keccak256};
 
-/// Slots of one proof: two entries of two slots each.
-pub(in crate::evm) const MAX_SLOTS: usize = 4;
+/// Slots that one step asks for: two entries of two slots each.
+#[cfg(test)]
+const MAX_SLOTS: usize = 4;
 
 /// Entries that are looked up in one batch while the right one is searched.
 const PROBES: u64 = 8;
@@ -30,7 +31,7 @@ pub(in crate::evm) enum Fact {
 /// What the search needs or has found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::evm) enum Step {
-    /// A proof of these slots, at most [`MAX_SLOTS`], via [`HistoryRead::proven`].
+    /// A proof of these slots, four at most, via [`HistoryRead::proven`].
     Prove(Vec<U256>),
     /// The second words of these entries, unproven, via [`HistoryRead::probed`].
     Probe(Vec<u64>),

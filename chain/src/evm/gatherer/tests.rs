@@ -1,0 +1,94 @@
+use super::*;
+
+type Heard = oneshot::Receiver<Part>;
+
+fn waiting(of: u8, slots: &[u64]) -> (Waiting, Heard) {
+    let (reply, part) = oneshot::channel();
+    let waiting = Waiting {
+        of: Address::repeat_byte(of),
+        at: B256::repeat_byte(7),
+        slots: slots.iter().copied().map(U256::from).collect(),
+        reply,
+    };
+    (waiting, part)
+}
+
+/// An answer whose proof of the slot in each place is one node: the slot's number.
+fn answer(slots: &[U256]) -> ProofAnswer {
+    let proofs: Vec<String> = slots
+        .iter()
+        .map(|slot| format!(r#"{{"proof":["0x{:02x}"]}}"#, slot.to::<u8>()))
+        .collect();
+    let text = format!(
+        r#"{{"accountProof":[],"storageProof":[{}]}}"#,
+        proofs.join(",")
+    );
+    ProofAnswer::read(&text).expect("an answer")
+}
+
+fn numbers(part: Part) -> Vec<u8> {
+    let part = part.expect("a part");
+    part.nodes().map(|node| node[0]).collect()
+}
+
+#[test]
+fn each_gets_its_own_slots_in_its_own_order() {
+    let (first, mut first_part) = waiting(1, &[5, 6]);
+    let (second, mut second_part) = waiting(1, &[7, 5, 8]);
+    let mut group = Group::of(first);
+    assert!(group.join(second, 64).is_none());
+    assert_eq!(group.slots, [5, 6, 7, 8].map(U256::from), "each once");
+    let shown = answer(&group.slots);
+    group.hand_out(&shown);
+    assert_eq!(numbers(first_part.try_recv().expect("sent")), [5, 6]);
+    assert_eq!(numbers(second_part.try_recv().expect("sent")), [7, 5, 8]);
+}
+
+#[test]
+fn an_answer_with_too_few_proofs_is_nobodys() {
+    let (first, mut part) = waiting(1, &[5, 6]);
+    let group = Group::of(first);
+    let shown = answer(&[U256::from(5)]);
+    group.hand_out(&shown);
+    assert!(numbers(part.try_recv().expect("sent")).is_empty());
+}
+
+#[test]
+fn other_contracts_and_what_is_too_much_wait() {
+    let mut group = Group::of(waiting(1, &[1, 2, 3]).0);
+    let (other, _) = waiting(2, &[1]);
+    assert!(group.join(other, 64).is_some(), "another contract");
+    assert!(group.join(waiting(1, &[4]).0, 3).is_some(), "a fourth slot");
+    assert!(group.join(waiting(1, &[2, 1]).0, 3).is_none(), "known ones");
+    assert_eq!(group.members.len(), 2);
+}
+
+#[test]
+fn who_is_put_back_wants_what_it_wanted() {
+    let mut group = Group::of(waiting(1, &[1, 2]).0);
+    assert!(group.join(waiting(1, &[3, 2]).0, 64).is_none());
+    let slots: Vec<_> = group.into_members().map(|waiting| waiting.slots).collect();
+    assert_eq!(slots, [[1, 2].map(U256::from), [3, 2].map(U256::from)]);
+}
+
+#[test]
+fn only_refusals_of_the_call_itself_shrink_it() {
+    let rpc = |code, message: &str| Failure::Rpc {
+        code,
+        message: message.to_owned(),
+        revert: None,
+    };
+    let table = [
+        (rpc(-32_602, "too many keys"), false),
+        (rpc(-32_000, "too many keys"), true),
+        (Failure::Http(413), true),
+        (Failure::Http(429), false),
+        (rpc(-32_005, "slow down"), false),
+        (Failure::Timeout(2_000), false),
+        (Failure::NoProofs, false),
+        (rpc(-32_000, "header not found"), false),
+    ];
+    for (failure, expected) in table {
+        assert_eq!(may_be_too_many(&failure), expected, "{failure}");
+    }
+}
