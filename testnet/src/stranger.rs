@@ -129,17 +129,24 @@ impl Stranger {
     /// # Errors
     /// It does not within 15 s.
     pub async fn meet_at(&self, address: &Multiaddr) -> Result<()> {
-        self.order(Command::Dial(address.clone())).await?;
         let peer = peer_of(address)?;
-        let topics = Kind::ALL.map(|kind| IdentTopic::new(self.network.topic(kind)).hash());
-        wait::until(&format!("the stranger meets {address}"), SOON, || {
-            let known = self.known();
-            let all = topics
-                .iter()
-                .all(|topic| known.subscribed.contains(&(peer, topic.clone())));
-            std::future::ready(all.then_some(()))
+        wait::until(&format!("the stranger meets {address}"), SOON, || async {
+            // A node that has connections left to another process of this peer closes them all.
+            if !self.known().connected.contains(&peer) {
+                self.order(Command::Dial(address.clone())).await.ok()?;
+            }
+            self.takes_all(peer).then_some(())
         })
         .await
+    }
+
+    /// Whether a peer takes messages of all topics.
+    fn takes_all(&self, peer: PeerId) -> bool {
+        let known = self.known();
+        Kind::ALL.iter().all(|kind| {
+            let topic = IdentTopic::new(self.network.topic(*kind)).hash();
+            known.subscribed.contains(&(peer, topic))
+        })
     }
 
     /// Dials, and does not wait for what comes of it.

@@ -34,7 +34,7 @@ pub fn prove_slots(
     contract: Address,
     slots: &[U256],
 ) -> Result<Option<Vec<U256>>, ProofError> {
-    let answer = answer::ProofAnswer::read(answer).map_err(ProofError)?;
+    let answer = answer::ProofAnswer::read(answer, slots.len()).map_err(ProofError)?;
     let forged = |forged: answer::Forged| ProofError(forged.to_string());
     match answer.contract(state_root, contract).map_err(forged)? {
         Some(contract) => answer.values(contract, slots).map(Some).map_err(forged),

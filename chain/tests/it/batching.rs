@@ -169,10 +169,11 @@ async fn a_forged_part_spoils_no_other() -> TestResult {
     // Who asks for many slots gets the last proof without its last node.
     let tamper = |request: &Value, response: &mut Value| {
         let slots = request["params"][1].as_array().map_or(0, Vec::len);
+        if request["method"] != "eth_getProof" || slots <= 6 {
+            return;
+        }
         let proofs = response["result"]["storageProof"].as_array_mut();
-        if let Some(last) = proofs.and_then(|proofs| proofs.last_mut())
-            && slots > 6
-        {
+        if let Some(last) = proofs.and_then(|proofs| proofs.last_mut()) {
             last["proof"].as_array_mut().map(Vec::pop);
         }
     };

@@ -123,8 +123,13 @@ fn behaviour(
 }
 
 fn identify(keypair: &Keypair) -> identify::Behaviour {
+    let agent = format!(
+        "{AGENT}{}/{:08x}",
+        env!("CARGO_PKG_VERSION"),
+        rand::random::<u32>()
+    );
     let config = identify::Config::new("/quorate/identify/1".into(), keypair.public())
-        .with_agent_version(format!("{AGENT}{}", env!("CARGO_PKG_VERSION")));
+        .with_agent_version(agent);
     identify::Behaviour::new(config)
 }
 

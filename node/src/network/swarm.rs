@@ -43,6 +43,8 @@ pub(crate) struct NetworkConfig {
 struct Peer {
     addresses: Vec<Multiaddr>,
     version: Option<String>,
+    /// What it calls itself by identify.
+    agent: Option<String>,
 }
 
 /// The swarm and its bookkeeping.

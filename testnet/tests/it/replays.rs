@@ -72,7 +72,7 @@ async fn what_is_repeated_changes_nothing() -> Outcome {
     }
     let tasks = certify_some(&network).await?;
     let heard = spy.heard();
-    for kind in Kind::ALL {
+    for kind in [Kind::Task, Kind::Response, Kind::Result] {
         ensure!(
             heard.iter().any(|heard| heard.kind == kind),
             "no {} was heard",

@@ -7,13 +7,10 @@ use alloy::rlp::{Decodable, decode_exact};
 use serde::Deserialize;
 
 use super::trie::{Flaw, MAX_NODE, MAX_NODES, prove};
-use crate::evm::batcher::limit::MAX_BATCH;
 
-/// Bytes of an answer: proofs of an account and of [`MAX_BATCH`] slots with 65 nodes of 532 bytes
-/// each are 4.3 MiB in hexadecimal digits, and nobody has tries that are half as deep.
-const MAX_ANSWER: usize = 5 << 20;
-
-const _: () = assert!((1 + MAX_BATCH) * MAX_NODES * MAX_NODE * 2 < MAX_ANSWER);
+/// Bytes of one proof in an answer: 65 nodes of 532 bytes in hexadecimal digits, and nobody has tries
+/// that are half as deep, which leaves room for everything around them.
+const MAX_PROOF: usize = 2 * MAX_NODES * MAX_NODE;
 
 /// An answer that can be read. Nothing in it is true yet.
 ///
@@ -53,10 +50,11 @@ pub(in crate::evm) enum Forged {
 }
 
 impl ProofAnswer {
-    /// Reads an answer; the error says why it is none.
-    pub(in crate::evm) fn read(json: &str) -> Result<Self, String> {
-        if json.len() > MAX_ANSWER {
-            return Err(format!("a proof of more than {MAX_ANSWER} bytes"));
+    /// Reads an answer about so many slots; the error says why it is none.
+    pub(in crate::evm) fn read(json: &str, slots: usize) -> Result<Self, String> {
+        let most = slots.saturating_add(1).saturating_mul(MAX_PROOF);
+        if json.len() > most {
+            return Err(format!("proofs of more than {most} bytes"));
         }
         serde_json::from_str(json).map_err(|problem| problem.to_string())
     }

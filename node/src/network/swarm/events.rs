@@ -10,7 +10,7 @@ use quorate_storage::{Batch, Durability, schema};
 use super::super::behaviour::{AGENT, BehaviourEvent};
 use super::super::handle::{Acceptance, GossipMessage};
 use super::super::{NetworkError, Range};
-use super::Network;
+use super::{Network, Peer};
 use crate::clock;
 
 /// Characters of a version that are kept: three numbers and a word.
@@ -143,8 +143,14 @@ impl Network {
 
     /// A node of this network: remember how to reach it. Users are not remembered.
     fn identified(&mut self, peer: PeerId, info: identify::Info) {
-        if let Some(known) = self.connections.get_mut(&peer) {
-            known.version = version_of(&info.agent_version);
+        if let Some(known) = self.connections.get_mut(&peer)
+            && known.is_another(&info.agent_version)
+        {
+            // Gossipsub tells its topics over the first connection to a peer only, and here that is one
+            // to a process that is gone: both sides begin anew.
+            tracing::debug!(%peer, "peer was started again; its old connections are closed");
+            let _ = self.swarm.disconnect_peer_id(peer);
+            return;
         }
         if !info.protocols.contains(&self.kad_protocol) || info.listen_addrs.is_empty() {
             return;
@@ -178,10 +184,21 @@ impl Network {
     }
 }
 
-/// The version in what a peer calls itself by identify. It is shown to people, so that it has to look
+impl Peer {
+    /// Takes what it calls itself. True where one of its other connections is to another run of it:
+    /// connections over QUIC outlive the process at the other end by seconds.
+    fn is_another(&mut self, agent: &str) -> bool {
+        self.version = version_of(agent);
+        let before = self.agent.replace(agent.to_owned());
+        before.is_some_and(|before| before != agent) && self.addresses.len() > 1
+    }
+}
+
+/// The version in what a peer calls itself by identify, which is followed by the number of its run. It is shown to people, so that it has to look
 /// like one.
 fn version_of(agent: &str) -> Option<String> {
     let version = agent.strip_prefix(AGENT)?;
+    let version = version.split('/').next()?;
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '+');
     let good = !version.is_empty() && version.len() <= MAX_VERSION && version.chars().all(plain);
     good.then(|| version.to_owned())
@@ -198,6 +215,7 @@ mod tests {
     #[test]
     fn versions_are_of_this_program_and_fit_to_be_shown() {
         assert_eq!(version_of("quorate/0.1.0").as_deref(), Some("0.1.0"));
+        assert_eq!(version_of("quorate/0.1.0/00ff").as_deref(), Some("0.1.0"));
         assert_eq!(
             version_of("quorate/1.2.3-rc.1+7").as_deref(),
             Some("1.2.3-rc.1+7")
@@ -212,5 +230,18 @@ mod tests {
             assert_eq!(version_of(agent), None, "{agent:?}");
         }
         assert_eq!(version_of(&format!("{AGENT}{}", "1".repeat(33))), None);
+    }
+
+    #[test]
+    fn another_run_of_a_peer_shows_where_old_connections_are_left() {
+        let place: Multiaddr = "/ip4/127.0.0.1/tcp/1".parse().expect("an address");
+        let mut peer = Peer::default();
+        peer.addresses.push(place.clone());
+        assert!(!peer.is_another("quorate/0.1.0/1"), "the first word of it");
+        peer.addresses.push(place);
+        assert!(!peer.is_another("quorate/0.1.0/1"), "one run, two ways");
+        assert!(peer.is_another("quorate/0.1.0/2"), "and the old run's way");
+        peer.addresses.pop();
+        assert!(!peer.is_another("quorate/0.1.0/3"), "nothing old is left");
     }
 }

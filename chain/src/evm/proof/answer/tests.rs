@@ -47,7 +47,7 @@ impl Answers {
 
     /// All that `answer` proves about these slots, or why it proves nothing.
     fn check(&self, answer: &Value, slots: &[U256]) -> Result<Vec<U256>, String> {
-        let answer = ProofAnswer::read(&answer.to_string())?;
+        let answer = ProofAnswer::read(&answer.to_string(), slots.len())?;
         let contract = answer
             .contract(self.root, self.address)
             .map_err(|e| e.to_string())?;
@@ -80,7 +80,7 @@ fn that_there_is_no_contract_is_proven() {
             answers.all["user"].as_str().unwrap().parse().unwrap(),
         ),
     ] {
-        let answer = ProofAnswer::read(&answers.all[who].to_string()).expect("an answer");
+        let answer = ProofAnswer::read(&answers.all[who].to_string(), 4).expect("an answer");
         assert_eq!(answer.contract(answers.root, address), Ok(None), "{who}");
         assert!(
             answer.contract(answers.root, answers.address).is_err(),
@@ -203,7 +203,7 @@ fn what_is_no_answer_is_refused() {
     let answers = answers();
     let text = answers.cases()[0]["answer"].to_string();
     for cut in (0..text.len()).step_by(11) {
-        assert!(ProofAnswer::read(&text[..cut]).is_err());
+        assert!(ProofAnswer::read(&text[..cut], 4).is_err());
     }
     for text in [
         "null",
@@ -211,11 +211,11 @@ fn what_is_no_answer_is_refused() {
         "{}",
         r#"{"accountProof":[],"storageProof":[{}]}"#,
     ] {
-        assert!(ProofAnswer::read(text).is_err(), "{text}");
+        assert!(ProofAnswer::read(text, 4).is_err(), "{text}");
     }
     let long = format!(
         r#"{{"accountProof":["0x{}"],"storageProof":[]}}"#,
-        "00".repeat(MAX_ANSWER / 2)
+        "00".repeat(5 * MAX_PROOF / 2)
     );
-    assert!(ProofAnswer::read(&long).is_err());
+    assert!(ProofAnswer::read(&long, 4).is_err());
 }
