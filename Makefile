@@ -90,12 +90,12 @@ bench: build contracts-tools ## measure what docs/benchmarks.md tells (release b
 	@if rocksdb=$$(scripts/rocksdb-dir); then \
 	  export ROCKSDB_LIB_DIR=$$rocksdb ROCKSDB_STATIC=1; \
 	fi; \
-	$(cargo) build --release --workspace --locked; \
+	$(cargo) build --release --workspace --locked --bins --benches; \
 	target/release/quorate-testnet bench; \
 	cargo bench --workspace --locked --bench tally --bench sim --bench scale --bench commit --bench reads
 
 .PHONY: bench-gas
-bench-gas: contracts-tools ## gas of certificate checks, sealed sets and epoch updates
+bench-gas: contracts-tools ## gas of certificate checks, sealed sets, epoch updates and judgements
 	@cd $(CONTRACTS) && npm run --silent gas
 
 .PHONY: chaos
