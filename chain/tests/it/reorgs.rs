@@ -146,3 +146,22 @@ async fn a_block_that_is_not_final_where_it_was_seen_does_not_become_final() -> 
     assert_eq!(found, truth.locate(At::Block(head - 4)).await?);
     Ok(())
 }
+
+#[tokio::test]
+async fn blocks_below_the_head_are_those_of_its_chain() -> TestResult {
+    let ledger = Ledger::start().await?;
+    ledger.anvil.mine(20).await?;
+    let head = ledger.anvil.height().await?;
+    let asked = head - 6;
+    let fork = forks(asked - 1..=head, Some(head - 4));
+    let (reader, _doubles) = torn(&ledger, fork, forks(asked..=asked, None)).await;
+    let truth = ledger.reader(Finality::Confirmations(3)).await;
+    assert_eq!(reader.final_head(), truth.final_head());
+
+    let error = reader.locate(At::Block(asked)).await;
+    let error = error.expect_err("a liar and one on another fork");
+    assert!(error.is_retryable(), "{error}");
+    let below = At::Block(asked - 2);
+    assert_eq!(reader.locate(below).await?, truth.locate(below).await?);
+    Ok(())
+}
