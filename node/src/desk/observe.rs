@@ -8,7 +8,7 @@ use quorate_protocols::pipeline::Verdict;
 
 use super::{Chains, ReadTrace};
 use crate::clock;
-use crate::home::HomeHandle;
+use crate::home::{EpochView, HomeHandle};
 
 /// A read that takes longer is a refusal: the response window is 3 s.
 const READ_TIMEOUT: Duration = Duration::from_millis(2_500);
@@ -46,7 +46,7 @@ pub(crate) async fn set(
 ) -> (Verdict, ReadTrace) {
     let started = clock::now();
     let epoch = update.next_epoch;
-    let known = home.view().set(epoch).map(|set| set.hash());
+    let known = hash_of(&home.view(), epoch);
     let hash = match known {
         None if wait => wait_for_set(home, epoch).await,
         known => known,
@@ -61,9 +61,16 @@ pub(crate) async fn set(
 async fn wait_for_set(home: &HomeHandle, epoch: Epoch) -> Option<B256> {
     let mut views = home.watch();
     home.hurry();
-    let known = views.wait_for(|view| view.set(epoch).is_some());
+    let known = views.wait_for(|view| hash_of(view, epoch).is_some());
     let view = tokio::time::timeout(READ_TIMEOUT, known).await.ok()?.ok()?;
-    view.set(epoch).map(|set| set.hash())
+    hash_of(&view, epoch)
+}
+
+/// Of the set that was read. One that lacks members has the hash of another set, so that it could
+/// make two certificates for one epoch.
+fn hash_of(view: &EpochView, epoch: Epoch) -> Option<B256> {
+    let set = view.set(epoch).filter(|set| set.is_whole())?;
+    Some(set.hash())
 }
 
 fn compare_set(update: &EpochUpdate, hash: Option<B256>) -> Verdict {

@@ -43,6 +43,24 @@ async fn an_epoch_update_is_compared_with_the_set_that_was_read() {
     ));
 }
 
+/// Somebody who holds weight is not in it.
+fn incomplete(epoch: u32) -> Arc<OperatorSet> {
+    let members = set_of(epoch).members().to_vec();
+    let total = U256::from(20);
+    let set = OperatorSet::new(Epoch(epoch), members, total, threshold_of(total));
+    Arc::new(set.expect("a set"))
+}
+
+#[tokio::test]
+async fn nothing_is_said_by_a_set_that_lacks_members() {
+    let (_sender, view) = watch::channel(EpochView::of(vec![set_of(1), incomplete(2)]));
+    let home = HomeHandle::of(view);
+    for hash in [incomplete(2).hash(), B256::ZERO] {
+        let verdict = set(&home, &update(hash), false).await.0;
+        assert!(matches!(verdict, Verdict::Refuse(RefusalCode::NotFinal, _)));
+    }
+}
+
 #[tokio::test]
 async fn a_set_that_is_a_moment_late_is_waited_for() {
     let (sender, view) = watch::channel(EpochView::of(vec![set_of(1)]));
