@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use quorate_chain::{ChainError, ReadLog, Reading};
+use quorate_chain::{ChainError, ReadLog, Reading, StateReader};
 use quorate_proto::{B256, Epoch, EpochUpdate, RefusalCode, StateProof};
 use quorate_protocols::pipeline::Verdict;
 
@@ -15,17 +15,20 @@ const READ_TIMEOUT: Duration = Duration::from_millis(2_500);
 
 /// Reads for oneself what a user had stored.
 pub(crate) async fn value(chains: &Chains, proof: &StateProof) -> (Verdict, ReadTrace) {
+    let chain_id = u64::from(proof.chain_id);
+    let Some(chain) = chains.get(&chain_id) else {
+        // Not a read, and any announcer could fill the figures with chains that do not exist.
+        let detail = format!("chain {chain_id} is not configured here");
+        let verdict = Verdict::Refuse(RefusalCode::ChainUnsupported, detail);
+        return (verdict, ReadTrace::default());
+    };
     let (started, log) = (clock::now(), ReadLog::default());
-    let verdict = read_value(chains, proof, &log).await;
+    let verdict = read_value(chain.as_ref(), proof, &log).await;
     let micros = clock::now().micros_since(started);
-    (verdict, ReadTrace::of(&log, micros))
+    (verdict, ReadTrace::of(chain_id, &log, micros))
 }
 
-async fn read_value(chains: &Chains, proof: &StateProof, log: &ReadLog) -> Verdict {
-    let Some(chain) = chains.get(&u64::from(proof.chain_id)) else {
-        let detail = format!("chain {} is not configured here", proof.chain_id);
-        return Verdict::Refuse(RefusalCode::ChainUnsupported, detail);
-    };
+async fn read_value(chain: &dyn StateReader, proof: &StateProof, log: &ReadLog) -> Verdict {
     let read = chain.read(proof.user, proof.key, proof.block_number, log);
     match tokio::time::timeout(READ_TIMEOUT, read).await {
         Ok(Ok(reading)) => compare(proof, &reading),
