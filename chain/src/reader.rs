@@ -148,7 +148,8 @@ pub trait HomeReader: Send + Sync + 'static {
     ) -> BoxFuture<'_, Result<Vec<Registration>, ChainError>>;
 
     /// The set of `epoch`, made of those of `operators` that have weight in it, as the state after
-    /// block `at` knows it. The set of an epoch no longer changes once that epoch has begun.
+    /// block `at` knows it. The set of an epoch no longer changes once that epoch has begun. It is
+    /// for use only where [`OperatorSet::is_whole`]: else operators are missing from `operators`.
     fn operator_set<'a>(
         &'a self,
         epoch: Epoch,

@@ -43,7 +43,7 @@ pub(crate) async fn run(args: ProvidersArgs) -> anyhow::Result<()> {
 fn render(chains: &[ChainProviders], now: u64) -> String {
     let mut table = Table::new(&[
         ">CHAIN", "PROVIDER", "BY", "CLIENT", "STANDING", ">FOR", ">HEIGHT", ">LAG", ">ERRORS",
-        ">P50", ">P99", "PROBLEM",
+        ">LIES", ">P50", ">P99", "PROBLEM",
     ]);
     for chain in chains {
         for line in &chain.providers {
@@ -54,7 +54,7 @@ fn render(chains: &[ChainProviders], now: u64) -> String {
     format!("{table}\n{rules}")
 }
 
-fn row(chain_id: u64, line: &ProviderLine, now: u64) -> [String; 12] {
+fn row(chain_id: u64, line: &ProviderLine, now: u64) -> [String; 13] {
     let number = |number: Option<u64>| number.map_or_else(String::new, |n| n.to_string());
     let time = |ms: Option<f64>| ms.map_or_else(String::new, format::millis);
     let errors = |rate: f64| format!("{:.0} %", rate * 100.0);
@@ -68,6 +68,8 @@ fn row(chain_id: u64, line: &ProviderLine, now: u64) -> [String; 12] {
         number(line.height),
         number(line.lag),
         line.error_rate.map_or_else(String::new, errors),
+        // The column is there once somebody lied.
+        number(Some(line.lies).filter(|lies| *lies > 0)),
         time(line.latency_p50_ms),
         time(line.latency_p99_ms),
         line.problem.clone().unwrap_or_default(),
@@ -111,7 +113,8 @@ mod tests {
             height: Some(1_204),
             lag: Some(0),
             requests: BTreeMap::new(),
-            contradictions: 0,
+            contradictions: u64::from(problem.is_some()),
+            lies: u64::from(problem.is_some()),
             error_rate: Some(if problem.is_some() { 1.0 } else { 0.0 }),
             latency_p50_ms: Some(12.0),
             latency_p99_ms: Some(1_250.0),
@@ -135,9 +138,9 @@ mod tests {
             ],
         };
         let expected = "\
-CHAIN  PROVIDER       BY     STANDING      FOR  HEIGHT  LAG  ERRORS    P50     P99  PROBLEM
-   10  https://a.org  acme   ok            4 s    1204    0     0 %  12 ms  1.25 s
-   10  https://b.org  b.org  rate limited  4 s    1204    0   100 %  12 ms  1.25 s  answered with HTTP status 429
+CHAIN  PROVIDER       BY     STANDING      FOR  HEIGHT  LAG  ERRORS  LIES    P50     P99  PROBLEM
+   10  https://a.org  acme   ok            4 s    1204    0     0 %        12 ms  1.25 s
+   10  https://b.org  b.org  rate limited  4 s    1204    0   100 %     1  12 ms  1.25 s  answered with HTTP status 429
 
 Chain 10: 2 of 3 are well; 2 must agree, run by 2 different ones; none may fail
 ";

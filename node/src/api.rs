@@ -593,6 +593,9 @@ pub struct ProviderLine {
     pub requests: BTreeMap<String, u64>,
     /// How often it contradicted the quorum or sent a false proof.
     pub contradictions: u64,
+    /// How many of these were proofs that do not hold; 0 from nodes that do not count them.
+    #[serde(default)]
+    pub lies: u64,
     /// Part of its requests that failed in the last minute, 0 to 1.
     pub error_rate: Option<f64>,
     /// Median time to an answer.

@@ -1,15 +1,21 @@
 //! Helpers for figures.
 
-use quorate_proto::RefusalCode;
+use quorate_proto::{ReadBasis, RefusalCode};
 
 /// Counters that alerts watch. Each is there from the start with zero, since an increase is seen
 /// only by who has seen the figure before it.
-const WATCHED: [&str; 7] = [
-    "quorate_equivocations_total",
+///
+/// Whom those about operators and providers name is not known at the start: they are there without
+/// labels, a zero in every sum.
+const WATCHED: [&str; 10] = [
     "quorate_gossip_dropped_total",
     "quorate_offences_total",
+    "quorate_operator_faults_total",
+    "quorate_operator_ignored_total",
+    "quorate_provider_lies_total",
     "quorate_publish_failures_total",
     "quorate_streams_refused_total",
+    "quorate_sync_lies_total",
     "quorate_tasks_refused_total",
     "quorate_unsignable_total",
 ];
@@ -36,6 +42,9 @@ pub(crate) fn declare() {
     for outcome in ["answered", "failed"] {
         metrics::counter!("quorate_requests_total", "outcome" => outcome).increment(0);
     }
+    for source in ["found", "heard"] {
+        metrics::counter!("quorate_equivocations_total", "source" => source).increment(0);
+    }
     for number in 1.. {
         let Ok(code) = RefusalCode::try_from(number) else {
             break;
@@ -44,6 +53,25 @@ pub(crate) fn declare() {
     }
     metrics::counter!("quorate_gossip_rejected_total", "kind" => "response", "reason" => "replay")
         .increment(0);
+}
+
+/// As [`declare`], for what is counted by chain.
+pub(crate) fn declare_reads(chains: impl Iterator<Item = u64>) {
+    for chain in chains {
+        for basis in [ReadBasis::Proof, ReadBasis::Vote, ReadBasis::Unspecified] {
+            reads(chain, basis).increment(0);
+        }
+    }
+}
+
+/// Own reads of a chain that rest on this.
+pub(crate) fn reads(chain: u64, basis: ReadBasis) -> metrics::Counter {
+    let basis = match basis {
+        ReadBasis::Proof => "proof",
+        ReadBasis::Vote => "vote",
+        ReadBasis::Unspecified => "none",
+    };
+    metrics::counter!("quorate_reads_total", "chain" => chain.to_string(), "basis" => basis)
 }
 
 /// Microseconds as the seconds that Prometheus wants.

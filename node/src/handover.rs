@@ -100,10 +100,13 @@ impl HandOver {
     }
 }
 
-/// The hand-overs that can be made now, with the sets that sign them.
+/// The hand-overs that can be made now, with the sets that sign them. To a set that lacks members
+/// there is none: its hash is not that of the epoch's set.
 fn hand_overs(view: &EpochView) -> impl Iterator<Item = (Arc<OperatorSet>, EpochUpdate)> {
     view.sets().iter().filter_map(|set| {
-        let next = view.set(set.epoch().next())?;
+        let next = view
+            .set(set.epoch().next())
+            .filter(|next| next.is_whole())?;
         Some((set.clone(), EpochUpdate::hand_over(set.epoch(), next)?))
     })
 }

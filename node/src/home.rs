@@ -12,10 +12,11 @@ use std::time::Duration;
 
 use quorate_chain::{BlockRef, ChainError, HomeReader};
 use quorate_proto::store::OperatorSetRecord;
-use quorate_proto::{Address, Epoch, EpochSchedule, OperatorSet};
+use quorate_proto::{Address, Epoch, EpochSchedule, OperatorSet, U256};
 use quorate_protocols::epoch::{EpochMachine, Input, Output};
 use quorate_storage::{Batch, Durability, Store, WriteQueue, schema};
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::introduction::Introducer;
@@ -25,6 +26,9 @@ use crate::members::MembersHandle;
 
 /// Pause after a failed read of the home chain; polls in between come on demand.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// Between two readings of all registrations, which may be many requests.
+const THOROUGH_EVERY: Duration = Duration::from_secs(60);
 
 /// What the home chain says now.
 #[derive(Clone, Debug, Default)]
@@ -153,8 +157,16 @@ struct Follower {
     next_block: u64,
     /// The block up to which the cursor on disk goes.
     written: u64,
-    /// Registrations were read from the beginning, because operators were missing.
-    is_thorough: bool,
+    /// When registrations were last read from the beginning, because operators were missing.
+    thorough: Option<Instant>,
+}
+
+impl Follower {
+    /// Whether all registrations may be read anew: the providers may know more than last time.
+    fn may_be_thorough(&self) -> bool {
+        self.thorough
+            .is_none_or(|last| last.elapsed() >= THOROUGH_EVERY)
+    }
 }
 
 impl Home {
@@ -208,7 +220,7 @@ impl Home {
                 Err(error) => return Err(error),
             };
             let wake = follower.machine.next_wake().map(clock::instant_of);
-            let next = tokio::time::Instant::now() + pause;
+            let next = Instant::now() + pause;
             tokio::select! {
                 () = tokio::time::sleep_until(wake.map_or(next, |at| at.min(next))) => {}
                 Some(()) = self.wake.recv() => {}
@@ -259,7 +271,7 @@ impl Home {
             operators,
             next_block,
             written: next_block,
-            is_thorough: false,
+            thorough: None,
         })
     }
 
@@ -300,22 +312,28 @@ impl Home {
         }
     }
 
-    /// Where operators are not known that hold weight, their registrations are looked for, once.
+    /// Where operators are not known that hold weight, all registrations are read anew. A set that
+    /// lacks members is never used nor kept: its hash is another one, and whoever it lacks would
+    /// not be heard.
     async fn load_whole(
         &self,
         follower: &mut Follower,
         epoch: Epoch,
         head: BlockRef,
     ) -> Result<OperatorSet, NodeError> {
-        let set = self.load(follower, epoch, head).await?;
-        if set.is_whole() || follower.is_thorough || self.members.is_some() {
-            return Ok(set);
+        let mut set = self.load(follower, epoch, head).await?;
+        if !set.is_whole() && follower.may_be_thorough() {
+            tracing::warn!(%epoch, "operators are missing; all registrations are read");
+            follower.thorough = Some(Instant::now());
+            follower.next_block = follower.schedule.genesis;
+            self.follow_registrations(follower, head).await?;
+            set = self.load(follower, epoch, head).await?;
         }
-        tracing::warn!(%epoch, "operators are missing; all registrations are read");
-        follower.is_thorough = true;
-        follower.next_block = follower.schedule.genesis;
-        self.follow_registrations(follower, head).await?;
-        self.load(follower, epoch, head).await
+        if !set.is_whole() {
+            return Err(missing_operators(&set).into());
+        }
+        self.keep_set(&set).await?;
+        Ok(set)
     }
 
     async fn load(
@@ -323,18 +341,20 @@ impl Home {
         follower: &Follower,
         epoch: Epoch,
         head: BlockRef,
-    ) -> Result<OperatorSet, NodeError> {
+    ) -> Result<OperatorSet, ChainError> {
         let operators: Vec<Address> = follower.operators.iter().copied().collect();
-        let set = self
-            .reader
-            .operator_set(epoch, &operators, head.hash)
-            .await?;
+        let reading = self.reader.operator_set(epoch, &operators, head.hash);
+        reading.await
+    }
+
+    async fn keep_set(&self, set: &OperatorSet) -> Result<(), NodeError> {
+        let epoch = set.epoch();
         let mut batch = Batch::new();
-        batch.put(schema::SETS, &epoch.0, &OperatorSetRecord::from(&set));
+        batch.put(schema::SETS, &epoch.0, &OperatorSetRecord::from(set));
         self.writes.submit(batch, Durability::Buffered).await?;
         tracing::info!(%epoch, operators = set.members().len(), total = %set.total_weight(),
             threshold = %set.threshold(), "operator set loaded");
-        Ok(set)
+        Ok(())
     }
 
     fn show(&self, follower: &Follower, head: BlockRef) {
@@ -354,3 +374,15 @@ impl Home {
         self.view.send_replace(view);
     }
 }
+
+fn missing_operators(set: &OperatorSet) -> ChainError {
+    let weights = set.members().iter().map(|member| member.weight);
+    ChainError::MissingOperators {
+        epoch: set.epoch(),
+        known: weights.fold(U256::ZERO, U256::saturating_add),
+        total: set.total_weight(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

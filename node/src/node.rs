@@ -220,6 +220,8 @@ impl Node {
         let kept = HomeParts::new(&store, &writes, members.as_ref(), introducer);
         let home = spawn_home(&mut tasks, &ledgers, kept, &desk, &halt);
         let (bindings, heard) = recall_bindings(&store, speaker.as_ref())?;
+        let chains = ledgers.chains();
+        crate::figures::declare_reads(chains.keys().copied());
         let mut wiring = Wiring {
             holdings: Holdings::open(&store)?,
             sets: Sets::new(home.clone(), store.clone()),
@@ -230,7 +232,7 @@ impl Node {
             allowances: Allowances::new(parts.settings.limits.mesh),
             book: EvidenceBook::open(store.clone(), domain)?,
             speaker,
-            chains: ledgers.chains(),
+            chains,
             store,
             writes,
             network,

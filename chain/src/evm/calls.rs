@@ -115,6 +115,11 @@ pub(super) fn block_number() -> Call {
     }
 }
 
+/// The block at this height.
+pub(super) fn block_at(number: u64) -> Call {
+    block(&format!("{number:#x}"))
+}
+
 /// `block` is a tag or a hexadecimal number.
 pub(super) fn block(block: &str) -> Call {
     Call {

@@ -12,10 +12,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::batcher::http_client;
-use super::calls::{Ended, Header};
+use super::calls::Ended;
 use super::headers::{HeaderCache, Known};
 use super::provider::Provider;
-use super::quorum::{NoQuorum, Pool};
+use super::quorum::Pool;
 use super::rpc::Failure;
 use super::{EvmConfig, Finality, ProviderConfig, Reads};
 use crate::{At, BlockRef, ChainError, ProviderStatus, Providers, Question, ReadLog, Standing};
@@ -266,22 +266,33 @@ impl EvmClient {
         number: u64,
         log: &ReadLog,
     ) -> Result<Known, ChainError> {
-        let (block, state_root) = (basis.head, basis.state_root);
-        let head = Known { block, state_root };
-        let known = match self.headers().get(number) {
-            _ if number == block.number => Some(head),
-            known => known,
-        };
-        let agreed = match known {
-            Some(known) if known.state_root.is_some() => return Ok(known),
-            Some(agreed) => agreed,
-            None => {
-                let question = |_, provider| Provider::header(provider, number);
-                let header = self.pool.ask_noting(log, Question::Header, question);
-                Known::from(&header.await?)
-            }
-        };
+        let agreed = self.agreed(basis, number, log).await?;
+        if agreed.state_root.is_some() {
+            return Ok(agreed);
+        }
         let known = self.prove(agreed, log).await?;
+        self.headers().insert(basis.generation, known);
+        Ok(known)
+    }
+
+    /// As [`Self::header`], with the state root only where that came along. Those count who have
+    /// the head of `basis`: a height alone does not say of which fork.
+    pub(super) async fn agreed(
+        &self,
+        basis: Basis,
+        number: u64,
+        log: &ReadLog,
+    ) -> Result<Known, ChainError> {
+        let (block, state_root) = (basis.head, basis.state_root);
+        if number == block.number {
+            return Ok(Known { block, state_root });
+        }
+        if let Some(known) = self.headers().get(number) {
+            return Ok(known);
+        }
+        let question = |_, provider| Provider::header_below(provider, number, block);
+        let header = self.pool.ask_noting(log, Question::Header, question);
+        let known = Known::from(&header.await?);
         self.headers().insert(basis.generation, known);
         Ok(known)
     }
@@ -313,10 +324,6 @@ impl EvmClient {
             chain_id: self.chain_id,
             detail: self.pool.describe(failures),
         }
-    }
-
-    async fn ask_header(&self, number: u64) -> Result<Header, NoQuorum> {
-        self.pool.ask(|_, provider| provider.header(number)).await
     }
 
     /// Calls a contract at the state after block `at`.

@@ -42,6 +42,8 @@ type Claim = Option<Result<Option<Tip>, Failure>>;
 ///
 /// A provider alone can neither pull this ahead nor hold it back: the height is the k-th highest
 /// claim. Where the providers differ on the block at that height, the next lower claim is tried.
+/// Only those have a say about a height that hold it to be final: another one may honestly be on a
+/// fork there, and would make a quorum with whoever repeats it.
 pub(super) async fn agree(pool: &Pool, finality: Finality) -> Result<Option<Header>, ChainError> {
     let claims = claims(pool, finality).await;
     if !pool.rule().suffices(&answered(&claims)) {
@@ -55,15 +57,9 @@ pub(super) async fn agree(pool: &Pool, finality: Finality) -> Result<Option<Head
 
     let mut problem = None;
     for height in candidates(&heights, pool.rule()) {
-        let known: Vec<Option<Header>> = tips
-            .iter()
-            .map(|tip| {
-                tip.filter(|tip| tip.height == height)
-                    .and_then(|tip| tip.header)
-            })
-            .collect();
         let question = |index: usize, provider| {
-            describe(known.get(index).copied().flatten(), provider, height)
+            let tip = tips.get(index).copied().flatten();
+            describe(tip, provider, height)
         };
         match pool.ask(question).await {
             Ok(header) => return Ok(Some(header)),
@@ -73,14 +69,15 @@ pub(super) async fn agree(pool: &Pool, finality: Finality) -> Result<Option<Head
     problem.map_or(Ok(None), |none| Err(none.into()))
 }
 
-async fn describe(
-    known: Option<Header>,
-    provider: &Provider,
-    height: u64,
-) -> Result<Header, Failure> {
-    match known {
-        Some(header) => Ok(header),
-        None => provider.header(height).await,
+/// The block at `height`, as a provider has it whose newest final block is `tip`.
+async fn describe(tip: Option<Tip>, provider: &Provider, height: u64) -> Result<Header, Failure> {
+    match tip {
+        Some(tip) if tip.height > height => provider.header(height).await,
+        Some(tip) if tip.height == height => match tip.header {
+            Some(header) => Ok(header),
+            None => provider.header(height).await,
+        },
+        _ => Err(Failure::Unknown(format!("block {height} as final"))),
     }
 }
 

@@ -54,7 +54,6 @@ impl RegistryAt<'_> {
             .iter()
             .fold(U256::ZERO, |sum, member| sum.saturating_add(member.weight));
         if known != total {
-            // Safe, as the threshold comes from the chain, but harder to reach.
             tracing::warn!(%epoch, %known, %total, "operators that are not known hold weight");
         }
         OperatorSet::new(epoch, members, total, threshold).map_err(|problem| {

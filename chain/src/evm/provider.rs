@@ -15,7 +15,7 @@ use super::proof::answer::ProofAnswer;
 use super::rpc::{Answer, Call, Failure};
 use super::shown::Shown;
 use super::{ProviderConfig, RpcUrl};
-use crate::{ProviderStatus, Standing};
+use crate::{BlockRef, ProviderStatus, Standing};
 
 mod figures;
 mod standing;
@@ -251,8 +251,36 @@ impl Provider {
 
     /// The block at this height.
     pub(super) async fn header(&self, number: u64) -> Result<Header, Failure> {
-        let answer = self.call(calls::block(&format!("{number:#x}"))).await?;
-        match self.read_header(&answer)? {
+        let answer = self.call(calls::block_at(number)).await?;
+        self.header_at(number, &answer)
+    }
+
+    /// The block at this height in the chain that `above` is part of.
+    pub(super) async fn header_below(
+        &self,
+        number: u64,
+        above: BlockRef,
+    ) -> Result<Header, Failure> {
+        let answer = self.call_where(above, calls::block_at(number)).await?;
+        self.header_at(number, &answer)
+    }
+
+    /// As [`Self::call`], of something that names no chain: the answer counts only where it shows
+    /// `block` in the same request. That is asked first, so that whoever changes forks in between
+    /// has changed to the chain of `block`.
+    async fn call_where(&self, block: BlockRef, call: Call) -> Answer {
+        self.check_counts()?;
+        let shows = calls::block_at(block.number);
+        let (shown, answer) = self.batcher.call_both(shows, call).await;
+        let shown = self.header_at(block.number, &shown?)?;
+        if shown.hash() != block.hash {
+            return Err(Failure::Unknown(block.to_string()));
+        }
+        answer
+    }
+
+    fn header_at(&self, number: u64, answer: &RawValue) -> Result<Header, Failure> {
+        match self.read_header(answer)? {
             None => Err(Failure::Unknown(format!("block {number}"))),
             Some(header) if header.number() == number => Ok(header),
             Some(header) => Err(Failure::Malformed(format!(
@@ -337,16 +365,17 @@ impl Provider {
         Ok(!decode::<Bytes>(&answer)?.is_empty())
     }
 
-    /// Events of one contract.
+    /// Events of one contract in the chain that `above` is part of, which is not below `to`. Logs
+    /// name no chain: one that lags behind answers that nothing happened.
     pub(super) async fn logs(
         &self,
         address: Address,
         topics: &[B256],
-        from: u64,
-        to: u64,
+        (from, to): (u64, u64),
+        above: BlockRef,
     ) -> Result<Vec<Log>, Failure> {
-        let answer = self.call(calls::logs(address, topics, from, to)).await?;
-        decode(&answer)
+        let logs = calls::logs(address, topics, from, to);
+        decode(&self.call_where(above, logs).await?)
     }
 }
 

@@ -6,7 +6,7 @@ use alloy::sol_types::SolEvent;
 use super::EvmClient;
 use super::calls::Log;
 use super::rpc::Failure;
-use crate::{At, ChainError, Registration};
+use crate::{At, ChainError, ReadLog, Registration};
 use ranges::Ranges;
 
 mod ranges;
@@ -31,6 +31,7 @@ pub(super) async fn registrations(
     // Never at the head: an index that is still being built answers that nothing happened.
     let asked = At::Block(to);
     let basis = client.basis(asked, |head| head.number >= to).await?;
+    let end = client.agreed(basis, to, &ReadLog::default()).await?.block;
     let topics = [
         OperatorRegistered::SIGNATURE_HASH,
         OperatorDeregistered::SIGNATURE_HASH,
@@ -41,7 +42,7 @@ pub(super) async fn registrations(
         let part = client
             .pool()
             .ask(|_, provider| async move {
-                let logs = provider.logs(registry, &topics, first, last).await?;
+                let logs = provider.logs(registry, &topics, (first, last), end).await?;
                 decode(registry, first, last, &logs)
             })
             .await;

@@ -1,6 +1,7 @@
 //! Why a chain gave no answer, and what to do about it.
 
-use alloy::primitives::{Address, Bytes};
+use alloy::primitives::{Address, Bytes, U256};
+use quorate_proto::Epoch;
 
 use super::At;
 
@@ -36,6 +37,18 @@ pub enum ChainError {
     Disagreement {
         /// What the answers were.
         detail: String,
+    },
+    /// Operators that hold weight are not known.
+    #[error(
+        "operators are missing from the set of epoch {epoch}: those that are known hold {known} of its weight of {total}, so that RPC providers of the home chain left registrations out of eth_getLogs; replace those that do not have all logs since the registry was deployed"
+    )]
+    MissingOperators {
+        /// Of the set.
+        epoch: Epoch,
+        /// What those weigh together that are known.
+        known: U256,
+        /// What all weigh, as the registry says.
+        total: U256,
     },
 
     /// No provider showed a proof that holds, and a vote may not take its place.
@@ -130,6 +143,7 @@ impl ChainError {
                 | Self::ContractNotFinal { .. }
                 | Self::Unavailable { .. }
                 | Self::Disagreement { .. }
+                | Self::MissingOperators { .. }
                 | Self::NotProven { .. }
         )
     }

@@ -3,7 +3,7 @@
 use alloy::primitives::{Address, U256};
 use futures::future::join_all;
 use quorate_chain::evm::{EvmChain, Finality};
-use quorate_chain::{ChainError, ReadLog, StateReader};
+use quorate_chain::{At, ChainError, ReadLog, StateReader};
 use serde_json::Value;
 
 use crate::support::double::{Behaviour, Double, fail};
@@ -122,6 +122,26 @@ async fn a_lone_call_is_no_batch() -> TestResult {
     }
     let bodies = double.bodies();
     assert!(bodies.len() > before && bodies[before..].iter().all(Value::is_object));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_block_is_asked_for_together_with_the_head() -> TestResult {
+    let ledger = ledger().await?;
+    let double = Double::start(ledger.anvil.endpoint(), Behaviour::default()).await;
+    let reader = ledger.reader_over(vec![double.url.clone()], AT_ONCE).await;
+    let head = reader.final_head().ok_or("no head")?.number;
+    for below in 1..=5 {
+        reader.locate(At::Block(head - below)).await?;
+        let last = double.bodies().pop().ok_or("no request")?;
+        let calls = last.as_array().ok_or("no batch")?;
+        let asked: Vec<_> = calls.iter().map(|call| &call["params"][0]).collect();
+        let both = [head, head - below].map(|number| format!("{number:#x}"));
+        assert_eq!(asked, both.iter().collect::<Vec<_>>());
+    }
+    let before = double.bodies().len();
+    reader.locate(At::Block(head)).await?;
+    assert_eq!(double.bodies().len(), before, "the head is known");
     Ok(())
 }
 

@@ -1,5 +1,8 @@
 //! The registry of operators on the home chain.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use alloy::primitives::{Address, U256};
 use alloy::sol_types::SolCall;
 use quorate_chain::contracts::StakeRegistry;
@@ -116,6 +119,57 @@ async fn ranges_shrink_to_what_the_provider_takes() -> TestResult {
     Ok(())
 }
 
+/// Has no block from `height` on, and no events, once `behind` says so.
+fn lags(behind: &Arc<AtomicBool>, height: u64) -> Behaviour {
+    let behind = Arc::clone(behind);
+    Behaviour::default().tamper(move |request, response| {
+        if !behind.load(Ordering::SeqCst) {
+            return;
+        }
+        let method = request["method"].as_str().unwrap_or_default();
+        match method {
+            "eth_blockNumber" => response["result"] = json!(format!("{:#x}", height - 1)),
+            "eth_getBlockByNumber" if number(&request["params"][0]) >= height => {
+                response["result"] = Value::Null;
+            }
+            "eth_getLogs" => response["result"] = json!([]),
+            _ => {}
+        }
+    })
+}
+
+#[tokio::test]
+async fn those_that_lag_do_not_say_that_nobody_registered() -> TestResult {
+    let network = Network::start().await?;
+    network.anvil.mine(5).await?;
+    network.register(&network.member(1)).await?;
+    let last = network.anvil.height().await?;
+    let behind = Arc::new(AtomicBool::new(false));
+    let one = Double::start(network.anvil.endpoint(), lags(&behind, last)).await;
+    let other = Double::start(network.anvil.endpoint(), lags(&behind, last)).await;
+    let forgetful = Behaviour::default().tamper(|request, response| {
+        if request["method"] == "eth_getLogs" {
+            response["result"] = json!([]);
+        }
+    });
+    let liar = Double::start(network.anvil.endpoint(), forgetful).await;
+    let good = network.anvil.url()?;
+
+    let two_lag = vec![one.url.clone(), other.url.clone(), good.clone()];
+    let one_lags = vec![one.url.clone(), liar.url.clone(), good];
+    for rpc in [two_lag, one_lags] {
+        behind.store(false, Ordering::SeqCst);
+        let home = network.home_over(rpc).await;
+        assert_eq!(home.refresh().await?.number, last);
+        behind.store(true, Ordering::SeqCst);
+        let error = home.registrations(0, last).await.expect_err("no quorum");
+        assert!(error.is_retryable(), "{error}");
+        behind.store(false, Ordering::SeqCst);
+        assert_eq!(home.registrations(0, last).await?.len(), 1);
+    }
+    Ok(())
+}
+
 fn weights(set: &OperatorSet) -> Vec<(Address, u64)> {
     set.members()
         .iter()
@@ -136,7 +190,10 @@ async fn sets_change_only_from_epoch_to_epoch() -> TestResult {
     let everyone = [a.operator, b.operator, c.operator, a.operator];
     let set = async |epoch: u32| {
         let head = home.refresh().await?;
-        home.operator_set(Epoch(epoch), &everyone, head.hash).await
+        let set = home.operator_set(Epoch(epoch), &everyone, head.hash).await;
+        // Whoever stakes too little or has left weighs nothing in the total either.
+        assert!(set.as_ref().is_ok_and(OperatorSet::is_whole), "{set:?}");
+        set
     };
 
     // Epoch 0: three join; c stakes less than the minimum.

@@ -1,10 +1,14 @@
 //! Blocks that leave the chain.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use quorate_chain::evm::Finality;
+use alloy::primitives::B256;
+use quorate_chain::evm::{EvmChain, Finality};
 use quorate_chain::{At, ChainError, StateReader};
+use serde_json::{Value, json};
 
+use crate::support::double::{Behaviour, Double};
 use crate::support::{Ledger, TestResult, eventually, follow};
 
 #[tokio::test]
@@ -88,5 +92,76 @@ async fn the_follower_notices_without_being_asked() -> TestResult {
         reader.finality_violations() == 1
     })
     .await;
+    Ok(())
+}
+
+/// Has other blocks at these heights, and another height where one is given.
+fn forks(blocks: RangeInclusive<u64>, head: Option<u64>) -> Behaviour {
+    let height = |value: &Value| {
+        let digits = value.as_str().unwrap_or_default().trim_start_matches("0x");
+        u64::from_str_radix(digits, 16).unwrap_or_default()
+    };
+    Behaviour::default().tamper(move |request, response| {
+        if let ("eth_blockNumber", Some(head)) =
+            (request["method"].as_str().unwrap_or_default(), head)
+        {
+            response["result"] = json!(format!("{head:#x}"));
+        }
+        if response["result"]["parentHash"].is_string()
+            && blocks.contains(&height(&response["result"]["number"]))
+        {
+            response["result"]["hash"] = json!(B256::repeat_byte(0xbb));
+            response["result"]["timestamp"] = json!("0x6553f101");
+        }
+    })
+}
+
+/// A reader of blocks with 3 confirmations, over an honest provider on a fork, a liar and one that
+/// is right.
+async fn torn(ledger: &Ledger, fork: Behaviour, lie: Behaviour) -> (EvmChain, [Double; 2]) {
+    let endpoint = || ledger.anvil.endpoint();
+    let doubles = [
+        Double::start(endpoint(), fork).await,
+        Double::start(endpoint(), lie).await,
+    ];
+    let [fork, liar] = &doubles;
+    let rpc = vec![fork.url.clone(), liar.url.clone(), ledger.url()];
+    let reader = ledger.reader_over(rpc, Finality::Confirmations(3)).await;
+    (reader, doubles)
+}
+
+#[tokio::test]
+async fn a_block_that_is_not_final_where_it_was_seen_does_not_become_final() -> TestResult {
+    let ledger = Ledger::start().await?;
+    ledger.anvil.mine(20).await?;
+    let head = ledger.anvil.height().await?;
+    // At the honest one on the fork the last final block of the others has two blocks on top.
+    let fork = forks(head - 3..=head, Some(head - 1));
+    let (reader, _doubles) = torn(&ledger, fork, forks(head - 3..=head - 3, None)).await;
+    let truth = ledger.reader(Finality::Confirmations(3)).await;
+    assert_eq!(truth.final_head().map(|block| block.number), Some(head - 3));
+
+    // Nothing is lost: the next lower claim is agreed on.
+    let found = reader.final_head().ok_or("no head")?;
+    assert_eq!(found, truth.locate(At::Block(head - 4)).await?);
+    Ok(())
+}
+
+#[tokio::test]
+async fn blocks_below_the_head_are_those_of_its_chain() -> TestResult {
+    let ledger = Ledger::start().await?;
+    ledger.anvil.mine(20).await?;
+    let head = ledger.anvil.height().await?;
+    let asked = head - 6;
+    let fork = forks(asked - 1..=head, Some(head - 4));
+    let (reader, _doubles) = torn(&ledger, fork, forks(asked..=asked, None)).await;
+    let truth = ledger.reader(Finality::Confirmations(3)).await;
+    assert_eq!(reader.final_head(), truth.final_head());
+
+    let error = reader.locate(At::Block(asked)).await;
+    let error = error.expect_err("a liar and one on another fork");
+    assert!(error.is_retryable(), "{error}");
+    let below = At::Block(asked - 2);
+    assert_eq!(reader.locate(below).await?, truth.locate(below).await?);
     Ok(())
 }

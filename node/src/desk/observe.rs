@@ -2,30 +2,33 @@
 
 use std::time::Duration;
 
-use quorate_chain::{ChainError, ReadLog, Reading};
+use quorate_chain::{ChainError, ReadLog, Reading, StateReader};
 use quorate_proto::{B256, Epoch, EpochUpdate, RefusalCode, StateProof};
 use quorate_protocols::pipeline::Verdict;
 
 use super::{Chains, ReadTrace};
 use crate::clock;
-use crate::home::HomeHandle;
+use crate::home::{EpochView, HomeHandle};
 
 /// A read that takes longer is a refusal: the response window is 3 s.
 const READ_TIMEOUT: Duration = Duration::from_millis(2_500);
 
 /// Reads for oneself what a user had stored.
 pub(crate) async fn value(chains: &Chains, proof: &StateProof) -> (Verdict, ReadTrace) {
+    let chain_id = u64::from(proof.chain_id);
+    let Some(chain) = chains.get(&chain_id) else {
+        // Not a read, and any announcer could fill the figures with chains that do not exist.
+        let detail = format!("chain {chain_id} is not configured here");
+        let verdict = Verdict::Refuse(RefusalCode::ChainUnsupported, detail);
+        return (verdict, ReadTrace::default());
+    };
     let (started, log) = (clock::now(), ReadLog::default());
-    let verdict = read_value(chains, proof, &log).await;
+    let verdict = read_value(chain.as_ref(), proof, &log).await;
     let micros = clock::now().micros_since(started);
-    (verdict, ReadTrace::of(&log, micros))
+    (verdict, ReadTrace::of(chain_id, &log, micros))
 }
 
-async fn read_value(chains: &Chains, proof: &StateProof, log: &ReadLog) -> Verdict {
-    let Some(chain) = chains.get(&u64::from(proof.chain_id)) else {
-        let detail = format!("chain {} is not configured here", proof.chain_id);
-        return Verdict::Refuse(RefusalCode::ChainUnsupported, detail);
-    };
+async fn read_value(chain: &dyn StateReader, proof: &StateProof, log: &ReadLog) -> Verdict {
     let read = chain.read(proof.user, proof.key, proof.block_number, log);
     match tokio::time::timeout(READ_TIMEOUT, read).await {
         Ok(Ok(reading)) => compare(proof, &reading),
@@ -46,7 +49,7 @@ pub(crate) async fn set(
 ) -> (Verdict, ReadTrace) {
     let started = clock::now();
     let epoch = update.next_epoch;
-    let known = home.view().set(epoch).map(|set| set.hash());
+    let known = hash_of(&home.view(), epoch);
     let hash = match known {
         None if wait => wait_for_set(home, epoch).await,
         known => known,
@@ -61,9 +64,16 @@ pub(crate) async fn set(
 async fn wait_for_set(home: &HomeHandle, epoch: Epoch) -> Option<B256> {
     let mut views = home.watch();
     home.hurry();
-    let known = views.wait_for(|view| view.set(epoch).is_some());
+    let known = views.wait_for(|view| hash_of(view, epoch).is_some());
     let view = tokio::time::timeout(READ_TIMEOUT, known).await.ok()?.ok()?;
-    view.set(epoch).map(|set| set.hash())
+    hash_of(&view, epoch)
+}
+
+/// Of the set that was read. One that lacks members has the hash of another set, so that it could
+/// make two certificates for one epoch.
+fn hash_of(view: &EpochView, epoch: Epoch) -> Option<B256> {
+    let set = view.set(epoch).filter(|set| set.is_whole())?;
+    Some(set.hash())
 }
 
 fn compare_set(update: &EpochUpdate, hash: Option<B256>) -> Verdict {

@@ -17,19 +17,15 @@ pub(crate) struct ReadTrace {
 }
 
 impl ReadTrace {
-    /// Of a read that took so long, and also counts it.
-    pub(crate) fn of(log: &ReadLog, micros: u64) -> Self {
+    /// Of a read of this chain that took so long, and also counts it.
+    pub(crate) fn of(chain: u64, log: &ReadLog, micros: u64) -> Self {
         let (words, basis) = (log.words(), log.basis());
         metrics::histogram!("quorate_read_seconds").record(crate::figures::seconds(micros));
-        let outcome = match basis {
-            ReadBasis::Proof => "proof",
-            ReadBasis::Vote => "vote",
-            ReadBasis::Unspecified => "none",
-        };
-        metrics::counter!("quorate_reads_total", "basis" => outcome).increment(1);
+        crate::figures::reads(chain, basis).increment(1);
         for word in words.iter().filter(|word| word.said == Said::False) {
-            let provider = word.provider.to_string();
-            metrics::counter!("quorate_provider_lies_total", "provider" => provider).increment(1);
+            let (chain, provider) = (chain.to_string(), word.provider.to_string());
+            metrics::counter!("quorate_provider_lies_total", "chain" => chain, "provider" => provider)
+                .increment(1);
         }
         Self {
             micros,

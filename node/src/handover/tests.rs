@@ -77,3 +77,14 @@ fn sets_hand_over_to_the_epoch_after_theirs_only() {
     assert_eq!(update.next_epoch, Epoch(6));
     assert_eq!(update.set_hash, set(6, 3).hash());
 }
+
+#[test]
+fn a_set_that_lacks_members_is_not_handed_over_to() {
+    let whole = EpochView::of(vec![set(1, 4), set(2, 3)]);
+    assert_eq!(hand_overs(&whole).count(), 1);
+    let total = U256::from(40);
+    let members = set(2, 3).members().to_vec();
+    let lacking = OperatorSet::new(Epoch(2), members, total, threshold_of(total));
+    let lacking = EpochView::of(vec![set(1, 4), Arc::new(lacking.expect("a set"))]);
+    assert_eq!(hand_overs(&lacking).count(), 0);
+}

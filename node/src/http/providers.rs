@@ -90,6 +90,7 @@ fn line(status: ProviderStatus, now: Timestamp) -> ProviderLine {
             .map(|(outcome, count)| (outcome.name().to_owned(), count))
             .collect(),
         contradictions: status.contradictions,
+        lies: status.lies,
         error_rate: status.error_rate,
         latency_p50_ms: status.latency_p50.map(millis),
         latency_p99_ms: status.latency_p99.map(millis),

@@ -8,7 +8,7 @@ mod timeline;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use quorate_chain::{At, BlockRef, ReadLog, Reading, StateReader};
+use quorate_chain::{At, BlockRef, ChainError, ReadLog, Reading, StateReader};
 use quorate_proto::wire::TimelineOutcome;
 use quorate_proto::wire::reply::Kind as ReplyKind;
 use quorate_proto::wire::request::Kind as RequestKind;
@@ -139,10 +139,8 @@ impl Answerer {
         if let Some(stored) = self.stored_answer(&question, block, &set)? {
             return Ok(stored);
         }
-        let (started, log) = (clock::now(), ReadLog::default());
-        let read = chain.read(question.user, question.key, block, &log);
-        let reading = read.await.map_err(|e| chain_error(&e))?;
-        let trace = ReadTrace::of(&log, clock::now().micros_since(started));
+        let (reading, trace) = question.read(chain.as_ref(), block).await;
+        let reading = reading.map_err(|e| chain_error(&e))?;
         let statement = question.statement(&reading, &set)?;
         let seat = seat.insert(self.desk.ask(statement, set, trace).await);
         self.wait(id, seat, replies).await
@@ -377,6 +375,18 @@ impl Answerer {
 }
 
 impl Question {
+    /// Also a read that fails counts, maybe for lies that made it fail.
+    async fn read(
+        &self,
+        chain: &dyn StateReader,
+        block: u64,
+    ) -> (Result<Reading, ChainError>, ReadTrace) {
+        let (started, log) = (clock::now(), ReadLog::default());
+        let reading = chain.read(self.user, self.key, block, &log).await;
+        let micros = clock::now().micros_since(started);
+        (reading, ReadTrace::of(chain.chain_id(), &log, micros))
+    }
+
     fn statement(&self, reading: &Reading, set: &OperatorSet) -> Result<Statement, Failure> {
         let BlockRef {
             number, timestamp, ..
@@ -419,3 +429,6 @@ pub(super) const fn reply(id: u64, kind: ReplyKind) -> wire::Reply {
         kind: Some(kind),
     }
 }
+
+#[cfg(test)]
+mod tests;

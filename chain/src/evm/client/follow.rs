@@ -8,6 +8,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::super::calls::Header;
 use super::super::heads::agree;
+use super::super::provider::Provider;
 use super::{EvmClient, lock};
 use crate::{BlockRef, ChainError};
 
@@ -78,10 +79,17 @@ impl EvmClient {
         if old.number.checked_add(1) == Some(new.number()) && new.parent_hash() == old.hash {
             return Ok(None);
         }
-        let now = if new.number() == old.number {
-            Ok(*new)
-        } else {
-            self.ask_header(old.number).await
+        let now = match new.number() {
+            height if height == old.number => Ok(*new),
+            height if height > old.number => {
+                let question =
+                    |_, provider| Provider::header_below(provider, old.number, new.block());
+                self.pool.ask(question).await
+            }
+            _ => {
+                let question = |_, provider| Provider::header(provider, old.number);
+                self.pool.ask(question).await
+            }
         };
         match now {
             Ok(now) => Ok(Some(now.hash()).filter(|hash| *hash != old.hash)),

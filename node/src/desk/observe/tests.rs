@@ -1,5 +1,7 @@
 use std::sync::Arc;
 
+use futures::future::FutureExt;
+use metrics_exporter_prometheus::PrometheusBuilder;
 use quorate_proto::{Address, Epoch, Operator, OperatorSet, U256, threshold_of};
 use tokio::sync::watch;
 
@@ -41,6 +43,44 @@ async fn an_epoch_update_is_compared_with_the_set_that_was_read() {
         differs,
         Verdict::Refuse(RefusalCode::ValueDiffers, _)
     ));
+}
+
+/// Somebody who holds weight is not in it.
+fn incomplete(epoch: u32) -> Arc<OperatorSet> {
+    let members = set_of(epoch).members().to_vec();
+    let total = U256::from(20);
+    let set = OperatorSet::new(Epoch(epoch), members, total, threshold_of(total));
+    Arc::new(set.expect("a set"))
+}
+
+#[tokio::test]
+async fn nothing_is_said_by_a_set_that_lacks_members() {
+    let (_sender, view) = watch::channel(EpochView::of(vec![set_of(1), incomplete(2)]));
+    let home = HomeHandle::of(view);
+    for hash in [incomplete(2).hash(), B256::ZERO] {
+        let verdict = set(&home, &update(hash), false).await.0;
+        assert!(matches!(verdict, Verdict::Refuse(RefusalCode::NotFinal, _)));
+    }
+}
+
+#[test]
+fn chains_that_are_not_read_are_in_no_figure() {
+    let proof = StateProof {
+        user: Address::ZERO,
+        chain_id: 10,
+        block_number: 1,
+        timestamp: 1,
+        epoch: Epoch(1),
+        key: U256::ZERO,
+        value: U256::ZERO,
+    };
+    let chains = Chains::default();
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let look = || value(&chains, &proof).now_or_never();
+    let (verdict, _) = metrics::with_local_recorder(&recorder, look).expect("at once");
+    let unsupported = RefusalCode::ChainUnsupported;
+    assert!(matches!(verdict, Verdict::Refuse(code, _) if code == unsupported));
+    assert_eq!(recorder.handle().render(), "");
 }
 
 #[tokio::test]
