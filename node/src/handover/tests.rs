@@ -77,3 +77,15 @@ fn sets_hand_over_to_the_epoch_after_theirs_only() {
     assert_eq!(update.next_epoch, Epoch(6));
     assert_eq!(update.set_hash, set(6, 3).hash());
 }
+
+#[test]
+fn who_has_left_the_set_shows_no_hand_over() {
+    let (me, view) = (Address::repeat_byte(3), EpochView::of(vec![set(5, 3)]));
+    assert_eq!(shown(&view, me, Some(Epoch(6))), Some(Epoch(6)));
+    assert_eq!(shown(&view, me, None), None, "as it was");
+    let left = EpochView::of(vec![set(5, 3), set(6, 2)]);
+    for certified in [None, Some(Epoch(6))] {
+        assert_eq!(shown(&left, me, certified), Some(Epoch(0)));
+    }
+    assert_eq!(shown(&EpochView::default(), me, None), None);
+}
