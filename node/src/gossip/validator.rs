@@ -33,7 +33,7 @@ pub(crate) struct Validator {
     domain: Domain,
     bindings: Bindings,
     allowances: Allowances,
-    windows: HashMap<[u8; 32], Window>,
+    windows: HashMap<Address, Bound>,
     known: KnownSignatures,
     book: EvidenceBook,
     useless: u32,
@@ -42,6 +42,14 @@ pub(crate) struct Validator {
 /// A message on its way through the checks.
 struct Case<'a> {
     view: &'a EpochView,
+/// The batches seen of an operator under one of its bindings. The numbers of another one are others:
+/// where the clock was set back between two starts of a node, they may begin below. None of the batches
+/// before can be passed off under the new one, since their signatures cover the old one's sequence.
+struct Bound {
+    binding: PeerBinding,
+    window: Window,
+}
+
     source: &'a PeerId,
     kind: Kind,
     sealed: Sealed,
@@ -135,8 +143,8 @@ impl Validator {
         let admitted = self.allowances.admit(case.set, operator, case.counts());
         admitted.map_err(|excess| Verdict::Excess(operator, reason_of(excess)))?;
         let entries = self.check_entries(case)?;
-        if let Some(window) = self.windows.get_mut(&case.author().peer_key) {
-            window.mark(case.sealed.batch().sequence, case.tag);
+        if let Some(bound) = self.windows.get_mut(&operator) {
+            bound.window.mark(case.sealed.batch().sequence, case.tag);
         }
         Ok(entries)
     }
@@ -185,10 +193,11 @@ impl Validator {
             // Its operator has moved to another peer; who forwards it may not know that yet.
             return Err(Verdict::Useless("binding was replaced"));
         }
-        let Some(window) = self.windows.get(&author.peer_key) else {
+        let bound = self.windows.get(&author.operator);
+        let Some(bound) = bound.filter(|bound| bound.binding == *author) else {
             return Ok(());
         };
-        match window.look(case.sealed.batch().sequence, case.tag) {
+        match bound.window.look(case.sealed.batch().sequence, case.tag) {
             Seen::New => Ok(()),
             // Gossipsub forgets contents only after 15 s: who repeats one then does it on purpose.
             Seen::Same if !self.bindings.is_peer_bound(case.source) => Err(Verdict::Bad("replay")),
@@ -222,12 +231,13 @@ impl Validator {
                 return Err(Verdict::Bad("binding"));
             }
             self.bindings.keep(*author);
-            self.windows.retain(|peer_key, _| {
-                *peer_key == author.peer_key || self.bindings.is_bound(peer_key)
-            });
         }
-        let window = self.windows.entry(author.peer_key);
-        window.or_insert_with(Window::new);
+        let bound = self.windows.get(&author.operator);
+        if bound.is_none_or(|bound| bound.binding != *author) {
+            let (binding, window) = (*author, Window::new());
+            let bound = Bound { binding, window };
+            self.windows.insert(author.operator, bound);
+        }
         Ok(())
     }
 

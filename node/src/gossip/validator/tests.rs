@@ -337,6 +337,45 @@ fn a_new_binding_replaces_the_old_peer() {
 }
 
 #[test]
+fn an_operator_is_heard_after_its_clock_was_set_back() {
+    let mut scene = Scene::new();
+    let (member, topic) = (Member::new(1), scene.domain.network().topic(Kind::Task));
+    let seal = |scene: &Scene, started, number| {
+        let binding = member.binding(&scene.domain, started);
+        Envelope::seal(&task(number, EPOCH), &binding, &topic, &member.peer)
+    };
+    let (noon, eleven) = (43_200_000_000, 39_600_000_000);
+    let before = seal(&scene, 1, noon);
+    let verdict = scene.validate(member.peer_id(), Kind::Task, before.clone());
+    assert_eq!(reason(&verdict), "good");
+    // The same key and peer start again, and number their batches an hour lower.
+    let after = seal(&scene, 2, eleven);
+    let verdict = scene.validate(member.peer_id(), Kind::Task, after.clone());
+    assert_eq!(reason(&verdict), "good");
+
+    let stranger = PeerId::random();
+    let verdict = scene.validate(stranger, Kind::Task, after);
+    assert_eq!(reason(&verdict), "replay");
+    for old in [before, seal(&scene, 1, noon + 1)] {
+        let verdict = scene.validate(stranger, Kind::Task, old);
+        assert!(matches!(verdict, Verdict::Useless("binding was replaced")));
+    }
+    // An old batch with the new binding written on it: its signature covers the old one.
+    let mut forged = quorate_proto::wire::Envelope::default();
+    for started in [1, 2] {
+        let sealed = seal(&scene, started, noon + 2);
+        let envelope: quorate_proto::wire::Envelope =
+            prost::Message::decode(sealed.as_slice()).unwrap();
+        forged.author = envelope.author;
+        if started == 1 {
+            (forged.batch, forged.signature) = (envelope.batch, envelope.signature);
+        }
+    }
+    let verdict = scene.validate(stranger, Kind::Task, prost::Message::encode_to_vec(&forged));
+    assert!(matches!(verdict, Verdict::Bad("envelope")));
+}
+
+#[test]
 fn epochs_decide_what_is_done() {
     let mut scene = Scene::new();
     let verdict = scene.from(0, Kind::Task, &task(1, EPOCH.next()));
