@@ -206,12 +206,13 @@ impl Node {
         let speaker = speaker_of(&parts.settings, parts.signer, &domain, &secret, &store).await?;
         let ed25519 = parts.ed25519_secret.as_ref().map(PeerSecret::from_bytes);
         let (writes, writer) = WriteQueue::new(store.clone())?;
+        let (bindings, heard) = recall_bindings(&store, speaker.as_ref())?;
         let mut tasks = Tasks::new(halt.clone());
         let (network, messages) = spawn_swarm(
             &mut tasks,
             &parts.settings,
             &parts.peer_secret,
-            &store,
+            (&writes, &bindings),
             &halt,
         )?;
         let introducer = introducer_of(&parts.settings, &network, &domain)?;
@@ -219,7 +220,6 @@ impl Node {
         let members = spawn_members(&mut tasks, &parts.settings, &store, &writes, &halt)?;
         let kept = HomeParts::new(&store, &writes, members.as_ref(), introducer);
         let home = spawn_home(&mut tasks, &ledgers, kept, &desk, &halt);
-        let (bindings, heard) = recall_bindings(&store, speaker.as_ref())?;
         let mut wiring = Wiring {
             holdings: Holdings::open(&store)?,
             sets: Sets::new(home.clone(), store.clone()),

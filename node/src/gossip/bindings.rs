@@ -79,7 +79,7 @@ impl Bindings {
     }
 
     /// Whether this peer speaks for some operator.
-    pub(super) fn is_peer_bound(&self, peer: &PeerId) -> bool {
+    pub(crate) fn is_peer_bound(&self, peer: &PeerId) -> bool {
         self.known().speakers.contains_key(peer)
     }
 

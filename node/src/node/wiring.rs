@@ -308,7 +308,7 @@ pub(super) fn spawn_swarm(
     tasks: &mut Tasks,
     settings: &Settings,
     peer_secret: &[u8; 32],
-    store: &Store,
+    (writes, bindings): (&WriteQueue, &Bindings),
     halt: &CancellationToken,
 ) -> Result<(NetworkHandle, mpsc::Receiver<GossipMessage>), NodeError> {
     let config = NetworkConfig {
@@ -319,7 +319,7 @@ pub(super) fn spawn_swarm(
         bootstrap: settings.bootstrap.clone(),
         ranges: settings.limits.ranges(),
     };
-    let (swarm, network, messages) = Network::new(config, store.clone())?;
+    let (swarm, network, messages) = Network::new(config, writes.clone(), bindings.clone())?;
     tasks.spawn("swarm", swarm.run(halt.clone()));
     Ok((network, messages))
 }
