@@ -33,6 +33,7 @@ use crate::network::{GossipMessage, Network, NetworkConfig, NetworkHandle};
 use crate::outbox::Outbox;
 use crate::publish::{Pace, Publisher};
 use crate::ready::Readiness;
+use crate::regulars::Regulars;
 use crate::requests::{Answerer, Requests};
 use crate::rpc::{self, Caller};
 use crate::sets::Sets;
@@ -198,6 +199,12 @@ impl Wiring {
             tasks.spawn("handover", hand_over.run(self.halt.clone()));
         }
     }
+    /// For whom places are kept.
+    pub(super) fn regulars(&self, settings: &Settings) -> Regulars {
+        let configured = self.bootstrap_peers(settings);
+        Regulars::new(self.bindings.clone(), self.home.clone(), configured)
+    }
+
 
     fn spawn_gossip(&self, tasks: &mut Tasks, messages: mpsc::Receiver<GossipMessage>) {
         let validator = Validator::new(

@@ -19,6 +19,7 @@ use super::*;
 use crate::home::{Home, HomeParts};
 use crate::members::Members;
 use crate::network::{Network, NetworkConfig};
+use crate::regulars::Regulars;
 use crate::rpc::{Caller, RegistryClient};
 
 const HEAD: BlockRef = BlockRef {
@@ -173,7 +174,6 @@ fn swarm(
     handle
 }
 
-/// Returns when the connection to `peer` stands.
 /// The swarm of the peer that calls, and what ends its writes.
 fn calling(
     folder: &tempfile::TempDir,
@@ -186,6 +186,7 @@ fn calling(
     (swarm(201, kept_by, vec![registry], halt), writer)
 }
 
+/// Returns when the connection to `peer` stands.
 async fn connected(network: &NetworkHandle, peer: libp2p::PeerId) {
     let stands = async {
         while !network.peers().await.iter().any(|info| info.peer == peer) {
@@ -232,6 +233,7 @@ impl Scene {
             network.clone(),
             protocol.clone(),
             routes,
+            Regulars::new(bindings, home.clone(), Vec::new()),
             halt.clone(),
         ));
         let known = home
