@@ -248,7 +248,7 @@ impl Node {
         let claim = (parts.claim, heard);
         wiring.spawn_keeper(&mut tasks, &parts.settings, &ledgers.home, claim)?;
         spawn_followers(&mut tasks, ledgers.followers);
-        wiring.spawn_pipeline(&mut tasks, mouth, messages, secret)?;
+        wiring.spawn_pipeline(&mut tasks, &parts.settings, mouth, messages, secret)?;
         let ledger = ledgers.home.clone();
         let upkeep = wiring.spawn_upkeep(&mut tasks, &parts.settings, ledgers.home.clone())?;
         let ties = wiring.spawn_registries(&mut tasks, &parts.settings, ledgers.home, ed25519)?;

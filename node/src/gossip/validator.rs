@@ -28,6 +28,9 @@ use crate::network::GossipMessage;
 /// that a peer which makes them up is found out.
 const SAMPLE: u32 = 16;
 
+/// Of an epoch after the coming one: to wait for it would take longer than anybody waits.
+const FAR: &str = "epoch is far away";
+
 /// Validates messages one after the other. Owns what must be remembered between them.
 pub(crate) struct Validator {
     domain: Domain,
@@ -39,9 +42,6 @@ pub(crate) struct Validator {
     useless: u32,
 }
 
-/// A message on its way through the checks.
-struct Case<'a> {
-    view: &'a EpochView,
 /// The batches seen of an operator under one of its bindings. The numbers of another one are others:
 /// where the clock was set back between two starts of a node, they may begin below. None of the batches
 /// before can be passed off under the new one, since their signatures cover the old one's sequence.
@@ -50,6 +50,9 @@ struct Bound {
     window: Window,
 }
 
+/// A message on its way through the checks.
+struct Case<'a> {
+    view: &'a EpochView,
     source: &'a PeerId,
     kind: Kind,
     sealed: Sealed,
@@ -135,8 +138,8 @@ impl Validator {
         self.check_new(case)?;
         self.check_sequence(case)?;
         self.check_envelope(case)?;
-        if let Some(ahead) = epochs(&case.sealed).find(|epoch| case.view.is_behind(*epoch)) {
-            return Err(Verdict::Ahead(ahead, case.author().operator));
+        if let Some(ahead) = epochs(&case.sealed).find(|epoch| case.view.is_coming(*epoch)) {
+            return Err(Verdict::Ahead(ahead));
         }
         self.check_binding(case)?;
         let operator = case.author().operator;
@@ -151,16 +154,20 @@ impl Validator {
 
     /// Of somebody who is in no set that is known here. It may be in the coming one.
     fn of_no_member(&self, view: &EpochView, message: &GossipMessage, sealed: &Sealed) -> Verdict {
-        let ahead = epochs(sealed).find(|epoch| view.is_behind(*epoch));
-        match ahead {
+        let verdict = if let Some(epoch) = epochs(sealed).find(|epoch| view.is_coming(*epoch)) {
+            Verdict::Ahead(epoch)
+        } else if epochs(sealed).any(|epoch| view.is_far(epoch)) {
+            // This node may be far behind, so nobody is to blame.
+            Verdict::Useless(FAR)
+        } else if message.kind == Kind::Evidence {
             // It has no epoch of its own: its author may have left, or be of an epoch to come.
-            None if message.kind == Kind::Evidence => match self.verify(sealed, message.kind) {
-                Ok(()) => Verdict::Useless("author is no operator here"),
-                Err(()) => Verdict::Bad("envelope"),
-            },
-            Some(_) if self.verify(sealed, message.kind).is_err() => Verdict::Bad("envelope"),
-            Some(epoch) => Verdict::Ahead(epoch, sealed.author().operator),
-            None => Verdict::Bad("author is no operator"),
+            Verdict::Useless("author is no operator here")
+        } else {
+            return Verdict::Bad("author is no operator");
+        };
+        match self.verify(sealed, message.kind) {
+            Ok(()) => verdict,
+            Err(()) => Verdict::Bad("envelope"),
         }
     }
 
@@ -401,16 +408,20 @@ fn tag_of(data: &[u8]) -> u32 {
     u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]])
 }
 
-/// Entries of an epoch that is over are left out; a batch of nothing else is useless, and bad where
-/// its epoch has been over for long: no honest node still forwards it.
+/// Entries of an epoch that is over, or far away, are left out; a batch of nothing else is useless, and
+/// bad where its epoch has been over for long: no honest node still forwards it.
 fn check_epochs(view: &EpochView, sealed: &Sealed) -> Checked {
     // Evidence is of any epoch.
     if !sealed.batch().evidence.is_empty() {
         return Ok(());
     }
-    let is_live = |epoch| view.is_behind(epoch) || view.set(epoch).is_some();
+    let is_live = |epoch| view.is_coming(epoch) || view.set(epoch).is_some();
     if epochs(sealed).any(is_live) {
         return Ok(());
+    }
+    // Either this node is far behind, or somebody makes epochs up.
+    if epochs(sealed).any(|epoch| view.is_far(epoch)) {
+        return Err(Verdict::Useless(FAR));
     }
     let current = view.current.as_ref().map_or(Epoch(0), |set| set.epoch());
     if epochs(sealed).all(|epoch| epoch.next() < current) {

@@ -112,13 +112,14 @@ impl Wiring {
     pub(super) fn spawn_pipeline(
         &self,
         tasks: &mut Tasks,
+        settings: &Settings,
         mouth: DeskMouth,
         messages: mpsc::Receiver<GossipMessage>,
         secret: PeerSecret,
     ) -> Result<(), NodeError> {
         self.spawn_desk(tasks, mouth, secret);
         self.spawn_hand_over(tasks);
-        self.spawn_gossip(tasks, messages);
+        self.spawn_gossip(tasks, settings, messages);
         self.spawn_requests(tasks)
     }
 
@@ -199,14 +200,19 @@ impl Wiring {
             tasks.spawn("handover", hand_over.run(self.halt.clone()));
         }
     }
+
     /// For whom places are kept.
     pub(super) fn regulars(&self, settings: &Settings) -> Regulars {
         let configured = self.bootstrap_peers(settings);
         Regulars::new(self.bindings.clone(), self.home.clone(), configured)
     }
 
-
-    fn spawn_gossip(&self, tasks: &mut Tasks, messages: mpsc::Receiver<GossipMessage>) {
+    fn spawn_gossip(
+        &self,
+        tasks: &mut Tasks,
+        settings: &Settings,
+        messages: mpsc::Receiver<GossipMessage>,
+    ) {
         let validator = Validator::new(
             self.domain,
             self.bindings.clone(),
@@ -221,6 +227,7 @@ impl Wiring {
             self.desk.clone(),
             validator,
             self.channels.refusals.clone(),
+            self.regulars(settings),
         );
         tasks.spawn("gossip", gossip.run(self.halt.clone()));
     }
