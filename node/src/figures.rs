@@ -39,7 +39,7 @@ pub(crate) fn declare() {
     for status in ["completed", "expired", "failed"] {
         metrics::counter!("quorate_tasks_total", "status" => status).increment(0);
     }
-    for outcome in ["answered", "failed"] {
+    for outcome in ["answered", "failed", "followed"] {
         metrics::counter!("quorate_requests_total", "outcome" => outcome).increment(0);
     }
     for source in ["found", "heard"] {

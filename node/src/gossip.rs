@@ -3,11 +3,11 @@
 mod allowances;
 mod bindings;
 mod known;
+mod parking;
 mod validator;
 mod window;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use quorate_proto::{
     Address, Certificate, Epoch, EquivocationEvidence, OperatorSet, PeerBinding, Response,
@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use allowances::Allowances;
 pub(crate) use bindings::Bindings;
 pub(crate) use known::KnownSignatures;
+use parking::Parking;
 pub(crate) use validator::Validator;
 
 use crate::NodeError;
@@ -28,6 +29,7 @@ use crate::desk::DeskHandle;
 use crate::home::HomeHandle;
 use crate::network::{Acceptance, GossipMessage, NetworkHandle, Offence, peer_id_of};
 use crate::recorder::{Origin, Refusals};
+use crate::regulars::Regulars;
 
 /// Messages validated in one go on a blocking thread: at most about 10 ms of work for usual
 /// batches.
@@ -35,12 +37,8 @@ const GROUP: usize = 32;
 /// Bytes that are validated without another thread, which takes longer to wake than these take: some
 /// eight responses, half a millisecond.
 const AT_ONCE: usize = 2_048;
-/// How long a message of an epoch that this node has not reached yet may wait for it.
-const PARK: Duration = Duration::from_secs(1);
-/// Messages that may wait for their epoch; of one operator. A node that lags misses some hundred batches
-/// of a busy one in that time; no operator takes the places of all.
-const MAX_PARKED: usize = 256;
-const MAX_PARKED_OF_ONE: usize = 128;
+/// Why a message is dropped whose epoch did not come.
+const NOT_REACHED: &str = "epoch not reached";
 
 /// An entry whose author, form and signatures were checked.
 #[derive(Clone, Debug)]
@@ -89,8 +87,8 @@ pub(crate) enum Verdict {
     Bad(&'static str),
     /// No honest operator signs this.
     Guilty(Box<Guilt>),
-    /// Of an epoch that this node has not reached, by this operator.
-    Ahead(Epoch, Address),
+    /// Of the epoch after the newest that is known here.
+    Ahead(Epoch),
 }
 
 /// Who signed what.
@@ -101,13 +99,6 @@ pub(crate) struct Guilt {
     reason: &'static str,
 }
 
-/// A message that waits for its epoch.
-struct Parked {
-    until: Instant,
-    author: Address,
-    message: GossipMessage,
-}
-
 /// The validation task.
 pub(crate) struct Gossip {
     messages: mpsc::Receiver<GossipMessage>,
@@ -115,18 +106,20 @@ pub(crate) struct Gossip {
     home: HomeHandle,
     desk: DeskHandle,
     validator: Option<Validator>,
-    parked: Vec<Parked>,
+    parking: Parking,
     refusals: Refusals,
+    regulars: Regulars,
 }
 
 impl Gossip {
-    pub(crate) const fn new(
+    pub(crate) fn new(
         messages: mpsc::Receiver<GossipMessage>,
         network: NetworkHandle,
         home: HomeHandle,
         desk: DeskHandle,
         validator: Validator,
         refusals: Refusals,
+        regulars: Regulars,
     ) -> Self {
         Self {
             messages,
@@ -134,8 +127,9 @@ impl Gossip {
             home,
             desk,
             validator: Some(validator),
-            parked: Vec::new(),
+            parking: Parking::default(),
             refusals,
+            regulars,
         }
     }
 
@@ -144,7 +138,7 @@ impl Gossip {
         let mut view = self.home.watch();
         let mut group = Vec::with_capacity(GROUP);
         loop {
-            let deadline = self.parked.first().map(|parked| parked.until);
+            let deadline = self.parking.deadline();
             tokio::select! {
                 count = self.messages.recv_many(&mut group, GROUP) => {
                     if count == 0 {
@@ -153,7 +147,7 @@ impl Gossip {
                     self.validate(std::mem::take(&mut group)).await?;
                 }
                 Ok(()) = view.changed(), if deadline.is_some() => self.retry_parked().await?,
-                () = clock::sleep_until(deadline) => self.retry_parked().await?,
+                () = clock::sleep_until(deadline) => self.drop_late().await,
                 () = token.cancelled() => return Ok(()),
             }
         }
@@ -164,6 +158,7 @@ impl Gossip {
             return Ok(());
         };
         let view = self.home.view();
+        let newest = view.newest();
         let bytes: usize = messages.iter().map(|message| message.data.len()).sum();
         let work = move || {
             let verdicts: Vec<(GossipMessage, Verdict)> = messages
@@ -185,12 +180,13 @@ impl Gossip {
         };
         self.validator = Some(validator);
         for (message, verdict) in verdicts {
-            self.conclude(message, verdict).await;
+            self.conclude(message, verdict, newest).await;
         }
         Ok(())
     }
 
-    async fn conclude(&mut self, message: GossipMessage, verdict: Verdict) {
+    /// `newest` is the newest epoch that was known when the message was validated.
+    async fn conclude(&mut self, message: GossipMessage, verdict: Verdict, newest: Option<Epoch>) {
         match verdict {
             Verdict::Good(entries) => {
                 self.network.validated(&message, Acceptance::Accept).await;
@@ -202,7 +198,7 @@ impl Gossip {
             Verdict::Useless(reason) => self.drop(&message, Acceptance::Ignore, reason).await,
             Verdict::Bad(reason) => self.drop(&message, Acceptance::Reject, reason).await,
             Verdict::Guilty(guilt) => self.blame(&message, &guilt).await,
-            Verdict::Ahead(epoch, author) => self.park(message, epoch, author).await,
+            Verdict::Ahead(epoch) => self.park(message, epoch, newest).await,
         }
     }
 
@@ -247,43 +243,30 @@ impl Gossip {
         self.network.validated(message, acceptance).await;
     }
 
-    async fn park(&mut self, message: GossipMessage, epoch: Epoch, author: Address) {
-        let own = self.parked.iter().filter(|parked| parked.author == author);
-        if self.parked.len() >= MAX_PARKED || own.count() >= MAX_PARKED_OF_ONE {
-            return self
-                .drop(&message, Acceptance::Ignore, "epoch not reached")
-                .await;
+    async fn park(&mut self, message: GossipMessage, epoch: Epoch, newest: Option<Epoch>) {
+        let is_stranger = !self.regulars.contains(&message.source);
+        let now = Instant::now();
+        if let Some(message) = self.parking.put(now, newest, message, is_stranger) {
+            return self.drop(&message, Acceptance::Ignore, NOT_REACHED).await;
         }
-        tracing::debug!(%epoch, "message of a coming epoch waits");
-        self.home.hurry();
-        self.parked.push(Parked {
-            until: Instant::now() + PARK,
-            author,
-            message,
-        });
+        tracing::debug!(%epoch, "message of the coming epoch waits");
+        if self.parking.hurries(now) {
+            self.home.hurry();
+        }
     }
 
-    /// Tries again what waits; what has waited too long is dropped.
+    /// Validates what waits once more, if its epoch may be known now.
     async fn retry_parked(&mut self) -> Result<(), NodeError> {
-        let now = Instant::now();
-        let (late, waiting): (Vec<_>, Vec<_>) = std::mem::take(&mut self.parked)
-            .into_iter()
-            .partition(|parked| parked.until <= now);
-        for Parked { message, .. } in late {
-            self.drop(&message, Acceptance::Ignore, "epoch not reached")
-                .await;
+        let newest = self.home.view().newest();
+        match self.parking.retry(newest) {
+            messages if messages.is_empty() => Ok(()),
+            messages => self.validate(messages).await,
         }
-        let Some(mut validator) = self.validator.take() else {
-            return Ok(());
-        };
-        let view = self.home.view();
-        for parked in waiting {
-            match validator.validate(&view, &parked.message) {
-                Verdict::Ahead(..) => self.parked.push(parked),
-                verdict => self.conclude(parked.message, verdict).await,
-            }
+    }
+
+    async fn drop_late(&mut self) {
+        for message in self.parking.late(Instant::now()) {
+            self.drop(&message, Acceptance::Ignore, NOT_REACHED).await;
         }
-        self.validator = Some(validator);
-        Ok(())
     }
 }

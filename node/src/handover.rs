@@ -68,18 +68,22 @@ impl HandOver {
     /// Announces whatever is due.
     async fn look(&mut self, view: &EpochView) -> Result<(), NodeError> {
         let mut open = BTreeSet::new();
+        let mut certified = None;
         for (set, update) in hand_overs(view) {
             if set.get(self.me).is_none() {
                 continue;
             }
             if certificate_by(&self.store, update.epoch, update.next_epoch)?.is_some() {
-                metrics::gauge!("quorate_handed_over_epoch").set(f64::from(update.next_epoch.0));
+                certified = Some(update.next_epoch);
                 continue;
             }
             open.insert(update.epoch);
             if self.turns.take(clock::now(), self.me, &set) {
                 self.announce(update, set).await;
             }
+        }
+        if let Some(epoch) = shown(view, self.me, certified) {
+            metrics::gauge!("quorate_handed_over_epoch").set(f64::from(epoch.0));
         }
         let current = view.current.as_ref().map(|set| set.epoch());
         for epoch in self.turns.retain(&open) {
@@ -97,6 +101,15 @@ impl HandOver {
         tracing::info!(%epoch, %next, set_hash = %update.set_hash, "announcing the next operator set");
         let statement = Statement::EpochUpdate(update);
         drop(self.desk.ask(statement, set, ReadTrace::default()).await);
+    }
+}
+
+/// What the figure shows: the newest epoch handed over to. It is 0 where the operator is not in the
+/// current set, since the last one it took part in would look like a hand-over that is late.
+fn shown(view: &EpochView, me: Address, certified: Option<Epoch>) -> Option<Epoch> {
+    match &view.current {
+        Some(set) if set.get(me).is_none() => Some(Epoch(0)),
+        _ => certified,
     }
 }
 

@@ -65,9 +65,20 @@ impl EpochView {
         &self.sets
     }
 
-    /// Whether this node is behind an epoch that others are in.
-    pub(crate) fn is_behind(&self, epoch: Epoch) -> bool {
-        self.sets.last().is_none_or(|newest| newest.epoch() < epoch)
+    /// The newest epoch whose set is known.
+    pub(crate) fn newest(&self) -> Option<Epoch> {
+        self.sets.last().map(|set| set.epoch())
+    }
+
+    /// Whether others may be in this epoch already, and this node soon: it is the one after the newest
+    /// that is known, or none is known yet.
+    pub(crate) fn is_coming(&self, epoch: Epoch) -> bool {
+        self.newest().is_none_or(|newest| newest.next() == epoch)
+    }
+
+    /// Whether this is an epoch after the coming one.
+    pub(crate) fn is_far(&self, epoch: Epoch) -> bool {
+        self.newest().is_some_and(|newest| newest.next() < epoch)
     }
 }
 

@@ -35,6 +35,7 @@ mod publish;
 mod ready;
 mod recorder;
 mod registry;
+mod regulars;
 mod replica;
 mod requests;
 mod rpc;

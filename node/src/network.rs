@@ -6,6 +6,7 @@ mod dialer;
 mod gate;
 mod handle;
 mod inbox;
+mod peerbook;
 mod probe;
 mod ranges;
 mod reachability;

@@ -206,12 +206,13 @@ impl Node {
         let speaker = speaker_of(&parts.settings, parts.signer, &domain, &secret, &store).await?;
         let ed25519 = parts.ed25519_secret.as_ref().map(PeerSecret::from_bytes);
         let (writes, writer) = WriteQueue::new(store.clone())?;
+        let (bindings, heard) = recall_bindings(&store, speaker.as_ref())?;
         let mut tasks = Tasks::new(halt.clone());
         let (network, messages) = spawn_swarm(
             &mut tasks,
             &parts.settings,
             &parts.peer_secret,
-            &store,
+            (&writes, &bindings),
             &halt,
         )?;
         let introducer = introducer_of(&parts.settings, &network, &domain)?;
@@ -219,7 +220,6 @@ impl Node {
         let members = spawn_members(&mut tasks, &parts.settings, &store, &writes, &halt)?;
         let kept = HomeParts::new(&store, &writes, members.as_ref(), introducer);
         let home = spawn_home(&mut tasks, &ledgers, kept, &desk, &halt);
-        let (bindings, heard) = recall_bindings(&store, speaker.as_ref())?;
         let chains = ledgers.chains();
         crate::figures::declare_reads(chains.keys().copied());
         let mut wiring = Wiring {
@@ -250,7 +250,7 @@ impl Node {
         let claim = (parts.claim, heard);
         wiring.spawn_keeper(&mut tasks, &parts.settings, &ledgers.home, claim)?;
         spawn_followers(&mut tasks, ledgers.followers);
-        wiring.spawn_pipeline(&mut tasks, mouth, messages, secret)?;
+        wiring.spawn_pipeline(&mut tasks, &parts.settings, mouth, messages, secret)?;
         let ledger = ledgers.home.clone();
         let upkeep = wiring.spawn_upkeep(&mut tasks, &parts.settings, ledgers.home.clone())?;
         let ties = wiring.spawn_registries(&mut tasks, &parts.settings, ledgers.home, ed25519)?;

@@ -14,6 +14,8 @@ pub(crate) struct Room {
     pub(crate) per_peer: usize,
     pub(crate) per_range: usize,
     pub(crate) in_all: usize,
+    /// Of all these, kept for regulars.
+    pub(crate) for_regulars: usize,
 }
 
 /// Counts the streams that stand. What is one too many is refused.
@@ -25,7 +27,8 @@ pub(crate) struct Places {
 
 #[derive(Default)]
 struct Open {
-    all: usize,
+    regulars: usize,
+    strangers: usize,
     peers: HashMap<PeerId, usize>,
     ranges: HashMap<Range, usize>,
 }
@@ -35,6 +38,16 @@ pub(crate) struct Place {
     open: Arc<Mutex<Open>>,
     peer: PeerId,
     range: Option<Range>,
+    is_regular: bool,
+}
+
+impl Open {
+    /// Strangers leave regulars their places; regulars may take all.
+    const fn has_room(&self, room: &Room, is_regular: bool) -> bool {
+        let all = self.regulars + self.strangers;
+        let for_strangers = room.in_all - room.for_regulars;
+        all < room.in_all && (is_regular || self.strangers < for_strangers)
+    }
 }
 
 impl Places {
@@ -44,32 +57,49 @@ impl Places {
     }
 
     /// `None` where this peer, its range (unless that is exempt), or all together have as many as they
-    /// may.
-    pub(crate) fn take(&self, peer: PeerId, range: Option<Range>) -> Option<Place> {
+    /// may. Regulars pay nothing for their neighbours: their range does not count.
+    pub(crate) fn take(
+        &self,
+        peer: PeerId,
+        range: Option<Range>,
+        is_regular: bool,
+    ) -> Option<Place> {
+        let range = range.filter(|_| !is_regular);
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let own = open.peers.get(&peer).copied().unwrap_or_default();
         let near = range.and_then(|range| open.ranges.get(&range).copied());
         let near = near.unwrap_or_default();
         let room = self.room;
-        if own >= room.per_peer || near >= room.per_range || open.all >= room.in_all {
+        if own >= room.per_peer || near >= room.per_range || !open.has_room(&room, is_regular) {
             metrics::counter!("quorate_streams_refused_total").increment(1);
             return None;
         }
-        open.all += 1;
+        match is_regular {
+            true => open.regulars += 1,
+            false => open.strangers += 1,
+        }
         open.peers.insert(peer, own + 1);
         if let Some(range) = range {
             open.ranges.insert(range, near + 1);
         }
         drop(open);
         let open = self.open.clone();
-        Some(Place { open, peer, range })
+        Some(Place {
+            open,
+            peer,
+            range,
+            is_regular,
+        })
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.all -= 1;
+        match self.is_regular {
+            true => open.regulars -= 1,
+            false => open.strangers -= 1,
+        }
         leave(&mut open.peers, self.peer);
         if let Some(range) = self.range {
             leave(&mut open.ranges, range);
@@ -94,34 +124,55 @@ mod tests {
         per_peer: 4,
         per_range: 10,
         in_all: 1_024,
+        for_regulars: 0,
     };
 
     #[test]
     fn places_are_few_and_come_back() {
         let (places, peer) = (Places::new(ROOM), PeerId::random());
-        let mut taken: Vec<Place> = std::iter::from_fn(|| places.take(peer, None)).collect();
+        let mut taken: Vec<Place> = std::iter::from_fn(|| places.take(peer, None, false)).collect();
         assert_eq!(taken.len(), 4);
         taken.pop();
-        assert!(places.take(peer, None).is_some());
-        let others = std::iter::from_fn(|| places.take(PeerId::random(), None));
+        assert!(places.take(peer, None, false).is_some());
+        let others = std::iter::from_fn(|| places.take(PeerId::random(), None, false));
         let others: Vec<Place> = others.take(2_000).collect();
         assert_eq!(others.len(), 1_024 - taken.len());
         drop((taken, others));
         let open = places.open.lock().unwrap();
-        assert_eq!((open.all, open.peers.len(), open.ranges.len()), (0, 0, 0));
+        assert_eq!((open.strangers, open.peers.len()), (0, 0));
+        assert!(open.ranges.is_empty());
     }
 
     #[test]
     fn peers_of_one_range_share_its_places() {
         let places = Places::new(ROOM);
         let range = Some(Range::of([203, 0, 113, 7].into()));
-        let taken = std::iter::from_fn(|| places.take(PeerId::random(), range));
+        let taken = std::iter::from_fn(|| places.take(PeerId::random(), range, false));
         let taken: Vec<Place> = taken.collect();
         assert_eq!(taken.len(), 10);
         let other = Some(Range::of([203, 0, 114, 7].into()));
-        assert!(places.take(PeerId::random(), other).is_some());
+        assert!(places.take(PeerId::random(), other, false).is_some());
         drop(taken);
-        assert!(places.take(PeerId::random(), range).is_some());
+        assert!(places.take(PeerId::random(), range, false).is_some());
         assert!(places.open.lock().unwrap().ranges.is_empty());
+    }
+
+    #[test]
+    fn strangers_leave_regulars_their_places() {
+        let places = Places::new(Room {
+            for_regulars: 512,
+            ..ROOM
+        });
+        let range = Some(Range::of([203, 0, 113, 7].into()));
+        let near = std::iter::from_fn(|| places.take(PeerId::random(), range, false));
+        let near: Vec<Place> = near.collect();
+        let far = std::iter::from_fn(|| places.take(PeerId::random(), None, false));
+        let far: Vec<Place> = far.collect();
+        assert_eq!(near.len() + far.len(), 512);
+        let regulars = std::iter::from_fn(|| places.take(PeerId::random(), range, true));
+        let regulars: Vec<Place> = regulars.collect();
+        assert_eq!(regulars.len(), 512, "their neighbours do not matter");
+        drop((near, far));
+        assert!(places.take(PeerId::random(), None, false).is_some());
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use prost::Message as _;
 use quorate_proto::{
     Address, Batch, Certificate, Envelope, EquivocationEvidence, Kind, NetworkId, PeerBinding,
-    PeerSecret, Response, Task, limits, wire,
+    PeerSecret, Response, Task, Timestamp, limits, wire,
 };
 use quorate_protocols::authors::Totals;
 use quorate_protocols::bucket::{Bucket, Rate};
@@ -128,7 +128,6 @@ impl PublishHandle {
 }
 
 impl Publisher {
-    /// Batches are numbered from the current time on, so that numbers grow over restarts.
     pub(crate) fn new(
         network: NetworkHandle,
         id: NetworkId,
@@ -142,9 +141,9 @@ impl Publisher {
             items,
             network,
             id,
+            sequence: first_number(clock::now(), &author),
             author,
             secret,
-            sequence: clock::now().0,
             pace,
             lease,
         };
@@ -214,6 +213,14 @@ impl Publisher {
     }
 }
 
+/// Batches are numbered from the current time on, so that numbers grow over restarts. Where the clock was
+/// set back, from the time of the binding, which is later than all that this key was bound by before.
+fn first_number(now: Timestamp, author: &PeerBinding) -> u64 {
+    /// A binding's sequence counts milliseconds.
+    const MICROS: u64 = 1_000;
+    now.0.max(author.sequence.saturating_mul(MICROS))
+}
+
 /// Batches that receivers accept: neither too many entries nor too many bytes.
 fn split(items: Vec<Item>) -> Vec<Vec<Item>> {
     /// Tag and length before each entry.
@@ -237,4 +244,28 @@ fn split(items: Vec<Item>) -> Vec<Vec<Item>> {
         }
     }
     batches
+}
+
+#[cfg(test)]
+mod tests {
+    use quorate_proto::{B256, SecretKey};
+
+    use super::*;
+
+    #[test]
+    fn numbers_grow_where_the_clock_was_set_back() {
+        let signing = SecretKey::from_bytes(&[1; 32]).unwrap();
+        let binding = |sequence| PeerBinding {
+            operator: Address::repeat_byte(1),
+            peer_key: [1; 32],
+            sequence,
+            signature: signing.sign(B256::ZERO).unwrap(),
+        };
+        let now = Timestamp(1_700_000_000_000_000);
+        let usual = binding(now.millis());
+        assert_eq!(first_number(now, &usual), now.0);
+        let hour = 3_600_000_000;
+        let later = binding(now.millis() + 1);
+        assert!(first_number(Timestamp(now.0 - hour), &later) > now.0);
+    }
 }

@@ -76,6 +76,7 @@ impl Requests {
                 per_peer: MAX_STREAMS_PER_PEER,
                 per_range: MAX_STREAMS_PER_RANGE,
                 in_all: MAX_STREAMS,
+                for_regulars: 0,
             }),
             questions: TaskTracker::new(),
         }
@@ -125,7 +126,7 @@ impl Requests {
         stream: Stream,
         answered: &CancellationToken,
     ) {
-        let Some(place) = self.places.take(peer, self.network.range_of(&peer)) else {
+        let Some(place) = self.places.take(peer, self.network.range_of(&peer), false) else {
             return;
         };
         let service = Service {

@@ -25,6 +25,7 @@ pub(crate) use status::{explain, refuse, refused, report};
 use crate::NodeError;
 use crate::network::NetworkHandle;
 use crate::places::{Place, Places, Room};
+use crate::regulars::Regulars;
 
 #[allow(missing_docs, unreachable_pub, clippy::all, clippy::too_many_lines)]
 mod generated {
@@ -45,6 +46,9 @@ pub(crate) const MAX_REPLY_BYTES: usize = 2 * 1024 * 1024;
 const STREAMS_PER_PEER: usize = 4;
 /// Streams of all peers: 500 operators and some registries, twice.
 const STREAMS: usize = 1_024;
+/// Of these, kept for peers that speak for an operator or are configured: what they show, hear and
+/// renew. Joins come from peers that are not known yet, and share the rest.
+const STREAMS_FOR_REGULARS: usize = STREAMS / 2;
 /// Streams of one range of addresses: 64 peers in one data centre.
 const STREAMS_PER_RANGE: usize = 256;
 /// Calls under way on one stream: a subscription, and what its owner asks meanwhile.
@@ -123,6 +127,7 @@ pub(crate) async fn serve(
     network: NetworkHandle,
     protocol: StreamProtocol,
     routes: Routes,
+    regulars: Regulars,
     token: CancellationToken,
 ) -> Result<(), NodeError> {
     let internal = |error: &dyn std::fmt::Display| NodeError::Internal {
@@ -134,9 +139,11 @@ pub(crate) async fn serve(
         per_peer: STREAMS_PER_PEER,
         per_range: STREAMS_PER_RANGE,
         in_all: STREAMS,
+        for_regulars: STREAMS_FOR_REGULARS,
     });
     let admitted = incoming.filter_map(move |(peer, stream)| {
-        let place = places.take(peer, network.range_of(&peer));
+        let is_regular = regulars.contains(&peer);
+        let place = places.take(peer, network.range_of(&peer), is_regular);
         future::ready(place.map(|place| Ok::<_, io::Error>(PeerIo::new(peer, stream, place))))
     });
     // Open calls do not hold the end up: subscriptions have none.

@@ -3,9 +3,9 @@
 use std::fs::Metadata;
 use std::path::Path;
 
-use quorate_node::TOKEN_FILE;
 use quorate_node::keys::KeyKind;
 use quorate_node::settings::Role;
+use quorate_node::token_file;
 use quorate_proto::Address;
 
 use super::finding::Finding;
@@ -24,11 +24,18 @@ pub(super) fn examine(options: &RunOptions, data_dir: &Path) -> Vec<Finding> {
     if let Some(path) = super::path_of(options) {
         findings.push(secret_file("password file", &path));
     }
-    let token = data_dir.join(TOKEN_FILE);
-    if token.exists() {
-        findings.push(secret_file("registry token", &token));
-    }
+    findings.extend(tokens(data_dir));
     findings
+}
+
+/// The tokens in the data folder. A folder may hold those of both roles, if the node had another one
+/// before.
+fn tokens(data_dir: &Path) -> impl Iterator<Item = Finding> {
+    [Role::Operator, Role::Registry]
+        .into_iter()
+        .map(|role| (role, data_dir.join(token_file(role))))
+        .filter(|(_, path)| path.exists())
+        .map(|(role, path)| secret_file(&format!("{role} token"), &path))
 }
 
 /// The address of the signing key, as far as it can be told without its password.
@@ -144,5 +151,19 @@ mod tests {
             assert_eq!(found.level, level, "{mode:o}");
             assert!(!format!("{found:?}").contains("topsecret"));
         }
+    }
+
+    #[test]
+    fn the_tokens_of_all_roles_are_examined() {
+        let dir = tempfile::tempdir().expect("a folder");
+        assert_eq!(tokens(dir.path()).count(), 0);
+        for role in [Role::Operator, Role::Registry] {
+            let file = dir.path().join(token_file(role));
+            std::fs::write(&file, "topsecret").expect("written");
+            let open = std::fs::Permissions::from_mode(0o644);
+            std::fs::set_permissions(&file, open).expect("set");
+        }
+        let levels: Vec<Level> = tokens(dir.path()).map(|found| found.level).collect();
+        assert_eq!(levels, [Level::Error, Level::Error]);
     }
 }

@@ -78,14 +78,8 @@ impl Bindings {
         self.known().bindings.get(&operator).copied()
     }
 
-    /// Whether a peer speaks for some operator.
-    pub(super) fn is_bound(&self, peer_key: &[u8; 32]) -> bool {
-        let bound = |binding: &PeerBinding| binding.peer_key == *peer_key;
-        self.known().bindings.values().any(bound)
-    }
-
     /// Whether this peer speaks for some operator.
-    pub(super) fn is_peer_bound(&self, peer: &PeerId) -> bool {
+    pub(crate) fn is_peer_bound(&self, peer: &PeerId) -> bool {
         self.known().speakers.contains_key(peer)
     }
 

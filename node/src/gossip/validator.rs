@@ -28,15 +28,26 @@ use crate::network::GossipMessage;
 /// that a peer which makes them up is found out.
 const SAMPLE: u32 = 16;
 
+/// Of an epoch after the coming one: to wait for it would take longer than anybody waits.
+const FAR: &str = "epoch is far away";
+
 /// Validates messages one after the other. Owns what must be remembered between them.
 pub(crate) struct Validator {
     domain: Domain,
     bindings: Bindings,
     allowances: Allowances,
-    windows: HashMap<[u8; 32], Window>,
+    windows: HashMap<Address, Bound>,
     known: KnownSignatures,
     book: EvidenceBook,
     useless: u32,
+}
+
+/// The batches seen of an operator under one of its bindings. The numbers of another one are others:
+/// where the clock was set back between two starts of a node, they may begin below. None of the batches
+/// before can be passed off under the new one, since their signatures cover the old one's sequence.
+struct Bound {
+    binding: PeerBinding,
+    window: Window,
 }
 
 /// A message on its way through the checks.
@@ -127,32 +138,36 @@ impl Validator {
         self.check_new(case)?;
         self.check_sequence(case)?;
         self.check_envelope(case)?;
-        if let Some(ahead) = epochs(&case.sealed).find(|epoch| case.view.is_behind(*epoch)) {
-            return Err(Verdict::Ahead(ahead, case.author().operator));
+        if let Some(ahead) = epochs(&case.sealed).find(|epoch| case.view.is_coming(*epoch)) {
+            return Err(Verdict::Ahead(ahead));
         }
         self.check_binding(case)?;
         let operator = case.author().operator;
         let admitted = self.allowances.admit(case.set, operator, case.counts());
         admitted.map_err(|excess| Verdict::Excess(operator, reason_of(excess)))?;
         let entries = self.check_entries(case)?;
-        if let Some(window) = self.windows.get_mut(&case.author().peer_key) {
-            window.mark(case.sealed.batch().sequence, case.tag);
+        if let Some(bound) = self.windows.get_mut(&operator) {
+            bound.window.mark(case.sealed.batch().sequence, case.tag);
         }
         Ok(entries)
     }
 
     /// Of somebody who is in no set that is known here. It may be in the coming one.
     fn of_no_member(&self, view: &EpochView, message: &GossipMessage, sealed: &Sealed) -> Verdict {
-        let ahead = epochs(sealed).find(|epoch| view.is_behind(*epoch));
-        match ahead {
+        let verdict = if let Some(epoch) = epochs(sealed).find(|epoch| view.is_coming(*epoch)) {
+            Verdict::Ahead(epoch)
+        } else if epochs(sealed).any(|epoch| view.is_far(epoch)) {
+            // This node may be far behind, so nobody is to blame.
+            Verdict::Useless(FAR)
+        } else if message.kind == Kind::Evidence {
             // It has no epoch of its own: its author may have left, or be of an epoch to come.
-            None if message.kind == Kind::Evidence => match self.verify(sealed, message.kind) {
-                Ok(()) => Verdict::Useless("author is no operator here"),
-                Err(()) => Verdict::Bad("envelope"),
-            },
-            Some(_) if self.verify(sealed, message.kind).is_err() => Verdict::Bad("envelope"),
-            Some(epoch) => Verdict::Ahead(epoch, sealed.author().operator),
-            None => Verdict::Bad("author is no operator"),
+            Verdict::Useless("author is no operator here")
+        } else {
+            return Verdict::Bad("author is no operator");
+        };
+        match self.verify(sealed, message.kind) {
+            Ok(()) => verdict,
+            Err(()) => Verdict::Bad("envelope"),
         }
     }
 
@@ -185,10 +200,11 @@ impl Validator {
             // Its operator has moved to another peer; who forwards it may not know that yet.
             return Err(Verdict::Useless("binding was replaced"));
         }
-        let Some(window) = self.windows.get(&author.peer_key) else {
+        let bound = self.windows.get(&author.operator);
+        let Some(bound) = bound.filter(|bound| bound.binding == *author) else {
             return Ok(());
         };
-        match window.look(case.sealed.batch().sequence, case.tag) {
+        match bound.window.look(case.sealed.batch().sequence, case.tag) {
             Seen::New => Ok(()),
             // Gossipsub forgets contents only after 15 s: who repeats one then does it on purpose.
             Seen::Same if !self.bindings.is_peer_bound(case.source) => Err(Verdict::Bad("replay")),
@@ -222,12 +238,13 @@ impl Validator {
                 return Err(Verdict::Bad("binding"));
             }
             self.bindings.keep(*author);
-            self.windows.retain(|peer_key, _| {
-                *peer_key == author.peer_key || self.bindings.is_bound(peer_key)
-            });
         }
-        let window = self.windows.entry(author.peer_key);
-        window.or_insert_with(Window::new);
+        let bound = self.windows.get(&author.operator);
+        if bound.is_none_or(|bound| bound.binding != *author) {
+            let (binding, window) = (*author, Window::new());
+            let bound = Bound { binding, window };
+            self.windows.insert(author.operator, bound);
+        }
         Ok(())
     }
 
@@ -391,16 +408,20 @@ fn tag_of(data: &[u8]) -> u32 {
     u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]])
 }
 
-/// Entries of an epoch that is over are left out; a batch of nothing else is useless, and bad where
-/// its epoch has been over for long: no honest node still forwards it.
+/// Entries of an epoch that is over, or far away, are left out; a batch of nothing else is useless, and
+/// bad where its epoch has been over for long: no honest node still forwards it.
 fn check_epochs(view: &EpochView, sealed: &Sealed) -> Checked {
     // Evidence is of any epoch.
     if !sealed.batch().evidence.is_empty() {
         return Ok(());
     }
-    let is_live = |epoch| view.is_behind(epoch) || view.set(epoch).is_some();
+    let is_live = |epoch| view.is_coming(epoch) || view.set(epoch).is_some();
     if epochs(sealed).any(is_live) {
         return Ok(());
+    }
+    // Either this node is far behind, or somebody makes epochs up.
+    if epochs(sealed).any(|epoch| view.is_far(epoch)) {
+        return Err(Verdict::Useless(FAR));
     }
     let current = view.current.as_ref().map_or(Epoch(0), |set| set.epoch());
     if epochs(sealed).all(|epoch| epoch.next() < current) {

@@ -88,3 +88,15 @@ fn a_set_that_lacks_members_is_not_handed_over_to() {
     let lacking = EpochView::of(vec![set(1, 4), Arc::new(lacking.expect("a set"))]);
     assert_eq!(hand_overs(&lacking).count(), 0);
 }
+
+#[test]
+fn who_has_left_the_set_shows_no_hand_over() {
+    let (me, view) = (Address::repeat_byte(3), EpochView::of(vec![set(5, 3)]));
+    assert_eq!(shown(&view, me, Some(Epoch(6))), Some(Epoch(6)));
+    assert_eq!(shown(&view, me, None), None, "as it was");
+    let left = EpochView::of(vec![set(5, 3), set(6, 2)]);
+    for certified in [None, Some(Epoch(6))] {
+        assert_eq!(shown(&left, me, certified), Some(Epoch(0)));
+    }
+    assert_eq!(shown(&EpochView::default(), me, None), None);
+}

@@ -19,14 +19,15 @@ pub(crate) fn this_process(instance: [u8; 32]) -> Holder {
 /// Whether the holder of a lease runs; `None` where this machine cannot tell: it ran on another one,
 /// before a restart of this one, or in another container.
 pub(crate) fn runs(lease: &Lease) -> Option<bool> {
+    let space = space()?;
+    let (held_in, _) = lease.process.rsplit_once('/')?;
+    // First of all: in containers every node is process 1.
+    if held_in != space {
+        return None;
+    }
     if lease.pid == std::process::id() {
         // The lock of the store keeps two nodes of one process apart.
         return Some(false);
-    }
-    let space = space()?;
-    let (held_in, _) = lease.process.rsplit_once('/')?;
-    if held_in != space {
-        return None;
     }
     Some(process(lease.pid).is_some_and(|process| process == lease.process))
 }
@@ -85,6 +86,17 @@ mod tests {
         child.kill().unwrap();
         child.wait().unwrap();
         assert_eq!(runs(&lease), Some(false));
+    }
+
+    #[test]
+    fn the_own_number_says_nothing_of_another_container() {
+        let own = lease_of(std::process::id());
+        assert_eq!(runs(&own), Some(false), "the lock keeps it apart");
+        let elsewhere = Lease {
+            process: "other-boot/pid:[1]/7".to_owned(),
+            ..own
+        };
+        assert_eq!(runs(&elsewhere), None);
     }
 
     #[test]

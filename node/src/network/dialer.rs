@@ -79,6 +79,12 @@ impl Dialer {
         }
     }
 
+    /// Whether a peer is from the configuration, by its id or by an address at which it answers.
+    pub(super) fn is_configured(&self, peer: &PeerId) -> bool {
+        let fixed = self.targets.get(peer).is_some_and(|target| target.fixed);
+        fixed || self.strangers.iter().any(|s| s.connected == Some(*peer))
+    }
+
     fn target(&mut self, now: Timestamp, peer: PeerId) -> &mut Target {
         self.targets.entry(peer).or_insert(Target {
             addresses: Vec::new(),
@@ -245,7 +251,9 @@ mod tests {
         let (mut dialer, peer) = (Dialer::default(), PeerId::random());
         dialer.add_bootstrap(START, address(9));
         assert_eq!(dialer.due(START), [Dial::Address(address(9))]);
+        assert!(!dialer.is_configured(&peer));
         dialer.connected(peer, &address(9));
+        assert!(dialer.is_configured(&peer));
         assert_eq!(dialer.next_wake(), None);
         dialer.disconnected(START, peer);
         assert!(dialer.next_wake().is_some());

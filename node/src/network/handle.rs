@@ -22,6 +22,13 @@ pub(crate) struct GossipMessage {
     pub(super) place: Option<Place>,
 }
 
+impl GossipMessage {
+    /// Gives its place in the inbox back: it waits elsewhere.
+    pub(crate) fn leave_inbox(&mut self) {
+        self.place = None;
+    }
+}
+
 #[cfg(test)]
 impl GossipMessage {
     /// A message that waits nowhere.

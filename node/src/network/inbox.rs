@@ -123,6 +123,16 @@ mod tests {
     }
 
     #[test]
+    fn who_waits_elsewhere_takes_no_place() {
+        let (inbox, mut messages) = Inbox::new();
+        assert!(inbox.put(message(PeerId::random(), 100)));
+        let mut parked = messages.try_recv().unwrap();
+        parked.leave_inbox();
+        let load = inbox.load.lock().unwrap();
+        assert_eq!((load.bytes, load.peers.len()), (0, 0));
+    }
+
+    #[test]
     fn bytes_are_bounded_too() {
         let (inbox, _messages) = Inbox::new();
         let largest = limits::MAX_GOSSIP_BYTES;

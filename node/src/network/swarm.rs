@@ -9,8 +9,8 @@ use libp2p::gossipsub::{self, IdentTopic, MessageAcceptance, TopicHash};
 use libp2p::identity::Keypair;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::{Multiaddr, PeerId, StreamProtocol, Swarm};
-use quorate_proto::{Kind, NetworkId};
-use quorate_storage::{Store, schema};
+use quorate_proto::{Kind, NetworkId, Timestamp};
+use quorate_storage::{Durability, WriteQueue};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -19,14 +19,20 @@ use super::conduct::{Conduct, Offence};
 use super::dialer::{Dial, Dialer};
 use super::handle::{Acceptance, Callers, Command, GossipMessage, NetworkHandle, PeerInfo};
 use super::inbox::Inbox;
+use super::peerbook::{Haste, PeerBook};
 use super::{Limited, NetworkError, RangeLimits, Reachability};
 use crate::clock;
+use crate::gossip::Bindings;
 
 /// Commands that wait for the swarm. When it is full, whoever has another one waits.
 const COMMANDS: usize = 1_024;
 
 /// How long the swarm goes on after the node's end, so that last answers reach their users.
 const LINGER: std::time::Duration = std::time::Duration::from_millis(100);
+
+/// How often it is looked for connected peers to remember: who speaks for an operator is often known
+/// only after the peer has said where it listens.
+const LOOK_MS: u64 = 60_000;
 
 /// What the swarm is made from.
 pub(crate) struct NetworkConfig {
@@ -45,6 +51,10 @@ struct Peer {
     version: Option<String>,
     /// What it calls itself by identify.
     agent: Option<String>,
+    /// Where it says that it listens, if it is a node.
+    listens: Vec<Multiaddr>,
+    /// This node has reached it: it listens where it says.
+    dialled: bool,
 }
 
 /// The swarm and its bookkeeping.
@@ -62,14 +72,18 @@ pub(crate) struct Network {
     commands: mpsc::Receiver<Command>,
     inbox: Inbox,
     listen: watch::Sender<Vec<Multiaddr>>,
-    store: Store,
+    book: PeerBook,
+    next_look: Timestamp,
+    writes: WriteQueue,
+    bindings: Bindings,
 }
 
 impl Network {
     /// Builds the swarm and begins to listen.
     pub(crate) fn new(
         config: NetworkConfig,
-        store: Store,
+        writes: WriteQueue,
+        bindings: Bindings,
     ) -> Result<(Self, NetworkHandle, mpsc::Receiver<GossipMessage>), NetworkError> {
         let swarm = node_swarm(
             config.keypair,
@@ -90,6 +104,7 @@ impl Network {
         let kad_protocol = StreamProtocol::try_from_owned(config.network.protocol("kad"))
             .map_err(|e| NetworkError::Setup(e.to_string()))?;
         let topic = |kind| (IdentTopic::new(config.network.topic(kind)).hash(), kind);
+        let book = PeerBook::open(writes.store());
         let mut network = Self {
             topics: Kind::ALL.map(topic).into_iter().collect(),
             swarm,
@@ -104,7 +119,10 @@ impl Network {
             commands,
             inbox,
             listen,
-            store,
+            book,
+            next_look: clock::now().plus_millis(LOOK_MS),
+            writes,
+            bindings,
         };
         network.listen_on(config.listen)?;
         for address in config.external {
@@ -131,17 +149,34 @@ impl Network {
 
     /// Peers of an earlier run: a restarted node finds the mesh without its bootstrap peers.
     fn recall_peers(&mut self) {
-        for row in self.store.rows(schema::PEERS, &()) {
-            let Ok((peer, record)) = row else { continue };
-            let Ok(peer) = PeerId::from_bytes(&peer) else {
-                continue;
-            };
-            let addresses: Vec<Multiaddr> = record
-                .addresses
-                .iter()
-                .filter_map(|a| a.parse().ok())
-                .collect();
+        for (peer, addresses) in self.book.peers() {
             self.dialer.learn(clock::now(), peer, &addresses);
+        }
+    }
+
+    /// Remembers where a peer listens, if it has something to do with the network: anybody can call and
+    /// say so.
+    fn remember(&mut self, peer: PeerId, listens: &[Multiaddr], haste: Haste) {
+        let dialled = self
+            .connections
+            .get(&peer)
+            .is_some_and(|known| known.dialled);
+        let counts =
+            dialled || self.dialer.is_configured(&peer) || self.bindings.is_peer_bound(&peer);
+        if !counts || listens.is_empty() {
+            return;
+        }
+        if let Some(batch) = self.book.note(clock::now(), peer, listens, haste) {
+            // The swarm does not wait for the disk. A write that fails ends the node elsewhere.
+            drop(self.writes.submit(batch, Durability::Buffered));
+        }
+    }
+
+    fn look_at_peers(&mut self) {
+        let said = |(peer, known): (&PeerId, &Peer)| (*peer, known.listens.clone());
+        let said: Vec<_> = self.connections.iter().map(said).collect();
+        for (peer, listens) in said {
+            self.remember(peer, &listens, Haste::Calm);
         }
     }
 
@@ -151,7 +186,8 @@ impl Network {
     /// A listener that failed.
     pub(crate) async fn run(mut self, token: CancellationToken) -> Result<(), crate::NodeError> {
         loop {
-            let wake = [self.dialer.next_wake(), self.conduct.next_wake()];
+            let look = Some(self.next_look);
+            let wake = [self.dialer.next_wake(), self.conduct.next_wake(), look];
             let wake = wake.into_iter().flatten().min().map(clock::instant_of);
             tokio::select! {
                 event = self.swarm.select_next_some() => self.on_event(event)?,
@@ -176,6 +212,10 @@ impl Network {
 
     fn on_wake(&mut self) {
         let now = clock::now();
+        if self.next_look <= now {
+            self.next_look = now.plus_millis(LOOK_MS);
+            self.look_at_peers();
+        }
         for peer in self.conduct.pardoned(now) {
             self.swarm.behaviour_mut().blocked.unblock_peer(peer);
         }
@@ -202,7 +242,7 @@ impl Network {
                 acceptance,
             } => self.validated(source, &id, acceptance),
             Command::Offence { peer, offence } => self.offence(peer, offence),
-            Command::Learn { peer, addresses } => self.learn(peer, &addresses),
+            Command::Learn { peer, addresses } => self.learn(peer, &addresses, Haste::Now),
             Command::Peers { reply } => {
                 let _ = reply.send(self.peers());
             }

@@ -46,7 +46,13 @@ impl Wiring {
             store: self.store.clone(),
         });
         let (network, routes) = (self.network.clone(), services.clone().routes());
-        let serving = rpc::serve(network, protocol.clone(), routes, self.halt.clone());
+        let serving = rpc::serve(
+            network,
+            protocol.clone(),
+            routes,
+            self.regulars(settings),
+            self.halt.clone(),
+        );
         tasks.spawn("rpc", serving);
         let caller = Caller::new(self.network.clone(), protocol);
         let mut ties = Ties {

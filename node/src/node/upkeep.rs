@@ -33,7 +33,12 @@ impl Wiring {
             holdings: self.holdings.clone(),
             sets: self.sets.clone(),
         };
-        let serving = Serving::new(self.network.clone(), &self.domain.network(), library)?;
+        let serving = Serving::new(
+            self.network.clone(),
+            &self.domain.network(),
+            library,
+            self.regulars(settings),
+        )?;
         tasks.spawn("sync-serve", serving.run(self.halt.clone()));
         let sync = SyncStatus::default();
         let fetcher = Fetcher::new(FetcherParts {

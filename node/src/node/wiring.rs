@@ -33,6 +33,7 @@ use crate::network::{GossipMessage, Network, NetworkConfig, NetworkHandle};
 use crate::outbox::Outbox;
 use crate::publish::{Pace, Publisher};
 use crate::ready::Readiness;
+use crate::regulars::Regulars;
 use crate::requests::{Answerer, Requests};
 use crate::rpc::{self, Caller};
 use crate::sets::Sets;
@@ -111,13 +112,14 @@ impl Wiring {
     pub(super) fn spawn_pipeline(
         &self,
         tasks: &mut Tasks,
+        settings: &Settings,
         mouth: DeskMouth,
         messages: mpsc::Receiver<GossipMessage>,
         secret: PeerSecret,
     ) -> Result<(), NodeError> {
         self.spawn_desk(tasks, mouth, secret);
         self.spawn_hand_over(tasks);
-        self.spawn_gossip(tasks, messages);
+        self.spawn_gossip(tasks, settings, messages);
         self.spawn_requests(tasks)
     }
 
@@ -199,7 +201,18 @@ impl Wiring {
         }
     }
 
-    fn spawn_gossip(&self, tasks: &mut Tasks, messages: mpsc::Receiver<GossipMessage>) {
+    /// For whom places are kept.
+    pub(super) fn regulars(&self, settings: &Settings) -> Regulars {
+        let configured = self.bootstrap_peers(settings);
+        Regulars::new(self.bindings.clone(), self.home.clone(), configured)
+    }
+
+    fn spawn_gossip(
+        &self,
+        tasks: &mut Tasks,
+        settings: &Settings,
+        messages: mpsc::Receiver<GossipMessage>,
+    ) {
         let validator = Validator::new(
             self.domain,
             self.bindings.clone(),
@@ -214,6 +227,7 @@ impl Wiring {
             self.desk.clone(),
             validator,
             self.channels.refusals.clone(),
+            self.regulars(settings),
         );
         tasks.spawn("gossip", gossip.run(self.halt.clone()));
     }
@@ -308,7 +322,7 @@ pub(super) fn spawn_swarm(
     tasks: &mut Tasks,
     settings: &Settings,
     peer_secret: &[u8; 32],
-    store: &Store,
+    (writes, bindings): (&WriteQueue, &Bindings),
     halt: &CancellationToken,
 ) -> Result<(NetworkHandle, mpsc::Receiver<GossipMessage>), NodeError> {
     let config = NetworkConfig {
@@ -319,7 +333,7 @@ pub(super) fn spawn_swarm(
         bootstrap: settings.bootstrap.clone(),
         ranges: settings.limits.ranges(),
     };
-    let (swarm, network, messages) = Network::new(config, store.clone())?;
+    let (swarm, network, messages) = Network::new(config, writes.clone(), bindings.clone())?;
     tasks.spawn("swarm", swarm.run(halt.clone()));
     Ok((network, messages))
 }

@@ -19,6 +19,7 @@ use super::*;
 use crate::home::{Home, HomeParts};
 use crate::members::Members;
 use crate::network::{Network, NetworkConfig};
+use crate::regulars::Regulars;
 use crate::rpc::{Caller, RegistryClient};
 
 const HEAD: BlockRef = BlockRef {
@@ -134,7 +135,7 @@ struct Scene {
     members: MembersHandle,
     peer: PeerSecret,
     halt: CancellationToken,
-    _kept: (tempfile::TempDir, tempfile::TempDir, WriterGuard),
+    _kept: (tempfile::TempDir, tempfile::TempDir, [WriterGuard; 2]),
 }
 
 impl Drop for Scene {
@@ -152,7 +153,7 @@ fn store(folder: &tempfile::TempDir) -> Store {
 
 fn swarm(
     secret: u8,
-    store: Store,
+    (writes, bindings): (WriteQueue, Bindings),
     bootstrap: Vec<libp2p::Multiaddr>,
     halt: &CancellationToken,
 ) -> NetworkHandle {
@@ -164,13 +165,25 @@ fn swarm(
         bootstrap,
         ranges: crate::settings::Limits::default().ranges(),
     };
-    let (network, handle, messages) = Network::new(config, store).unwrap();
+    let (network, handle, messages) = Network::new(config, writes, bindings).unwrap();
     let halt = halt.clone();
     tokio::spawn(async move {
         let _messages = messages;
         network.run(halt).await
     });
     handle
+}
+
+/// The swarm of the peer that calls, and what ends its writes.
+fn calling(
+    folder: &tempfile::TempDir,
+    registry: libp2p::Multiaddr,
+    halt: &CancellationToken,
+) -> (NetworkHandle, WriterGuard) {
+    let kept = store(folder);
+    let (writes, writer) = WriteQueue::new(kept.clone()).unwrap();
+    let kept_by = (writes, Bindings::new(kept));
+    (swarm(201, kept_by, vec![registry], halt), writer)
 }
 
 /// Returns when the connection to `peer` stands.
@@ -195,20 +208,22 @@ impl Scene {
         let (ended, _) = mpsc::channel(1);
         let home_parts = HomeParts {
             store: kept.clone(),
-            writes,
+            writes: writes.clone(),
             members: Some(members.clone()),
             introducer: None,
         };
         let poll = Duration::from_secs(60);
         let (task, home) = Home::new(Arc::new(Chain), poll, home_parts, ended);
         tokio::spawn(task.run(halt.clone()));
-        let network = swarm(200, kept.clone(), Vec::new(), &halt);
+        let bindings = Bindings::new(kept.clone());
+        let kept_by = (writes.clone(), bindings.clone());
+        let network = swarm(200, kept_by, Vec::new(), &halt);
         let services = Services::new(Parts {
             domain: domain(),
             home: home.clone(),
             reader: Arc::new(Chain),
             members: Some(members.clone()),
-            bindings: Bindings::new(kept.clone()),
+            bindings: bindings.clone(),
             network: network.clone(),
             store: kept,
         });
@@ -218,6 +233,7 @@ impl Scene {
             network.clone(),
             protocol.clone(),
             routes,
+            Regulars::new(bindings, home.clone(), Vec::new()),
             halt.clone(),
         ));
         let known = home
@@ -231,7 +247,7 @@ impl Scene {
         let Some(Protocol::P2p(registry)) = address.iter().last() else {
             panic!("no peer id");
         };
-        let own = swarm(201, store(&there), vec![address], &halt);
+        let (own, other_writer) = calling(&there, address, &halt);
         connected(&own, registry).await;
         let client = Caller::new(own, protocol).registry(registry);
         Self {
@@ -239,7 +255,7 @@ impl Scene {
             members,
             peer: PeerSecret::from_bytes(&[201; 32]),
             halt,
-            _kept: (here, there, writer),
+            _kept: (here, there, [writer, other_writer]),
         }
     }
 

@@ -15,7 +15,7 @@ use quorate_proto::wire::request::Kind as RequestKind;
 use quorate_proto::wire::state_request::At as WireAt;
 use quorate_proto::{
     Address, Certificate, Domain, Epoch, OperatorSet, SignerSignature, StateProof, Statement,
-    TaskId, U256, wire,
+    TaskId, Timestamp, U256, wire,
 };
 use quorate_storage::{Store, schema};
 use tokio::sync::mpsc;
@@ -55,6 +55,28 @@ pub(crate) struct Answerer {
 
 type Replies = mpsc::Sender<wire::Reply>;
 
+/// What a request counts as. One for live events ends with an error whenever it ends, so that it says
+/// nothing of how well this node answers.
+const fn outcome_of(follows: bool, answered: bool) -> &'static str {
+    match (follows, answered) {
+        (true, _) => FOLLOWED,
+        (false, true) => "answered",
+        (false, false) => "failed",
+    }
+}
+
+/// The outcome of a request for live events.
+const FOLLOWED: &str = "followed";
+
+fn count(outcome: &'static str, started: Timestamp) {
+    metrics::counter!("quorate_requests_total", "outcome" => outcome).increment(1);
+    // Who follows stays for hours.
+    if outcome != FOLLOWED {
+        let took = clock::now().micros_since(started);
+        metrics::histogram!("quorate_request_seconds").record(crate::figures::seconds(took));
+    }
+}
+
 /// A checked state request.
 struct Question {
     chain_id: u32,
@@ -69,6 +91,7 @@ impl Answerer {
         let id = request.id;
         let started = clock::now();
         let asks = matches!(request.kind, Some(RequestKind::State(_)));
+        let follows = matches!(request.kind, Some(RequestKind::Live(_)));
         let mut seat = None;
         let last = match request.kind {
             Some(RequestKind::State(state)) => self.state(id, &state, &replies, &mut seat).await,
@@ -86,10 +109,7 @@ impl Answerer {
         if asks {
             self.note_refusal(&last);
         }
-        let outcome = if last.is_ok() { "answered" } else { "failed" };
-        metrics::counter!("quorate_requests_total", "outcome" => outcome).increment(1);
-        let took = clock::now().micros_since(started);
-        metrics::histogram!("quorate_request_seconds").record(crate::figures::seconds(took));
+        count(outcome_of(follows, last.is_ok()), started);
         let outcome = match last.is_ok() {
             true => TimelineOutcome::Certificate,
             false => TimelineOutcome::Error,

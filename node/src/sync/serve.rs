@@ -21,6 +21,7 @@ use crate::handover::certificate_over;
 use crate::holdings::Holdings;
 use crate::network::{NetworkHandle, Offence};
 use crate::places::{Place, Places, Room};
+use crate::regulars::Regulars;
 use crate::sets::Sets;
 use crate::{NodeError, clock};
 
@@ -28,9 +29,12 @@ use crate::{NodeError, clock};
 const STREAMS_PER_PEER: usize = 2;
 /// Streams of all peers: as many as a node follows, twice.
 const STREAMS: usize = 128;
+/// Of these, kept for peers that speak for an operator or are configured.
+const STREAMS_FOR_REGULARS: usize = STREAMS / 2;
 /// Streams of one range of addresses: half of all.
 const STREAMS_PER_RANGE: usize = 64;
-/// Questions that are worked on at a time, each on a blocking thread: half of the smallest machine.
+/// Questions that are worked on at a time, each on a blocking thread; the same again for strangers, who
+/// so never stand in line before the others.
 const WORKING: usize = 1;
 /// Bytes a second that one peer gets: 35,000 tasks of five operators, more than it can verify.
 const RATE: f64 = 16_777_216.0;
@@ -42,6 +46,8 @@ const QUESTION: f64 = 4_096.0;
 const METERED: usize = 1_024;
 /// A stream on which nobody asks is closed; followers ask every few seconds.
 const IDLE: Duration = Duration::from_secs(120);
+/// The same for strangers, whose places are few.
+const IDLE_STRANGER: Duration = Duration::from_secs(10);
 
 /// What is read for an answer.
 pub(crate) struct Library {
@@ -61,6 +67,8 @@ pub(crate) struct Serving {
 struct Shared {
     library: Arc<Library>,
     working: Semaphore,
+    working_for_strangers: Semaphore,
+    regulars: Regulars,
     meters: Meters,
     network: NetworkHandle,
 }
@@ -70,10 +78,13 @@ impl Serving {
         network: NetworkHandle,
         network_id: &quorate_proto::NetworkId,
         library: Library,
+        regulars: Regulars,
     ) -> Result<Self, NodeError> {
         let shared = Shared {
             library: Arc::new(library),
             working: Semaphore::new(WORKING),
+            working_for_strangers: Semaphore::new(WORKING),
+            regulars,
             meters: Meters::default(),
             network: network.clone(),
         };
@@ -85,6 +96,7 @@ impl Serving {
                 per_peer: STREAMS_PER_PEER,
                 per_range: STREAMS_PER_RANGE,
                 in_all: STREAMS,
+                for_regulars: STREAMS_FOR_REGULARS,
             }),
         })
     }
@@ -102,7 +114,9 @@ impl Serving {
         loop {
             tokio::select! {
                 Some((peer, stream)) = incoming.next() => {
-                    if let Some(place) = self.places.take(peer, self.network.range_of(&peer)) {
+                    let is_regular = self.shared.regulars.contains(&peer);
+                    let range = self.network.range_of(&peer);
+                    if let Some(place) = self.places.take(peer, range, is_regular) {
                         serving.spawn(serve(self.shared.clone(), peer, stream, place));
                     }
                 }
@@ -116,30 +130,37 @@ impl Serving {
 /// One question after the other, until the peer goes away or breaks the protocol.
 async fn serve(shared: Arc<Shared>, peer: PeerId, mut stream: Stream, _place: Place) {
     loop {
+        // It may become one, or cease to be one, while its stream stands.
+        let is_regular = shared.regulars.contains(&peer);
+        let idle = if is_regular { IDLE } else { IDLE_STRANGER };
         let read = frame::read::<wire::SyncQuery>(&mut stream, limits::MAX_SYNC_REQUEST_FRAME);
-        let request = match tokio::time::timeout(IDLE, read).await {
+        let request = match tokio::time::timeout(idle, read).await {
             Ok(Ok(request)) => request,
             Ok(Err(error)) if error.is_fault() => {
                 return shared.network.offence(peer, Offence::InvalidFrame).await;
             }
             _ => return,
         };
-        let reply = shared.reply(request).await;
+        let reply = shared.reply(request, is_regular).await;
         let pause = shared.meters.take(clock::now(), peer, reply.encoded_len());
         // Whoever asks for more than its share waits for it.
         tokio::time::sleep(pause).await;
         let replies = [reply];
         let write = frame::write(&mut stream, &replies);
-        if !matches!(tokio::time::timeout(IDLE, write).await, Ok(Ok(()))) {
+        if !matches!(tokio::time::timeout(idle, write).await, Ok(Ok(()))) {
             return;
         }
     }
 }
 
 impl Shared {
-    async fn reply(&self, request: wire::SyncQuery) -> wire::SyncAnswer {
+    async fn reply(&self, request: wire::SyncQuery, is_regular: bool) -> wire::SyncAnswer {
         let id = request.id;
-        let Ok(_turn) = self.working.acquire().await else {
+        let working = match is_regular {
+            true => &self.working,
+            false => &self.working_for_strangers,
+        };
+        let Ok(_turn) = working.acquire().await else {
             return refusal(id, wire::ErrorCode::Unavailable, "the node ends");
         };
         let library = self.library.clone();

@@ -337,10 +337,49 @@ fn a_new_binding_replaces_the_old_peer() {
 }
 
 #[test]
+fn an_operator_is_heard_after_its_clock_was_set_back() {
+    let mut scene = Scene::new();
+    let (member, topic) = (Member::new(1), scene.domain.network().topic(Kind::Task));
+    let seal = |scene: &Scene, started, number| {
+        let binding = member.binding(&scene.domain, started);
+        Envelope::seal(&task(number, EPOCH), &binding, &topic, &member.peer)
+    };
+    let (noon, eleven) = (43_200_000_000, 39_600_000_000);
+    let before = seal(&scene, 1, noon);
+    let verdict = scene.validate(member.peer_id(), Kind::Task, before.clone());
+    assert_eq!(reason(&verdict), "good");
+    // The same key and peer start again, and number their batches an hour lower.
+    let after = seal(&scene, 2, eleven);
+    let verdict = scene.validate(member.peer_id(), Kind::Task, after.clone());
+    assert_eq!(reason(&verdict), "good");
+
+    let stranger = PeerId::random();
+    let verdict = scene.validate(stranger, Kind::Task, after);
+    assert_eq!(reason(&verdict), "replay");
+    for old in [before, seal(&scene, 1, noon + 1)] {
+        let verdict = scene.validate(stranger, Kind::Task, old);
+        assert!(matches!(verdict, Verdict::Useless("binding was replaced")));
+    }
+    // An old batch with the new binding written on it: its signature covers the old one.
+    let mut forged = quorate_proto::wire::Envelope::default();
+    for started in [1, 2] {
+        let sealed = seal(&scene, started, noon + 2);
+        let envelope: quorate_proto::wire::Envelope =
+            prost::Message::decode(sealed.as_slice()).unwrap();
+        forged.author = envelope.author;
+        if started == 1 {
+            (forged.batch, forged.signature) = (envelope.batch, envelope.signature);
+        }
+    }
+    let verdict = scene.validate(stranger, Kind::Task, prost::Message::encode_to_vec(&forged));
+    assert!(matches!(verdict, Verdict::Bad("envelope")));
+}
+
+#[test]
 fn epochs_decide_what_is_done() {
     let mut scene = Scene::new();
     let verdict = scene.from(0, Kind::Task, &task(1, EPOCH.next()));
-    assert!(matches!(verdict, Verdict::Ahead(epoch, _) if epoch == EPOCH.next()));
+    assert!(matches!(verdict, Verdict::Ahead(epoch) if epoch == EPOCH.next()));
     let verdict = scene.from(0, Kind::Task, &task(2, Epoch(3)));
     assert!(matches!(verdict, Verdict::Useless("epoch is over")));
     let verdict = scene.from(0, Kind::Task, &task(3, Epoch(2)));
@@ -360,6 +399,44 @@ fn epochs_decide_what_is_done() {
 }
 
 #[test]
+fn nothing_waits_for_an_epoch_after_the_coming_one() {
+    let mut scene = Scene::new();
+    let far = EPOCH.next().next();
+    let verdict = scene.from(0, Kind::Task, &task(1, far));
+    assert!(matches!(verdict, Verdict::Useless(FAR)), "of an operator");
+
+    let stranger = Member::new(77);
+    for epoch in [far, Epoch(u32::MAX)] {
+        let data = scene.seal(&stranger, Kind::Task, &task(1, epoch));
+        let verdict = scene.validate(stranger.peer_id(), Kind::Task, data);
+        assert!(matches!(verdict, Verdict::Useless(FAR)), "of a stranger");
+    }
+    let topic = scene.domain.network().topic(Kind::Task);
+    for name in [stranger, Member::new(1)] {
+        let (binding, forger) = (
+            name.binding(&scene.domain, 1),
+            PeerSecret::from_bytes(&[99; 32]),
+        );
+        let data = Envelope::seal(&task(2, far), &binding, &topic, &forger);
+        let verdict = scene.validate(PeerId::random(), Kind::Task, data);
+        assert!(matches!(verdict, Verdict::Bad("envelope")), "made up");
+    }
+
+    // What comes with it is taken all the same.
+    let mut mixed = task(3, EPOCH);
+    mixed.tasks.extend(task(3, far).tasks);
+    let verdict = scene.from(0, Kind::Task, &mixed);
+    assert!(matches!(verdict, Verdict::Good(entries) if entries.len() == 1));
+
+    scene.view = EpochView::default();
+    let verdict = scene.from(0, Kind::Task, &task(4, far));
+    assert!(
+        matches!(verdict, Verdict::Ahead(_)),
+        "no set is known here yet"
+    );
+}
+
+#[test]
 fn only_verified_messages_wait_for_their_epoch() {
     let mut scene = Scene::new();
     // In the set of the coming epoch, perhaps.
@@ -367,7 +444,7 @@ fn only_verified_messages_wait_for_their_epoch() {
     let batch = task(1, EPOCH.next());
     let data = scene.seal(&newcomer, Kind::Task, &batch);
     let verdict = scene.validate(PeerId::random(), Kind::Task, data);
-    assert!(matches!(verdict, Verdict::Ahead(_, author) if author == newcomer.address));
+    assert!(matches!(verdict, Verdict::Ahead(epoch) if epoch == EPOCH.next()));
     for name in [newcomer, Member::new(1)] {
         let binding = name.binding(&scene.domain, 1);
         let topic = scene.domain.network().topic(Kind::Task);

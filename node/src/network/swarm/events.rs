@@ -5,10 +5,10 @@ use libp2p::multiaddr::Protocol;
 use libp2p::swarm::SwarmEvent;
 use libp2p::{Multiaddr, PeerId, gossipsub, identify, kad};
 use quorate_proto::limits;
-use quorate_storage::{Batch, Durability, schema};
 
 use super::super::behaviour::{AGENT, BehaviourEvent};
 use super::super::handle::{Acceptance, GossipMessage};
+use super::super::peerbook::Haste;
 use super::super::{NetworkError, Range};
 use super::{Network, Peer};
 use crate::clock;
@@ -69,11 +69,9 @@ impl Network {
 
     fn connected(&mut self, peer: PeerId, endpoint: &ConnectedPoint) {
         let address = endpoint.get_remote_address();
-        self.connections
-            .entry(peer)
-            .or_default()
-            .addresses
-            .push(address.clone());
+        let known = self.connections.entry(peer).or_default();
+        known.addresses.push(address.clone());
+        known.dialled |= endpoint.is_dialer();
         self.callers
             .note(peer, Range::limited(address, self.limited));
         self.dialer.connected(peer, address);
@@ -141,7 +139,7 @@ impl Network {
         }
     }
 
-    /// A node of this network: remember how to reach it. Users are not remembered.
+    /// A node of this network: here it can be reached. Users are not dialled.
     fn identified(&mut self, peer: PeerId, info: identify::Info) {
         if let Some(known) = self.connections.get_mut(&peer)
             && known.is_another(&info.agent_version)
@@ -155,15 +153,17 @@ impl Network {
         if !info.protocols.contains(&self.kad_protocol) || info.listen_addrs.is_empty() {
             return;
         }
-        self.learn(peer, &info.listen_addrs);
-        if let Some(known) = self.connections.get(&peer) {
+        self.learn(peer, &info.listen_addrs, Haste::Calm);
+        if let Some(known) = self.connections.get_mut(&peer) {
+            known.listens = info.listen_addrs;
+            known.listens.truncate(limits::MAX_ADDRESSES);
             for address in known.addresses.clone() {
                 self.dialer.connected(peer, &address);
             }
         }
     }
 
-    pub(super) fn learn(&mut self, peer: PeerId, listens: &[Multiaddr]) {
+    pub(super) fn learn(&mut self, peer: PeerId, listens: &[Multiaddr], haste: Haste) {
         if peer == *self.swarm.local_peer_id() || listens.is_empty() {
             return;
         }
@@ -172,15 +172,7 @@ impl Network {
             kad.add_address(&peer, address.clone());
         }
         self.dialer.learn(clock::now(), peer, listens);
-        let mut batch = Batch::new();
-        let record = quorate_proto::store::PeerRecord {
-            addresses: listens.iter().map(ToString::to_string).collect(),
-            last_seen_ms: clock::now().millis(),
-        };
-        batch.put(schema::PEERS, &peer.to_bytes(), &record);
-        if let Err(error) = self.store.write(&batch, Durability::Buffered) {
-            tracing::warn!(%error, "peer not remembered");
-        }
+        self.remember(peer, listens, haste);
     }
 }
 

@@ -64,3 +64,10 @@ fn reads_that_fail_count() {
     assert!(page.contains(counted), "{page}");
     assert!(page.contains("quorate_read_seconds_count 1"), "{page}");
 }
+
+#[test]
+fn following_is_no_failure() {
+    assert_eq!(outcome_of(true, false), FOLLOWED);
+    assert_eq!(outcome_of(false, false), "failed");
+    assert_eq!(outcome_of(false, true), "answered");
+}
