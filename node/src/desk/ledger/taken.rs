@@ -44,7 +44,7 @@ pub(crate) struct TakenOver {
     pub(crate) certificates: usize,
     /// Responses of tasks that are under way.
     pub(crate) healed: usize,
-    /// Tasks that were just being written, and are looked at again later.
+    /// Tasks that were just being written, or found no room, and are looked at again later.
     pub(crate) later: usize,
 }
 
