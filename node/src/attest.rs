@@ -165,7 +165,7 @@ impl Attestor {
         let mut responses = Vec::with_capacity(statements.len() + refusals.len());
         if !admission.reservation.entries().is_empty() {
             let started = clock::now();
-            let permits = admission.reservation.commit(Batch::new()).await?;
+            let permits = admission.reservation.commit_in_turn(Batch::new()).await?;
             let took = clock::now().micros_since(started);
             metrics::histogram!("quorate_signing_log_seconds")
                 .record(crate::figures::seconds(took));
