@@ -571,13 +571,13 @@ impl Desk {
         }
     }
 
-    /// Writes before it sends.
+    /// Writes before it sends. While the disk is slower than what comes, the desk waits here.
     async fn flush(&mut self) {
         self.record.write(&mut self.ledger);
-        let ack = self.ledger.commit();
+        let acks = self.ledger.commit().await;
         let effects = std::mem::take(&mut self.effects);
-        if ack.is_some() || !effects.is_empty() {
-            self.outbox.post(ack, effects).await;
+        if !acks.is_empty() || !effects.is_empty() {
+            self.outbox.post(acks, effects).await;
         }
     }
 }
