@@ -3,12 +3,12 @@
 //! What waits is taken together: one synced commit of the signing log for all of it, then the
 //! signatures. A signature exists only after its record is on disk.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use quorate_proto::{
     Address, Domain, Outcome, ReadBasis, Refusal, RefusalCode, Response, Signature, Statement,
-    limits,
+    TaskId, limits,
 };
 use quorate_storage::{Batch, Permit, SigningEntry, SigningLog, StoreError};
 use tokio::sync::mpsc;
@@ -33,6 +33,14 @@ const GROUP: usize = 64;
 pub(crate) enum Job {
     Attest(Statement, ReadBasis),
     Refuse(Statement, ReadBasis, RefusalCode, String),
+}
+
+impl Job {
+    fn task(&self) -> TaskId {
+        match self {
+            Self::Attest(statement, _) | Self::Refuse(statement, ..) => statement.task_id(),
+        }
+    }
 }
 
 /// Hands jobs to the attestor.
@@ -106,11 +114,8 @@ impl Attestor {
                     if count == 0 {
                         return Ok(());
                     }
-                    if self.leave_out(&mut group) {
-                        continue;
-                    }
-                    for response in self.sign_all(std::mem::take(&mut group)).await? {
-                        desk.send(Event::Answered(response)).await;
+                    for event in self.answer(std::mem::take(&mut group)).await? {
+                        desk.send(event).await;
                     }
                 }
                 () = token.cancelled() => return Ok(()),
@@ -118,14 +123,19 @@ impl Attestor {
         }
     }
 
-    /// Whether nothing may be signed.
-    fn leave_out(&self, jobs: &mut Vec<Job>) -> bool {
-        if self.lease.is_held() {
-            return false;
-        }
-        metrics::counter!("quorate_unsignable_total").increment(jobs.len() as u64);
-        jobs.clear();
-        true
+    /// What the desk is told of a group: each answer, and each task that has none.
+    async fn answer(&self, jobs: Vec<Job>) -> Result<Vec<Event>, NodeError> {
+        let tasks: Vec<TaskId> = jobs.iter().map(Job::task).collect();
+        let responses = match self.lease.is_held() {
+            true => self.sign_all(jobs).await?,
+            false => Vec::new(),
+        };
+        let unsigned = left_out(tasks, &responses);
+        metrics::counter!("quorate_unsignable_total").increment(unsigned.len() as u64);
+        let answers = responses.into_iter().map(Event::Answered);
+        Ok(answers
+            .chain(unsigned.into_iter().map(Event::Unsigned))
+            .collect())
     }
 
     async fn sign_all(&self, jobs: Vec<Job>) -> Result<Vec<Response>, NodeError> {
@@ -155,7 +165,7 @@ impl Attestor {
         let mut responses = Vec::with_capacity(statements.len() + refusals.len());
         if !admission.reservation.entries().is_empty() {
             let started = clock::now();
-            let permits = admission.reservation.commit(Batch::new()).await?;
+            let permits = admission.reservation.commit_in_turn(Batch::new()).await?;
             let took = clock::now().micros_since(started);
             metrics::histogram!("quorate_signing_log_seconds")
                 .record(crate::figures::seconds(took));
@@ -243,6 +253,13 @@ impl Attestor {
             }
         }
     }
+}
+
+/// Those of `tasks` to which there is no response.
+fn left_out(mut tasks: Vec<TaskId>, responses: &[Response]) -> Vec<TaskId> {
+    let answered: HashSet<TaskId> = responses.iter().map(|r| r.statement.task_id()).collect();
+    tasks.retain(|task| !answered.contains(task));
+    tasks
 }
 
 /// A conflict is an answer to the network; everything else about the store ends the node.

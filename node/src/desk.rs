@@ -242,6 +242,7 @@ impl Desk {
                 self.feed(Input::Observed(task, verdict))
             }
             Event::Answered(response) => self.feed(Input::Answered(response)),
+            Event::Unsigned(task) => self.feed(Input::Unsigned(task)),
             Event::Left(client, task, outcome) => {
                 self.clients.remove(&client);
                 self.record.left(task, client, outcome);
@@ -397,12 +398,12 @@ impl Desk {
             } => self.opened(&statement, announced_by)?,
             Output::Observe(statement) => self.observe(statement),
             Output::Attest(statement) => {
-                self.sign(Job::Attest(statement, self.basis), &statement);
+                self.sign(Job::Attest(statement, self.basis), &statement)?;
             }
             Output::Refuse(statement, code, detail) => {
                 metrics::counter!("quorate_refusals_total", "code" => code.as_str_name())
                     .increment(1);
-                self.sign(Job::Refuse(statement, self.basis, code, detail), &statement);
+                self.sign(Job::Refuse(statement, self.basis, code, detail), &statement)?;
             }
             Output::Announce(statement, attempt) => {
                 self.ledger.announced(statement.task_id(), attempt);
@@ -523,27 +524,27 @@ impl Desk {
     }
 
     /// Only with the key that the home chain knows for that epoch: others would be blamed for
-    /// forwarding anything else.
-    fn sign(&mut self, job: Job, statement: &Statement) {
-        let Some(me) = &self.me else { return };
+    /// forwarding anything else. What is left out may be signed when the task is announced again.
+    fn sign(&mut self, job: Job, statement: &Statement) -> Result<(), NodeError> {
+        let Some(me) = &self.me else { return Ok(()) };
+        let task = statement.task_id();
         let view = self.home.view();
         let member = view
             .set(statement.epoch())
             .and_then(|set| set.get(me.operator));
-        if member.is_none_or(|member| member.signing_key != me.signing_key) {
-            metrics::counter!("quorate_unsignable_total").increment(1);
+        let reason = if member.is_none_or(|member| member.signing_key != me.signing_key) {
             tracing::error!(epoch = %statement.epoch(), key = %me.signing_key,
                 "this node's signing key is not the operator's of that epoch; nothing is signed");
-            self.record
-                .declined(statement.task_id(), TimelineReason::KeyNotRegistered);
-            return;
-        }
-        if me.attestor.try_send(job).is_err() {
-            metrics::counter!("quorate_unsignable_total").increment(1);
+            TimelineReason::KeyNotRegistered
+        } else if me.attestor.try_send(job).is_err() {
             tracing::error!("too much waits to be signed; one answer is left out");
-            self.record
-                .declined(statement.task_id(), TimelineReason::SignerBusy);
-        }
+            TimelineReason::SignerBusy
+        } else {
+            return Ok(());
+        };
+        metrics::counter!("quorate_unsignable_total").increment(1);
+        self.record.declined(task, reason);
+        self.feed(Input::Unsigned(task))
     }
 
     fn publish(&mut self, item: Item) {
@@ -570,13 +571,13 @@ impl Desk {
         }
     }
 
-    /// Writes before it sends.
+    /// Writes before it sends. While the disk is slower than what comes, the desk waits here.
     async fn flush(&mut self) {
         self.record.write(&mut self.ledger);
-        let ack = self.ledger.commit();
+        let acks = self.ledger.commit().await;
         let effects = std::mem::take(&mut self.effects);
-        if ack.is_some() || !effects.is_empty() {
-            self.outbox.post(ack, effects).await;
+        if !acks.is_empty() || !effects.is_empty() {
+            self.outbox.post(acks, effects).await;
         }
     }
 }

@@ -362,7 +362,7 @@ impl Home {
         let epoch = set.epoch();
         let mut batch = Batch::new();
         batch.put(schema::SETS, &epoch.0, &OperatorSetRecord::from(set));
-        self.writes.submit(batch, Durability::Buffered).await?;
+        self.writes.write(batch, Durability::Buffered).await?;
         tracing::info!(%epoch, operators = set.members().len(), total = %set.total_weight(),
             threshold = %set.threshold(), "operator set loaded");
         Ok(())

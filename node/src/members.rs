@@ -281,7 +281,7 @@ impl Members {
         self.book.close_page(&mut self.batch);
         let batch = std::mem::replace(&mut self.batch, Batch::new());
         if !batch.is_empty() {
-            self.writes.submit(batch, Durability::Buffered).await?;
+            self.writes.write(batch, Durability::Buffered).await?;
         }
         self.newest.send_replace(self.book.sequence());
         Ok(())

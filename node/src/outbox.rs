@@ -23,7 +23,8 @@ pub(crate) enum Effect {
 }
 
 struct Round {
-    ack: Option<Ack>,
+    /// Of the parts in which it is written, in their order.
+    acks: Vec<Ack>,
     effects: Vec<Effect>,
 }
 
@@ -32,10 +33,10 @@ struct Round {
 pub(crate) struct OutboxHandle(mpsc::Sender<Round>);
 
 impl OutboxHandle {
-    /// The effects follow once `ack` says that the round is written.
-    pub(crate) async fn post(&self, ack: Option<Ack>, effects: Vec<Effect>) {
+    /// The effects follow once `acks` say that all of the round is written.
+    pub(crate) async fn post(&self, acks: Vec<Ack>, effects: Vec<Effect>) {
         // An error means that the outbox has ended, and with it the node.
-        let _ = self.0.send(Round { ack, effects }).await;
+        let _ = self.0.send(Round { acks, effects }).await;
     }
 }
 
@@ -70,7 +71,7 @@ impl Outbox {
     }
 
     async fn send(&self, round: Round) -> Result<(), NodeError> {
-        if let Some(ack) = round.ack {
+        for ack in round.acks {
             ack.await?;
         }
         for effect in round.effects {

@@ -121,7 +121,7 @@ impl Pruner {
         loop {
             let (batch, removed, next) = self.next_batch(floor, after).await?;
             if !batch.is_empty() {
-                self.writes.submit(batch, Durability::Buffered).await?;
+                self.writes.write(batch, Durability::Buffered).await?;
                 self.status.add(removed);
                 count += removed as u64;
                 self.removed += removed as u64;

@@ -101,6 +101,7 @@ impl Pipeline {
             } => self.announced(now, author, statement, attempt, set),
             Input::Observed(task, verdict) => Ok(self.observed(task, verdict)),
             Input::Answered(response) => Ok(self.answered(now, response)),
+            Input::Unsigned(task) => Ok(self.unsigned(task)),
             Input::Heard { response, set } => self.heard(now, response, set),
             Input::Learned { certificate, set } => self.learned(now, certificate, set),
             Input::Left(client, task) => Ok(self.left(client, task)),
@@ -314,6 +315,16 @@ impl Pipeline {
             outputs.extend(self.count(now, id, response).unwrap_or_default());
         }
         outputs
+    }
+
+    /// Without an answer it is as if this node had not been asked yet.
+    fn unsigned(&mut self, id: TaskId) -> Vec<Output> {
+        if let Some(entry) = self.tasks.get_mut(&id)
+            && matches!(entry.own, Own::Answering)
+        {
+            entry.own = Own::Idle;
+        }
+        Vec::new()
     }
 
     /// A response opens its task: the announcement may come later, or be lost.

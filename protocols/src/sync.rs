@@ -12,16 +12,21 @@
 //!   makes the next comparison smaller, so a node that is killed in the middle goes on there without
 //!   having noted anything.
 //! - **Following** finds what is new: each peer says what changed since it was asked last. It is cheap,
-//!   so it is done every second, and what gossip lost arrives by it.
+//!   so some peers are asked every second, and what gossip lost arrives by it. They take turns, for one
+//!   that has what was lost is enough, and with all asked at once the next ones would be far away.
 //! - Buckets that several peers can fill are shared between them. As each of them may have what the
 //!   others lack, each is then compared once more for itself; that second time is the last.
 //! - One question at a time per peer, so what is in flight is bounded by the number of peers.
+//! - Something may be left out for now: there is no room for it, or the peer has brought its fill of
+//!   what nobody certified. Then its epoch counts as not compared, and is compared again when more
+//!   may be taken.
 //! - What a peer says to hold bounds what it may send. Every item was verified before the machine
 //!   hears of it; who lies is shunned, and what it was to bring is asked of others.
 
 mod io;
 mod peer;
 mod ranges;
+mod turns;
 
 use std::collections::BTreeMap;
 
@@ -30,13 +35,14 @@ use quorate_proto::{Epoch, Timestamp, limits};
 pub use self::io::{EpochPair, Input, Output, Page, Pair, Peer, Query, Root};
 use self::peer::{Pass, State};
 use self::ranges::{Range, Ranges};
+use self::turns::Turns;
 
 /// Between two questions what is new at a peer. With [`SETTLED_MS`] before a change is told, what gossip
 /// lost arrives within two seconds.
 pub const FOLLOW_MS: u64 = 1_000;
 /// A change is told after this time: gossip brings almost all of them sooner.
 pub const SETTLED_MS: u64 = 500;
-/// Peers that are followed within [`FOLLOW_MS`]; with more, each has its turn later.
+/// Peers that are asked within any [`FOLLOW_MS`] what is new; with more, they take turns.
 pub const FOLLOWED: usize = 3;
 /// Between two comparisons with a peer that stays connected and can be followed: what following
 /// leaves out is what both sides forgot.
@@ -57,6 +63,7 @@ pub const MAX_PEERS: usize = 64;
 pub struct Sync {
     peers: BTreeMap<Peer, State>,
     ranges: Ranges,
+    turns: Turns,
     /// Older epochs are not taken over.
     floor: Epoch,
 }
@@ -92,7 +99,12 @@ impl Sync {
                     state.hurry(now, gap, more);
                 }
             }
-            Input::Tasks { peer } => self.free(peer),
+            Input::Tasks { peer, left_out } => {
+                self.free(peer);
+                if let Some((state, after)) = self.peers.get_mut(&peer).zip(left_out) {
+                    state.compare_within(now, after);
+                }
+            }
             Input::Failed { peer, fault } => self.failed(now, peer, fault),
             Input::Wake => {}
         }
@@ -103,7 +115,9 @@ impl Sync {
     /// When to call [`Input::Wake`].
     #[must_use]
     pub fn next_wake(&self) -> Option<Timestamp> {
-        self.peers.values().filter_map(State::next_wake).min()
+        let turn = self.turns.next();
+        let wakes = self.peers.values().map(|state| state.next_wake(turn));
+        wakes.flatten().min()
     }
 
     /// Tasks that peers hold and this node lacks, by the peer that is farthest ahead.
@@ -202,8 +216,12 @@ impl Sync {
 
     fn page(&mut self, now: Timestamp, peer: Peer, page: Page) -> Option<Output> {
         self.free(peer);
+        let epoch = self.ranges.epoch_from(peer);
         if let Some(state) = self.peers.get_mut(&peer) {
             state.behind = state.behind.saturating_sub(page.fresh);
+            if let (Pass::Comparing(pass), Some(epoch)) = (&mut state.pass, epoch) {
+                pass.leave_out(epoch, page.left_out);
+            }
         }
         if self.ranges.page(peer, page) {
             return None;
@@ -212,14 +230,15 @@ impl Sync {
         Some(Output::Lied(peer, "sends more tasks than it says to hold"))
     }
 
-    /// Gives every peer that has none its next question.
+    /// Gives every peer that has none its next question, first to those that were not followed for
+    /// longest.
     fn assign(&mut self, now: Timestamp) -> Vec<Output> {
-        let peers: Vec<Peer> = self.peers.keys().copied().collect();
-        let rounds = u64::try_from(peers.len().div_ceil(FOLLOWED)).unwrap_or(u64::MAX);
-        let every = FOLLOW_MS.saturating_mul(rounds);
+        let since = |(peer, state): (&Peer, &State)| (state.follow_at(), *peer);
+        let mut peers: Vec<_> = self.peers.iter().map(since).collect();
+        peers.sort_unstable();
         let mut outputs = Vec::new();
-        for peer in peers {
-            if let Some(query) = self.next_query(now, peer, every) {
+        for (_, peer) in peers {
+            if let Some(query) = self.next_query(now, peer) {
                 if let Some(state) = self.peers.get_mut(&peer) {
                     state.busy = true;
                 }
@@ -229,13 +248,17 @@ impl Sync {
         outputs
     }
 
-    fn next_query(&mut self, now: Timestamp, peer: Peer, every: u64) -> Option<Query> {
+    fn next_query(&mut self, now: Timestamp, peer: Peer) -> Option<Query> {
         let state = self.peers.get_mut(&peer)?;
         if state.busy || state.is_shunned(now) {
             return None;
         }
-        if let Some(query) = state.follow(now, every) {
+        if let Some(query) = state.follow(now, &mut self.turns) {
             return Some(query);
+        }
+        // What changed between a comparison and the first answer would be in neither.
+        if !state.is_followed() {
+            return None;
         }
         if let Some(Range {
             epoch,

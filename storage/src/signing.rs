@@ -197,10 +197,8 @@ impl Reservation {
 
     /// Writes the records, with `batch` beside them in the same commit, and syncs. The permits come
     /// when all of it is on disk. The write begins at once, whether or not the future is polled.
-    pub fn commit(self, mut batch: Batch) -> Permits {
-        for entry in &self.entries {
-            batch.put(SIGNING_LOG, &(entry.key, entry.slot), &to_record(entry));
-        }
+    pub fn commit(self, batch: Batch) -> Permits {
+        let batch = with_records(batch, &self.entries);
         let ack = self
             .queue
             .submit_holding(batch, Durability::Synced, Some(self.holds));
@@ -208,6 +206,21 @@ impl Reservation {
             ack,
             entries: self.entries,
         }
+    }
+
+    /// As [`Reservation::commit`], once the queue has room. Dropping the future before that writes
+    /// nothing and frees the slots.
+    pub async fn commit_in_turn(self, batch: Batch) -> Result<Vec<Permit>, StoreError> {
+        let batch = with_records(batch, &self.entries);
+        let holds = Some(self.holds);
+        let submitted = self
+            .queue
+            .submit_holding_in_turn(batch, Durability::Synced, holds);
+        let permits = Permits {
+            ack: submitted.await,
+            entries: self.entries,
+        };
+        permits.await
     }
 }
 
@@ -357,6 +370,13 @@ fn judge(store: &Store, pending: &Pending, asked: &SigningEntry) -> Result<Verdi
 fn recorded(store: &Store, slot: &SlotKey) -> Result<Option<SigningEntry>, StoreError> {
     let record = store.get(SIGNING_LOG, slot)?;
     record.map(|record| from_record(slot, &record)).transpose()
+}
+
+fn with_records(mut batch: Batch, entries: &[SigningEntry]) -> Batch {
+    for entry in entries {
+        batch.put(SIGNING_LOG, &(entry.key, entry.slot), &to_record(entry));
+    }
+    batch
 }
 
 fn to_record(entry: &SigningEntry) -> SigningRecord {

@@ -56,7 +56,30 @@ struct State {
     jobs: VecDeque<Job>,
     bytes: usize,
     closed: bool,
+    /// Those that wait for room; each is called once, and looks again.
+    waiting: Vec<oneshot::Sender<()>>,
     stats: WriteStats,
+}
+
+impl State {
+    fn call_waiting(&mut self) {
+        for waiting in self.waiting.drain(..) {
+            let _ = waiting.send(());
+        }
+    }
+}
+
+fn fullness(state: &State, batch: &Batch) -> Option<StoreError> {
+    if state.jobs.len() >= MAX_QUEUED {
+        return Some(StoreError::QueueFull {
+            what: "write queue",
+            limit: MAX_QUEUED,
+        });
+    }
+    (state.bytes + batch.bytes() > MAX_QUEUED_BYTES).then_some(StoreError::QueueFull {
+        what: "write queue in bytes",
+        limit: MAX_QUEUED_BYTES,
+    })
 }
 
 struct Job {
@@ -138,6 +161,52 @@ impl WriteQueue {
         Ack(ack)
     }
 
+    /// As [`WriteQueue::submit`], once there is room: whoever has more to write than the disk takes
+    /// waits here, instead of being refused. What is not accepted yet when the future is dropped is
+    /// not written.
+    pub async fn submit_in_turn(&self, batch: Batch, durability: Durability) -> Ack {
+        self.submit_holding_in_turn(batch, durability, None).await
+    }
+
+    /// Writes `batch` as soon as there is room, and returns when it is as durable as was asked.
+    pub async fn write(&self, batch: Batch, durability: Durability) -> Result<(), StoreError> {
+        self.submit_in_turn(batch, durability).await.await
+    }
+
+    pub(crate) async fn submit_holding_in_turn(
+        &self,
+        batch: Batch,
+        durability: Durability,
+        holds: Option<Holds>,
+    ) -> Ack {
+        let (done, ack) = oneshot::channel();
+        let mut job = Job {
+            batch,
+            durability,
+            holds,
+            done,
+        };
+        while let Err((same, room)) = self.shared.accept_or_wait(job) {
+            // An answer or none: it is looked at again.
+            let _ = room.await;
+            job = same;
+        }
+        Ack(ack)
+    }
+
+    /// As [`WriteQueue::submit`], where nobody else can wait for room: taken though the queue is full.
+    /// For a row of a few hundred bytes, with one of it under way.
+    pub(crate) fn submit_small(&self, batch: Batch, durability: Durability) -> Ack {
+        let (done, ack) = oneshot::channel();
+        self.shared.accept_small(Job {
+            batch,
+            durability,
+            holds: None,
+            done,
+        });
+        Ack(ack)
+    }
+
     /// The store behind the queue, for reads.
     pub fn store(&self) -> &Store {
         &self.shared.store
@@ -179,38 +248,64 @@ impl Shared {
     }
 
     fn accept(&self, job: Job) {
-        let mut state = self.state();
-        if let Some(refusal) = self.refusal(&state, &job.batch) {
-            drop(state);
-            return job.answer(Err(refusal));
+        let state = self.state();
+        match self.refusal(&state, &job.batch) {
+            Some(refusal) => {
+                drop(state);
+                job.answer(Err(refusal));
+            }
+            None => self.push(state, job),
         }
+    }
+
+    /// Gives the job back where there is no room for it, with what tells that there may be some.
+    fn accept_or_wait(&self, job: Job) -> Result<(), (Job, oneshot::Receiver<()>)> {
+        let mut state = self.state();
+        match self.refusal(&state, &job.batch) {
+            Some(StoreError::QueueFull { .. }) => {
+                let (room, waits) = oneshot::channel();
+                state.waiting.push(room);
+                return Err((job, waits));
+            }
+            Some(refusal) => {
+                drop(state);
+                job.answer(Err(refusal));
+            }
+            None => self.push(state, job),
+        }
+        Ok(())
+    }
+
+    fn accept_small(&self, job: Job) {
+        let state = self.state();
+        match self.end(&state) {
+            Some(refusal) => {
+                drop(state);
+                job.answer(Err(refusal));
+            }
+            None => self.push(state, job),
+        }
+    }
+
+    fn push(&self, mut state: MutexGuard<'_, State>, job: Job) {
         state.bytes += job.batch.bytes();
         state.jobs.push_back(job);
         drop(state);
         self.work.notify_one();
     }
 
+    /// Why nothing is written any more.
+    fn end(&self, state: &State) -> Option<StoreError> {
+        match self.store.failed() {
+            Some(cause) => Some(cause.stopped_by()),
+            None => state.closed.then_some(StoreError::Closed),
+        }
+    }
+
+    /// That it is full comes last: what can never be written is not waited for.
     fn refusal(&self, state: &State, batch: &Batch) -> Option<StoreError> {
-        if let Some(cause) = self.store.failed() {
-            return Some(cause.stopped_by());
-        }
-        if state.closed {
-            return Some(StoreError::Closed);
-        }
-        if state.jobs.len() >= MAX_QUEUED {
-            return Some(StoreError::QueueFull {
-                what: "write queue",
-                limit: MAX_QUEUED,
-            });
-        }
-        if state.bytes + batch.bytes() > MAX_QUEUED_BYTES {
-            let what = "write queue in bytes";
-            return Some(StoreError::QueueFull {
-                what,
-                limit: MAX_QUEUED_BYTES,
-            });
-        }
-        check_size(batch).err()
+        let refusal = self.end(state).or_else(|| check_size(batch).err());
+        refusal.or_else(|| fullness(state, batch))
     }
 
     fn run(&self) {
@@ -233,6 +328,7 @@ impl Shared {
             group.push(job);
         }
         state.bytes -= bytes;
+        state.call_waiting();
         (!group.is_empty()).then_some(group)
     }
 
@@ -259,7 +355,10 @@ impl Shared {
     }
 
     fn close(&self) {
-        self.state().closed = true;
+        let mut state = self.state();
+        state.closed = true;
+        state.call_waiting();
+        drop(state);
         self.work.notify_all();
     }
 }

@@ -19,7 +19,13 @@ impl Desk {
         for task in tasks {
             let is_open = self.pipeline.is_open(task.statement.task_id());
             if is_open || self.may_be_under_way(&task, set) {
-                taken.healed += self.count_all(task, set)?;
+                let id = task.statement.task_id();
+                let counted = self.count_all(task, set)?;
+                match self.pipeline.is_open(id) {
+                    true => taken.healed += counted,
+                    // The pipeline had no room for it.
+                    false => taken.later += 1,
+                }
             } else {
                 self.compare_all(&task.statement, &task.responses)?;
                 self.ledger.take_over(&task, set, &mut taken)?;

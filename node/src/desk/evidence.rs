@@ -29,12 +29,21 @@ impl Desk {
         statement: &Statement,
         responses: &[Response],
     ) -> Result<(), NodeError> {
-        if self.ledger.has_rivals(statement)? {
-            for response in responses {
+        let has_rivals = self.ledger.has_rivals(statement)?;
+        for response in responses {
+            if has_rivals {
                 self.compare(response)?;
+            } else if let Some(earlier) = self.fresh(response) {
+                self.accuse(&earlier, response);
             }
         }
         Ok(())
+    }
+
+    /// What the same operator signed otherwise a moment ago.
+    fn fresh(&self, response: &Response) -> Option<Response> {
+        let is_signed = matches!(response.outcome, Outcome::Signed(_));
+        is_signed.then(|| self.ledger.fresh_contradiction(response))?
     }
 
     /// Two signatures on different facts: evidence, where one key made both.

@@ -35,6 +35,8 @@ pub(crate) enum Event {
     Verified(Verified),
     Observed(TaskId, Verdict, ReadTrace),
     Answered(Response),
+    /// What was to be signed for a task was not.
+    Unsigned(TaskId),
     /// A user has its answer, or went away.
     Left(ClientId, TaskId, TimelineOutcome),
     EpochEnded(Epoch),

@@ -1,6 +1,7 @@
-//! What the desk writes: gathered in one batch per round.
+//! What the desk writes: gathered in one batch per round, or in several where a round is large.
 
 mod taken;
+mod unwritten;
 
 use std::collections::HashMap;
 
@@ -25,13 +26,19 @@ const LATE_MS: u64 = 5_000;
 
 /// Certificates kept beside the store without asking whether it has them: 40 kB.
 const FRESH_KEPT: usize = 64;
+/// A round goes on in another batch when one has this much: one event may end all tasks that are open,
+/// and what one task adds at once stays far below the other half.
+const PART: usize = MAX_BATCH_BYTES / 2;
 
 pub(crate) use taken::{Taken, TakenOver};
+use unwritten::Unwritten;
 
 pub(super) struct Ledger {
     writes: WriteQueue,
     holdings: Holdings,
     batch: Batch,
+    /// Earlier parts of the round.
+    parts: Vec<Batch>,
     /// Records of tasks that are not over, as they are or will be on disk.
     live: HashMap<TaskId, TaskRecord>,
     /// Certificates whose commit may be under way. Emptied when it was acknowledged.
@@ -39,6 +46,7 @@ pub(super) struct Ledger {
     /// How many of them make it worth to look which are on disk.
     next_look: usize,
     rivals: Rivals,
+    unwritten: Unwritten,
 }
 
 impl Ledger {
@@ -47,10 +55,12 @@ impl Ledger {
             writes,
             holdings,
             batch: Batch::new(),
+            parts: Vec::new(),
             live: HashMap::new(),
             fresh: HashMap::new(),
             next_look: FRESH_KEPT,
             rivals: Rivals::default(),
+            unwritten: Unwritten::default(),
         }
     }
 
@@ -63,6 +73,7 @@ impl Ledger {
                 continue;
             };
             if record.status() == TaskStatus::Pending {
+                self.begin_part();
                 record.set_status(TaskStatus::Expired);
                 record.ended_ms = clock::now().millis();
                 record.failure = "the node was restarted while the task was under way".into();
@@ -112,7 +123,14 @@ impl Ledger {
 
     /// Bytes of records that this round still takes: what must be written comes first.
     pub(super) fn room(&self) -> usize {
-        (MAX_BATCH_BYTES / 2).saturating_sub(self.batch.bytes())
+        PART.saturating_sub(self.batch.bytes())
+    }
+
+    /// Before each change: where a round is cut, a crash leaves what a shorter round would have.
+    fn begin_part(&mut self) {
+        if self.batch.bytes() >= PART {
+            self.parts.push(std::mem::take(&mut self.batch));
+        }
     }
 
     /// Records a new task. Where it had been here before and ended, its signatures of that time
@@ -123,6 +141,7 @@ impl Ledger {
         announced_by: Option<Address>,
         set: Option<&OperatorSet>,
     ) -> Result<Option<Vec<Response>>, NodeError> {
+        self.begin_part();
         let id = statement.task_id();
         self.hold(statement, set, |_, _| {})?;
         let key = id.0.0;
@@ -144,7 +163,9 @@ impl Ledger {
         self.batch
             .put(schema::TASK_TIMES, &(record.created_ms, key), &Empty {});
         self.live.insert(id, record);
-        self.rivals.opened(self.writes.store(), statement)?;
+        let rivals = self.unwritten.rivals(statement);
+        self.rivals
+            .opened(self.writes.store(), statement, &rivals)?;
         Ok(signatures)
     }
 
@@ -159,8 +180,16 @@ impl Ledger {
         Ok(!rivals.is_empty())
     }
 
+    /// As [`Self::contradiction`], among what cannot be read from the store yet.
+    pub(super) fn fresh_contradiction(&self, response: &Response) -> Option<Response> {
+        self.unwritten.contradiction(response).cloned()
+    }
+
     /// Another fact that the same operator signed for the same slot, under a task that is or was here.
     pub(super) fn contradiction(&self, response: &Response) -> Result<Option<Response>, NodeError> {
+        if let Some(earlier) = self.fresh_contradiction(response) {
+            return Ok(Some(earlier));
+        }
         let store = self.writes.store();
         for rival in self.rivals.of(store, &response.statement)? {
             let key = (rival.0.0, response.operator.into_array());
@@ -178,6 +207,7 @@ impl Ledger {
 
     /// What is written with this round.
     pub(super) fn batch(&mut self) -> &mut Batch {
+        self.begin_part();
         &mut self.batch
     }
 
@@ -210,6 +240,7 @@ impl Ledger {
     }
 
     pub(super) fn announced(&mut self, id: TaskId, attempt: u32) {
+        self.begin_part();
         if let Some(record) = self.live.get_mut(&id) {
             record.attempts = attempt.saturating_add(1);
             record.entry = true;
@@ -219,6 +250,7 @@ impl Ledger {
 
     /// This node's own read ended, perhaps after the task did.
     pub(super) fn observed(&mut self, id: TaskId, read: &ReadTrace) -> Result<(), NodeError> {
+        self.begin_part();
         if let Some(record) = self.live.get_mut(&id) {
             read.write_to(record);
         } else if !self.fresh.contains_key(&id)
@@ -254,6 +286,7 @@ impl Ledger {
         after_micros: u64,
         late: bool,
     ) -> Result<(), NodeError> {
+        self.begin_part();
         let record = ResponseRecord {
             response: Some(response.into()),
             received_ms: clock::now().millis(),
@@ -269,6 +302,7 @@ impl Ledger {
             response.operator.into_array(),
         );
         self.batch.put(schema::RESPONSES, &key, &record);
+        self.unwritten.add(response);
         Ok(())
     }
 
@@ -279,9 +313,10 @@ impl Ledger {
         response: &Response,
         set: &OperatorSet,
     ) -> Result<bool, NodeError> {
+        self.begin_part();
         let store = self.writes.store();
         let key = (id.0.0, response.operator.into_array());
-        if store.get(schema::RESPONSES, &key)?.is_some() {
+        if self.unwritten.has(response) || store.get(schema::RESPONSES, &key)?.is_some() {
             return Ok(false);
         }
         let created = store
@@ -305,6 +340,7 @@ impl Ledger {
         set: Option<&OperatorSet>,
         after_micros: u64,
     ) -> Result<(), NodeError> {
+        self.begin_part();
         let statement = certificate.statement();
         let id = statement.task_id();
         let key = id.0.0;
@@ -346,6 +382,7 @@ impl Ledger {
     }
 
     pub(super) fn ended(&mut self, report: &Report) -> Result<(), NodeError> {
+        self.begin_part();
         let Some(mut record) = self.take(report.task)? else {
             return Ok(());
         };
@@ -373,20 +410,26 @@ impl Ledger {
         stored.map(|stored| decode(&stored)).transpose()
     }
 
-    /// Hands the batch over; `None` where there is nothing to write.
-    pub(super) fn commit(&mut self) -> Option<Ack> {
-        if self.batch.is_empty() {
-            return None;
+    /// Hands the round over, in the order in which it came about; waits where the writer has too much.
+    /// The round is written when all parts are; nothing comes back where there is none.
+    pub(super) async fn commit(&mut self) -> Vec<Ack> {
+        let last = std::mem::take(&mut self.batch);
+        let parts = std::mem::take(&mut self.parts).into_iter().chain([last]);
+        let mut acks = Vec::new();
+        for part in parts.filter(|part| !part.is_empty()) {
+            let submitted = self.writes.submit_in_turn(part, Durability::Buffered);
+            acks.push(submitted.await);
         }
-        let batch = std::mem::replace(&mut self.batch, Batch::new());
-        let ack = self.writes.submit(batch, Durability::Buffered);
-        self.forget_committed();
-        Some(ack)
+        if !acks.is_empty() {
+            self.forget_committed();
+        }
+        acks
     }
 
     /// What the store shows by now need not be kept beside it. Looks after every doubling, so
     /// that an entry is looked up twice on average.
     fn forget_committed(&mut self) {
+        self.unwritten.forget_written(self.writes.store());
         if self.fresh.len() < self.next_look {
             return;
         }
@@ -423,3 +466,6 @@ pub(crate) fn decode(stored: &wire::Certificate) -> Result<Certificate, NodeErro
         ),
     })
 }
+
+#[cfg(test)]
+mod tests;

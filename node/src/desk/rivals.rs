@@ -27,22 +27,54 @@ pub(super) struct Rivals {
 }
 
 impl Rivals {
-    /// A task opened: its rivals are those in the store and those that are open with it.
-    pub(super) fn opened(&mut self, store: &Store, statement: &Statement) -> Result<(), NodeError> {
+    /// A task opened: its rivals are those in the store, those that are open with it, and those that
+    /// are just being written.
+    pub(super) fn opened(
+        &mut self,
+        store: &Store,
+        statement: &Statement,
+        unwritten: &[TaskId],
+    ) -> Result<(), NodeError> {
         let (id, fact) = (statement.task_id(), statement.fact());
-        let mut rivals = stored(store, statement)?;
+        let mut rivals = self.all(store, statement)?;
+        for task in unwritten {
+            if !rivals.contains(task) && rivals.len() < MAX_RIVALS {
+                rivals.push(*task);
+            }
+        }
+        self.met(statement);
         let open = self.open.entry(statement.slot()).or_default();
         open.retain(|(task, _)| *task != id);
-        for (task, _) in open.iter().filter(|(_, other)| *other != fact) {
-            rivals.push(*task);
-            let theirs = self.rivals.entry(*task).or_default();
+        open.push((id, fact));
+        self.rivals.insert(id, rivals);
+        Ok(())
+    }
+
+    /// Tasks that are open meet another one, whether that is open or over.
+    pub(super) fn met(&mut self, statement: &Statement) {
+        let id = statement.task_id();
+        for task in self.open_rivals(statement) {
+            let theirs = self.rivals.entry(task).or_default();
             if !theirs.contains(&id) && theirs.len() < MAX_RIVALS {
                 theirs.push(id);
             }
         }
-        open.push((id, fact));
-        self.rivals.insert(id, rivals);
-        Ok(())
+    }
+
+    fn all(&self, store: &Store, statement: &Statement) -> Result<Vec<TaskId>, NodeError> {
+        let mut rivals = self.open_rivals(statement);
+        rivals.extend(stored(store, statement)?);
+        rivals.truncate(MAX_RIVALS);
+        Ok(rivals)
+    }
+
+    /// Tasks that are open, or were a moment ago, and answer the same question otherwise.
+    fn open_rivals(&self, statement: &Statement) -> Vec<TaskId> {
+        let (id, fact) = (statement.task_id(), statement.fact());
+        let open = self.open.get(&statement.slot()).into_iter().flatten();
+        open.filter(|(task, other)| *task != id && *other != fact)
+            .map(|(task, _)| *task)
+            .collect()
     }
 
     /// The rivals of a task, open or not.
@@ -53,7 +85,7 @@ impl Rivals {
     ) -> Result<Vec<TaskId>, NodeError> {
         match self.rivals.get(&statement.task_id()) {
             Some(rivals) => Ok(rivals.clone()),
-            None => stored(store, statement),
+            None => self.all(store, statement),
         }
     }
 

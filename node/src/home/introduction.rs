@@ -117,7 +117,7 @@ impl Home {
             block_hash: Vec::new(),
         };
         batch.put(schema::CURSORS, self.cursor_name(), &cursor);
-        Ok(self.writes.submit(batch, Durability::Buffered).await?)
+        Ok(self.writes.write(batch, Durability::Buffered).await?)
     }
 }
 

@@ -79,7 +79,7 @@ impl Home {
                     .chain(events.iter().map(told).collect(), batch)
                     .await;
             }
-            None => self.writes.submit(batch, Durability::Buffered).await?,
+            None => self.writes.write(batch, Durability::Buffered).await?,
         }
         Ok(())
     }

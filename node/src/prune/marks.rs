@@ -51,7 +51,7 @@ async fn bound_to(writes: &WriteQueue, most: u64, keep: u64) -> Result<(), NodeE
             batch.delete(schema::PRUNED, key);
         }
         if !batch.is_empty() {
-            writes.submit(batch, Durability::Buffered).await?;
+            writes.write(batch, Durability::Buffered).await?;
         }
         page = rows.next.map(|key| Page::first(AT_ONCE).after(key));
         tokio::task::yield_now().await;

@@ -8,13 +8,13 @@ use quorate_proto::wire::sync_answer::Kind as ReplyKind;
 use quorate_proto::wire::sync_query::Kind as RequestKind;
 use quorate_proto::{BUCKETS, Domain, Epoch, Fingerprint, OperatorSet, TaskId, TaskState};
 use quorate_proto::{WireError, limits, wire};
-use quorate_protocols::sync::{EpochPair, Input, Page, Pair, Peer, Query, Root};
+use quorate_protocols::sync::{COMPARE_AGAIN_MS, EpochPair, Input, Page, Pair, Peer, Query, Root};
 use quorate_storage::WriteQueue;
 use tokio::sync::{Mutex, Semaphore};
 
 use super::link::{AskError, Link};
 use super::status::SyncStatus;
-use super::verify::{self, Allowance, Wanted};
+use super::verify::{self, Allowance, Brought, Wanted};
 use crate::desk::{DeskHandle, Taken, TakenOver};
 use crate::holdings::Holdings;
 use crate::home::HomeHandle;
@@ -244,15 +244,19 @@ impl Fetcher {
         };
         let (items, more) = (reply.items.len(), reply.more);
         let wanted = Wanted::Range { after, until };
-        let (taken, last) = self.verify(id, epoch, &set, reply.items, wanted).await?;
-        let upto = match (more, last) {
+        let brought = self.verify(id, epoch, &set, reply.items, wanted).await?;
+        let upto = match (more, brought.last) {
             (true, Some(last)) => last,
             (true, None) => return Err(AskError::Fault("more, but nothing now".into())),
             (false, _) => until,
         };
-        let fresh = self.write(taken, set).await?.tasks as u64;
-        let items = items as u64;
-        let page = Page { upto, items, fresh };
+        let (fresh, left_out) = self.write(brought, set).await?;
+        let page = Page {
+            upto,
+            items: items as u64,
+            fresh: fresh as u64,
+            left_out,
+        };
         Ok(Input::Page { peer, page })
     }
 
@@ -309,24 +313,62 @@ impl Fetcher {
         let mut epochs: Vec<Epoch> = tasks.iter().map(|(epoch, _)| *epoch).collect();
         epochs.sort_unstable();
         epochs.dedup();
+        let mut left_out = None;
         for epoch in epochs {
             let of_epoch = tasks.iter().filter(|(of, _)| *of == epoch);
             let ids: Vec<TaskId> = of_epoch.map(|(_, task)| *task).collect();
-            self.tasks_of(id, link, epoch, ids).await?;
+            left_out = left_out.max(self.tasks_of(id, link, epoch, ids).await?);
         }
-        Ok(Input::Tasks { peer })
+        Ok(Input::Tasks { peer, left_out })
     }
 
+    /// Page by page: nobody tells of these tasks once more, as the cursor is behind them. Each page
+    /// makes the question shorter, so there are no more of them than tasks.
     async fn tasks_of(
         &self,
         id: PeerId,
         link: &mut Link,
         epoch: Epoch,
-        ids: Vec<TaskId>,
-    ) -> Result<(), AskError> {
+        mut ids: Vec<TaskId>,
+    ) -> Result<Option<u64>, AskError> {
+        let mut left_out = None;
+        while !ids.is_empty() {
+            let (last, after) = self.page_of(id, link, epoch, &ids).await?;
+            left_out = left_out.max(after);
+            ids = behind(ids, last)?;
+        }
+        Ok(left_out)
+    }
+
+    /// Up to which task the peer has answered, and what [`Self::write`] says of that.
+    async fn page_of(
+        &self,
+        id: PeerId,
+        link: &mut Link,
+        epoch: Epoch,
+        ids: &[TaskId],
+    ) -> Result<(Answered, Option<u64>), AskError> {
         let set = self.known_set(epoch)?;
+        let query = self.tasks_query(epoch, ids)?;
+        let ReplyKind::Items(reply) = self.ask(id, link, RequestKind::Tasks(query)).await? else {
+            return Err(unexpected());
+        };
+        if reply.items.len() > ids.len() {
+            return Err(AskError::Fault("more tasks than were asked for".into()));
+        }
+        let wanted = Wanted::These(ids.iter().copied().collect());
+        let brought = self.verify(id, epoch, &set, reply.items, wanted).await?;
+        let answered = match reply.more {
+            true => Answered::UpTo(brought.last),
+            false => Answered::All,
+        };
+        let (_, left_out) = self.write(brought, set).await?;
+        Ok((answered, left_out))
+    }
+
+    fn tasks_query(&self, epoch: Epoch, ids: &[TaskId]) -> Result<wire::SyncTasksQuery, AskError> {
         let mut query = wire::SyncTasksQuery::default();
-        for task in &ids {
+        for task in ids {
             let ours = self.holdings.state(epoch, *task)?.unwrap_or_default();
             query.tasks.push(wire::SyncTaskState {
                 epoch: epoch.0,
@@ -335,16 +377,7 @@ impl Fetcher {
                 refused: ours.refused.as_bytes().to_vec(),
             });
         }
-        let ReplyKind::Items(reply) = self.ask(id, link, RequestKind::Tasks(query)).await? else {
-            return Err(unexpected());
-        };
-        if reply.items.len() > ids.len() {
-            return Err(AskError::Fault("more tasks than were asked for".into()));
-        }
-        let wanted = Wanted::These(ids.into_iter().collect());
-        let (taken, _) = self.verify(id, epoch, &set, reply.items, wanted).await?;
-        self.write(taken, set).await?;
-        Ok(())
+        Ok(query)
     }
 
     fn known_set(&self, epoch: Epoch) -> Result<Arc<OperatorSet>, AskError> {
@@ -352,7 +385,6 @@ impl Fetcher {
         set.ok_or_else(|| AskError::Lost(format!("the set of epoch {epoch} is not known")))
     }
 
-    /// What is new and holds, and the id of the last item.
     async fn verify(
         &self,
         id: PeerId,
@@ -360,7 +392,7 @@ impl Fetcher {
         set: &Arc<OperatorSet>,
         items: Vec<wire::SyncItem>,
         wanted: Wanted,
-    ) -> Result<(Vec<Taken>, Option<TaskId>), AskError> {
+    ) -> Result<Brought, AskError> {
         let Ok(_turn) = self.verifying.acquire().await else {
             return Err(AskError::Lost("the node ends".into()));
         };
@@ -378,18 +410,53 @@ impl Fetcher {
             .map_err(|panic| AskError::Lost(panic.to_string()))?
     }
 
-    async fn write(&self, taken: Vec<Taken>, set: Arc<OperatorSet>) -> Result<TakenOver, AskError> {
+    /// How many tasks were new; and where something was left out, after how many milliseconds it may
+    /// be taken.
+    async fn write(
+        &self,
+        brought: Brought,
+        set: Arc<OperatorSet>,
+    ) -> Result<(usize, Option<u64>), AskError> {
         let mut all = TakenOver::default();
-        for chunk in chunks(taken) {
+        for chunk in chunks(brought.taken) {
             let _turn = self.writing.lock().await;
             let Some(done) = self.desk.caught_up(chunk, set.clone()).await else {
                 return Err(AskError::Lost("the node ends".into()));
             };
             self.status.took(done);
             all.tasks += done.tasks;
+            all.later += done.later;
         }
-        Ok(all)
+        Ok((all.tasks, again_after(brought.left_out, all.later)))
     }
+}
+
+fn again_after(beyond_allowance: usize, later: usize) -> Option<u64> {
+    match (beyond_allowance, later) {
+        (0, 0) => None,
+        (0, _) => Some(COMPARE_AGAIN_MS),
+        _ => Some(verify::ALLOWANCE_MS),
+    }
+}
+
+/// How much of a question about tasks is answered.
+#[derive(Clone, Copy, Debug)]
+enum Answered {
+    All,
+    /// Up to and with this one; the page was full.
+    UpTo(Option<TaskId>),
+}
+
+/// What is left to be asked for: who answers goes through the question in its order.
+fn behind(mut ids: Vec<TaskId>, answered: Answered) -> Result<Vec<TaskId>, AskError> {
+    let last = match answered {
+        Answered::All => return Ok(Vec::new()),
+        Answered::UpTo(last) => last.and_then(|last| ids.iter().position(|id| *id == last)),
+    };
+    let Some(last) = last else {
+        return Err(AskError::Fault("more, but nothing now".into()));
+    };
+    Ok(ids.split_off(last.saturating_add(1)))
 }
 
 /// Portions whose batch stays below [`CHUNK`].
@@ -421,3 +488,6 @@ fn cost(task: &Taken) -> usize {
 fn unexpected() -> AskError {
     AskError::Fault("answers something else".into())
 }
+
+#[cfg(test)]
+mod tests;

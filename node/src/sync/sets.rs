@@ -46,7 +46,7 @@ impl Fetcher {
         };
         let mut batch = Batch::new();
         batch.put(schema::SETS, &epoch.0, &OperatorSetRecord::from(&set));
-        self.writes.submit(batch, Durability::Buffered).await?;
+        self.writes.write(batch, Durability::Buffered).await?;
         tracing::info!(%epoch, operators = set.members().len(), "set of a past epoch verified");
         Ok(true)
     }

@@ -16,7 +16,7 @@ use crate::holdings::Holdings;
 /// Tasks without certificate that are taken over from one peer within [`ALLOWANCE_MS`]. An operator can
 /// sign as many as it likes; honest ones expire where the network is ill, at some hundred in a minute.
 const MAX_UNCERTIFIED: usize = 8_192;
-const ALLOWANCE_MS: u64 = 600_000;
+pub(super) const ALLOWANCE_MS: u64 = 600_000;
 
 /// What was asked for.
 pub(super) enum Wanted {
@@ -44,6 +44,17 @@ impl Allowance {
     }
 }
 
+/// What a reply brought.
+#[derive(Debug, Default)]
+pub(super) struct Brought {
+    /// What is new and holds.
+    pub(super) taken: Vec<Taken>,
+    /// The id of the last item.
+    pub(super) last: Option<TaskId>,
+    /// Items beyond the allowance.
+    pub(super) left_out: usize,
+}
+
 /// Verifies one reply.
 pub(super) struct Work {
     pub(super) peer: PeerId,
@@ -56,7 +67,7 @@ pub(super) struct Work {
 }
 
 impl Work {
-    /// What is new and holds, and the id of the last item. Some milliseconds per hundred signatures.
+    /// Takes some milliseconds per hundred signatures.
     ///
     /// # Errors
     /// [`AskError::Fault`] with the first thing that is wrong; the whole reply is worth nothing then.
@@ -64,23 +75,29 @@ impl Work {
         &self,
         items: &[wire::SyncItem],
         wanted: &Wanted,
-    ) -> Result<(Vec<Taken>, Option<TaskId>), AskError> {
-        let mut taken = Vec::with_capacity(items.len());
-        let (mut last, mut seen) = (None, HashSet::new());
+    ) -> Result<Brought, AskError> {
+        let mut brought = Brought::default();
+        let mut seen = HashSet::new();
         for message in items {
             let item = SyncItem::try_from(message).map_err(|e| AskError::Fault(e.to_string()))?;
             let id = item.statement.task_id();
             let fits = match wanted {
-                Wanted::Range { after, until } => Some(id) > last.max(*after) && id <= *until,
+                Wanted::Range { after, until } => {
+                    Some(id) > brought.last.max(*after) && id <= *until
+                }
                 Wanted::These(ids) => ids.contains(&id) && seen.insert(id),
             };
             if !fits || item.statement.epoch() != self.epoch {
                 return Err(AskError::Fault("a task that was not asked for".into()));
             }
-            last = Some(id);
-            taken.extend(self.verify_item(id, &item)?);
+            brought.last = Some(id);
+            match self.verify_item(id, &item)? {
+                Some(taken) if self.is_allowed(&taken) => brought.taken.push(taken),
+                Some(_) => brought.left_out += 1,
+                None => {}
+            }
         }
-        Ok((taken, last))
+        Ok(brought)
     }
 
     fn verify_item(&self, id: TaskId, item: &SyncItem) -> Result<Option<Taken>, AskError> {
@@ -102,18 +119,21 @@ impl Work {
         if fresh.is_empty() {
             return Ok(None);
         }
-        let taken = Taken {
+        Ok(Some(Taken {
             statement: item.statement,
             created_ms: item.created_ms,
             is_known: known.is_some(),
             responses: fresh,
-        };
+        }))
+    }
+
+    fn is_allowed(&self, taken: &Taken) -> bool {
         let is_doubtful = !taken.is_known && !taken.is_certified(&self.set);
-        if is_doubtful && !self.allowance.take(self.now, self.peer) {
+        let allowed = !is_doubtful || self.allowance.take(self.now, self.peer);
+        if !allowed {
             metrics::counter!("quorate_sync_left_out_total").increment(1);
-            return Ok(None);
         }
-        Ok(Some(taken))
+        allowed
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) struct Entry {
 pub(super) enum Own {
     /// It has no weight in this epoch.
     Spectator,
-    /// A response was heard, but no announcement yet.
+    /// A response was heard, but no announcement yet; or the answer could not be signed.
     Idle,
     /// It reads.
     Observing,
@@ -34,7 +34,7 @@ pub(super) enum Own {
 impl Entry {
     /// An announcement does not come back to its author, so it asks itself.
     pub(super) fn ask_myself_again(&mut self) -> Option<Output> {
-        if !self.own.asks_again() {
+        if !self.own.asks_again() && !matches!(self.own, Own::Idle) {
             return None;
         }
         self.own = Own::Observing;

@@ -36,6 +36,9 @@ pub enum Input {
     Observed(TaskId, Verdict),
     /// This node's own response, which is on disk now, by the signing driver.
     Answered(Response),
+    /// What was to be signed for a task was not, by the signing driver: a later announcement brings
+    /// another try.
+    Unsigned(TaskId),
     /// Another operator's response, verified, by the gossip driver.
     Heard {
         /// The response.
@@ -79,9 +82,9 @@ pub enum Output {
     },
     /// Read the chain and report with [`Input::Observed`].
     Observe(Statement),
-    /// Sign, write, and report with [`Input::Answered`].
+    /// Sign, write, and report with [`Input::Answered`] or [`Input::Unsigned`].
     Attest(Statement),
-    /// Sign a refusal, write, and report with [`Input::Answered`].
+    /// Sign a refusal, write, and report with [`Input::Answered`] or [`Input::Unsigned`].
     Refuse(Statement, RefusalCode, String),
     /// Publish an announcement.
     Announce(Statement, u32),

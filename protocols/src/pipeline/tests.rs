@@ -182,6 +182,66 @@ fn a_retry_gets_the_same_signature_again() {
 }
 
 #[test]
+fn what_could_not_be_signed_is_read_and_signed_at_the_next_announcement() {
+    let s = statement(7);
+    let unsigned = || Input::Unsigned(s.task_id());
+    let differs = RefusalCode::ValueDiffers;
+    for (verdict, signs) in [(agree(s), "attest"), (disagree(s, differs), "refuse")] {
+        let mut node = operator_one();
+        play(
+            &mut node,
+            vec![
+                (0, announced(0, s), &["opened", "observe"]),
+                (1, verdict, &[signs]),
+                (2, unsigned(), &[]),
+                (3_000, announced(1, s), &["observe"]),
+                (3_001, unsigned(), &[]),
+                (3_002, agree(s), &["attest"]),
+                (
+                    3_003,
+                    Input::Answered(signed(1, s)),
+                    &["respond", "counted"],
+                ),
+                (3_004, unsigned(), &[]),
+                (6_000, announced(2, s), &["respond"]),
+            ],
+        );
+    }
+}
+
+#[test]
+fn an_entry_node_that_could_not_sign_tries_again_with_its_own_announcement() {
+    let s = statement(7);
+    let mut node = operator_one();
+    tell(&mut node, 0, ask(ALICE, s));
+    play(
+        &mut node,
+        vec![
+            (1, Input::Unsigned(s.task_id()), &[]),
+            (3_000, Input::Wake, &["announce", "observe"]),
+            (3_001, agree(s), &["attest"]),
+            (
+                3_002,
+                Input::Answered(signed(1, s)),
+                &["respond", "counted", "progress"],
+            ),
+            (6_000, Input::Wake, &["announce"]),
+        ],
+    );
+    // Who has no weight in the epoch does not begin to sign by it, and tasks that are over stay so.
+    let mut node = spectator();
+    tell(&mut node, 0, announced(0, s));
+    play(
+        &mut node,
+        vec![
+            (1, Input::Unsigned(s.task_id()), &[]),
+            (2, Input::Unsigned(statement(8).task_id()), &[]),
+            (3_000, announced(1, s), &[]),
+        ],
+    );
+}
+
+#[test]
 fn a_retry_asks_again_only_what_may_change() {
     // A refusal, and what a retry brings about.
     for (code, retry) in [

@@ -43,12 +43,29 @@ struct Life {
     epochs: Vec<Epoch>,
     /// Open tasks that a user of this node began.
     asked: BTreeSet<TaskId>,
-    /// Signatures that were counted in open tasks, by signer and slot.
-    counted: HashMap<(Address, SlotId), Vec<(B256, TaskId)>>,
+    /// Signatures that were counted in open tasks, by slot.
+    counted: HashMap<SlotId, Vec<Signed>>,
+}
+
+/// A signature that was counted.
+#[derive(Debug)]
+struct Signed {
+    by: Address,
+    fact: B256,
+    task: TaskId,
 }
 
 fn ensure(holds: bool, what: impl FnOnce() -> String) -> Check {
     if holds { Ok(()) } else { Err(Breach(what())) }
+}
+
+impl Life {
+    /// A task begins, perhaps once more: what was counted in an earlier life of it is gone.
+    fn forget(&mut self, slot: SlotId, task: TaskId) {
+        if let Some(counted) = self.counted.get_mut(&slot) {
+            counted.retain(|earlier| earlier.task != task);
+        }
+    }
 }
 
 impl Checker {
@@ -215,12 +232,11 @@ impl Checker {
     pub(super) fn evidence(&mut self, world: &World, a: &Response, b: &Response) -> Check {
         let operator = world.number(a.operator);
         let guilty = world.may_equivocate(a.operator);
-        let signed = |r: &Response| matches!(r.outcome, Outcome::Signed(_));
         let ((slot, fact), (other_slot, other_fact)) = (
             world::slot_and_fact(&a.statement),
             world::slot_and_fact(&b.statement),
         );
-        let proof = slot == other_slot && fact != other_fact && signed(a) && signed(b);
+        let proof = slot == other_slot && fact != other_fact && is_signed(a) && is_signed(b);
         ensure(guilty && proof && a.operator == b.operator, || {
             format!("this is no evidence: {a:?} and {b:?}")
         })?;
@@ -228,8 +244,9 @@ impl Checker {
         Ok(())
     }
 
-    /// Two facts that one operator signed for one slot meet at a node while it has both tasks open:
-    /// then it has evidence.
+    /// Two facts that one operator signed for one slot meet at a node while both tasks are open
+    /// there: then its pipeline has evidence. Tasks that are over are no matter of the pipeline, which
+    /// has forgotten them: the desk of a node compares with what is stored, and is not played here.
     pub(super) fn met(
         &mut self,
         node: usize,
@@ -242,25 +259,26 @@ impl Checker {
                 |o: &Output| matches!(o, Output::Equivocation(_, b) if b.operator == by);
             outputs.iter().any(is_evidence)
         };
+        let life = &mut self.lives[node];
         for output in outputs {
-            let Output::Counted { response, .. } = output else {
-                continue;
+            let response = match output {
+                Output::Opened { statement, .. } => {
+                    life.forget(statement.slot(), statement.task_id());
+                    continue;
+                }
+                Output::Counted { response, .. } if is_signed(response) => response,
+                _ => continue,
             };
-            if matches!(response.outcome, Outcome::Refused(_)) {
-                continue;
-            }
-            let operator = response.operator;
+            let by = response.operator;
             let (slot, fact) = world::slot_and_fact(&response.statement);
-            let counted = self.lives[node]
-                .counted
-                .entry((operator, slot))
-                .or_default();
-            counted.retain(|(_, task)| pipeline.is_open(*task));
-            let two = counted.iter().any(|(other, _)| *other != fact);
-            ensure(!two || !hears || accused(operator), || {
-                format!("two facts of {operator} met, and nobody kept them: {response:?}")
+            let counted = life.counted.entry(slot).or_default();
+            counted.retain(|earlier| pipeline.is_open(earlier.task));
+            let two = counted.iter().any(|c| c.by == by && c.fact != fact);
+            ensure(!two || !hears || accused(by), || {
+                format!("two facts of {by} met, and nobody kept them: {response:?}")
             })?;
-            counted.push((fact, response.statement.task_id()));
+            let task = response.statement.task_id();
+            counted.push(Signed { by, fact, task });
         }
         Ok(())
     }
@@ -297,6 +315,10 @@ impl Checker {
             )
         })
     }
+}
+
+const fn is_signed(response: &Response) -> bool {
+    matches!(response.outcome, Outcome::Signed(_))
 }
 
 /// A task ends at its deadline, to the microsecond: nothing in the simulation is late.

@@ -111,6 +111,8 @@ pub enum Input {
     Tasks {
         /// Who answered.
         peer: Peer,
+        /// Milliseconds after which what was left out may be taken; `None` where all was.
+        left_out: Option<u64>,
     },
     /// A question without a good answer.
     Failed {
@@ -132,6 +134,8 @@ pub struct Page {
     pub items: u64,
     /// Tasks among them that were not known here.
     pub fresh: u64,
+    /// Milliseconds after which what was left out may be taken; `None` where all was.
+    pub left_out: Option<u64>,
 }
 
 /// What the machine wants done.

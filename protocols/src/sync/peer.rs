@@ -1,11 +1,12 @@
 //! How far this node is with one peer.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use quorate_proto::{Epoch, TaskId, Timestamp, limits};
 
 use super::io::{EpochPair, Query, Root};
-use super::{COMPARE_AGAIN_MS, COMPARE_MS, PAGE_MS, RETRY_MS, SHUN_MS};
+use super::turns::Turns;
+use super::{COMPARE_AGAIN_MS, COMPARE_MS, FOLLOW_MS, PAGE_MS, RETRY_MS, SHUN_MS};
 
 #[derive(Clone, Debug)]
 pub(super) struct State {
@@ -24,7 +25,10 @@ pub(super) struct State {
     pub(super) agreed: bool,
     /// How it counts its changes, and how far they are known; none before the first answer.
     cursor: Option<(u64, u64)>,
+    /// Not before that, and when it is its turn.
     follow_at: Timestamp,
+    /// More changes wait there, which are asked for out of turn.
+    page_at: Option<Timestamp>,
     /// Known from following.
     wanted: Vec<(Epoch, TaskId)>,
     shunned_until: Option<Timestamp>,
@@ -50,6 +54,10 @@ pub(super) struct Comparison {
     epochs: VecDeque<EpochPair>,
     /// What it said of the epochs that were compared.
     compared: BTreeMap<Epoch, Root>,
+    /// Epochs of which something was left out.
+    lacking: BTreeSet<Epoch>,
+    /// After how many milliseconds that may be taken.
+    again_after: Option<u64>,
 }
 
 impl Comparison {
@@ -60,6 +68,16 @@ impl Comparison {
             summarising: false,
             epochs: VecDeque::new(),
             compared: BTreeMap::new(),
+            lacking: BTreeSet::new(),
+            again_after: None,
+        }
+    }
+
+    /// A page of an epoch has come; `after` where something of it was left out.
+    pub(super) fn leave_out(&mut self, epoch: Epoch, after: Option<u64>) {
+        if after.is_some() {
+            self.lacking.insert(epoch);
+            self.again_after = self.again_after.max(after);
         }
     }
 
@@ -118,6 +136,7 @@ impl State {
             agreed: false,
             cursor: None,
             follow_at: now,
+            page_at: None,
             wanted: Vec::new(),
             shunned_until: None,
             lies: 0,
@@ -128,26 +147,41 @@ impl State {
         self.shunned_until.is_some_and(|until| now < until)
     }
 
-    pub(super) fn next_wake(&self) -> Option<Timestamp> {
+    pub(super) const fn follow_at(&self) -> Timestamp {
+        self.follow_at
+    }
+
+    /// Whether it has said from where on it counts its changes.
+    pub(super) const fn is_followed(&self) -> bool {
+        self.cursor.is_some()
+    }
+
+    /// `turn` is when the next peer may be followed.
+    pub(super) fn next_wake(&self, turn: Timestamp) -> Option<Timestamp> {
         if self.busy {
             return None;
         }
-        let due = match self.pass {
-            Pass::Idle => self.follow_at.min(self.compare_at),
-            Pass::Comparing(_) => self.follow_at,
-        };
+        let mut due = self.follow_at.max(turn);
+        if let Some(page) = self.page_at {
+            due = due.min(page);
+        }
+        if matches!(self.pass, Pass::Idle) && self.is_followed() {
+            due = due.min(self.compare_at);
+        }
         Some(self.shunned_until.map_or(due, |until| until.max(due)))
     }
 
     /// First of all, so that what changes during a comparison is not missed.
-    pub(super) fn follow(&mut self, now: Timestamp, every: u64) -> Option<Query> {
+    pub(super) fn follow(&mut self, now: Timestamp, turns: &mut Turns) -> Option<Query> {
         if !self.wanted.is_empty() {
             return Some(Query::Tasks(std::mem::take(&mut self.wanted)));
         }
-        if now < self.follow_at {
+        let waits = self.page_at.is_some_and(|page| page <= now);
+        if !waits && (now < self.follow_at || !turns.take(now)) {
             return None;
         }
-        self.follow_at = now.plus_millis(every);
+        self.page_at = None;
+        self.follow_at = now.plus_millis(FOLLOW_MS);
         let (instance, after) = self.cursor.unwrap_or_default();
         Some(Query::Recent { instance, after })
     }
@@ -171,14 +205,19 @@ impl State {
     /// Changes were left out, or wait.
     pub(super) fn hurry(&mut self, now: Timestamp, gap: bool, more: bool) {
         if gap {
-            let soonest = self
-                .compared_at
-                .map_or(now, |at| at.plus_millis(COMPARE_AGAIN_MS));
-            self.compare_at = self.compare_at.min(soonest.max(now));
+            self.compare_within(now, 0);
         }
-        if more {
-            self.follow_at = self.follow_at.min(now.plus_millis(PAGE_MS));
-        }
+        self.page_at = more.then(|| now.plus_millis(PAGE_MS));
+    }
+
+    /// The next comparison begins after so many milliseconds, where it would begin later; but never
+    /// soon after the last one.
+    pub(super) fn compare_within(&mut self, now: Timestamp, millis: u64) {
+        let soonest = self
+            .compared_at
+            .map_or(now, |at| at.plus_millis(COMPARE_AGAIN_MS));
+        let wanted = soonest.max(now.plus_millis(millis));
+        self.compare_at = self.compare_at.min(wanted);
     }
 
     pub(super) fn begin(&mut self, first: Epoch, is_second: bool) {
@@ -197,13 +236,15 @@ impl State {
             return self.begin(floor, true);
         }
         self.absorbed.retain(|epoch, _| *epoch >= floor);
-        self.absorbed.extend(pass.compared);
+        let whole = pass.compared.into_iter();
+        let whole = whole.filter(|(epoch, _)| !pass.lacking.contains(epoch));
+        self.absorbed.extend(whole);
         while self.absorbed.len() > limits::MAX_SYNC_EPOCHS {
             self.absorbed.pop_first();
         }
-        self.agreed = true;
+        self.agreed = pass.again_after.is_none();
         self.compared_at = Some(now);
-        self.compare_at = now.plus_millis(COMPARE_MS);
+        self.compare_at = now.plus_millis(pass.again_after.unwrap_or(COMPARE_MS));
     }
 
     pub(super) fn failed(&mut self, now: Timestamp, fault: bool) {
@@ -219,6 +260,7 @@ impl State {
         let until = now.plus_millis(pause);
         self.compare_at = until;
         self.follow_at = until;
+        self.page_at = None;
         if fault {
             self.lies = self.lies.saturating_add(1);
             self.shunned_until = Some(until);

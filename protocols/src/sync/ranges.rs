@@ -79,6 +79,13 @@ impl Ranges {
         self.0.values().any(|work| work.holders.contains_key(&peer))
     }
 
+    /// Of which epoch a peer brings something now.
+    pub(super) fn epoch_from(&self, peer: Peer) -> Option<Epoch> {
+        let mut works = self.0.iter();
+        let busy = works.find(|(_, work)| work.busy == Some(peer));
+        busy.map(|((epoch, ..), _)| *epoch)
+    }
+
     /// A peer has brought a part; false where it sends more than it may.
     pub(super) fn page(&mut self, peer: Peer, page: Page) -> bool {
         let Some((key, work)) = self.0.iter_mut().find(|(_, w)| w.busy == Some(peer)) else {

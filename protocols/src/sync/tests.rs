@@ -121,7 +121,10 @@ impl Store {
                         self.take(key, state);
                     }
                 }
-                Input::Tasks { peer }
+                Input::Tasks {
+                    peer,
+                    left_out: None,
+                }
             }
         }
     }
@@ -167,7 +170,12 @@ impl Store {
             .iter()
             .map(|(task, state)| self.take((epoch, *task), state));
         let fresh = takes.filter(|fresh| *fresh).count() as u64;
-        let page = Page { upto, items, fresh };
+        let page = Page {
+            upto,
+            items,
+            fresh,
+            left_out: None,
+        };
         Input::Page { peer, page }
     }
 }
@@ -315,6 +323,185 @@ fn what_is_new_is_asked_for_every_second_and_fetched_at_once() {
     assert_eq!(asked, [Output::Ask(peer, Query::Tasks(missing))]);
 }
 
+/// Who is asked what is new, and when, in the first `millis` after all connected at once; in between
+/// the machine sleeps until the time that it names.
+fn followed(peers: usize, millis: u64) -> Vec<(Timestamp, Peer)> {
+    let full = Store::of([(1, 1, vec![3])]);
+    let mut story = Story::new(full.clone(), vec![full; peers]);
+    let mut outputs = story.connect();
+    let mut asked = Vec::new();
+    loop {
+        while let Some(output) = outputs.pop_front() {
+            let Output::Ask(peer, query) = output else {
+                panic!("an honest peer is blamed: {output:?}");
+            };
+            if matches!(query, Query::Recent { .. }) {
+                asked.push((story.now, peer));
+            }
+            let theirs = story.peers[peer.0 as usize].clone();
+            let input = story.store.ask(&theirs, peer, query);
+            outputs.extend(story.machine.handle(story.now, input));
+        }
+        let next = story.machine.next_wake().unwrap();
+        assert!(next > story.now, "it does not sleep");
+        if next > at(millis) {
+            assert_eq!(story.machine.agreed(), peers);
+            return asked;
+        }
+        story.now = next;
+        outputs = story.machine.handle(next, Input::Wake).into();
+        assert!(!outputs.is_empty(), "woken for nothing");
+    }
+}
+
+#[test]
+fn within_any_second_as_many_peers_as_there_are_turns_are_asked_what_is_new() {
+    const MILLIS: u64 = 60_000;
+    for peers in [1, 2, 3, 4, 9, MAX_PEERS] {
+        let asked = followed(peers, MILLIS);
+        for begin in (0..MILLIS - FOLLOW_MS).step_by(50) {
+            let window = at(begin)..at(begin + FOLLOW_MS);
+            let within = asked.iter().filter(|(when, _)| window.contains(when));
+            let mut who: Vec<Peer> = within.map(|(_, peer)| *peer).collect();
+            let questions = who.len();
+            who.sort_unstable();
+            who.dedup();
+            let expected = FOLLOWED.min(peers);
+            assert_eq!(
+                (questions, who.len()),
+                (expected, expected),
+                "{peers} peers"
+            );
+        }
+        // Each in its turn, none twice before another one.
+        let round: std::collections::BTreeSet<Peer> =
+            asked.iter().take(peers).map(|(_, peer)| *peer).collect();
+        assert_eq!(round.len(), peers);
+    }
+}
+
+#[test]
+fn a_new_peer_is_followed_at_once_where_it_can_be_and_compared_afterwards() {
+    let full = Store::of([(1, 1, vec![3])]);
+    let mut story = Story::new(full.clone(), vec![full; FOLLOWED]);
+    let outputs = story.connect();
+    story.run(outputs);
+    let late = Peer(9);
+    assert_eq!(story.machine.handle(at(1), Input::Connected(late)), []);
+    assert_eq!(story.machine.next_wake(), Some(at(FOLLOW_MS)));
+    let first = Query::Recent {
+        instance: 0,
+        after: 0,
+    };
+    // It has waited for longer than those whose pause is over by then.
+    let asked = story.machine.handle(at(FOLLOW_MS), Input::Wake);
+    assert_eq!(asked.len(), FOLLOWED);
+    assert_eq!(asked[0], Output::Ask(late, first.clone()));
+    let mut two = Story::new(Store::default(), vec![Store::default(); 2]);
+    let outputs = two.connect();
+    two.run(outputs);
+    let asked = two.machine.handle(at(1), Input::Connected(late));
+    assert_eq!(asked, [Output::Ask(late, first)]);
+}
+
+#[test]
+fn more_changes_are_asked_for_out_of_turn() {
+    let full = Store::of([(1, 1, vec![3])]);
+    let mut story = Story::new(full.clone(), vec![full; FOLLOWED]);
+    let outputs = story.connect();
+    story.run(outputs);
+    let outputs = story.machine.handle(at(FOLLOW_MS), Input::Wake);
+    let Some(Output::Ask(peer, _)) = outputs.first().cloned() else {
+        panic!("{outputs:?}");
+    };
+    let more = Input::Recent {
+        peer,
+        instance: 1,
+        next: 2,
+        gap: false,
+        more: true,
+        missing: Vec::new(),
+    };
+    story.machine.handle(at(FOLLOW_MS), more);
+    let soon = at(FOLLOW_MS + PAGE_MS);
+    assert_eq!(story.machine.next_wake(), Some(soon));
+    let asked = story.machine.handle(soon, Input::Wake);
+    assert!(
+        matches!(asked.as_slice(), [Output::Ask(same, Query::Recent { after: 2, .. })] if *same == peer),
+        "{asked:?}"
+    );
+}
+
+/// Answers everything, but leaves out all tasks of epoch 1 that come in ranges.
+fn run_leaving_out(story: &mut Story, outputs: Vec<Output>, after: u64) {
+    let mut outputs = VecDeque::from(outputs);
+    while let Some(output) = outputs.pop_front() {
+        let input = match output {
+            Output::Ask(
+                peer,
+                Query::Range {
+                    epoch: Epoch(1),
+                    until,
+                    ..
+                },
+            ) => {
+                let page = Page {
+                    upto: until,
+                    items: 1,
+                    fresh: 0,
+                    left_out: Some(after),
+                };
+                Input::Page { peer, page }
+            }
+            Output::Ask(peer, query) => {
+                let theirs = story.peers[peer.0 as usize].clone();
+                story.store.ask(&theirs, peer, query)
+            }
+            Output::Lied(..) => panic!("nobody lied"),
+        };
+        outputs.extend(story.machine.handle(story.now, input));
+    }
+}
+
+#[test]
+fn what_was_left_out_is_taken_when_there_is_room_for_it() {
+    const AFTER: u64 = 600_000;
+    let full = Store::of([(1, 1, vec![3]), (2, 2, vec![3])]);
+    let mut story = Story::new(Store::default(), vec![full.clone()]);
+    let outputs = story.connect();
+    run_leaving_out(&mut story, outputs.into(), AFTER);
+    assert_eq!(story.store.epochs(), [Epoch(2)]);
+    assert_eq!(story.machine.agreed(), 0, "something is missing");
+    // Not before there can be room.
+    while story.machine.next_wake().unwrap() < at(AFTER) {
+        story.wake();
+        assert_eq!(story.store.epochs(), [Epoch(2)]);
+    }
+    story.wake();
+    assert_eq!(story.store, full);
+    assert_eq!(story.machine.agreed(), 1);
+}
+
+#[test]
+fn what_following_left_out_is_compared_for() {
+    let full = Store::of([(1, 1, vec![3])]);
+    let mut story = Story::new(Store::default(), vec![full.clone()]);
+    let outputs = story.connect();
+    story.run(outputs);
+    let peer = Peer(0);
+    story.peers[0].take((Epoch(1), id(2)), &state(&[2]));
+    let left_out = Some(COMPARE_AGAIN_MS);
+    story
+        .machine
+        .handle(at(10), Input::Tasks { peer, left_out });
+    while story.machine.next_wake().unwrap() < at(10 + COMPARE_AGAIN_MS) {
+        story.wake();
+        assert_eq!(story.store, full);
+    }
+    story.wake();
+    assert_eq!(story.store, story.peers[0]);
+}
+
 #[test]
 fn a_gap_leads_to_a_comparison_but_not_to_one_after_the_other() {
     let full = Store::of([(1, 1, vec![3])]);
@@ -364,6 +551,7 @@ fn who_sends_more_than_it_says_to_hold_is_shunned_and_another_one_asked() {
                     upto,
                     items: 100_000,
                     fresh: 0,
+                    left_out: None,
                 };
                 Input::Page { peer, page }
             }
@@ -464,6 +652,7 @@ fn nonsense(seed: u64, peer: Peer, query: &Query) -> Input {
                 },
                 items: 1 + seed % 700,
                 fresh: 0,
+                left_out: seed.is_multiple_of(4).then_some(seed % 1_000_000),
             },
         },
         Query::Recent { .. } => Input::Recent {
@@ -474,7 +663,10 @@ fn nonsense(seed: u64, peer: Peer, query: &Query) -> Input {
             more: true,
             missing: (0..5_000).map(|task| (Epoch(1), id(task))).collect(),
         },
-        Query::Tasks(_) => Input::Tasks { peer },
+        Query::Tasks(_) => Input::Tasks {
+            peer,
+            left_out: None,
+        },
     }
 }
 

@@ -2,8 +2,8 @@ use std::{thread, time::Duration};
 
 use futures::{FutureExt, executor::block_on, future::join_all};
 use quorate_storage::{
-    Batch, Durability, EngineKind, MAX_BATCH_BYTES, MAX_GROUP_BYTES, MAX_QUEUED, MAX_QUEUED_BYTES,
-    StoreError, WriteQueue,
+    Ack, Batch, Durability, EngineKind, MAX_BATCH_BYTES, MAX_GROUP_BYTES, MAX_QUEUED,
+    MAX_QUEUED_BYTES, StoreError, WriteQueue,
     schema::{CURSORS, TASKS},
 };
 
@@ -193,6 +193,92 @@ fn a_full_queue_says_so() {
     double.let_pass();
     assert!(first.wait().is_ok() && acks.into_iter().all(|ack| ack.wait().is_ok()));
     guard.close().unwrap();
+}
+
+/// A queue whose writer stands still and which takes no batch of this size any more; and what it took.
+fn full(double: &Double, queue: &WriteQueue) -> Vec<Ack> {
+    double.hold_back();
+    let asked = double.writes().len();
+    let mut acks = vec![queue.submit(set("first", 1), Durability::Buffered)];
+    double.until_asked(asked + 1);
+    while acks.len() <= MAX_QUEUED_BYTES / MAX_BATCH_BYTES {
+        acks.push(queue.submit(large(0), Durability::Buffered));
+    }
+    acks
+}
+
+fn large(number: u64) -> Batch {
+    let mut batch = set("last", number);
+    let rest = MAX_BATCH_BYTES - batch.bytes() - 300;
+    batch.put(TASKS, &id(1), &task(&"x".repeat(rest)));
+    batch
+}
+
+/// A disk that is slower than what comes makes its writers wait, and refuses nobody.
+#[test]
+fn who_waits_for_its_turn_is_written_in_order() {
+    let double = Double::default();
+    let (queue, guard) = WriteQueue::new(double.store()).unwrap();
+    let acks = full(&double, &queue);
+    let refused = queue.submit(large(1), Durability::Buffered).wait();
+    assert!(refused.unwrap_err().is_retryable());
+    let written = async {
+        let mut acks = Vec::new();
+        for number in 1..20 {
+            acks.push(
+                queue
+                    .submit_in_turn(large(number), Durability::Buffered)
+                    .await,
+            );
+        }
+        join_all(acks).await
+    };
+    let mut written = Box::pin(written);
+    assert_eq!(written.as_mut().now_or_never(), None);
+    let mut dropped = Box::pin(queue.write(large(99), Durability::Buffered));
+    assert_eq!(dropped.as_mut().now_or_never(), None);
+    drop(dropped);
+    assert_eq!(queue.stats().queued, acks.len() - 1);
+    double.let_pass();
+    assert!(block_on(written).iter().all(Result::is_ok));
+    assert!(acks.into_iter().all(|ack| ack.wait().is_ok()));
+    assert_eq!(
+        queue.store().get(CURSORS, "last").unwrap(),
+        Some(cursor(19))
+    );
+    guard.close().unwrap();
+}
+
+#[test]
+fn who_waits_for_its_turn_hears_of_the_end() {
+    let too_large = || {
+        let mut batch = Batch::new();
+        batch.put(TASKS, &id(1), &task(&"x".repeat(MAX_BATCH_BYTES)));
+        batch
+    };
+    let double = Double::default();
+    let (queue, guard) = WriteQueue::new(double.store()).unwrap();
+    let acks = full(&double, &queue);
+    let never = queue
+        .write(too_large(), Durability::Buffered)
+        .now_or_never();
+    assert!(matches!(never, Some(Err(StoreError::TooLarge { .. }))));
+    let mut waiting = Box::pin(queue.write(large(1), Durability::Buffered));
+    assert_eq!(waiting.as_mut().now_or_never(), None);
+    double.fail_with(StoreError::Io {
+        context: "write".into(),
+        reason: "broken".into(),
+    });
+    double.let_pass();
+    assert!(matches!(block_on(waiting), Err(StoreError::Stopped { .. })));
+    assert!(acks.into_iter().all(|ack| ack.wait().is_err()));
+    assert!(guard.close().is_err());
+
+    let double = Double::default();
+    let (queue, guard) = WriteQueue::new(double.store()).unwrap();
+    guard.close().unwrap();
+    let closed = block_on(queue.write(set("late", 1), Durability::Buffered));
+    assert_eq!(closed, Err(StoreError::Closed));
 }
 
 #[test]

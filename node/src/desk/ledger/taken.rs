@@ -44,7 +44,7 @@ pub(crate) struct TakenOver {
     pub(crate) certificates: usize,
     /// Responses of tasks that are under way.
     pub(crate) healed: usize,
-    /// Tasks that were just being written, and are looked at again later.
+    /// Tasks that were just being written, or found no room, and are looked at again later.
     pub(crate) later: usize,
 }
 
@@ -58,6 +58,7 @@ impl Ledger {
     ) -> Result<(), NodeError> {
         let statement = &task.statement;
         let (epoch, id) = (statement.epoch(), statement.task_id());
+        self.begin_part();
         // Since it was asked for it may have been pruned.
         if epoch < self.holdings.floor() {
             return Ok(());
@@ -86,6 +87,7 @@ impl Ledger {
                 answer(set, state, response);
             }
         })?;
+        self.rivals.met(statement);
         let certified = self.certify_taken(statement, set, before.is_some(), &fresh)?;
         taken.certificates += usize::from(certified);
         let signed = |response: &&Response| matches!(response.outcome, Outcome::Signed(_));
@@ -111,6 +113,7 @@ impl Ledger {
         let id = response.statement.task_id();
         let key = (id.0.0, response.operator.into_array());
         self.batch.put(schema::RESPONSES, &key, &record);
+        self.unwritten.add(response);
     }
 
     /// Makes the certificate, where there is none and the signatures suffice now.

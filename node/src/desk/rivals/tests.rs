@@ -44,7 +44,7 @@ impl Scene {
     }
 
     fn open(&mut self, statement: &Statement) {
-        self.rivals.opened(&self.store, statement).unwrap();
+        self.rivals.opened(&self.store, statement, &[]).unwrap();
     }
 
     fn of(&self, statement: &Statement) -> Vec<TaskId> {
@@ -107,7 +107,7 @@ fn a_lie_that_nobody_certified_is_found_again() {
     let truth = says(2, 7);
     scene.open(&truth);
     assert_eq!(scene.of(&truth), ids(&lies));
-    assert_eq!(scene.of(&lies[0]), ids(&lies[1..]));
+    assert_eq!(scene.of(&lies[0]), ids(&[lies[1], truth]));
 }
 
 #[test]
@@ -120,6 +120,24 @@ fn tasks_that_are_open_together_know_each_other() {
     assert_eq!(scene.of(&first), ids(&[second]));
     assert_eq!(scene.of(&second), ids(&[first, third]));
     assert_eq!(scene.of(&third), ids(&[second]));
+}
+
+#[test]
+fn a_task_that_is_over_meets_those_that_are_open() {
+    let mut scene = Scene::new();
+    let (open, over, other) = (says(1, 7), says(1, 8), says(2, 8));
+    scene.open(&open);
+    assert_eq!(scene.of(&over), ids(&[open]), "not open here");
+    scene.rivals.met(&over);
+    scene.rivals.met(&over);
+    assert_eq!(scene.of(&open), ids(&[over]));
+    let unwritten = [over.task_id(), other.task_id()];
+    let late = says(3, 7);
+    scene
+        .rivals
+        .opened(&scene.store, &late, &unwritten)
+        .unwrap();
+    assert_eq!(scene.of(&late), ids(&[over, other]));
 }
 
 #[test]

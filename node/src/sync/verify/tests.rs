@@ -114,7 +114,7 @@ fn everything() -> Wanted {
     }
 }
 
-fn fault(result: Result<(Vec<Taken>, Option<TaskId>), AskError>) -> String {
+fn fault(result: Result<Brought, AskError>) -> String {
     match result {
         Err(AskError::Fault(text)) => text,
         other => panic!("a fault was expected, not {other:?}"),
@@ -125,7 +125,7 @@ fn fault(result: Result<(Vec<Taken>, Option<TaskId>), AskError>) -> String {
 fn good_items_are_taken_with_all_that_is_new() {
     let Fixture { work, store, _dir } = fixture();
     let items = items(5);
-    let (taken, last) = work.verify(&items, &everything()).unwrap();
+    let Brought { taken, last, .. } = work.verify(&items, &everything()).unwrap();
     assert_eq!(taken.len(), 5);
     assert!(
         taken
@@ -145,7 +145,7 @@ fn good_items_are_taken_with_all_that_is_new() {
         noted.unwrap();
     }
     store.write(&batch, Durability::Buffered).unwrap();
-    let (taken, _) = work.verify(&items, &everything()).unwrap();
+    let Brought { taken, .. } = work.verify(&items, &everything()).unwrap();
     assert_eq!(taken.len(), 4);
     assert_eq!((taken[0].responses.len(), taken[0].is_known), (1, true));
     assert_eq!(taken[0].responses[0].operator, operator(1));
@@ -179,7 +179,7 @@ fn what_does_not_hold_is_a_fault() {
     let of_other = item(other, vec![(0, signed(1, &other))]);
     fault(work.verify(&[of_other], &everything()));
     let good = item(good, vec![(0, signed(1, &good)), (2, refused(3, &good))]);
-    let (taken, _) = work.verify(&[good], &everything()).unwrap();
+    let Brought { taken, .. } = work.verify(&[good], &everything()).unwrap();
     assert_eq!(taken[0].responses.len(), 2);
 }
 
@@ -208,7 +208,10 @@ fn only_what_was_asked_for_in_order_and_once() {
     fault(work.verify(&items, &below));
     fault(work.verify(&items, &these()));
     fault(work.verify(&twice, &these()));
-    assert_eq!(work.verify(&backwards[1..], &these()).unwrap().0.len(), 2);
+    assert_eq!(
+        work.verify(&backwards[1..], &these()).unwrap().taken.len(),
+        2
+    );
 }
 
 #[test]
@@ -218,16 +221,20 @@ fn a_peer_brings_only_so_much_that_nobody_has_certified() {
         assert!(work.allowance.take(work.now, work.peer));
     }
     let lonely = item(statement(1), vec![(0, signed(1, &statement(1)))]);
-    let (taken, _) = work
+    let brought = work
         .verify(std::slice::from_ref(&lonely), &everything())
         .unwrap();
-    assert!(taken.is_empty());
+    assert!(brought.taken.is_empty());
+    assert_eq!(brought.left_out, 1);
     let all = (0..3).zip(1..);
     let all = all.map(|(member, number)| (member, signed(number, &statement(1))));
     let certified = item(statement(1), all.collect());
-    let (taken, _) = work.verify(&[certified], &everything()).unwrap();
+    let Brought { taken, .. } = work.verify(&[certified], &everything()).unwrap();
     assert_eq!(taken.len(), 1, "with a certificate as many as there are");
     let later = work.now.plus_millis(ALLOWANCE_MS);
     let work = Work { now: later, ..work };
-    assert_eq!(work.verify(&[lonely], &everything()).unwrap().0.len(), 1);
+    assert_eq!(
+        work.verify(&[lonely], &everything()).unwrap().taken.len(),
+        1
+    );
 }

@@ -1,0 +1,168 @@
+use quorate_proto::{
+    B256, Epoch, Operator, ReadBasis, Refusal, RefusalCode, SecretKey, Signature, SignerSignature,
+    StateProof, U256, threshold_of,
+};
+use quorate_storage::{EngineKind, Identity, Store, WriterGuard};
+
+use super::*;
+
+struct Scene {
+    ledger: Ledger,
+    store: Store,
+    _guard: WriterGuard,
+    _folder: tempfile::TempDir,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let identity = Identity {
+            network: "test".into(),
+        };
+        let store =
+            Store::open(folder.path().join("store"), EngineKind::RocksDb, &identity).unwrap();
+        let (writes, guard) = WriteQueue::new(store.clone()).unwrap();
+        let holdings = Holdings::open(&store).unwrap();
+        Self {
+            ledger: Ledger::new(writes, holdings),
+            store,
+            _guard: guard,
+            _folder: folder,
+        }
+    }
+
+    /// Writes the round; in how many parts.
+    async fn commit(&mut self) -> usize {
+        let acks = self.ledger.commit().await;
+        let parts = acks.len();
+        for ack in acks {
+            ack.await.unwrap();
+        }
+        parts
+    }
+
+    fn counted(&mut self, response: &Response) {
+        self.ledger.counted(response, None, 0, false).unwrap();
+    }
+}
+
+fn signature() -> Signature {
+    let key = SecretKey::from_bytes(&[1; 32]).unwrap();
+    key.sign(B256::repeat_byte(1)).unwrap()
+}
+
+fn operator(number: u8) -> Address {
+    Address::repeat_byte(number)
+}
+
+/// One operator, which certifies alone.
+fn set() -> OperatorSet {
+    let weight = U256::from(10);
+    let member = Operator {
+        address: operator(1),
+        signing_key: operator(101),
+        ed25519_key: None,
+        weight,
+    };
+    OperatorSet::new(Epoch(1), vec![member], weight, threshold_of(weight)).unwrap()
+}
+
+/// A question, and an answer to it.
+fn says(question: u64, value: u64) -> Statement {
+    Statement::StateProof(StateProof {
+        user: Address::repeat_byte(9),
+        chain_id: 1,
+        block_number: question,
+        timestamp: 1_700_000_000,
+        epoch: Epoch(1),
+        key: U256::from(1),
+        value: U256::from(value),
+    })
+}
+
+fn signed(number: u8, statement: Statement, signature: Signature) -> Response {
+    Response {
+        operator: operator(number),
+        statement,
+        outcome: Outcome::Signed(signature),
+        basis: ReadBasis::Unspecified,
+    }
+}
+
+fn refused(number: u8, statement: Statement, signature: Signature) -> Response {
+    let refusal = Refusal {
+        code: RefusalCode::NotFinal,
+        detail: "x".repeat(quorate_proto::limits::MAX_DETAIL_BYTES),
+        signature,
+    };
+    Response {
+        outcome: Outcome::Refused(refusal),
+        ..signed(number, statement, signature)
+    }
+}
+
+#[tokio::test]
+async fn a_round_that_is_larger_than_a_batch_is_written_in_parts() {
+    const RESPONSES: u64 = 10_000;
+    let mut scene = Scene::new();
+    let signature = signature();
+    for question in 0..RESPONSES {
+        scene.counted(&refused(2, says(question, 7), signature));
+    }
+    let parts = scene.commit().await;
+    assert!(parts > 2, "{parts} parts of 2 MiB and less");
+    let responses = scene.store.rows(schema::RESPONSES, &()).count() as u64;
+    let index = scene.store.rows(schema::TASK_INDEX, &()).count() as u64;
+    assert_eq!((responses, index), (RESPONSES, RESPONSES));
+    assert_eq!(scene.commit().await, 0, "nothing is left");
+}
+
+#[tokio::test]
+async fn two_facts_that_come_in_one_round_are_a_contradiction() {
+    let (mut scene, signature, set) = (Scene::new(), signature(), set());
+    let (task, rival) = (says(1, 7), says(1, 8));
+    let signer = SignerSignature {
+        operator: operator(1),
+        signature,
+    };
+    let certificate = Certificate::fewest(task, &set, [signer].into_iter()).unwrap();
+    scene.ledger.opened(&task, None, Some(&set)).unwrap();
+    scene.ledger.certified(&certificate, Some(&set), 0).unwrap();
+    scene.commit().await;
+    let first = signed(2, task, signature);
+    let second = signed(2, rival, signature);
+    let late = |ledger: &mut Ledger| ledger.late_response(task.task_id(), &first, &set).unwrap();
+    assert!(late(&mut scene.ledger));
+    assert!(!late(&mut scene.ledger), "the first one stands");
+    scene.ledger.opened(&rival, None, Some(&set)).unwrap();
+    scene.counted(&second);
+    for step in ["in the batch", "on its way", "on disk"] {
+        let earlier = scene.ledger.contradiction(&second).unwrap();
+        assert_eq!(earlier.as_ref(), Some(&first), "{step}");
+        let earlier = scene.ledger.contradiction(&first).unwrap();
+        assert_eq!(earlier.as_ref(), Some(&second), "{step}");
+        match step {
+            "in the batch" => drop(scene.ledger.commit().await),
+            _ => scene.store.flush().unwrap(),
+        }
+    }
+    for same in [
+        signed(3, rival, signature),
+        signed(2, says(2, 8), signature),
+    ] {
+        assert_eq!(scene.ledger.contradiction(&same).unwrap(), None);
+    }
+    assert_eq!(scene.ledger.fresh_contradiction(&first), Some(second));
+}
+
+#[tokio::test]
+async fn what_is_on_disk_is_not_kept_beside_it() {
+    let (mut scene, signature) = (Scene::new(), signature());
+    for round in 0..20 {
+        for question in 0..500 {
+            scene.counted(&signed(2, says(round * 500 + question, 7), signature));
+        }
+        scene.commit().await;
+        assert!(scene.ledger.unwritten.len() < 2_048);
+    }
+}
