@@ -51,6 +51,7 @@ impl EvidenceBook {
             docket.restore(Case {
                 slot: entry.evidence.slot(),
                 operator: entry.evidence.operator(),
+                signing_key: entry.evidence.signing_key(),
                 since: Timestamp(entry.found_ms.saturating_mul(1_000)),
             });
         }
@@ -138,9 +139,11 @@ impl EvidenceBook {
         Ok(newest)
     }
 
-    /// How many cases there are against an operator.
-    pub(crate) fn against(&self, operator: Address) -> usize {
-        self.docket().against(operator).count()
+    /// How many cases there are against an operator with this signing key.
+    pub(crate) fn against(&self, operator: Address, signing_key: Address) -> usize {
+        let docket = self.docket();
+        let cases = docket.against(operator);
+        cases.filter(|case| case.signing_key == signing_key).count()
     }
 
     /// How many cases there are.

@@ -230,7 +230,8 @@ async fn peers(State(facts): Shared) -> Json<Vec<PeerLine>> {
 
 async fn no_such_page() -> Response {
     let pages = "pages: /live /ready /health /status /metrics /epoch /operators /peers /providers \
-                 /sync /tasks /tasks/{id} /evidence /evidence/{id}";
+                 /sync /tasks /tasks/{id} /tasks/{id}/timeline /tasks/live /tasks/refused /evidence \
+                 /evidence/{id}; at a registry also /events";
     failure(StatusCode::NOT_FOUND, pages)
 }
 

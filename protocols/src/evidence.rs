@@ -69,6 +69,8 @@ pub struct Case {
     pub slot: SlotId,
     /// Who signed both.
     pub operator: Address,
+    /// With which key.
+    pub signing_key: Address,
     /// When this node found it or heard of it.
     pub since: Timestamp,
 }
@@ -98,6 +100,7 @@ impl Docket {
         self.restore(Case {
             slot,
             operator,
+            signing_key: evidence.signing_key(),
             since: now,
         });
         outputs.push(Output::Keep(evidence));

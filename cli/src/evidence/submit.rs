@@ -157,8 +157,22 @@ fn refused(error: ContractError) -> anyhow::Error {
         .as_decoded_interface_error::<EquivocationJudgeErrors>()
         .and_then(|reason| EquivocationJudgeErrors::name_by_selector(reason.selector()));
     match name {
-        Some(name) => anyhow!(No(format!("the judge refuses: {name}"))),
+        Some(name) => anyhow!(No(format!("the judge refuses: {name}{}", cure(name)))),
         None => anyhow!(redact(&error.to_string())),
+    }
+}
+
+/// What to do about an error of the judge.
+fn cure(name: &str) -> &'static str {
+    match name {
+        "AlreadyJudged" => "; somebody was faster, and nothing is left to do",
+        "EpochNotBegun" => "; submit it again once that epoch has begun",
+        "NotAnOperator" | "InvalidSignature" | "OtherKey" => {
+            "; check that --registry is of the network of the evidence, and verify it with \
+             `node evidence verify`"
+        }
+        "OtherSlot" | "SameFact" => "; it is no evidence: check it with `node evidence verify`",
+        _ => "",
     }
 }
 

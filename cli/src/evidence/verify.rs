@@ -60,14 +60,14 @@ pub(super) async fn run(args: &VerifyArgs) -> anyhow::Result<()> {
     };
     let served = chain.as_ref().map(|(_, served)| *served);
     let domain = trusted(args, served, &sets)?;
-    if file.network != domain.network().as_str() {
-        let (theirs, ours) = (&file.network, domain.network());
-        return Err(No(format!(
-            "not valid: it is of network {theirs}, not of {ours}"
-        ))
-        .into());
-    }
-    let evidence = file.evidence()?;
+    let evidence = match read(&file, &domain) {
+        Ok(evidence) => evidence,
+        Err(reason) if args.json => {
+            print_checks(&file, &[("as a file", Some(reason.to_string()))])?;
+            return Err(reason.into());
+        }
+        Err(reason) => return Err(reason.into()),
+    };
     let mut checks: Vec<(&str, Result<(), EvidenceError>)> = Vec::new();
     if !sets.is_empty() {
         checks.push(("against the sets", offline(&evidence, &sets, &domain)?));
@@ -88,6 +88,17 @@ pub(super) async fn run(args: &VerifyArgs) -> anyhow::Result<()> {
         .into()),
         Some(error) => Err(No(format!("not valid: {error}")).into()),
     }
+}
+
+/// The evidence in a file of this network.
+fn read(file: &EvidenceFile, domain: &Domain) -> Result<EquivocationEvidence, No> {
+    let (theirs, ours) = (&file.network, domain.network());
+    if *theirs != ours.as_str() {
+        return Err(No(format!(
+            "not valid: it is of network {theirs}, not of {ours}"
+        )));
+    }
+    file.evidence()
 }
 
 /// The network that the user trusts; what the evidence says of itself is no ground for trust.
@@ -196,19 +207,10 @@ fn print(
     checks: &[(&str, Result<(), EvidenceError>)],
 ) -> anyhow::Result<()> {
     if args.json {
-        let check = |(how, checked): &(&str, Result<(), EvidenceError>)| {
-            let reason = checked.as_ref().err().map(ToString::to_string);
-            json!({ "how": how, "valid": checked.is_ok(), "reason": reason })
-        };
-        let value = json!({
-            "valid": checks.iter().all(|(_, checked)| checked.is_ok()),
-            "id": file.id,
-            "operator": file.operator.to_string(),
-            "network": file.network,
-            "checks": checks.iter().map(check).collect::<Vec<_>>(),
-        });
-        println!("{}", serde_json::to_string_pretty(&value)?);
-        return Ok(());
+        let reason =
+            |checked: &Result<(), EvidenceError>| checked.as_ref().err().map(ToString::to_string);
+        let checks = checks.iter().map(|(how, checked)| (*how, reason(checked)));
+        return print_checks(file, &checks.collect::<Vec<_>>());
     }
     print!("{file}");
     for (how, checked) in checks {
@@ -217,5 +219,19 @@ fn print(
             Err(error) => println!("Not valid {how}: {error}."),
         }
     }
+    Ok(())
+}
+
+/// For machines: each check, and why it failed where it did.
+fn print_checks(file: &EvidenceFile, checks: &[(&str, Option<String>)]) -> anyhow::Result<()> {
+    let check = |(how, reason): &(&str, Option<String>)| json!({ "how": how, "valid": reason.is_none(), "reason": reason });
+    let value = json!({
+        "valid": checks.iter().all(|(_, reason)| reason.is_none()),
+        "id": file.id,
+        "operator": file.operator.to_string(),
+        "network": file.network,
+        "checks": checks.iter().map(check).collect::<Vec<_>>(),
+    });
+    println!("{}", serde_json::to_string_pretty(&value)?);
     Ok(())
 }

@@ -58,7 +58,7 @@ impl ProviderOptions {
             "client" => &mut self.client,
             other => {
                 return Err(format!(
-                    "{other:?} is no label of an RPC URL; write https://host/path#by=who&client=which"
+                    "{other:?} is no label of an RPC URL; write #by=who&client=which after it"
                 ));
             }
         };

@@ -55,15 +55,16 @@ pub(super) async fn one(State(facts): Shared, Path(id): Path<String>) -> Respons
     }
 }
 
-/// Somebody holds two signatures of this node's operator on two facts.
+/// Somebody holds two signatures of this node's operator and key on two facts. An operator that was
+/// judged and came back with another key has no such problem.
 pub(super) fn problem(facts: &Facts) -> Option<String> {
-    let (operator, _) = facts.me?;
-    match facts.book.against(operator) {
+    let (operator, key) = facts.me?;
+    match facts.book.against(operator, key) {
         0 => None,
         count => Some(format!(
             "operator {operator} signed two facts for one slot, {count} of the cases are proven: see \
              `node evidence list --operator {operator}`. Its key signs in two places, or without its \
-             signing log: stop all but one, and expect to be jailed"
+             signing log: stop all but one, take another key (`node change-key`), and expect to be jailed"
         )),
     }
 }

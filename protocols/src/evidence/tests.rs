@@ -46,6 +46,7 @@ fn what_is_found_is_published_and_what_is_heard_is_not() {
         Some(&Case {
             slot: found.slot(),
             operator: operator(1),
+            signing_key: found.signing_key(),
             since: at(0)
         })
     );
@@ -136,7 +137,7 @@ proptest! {
             for output in docket.handle(at(now), input).unwrap_or_default() {
                 match output {
                     Output::Keep(kept) => {
-                        store.insert((kept.slot(), kept.operator()), at(now));
+                        store.insert((kept.slot(), kept.operator()), (kept.signing_key(), at(now)));
                     }
                     Output::Forget(slot, operator) => {
                         prop_assert!(store.remove(&(slot, operator)).is_some());
@@ -146,8 +147,8 @@ proptest! {
             }
         }
         let mut restored = Docket::default();
-        for ((slot, operator), since) in store {
-            restored.restore(Case { slot, operator, since });
+        for ((slot, operator), (signing_key, since)) in store {
+            restored.restore(Case { slot, operator, signing_key, since });
         }
         prop_assert_eq!(&restored.cases, &docket.cases);
         for number in 1..4 {
