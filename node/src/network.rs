@@ -10,6 +10,7 @@ mod peerbook;
 mod probe;
 mod ranges;
 mod reachability;
+mod runs;
 mod swarm;
 
 pub(crate) use behaviour::{UserBehaviour, UserBehaviourEvent, user_swarm};

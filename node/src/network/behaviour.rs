@@ -10,7 +10,7 @@ use libp2p::identity::Keypair;
 use libp2p::swarm::NetworkBehaviour;
 use libp2p::{
     Multiaddr, StreamProtocol, Swarm, SwarmBuilder, allow_block_list, identify, kad, noise, ping,
-    tcp, yamux,
+    quic, tcp, yamux,
 };
 use quorate_proto::{Kind, NetworkId, limits};
 use sha2::{Digest, Sha256};
@@ -67,7 +67,7 @@ pub(super) fn node_swarm(
         .with_tokio()
         .with_tcp(tcp_config(), noise::Config::new, yamux::Config::default)
         .map_err(setup)?
-        .with_quic()
+        .with_quic_config(quic_config)
         .with_dns()
         .map_err(setup)?
         .with_behaviour(|keypair| behaviour(keypair, &network, ranges, &external))
@@ -98,6 +98,14 @@ pub(crate) fn user_swarm() -> Result<Swarm<UserBehaviour>, NetworkError> {
 
 fn tcp_config() -> tcp::Config {
     tcp::Config::default().nodelay(true)
+}
+
+/// A process that was killed closes nothing, and over QUIC nobody notices before this time; libp2p
+/// waits for 10 s.
+fn quic_config(mut config: quic::Config) -> quic::Config {
+    config.max_idle_timeout = 6_000;
+    config.keep_alive_interval = Duration::from_secs(2);
+    config
 }
 
 fn setup(error: impl std::fmt::Display) -> NetworkError {

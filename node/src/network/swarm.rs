@@ -20,6 +20,7 @@ use super::dialer::{Dial, Dialer};
 use super::handle::{Acceptance, Callers, Command, GossipMessage, NetworkHandle, PeerInfo};
 use super::inbox::Inbox;
 use super::peerbook::{Haste, PeerBook};
+use super::runs::Runs;
 use super::{Limited, NetworkError, RangeLimits, Reachability};
 use crate::clock;
 use crate::gossip::Bindings;
@@ -49,8 +50,7 @@ pub(crate) struct NetworkConfig {
 struct Peer {
     addresses: Vec<Multiaddr>,
     version: Option<String>,
-    /// What it calls itself by identify.
-    agent: Option<String>,
+    runs: Runs,
     /// Where it says that it listens, if it is a node.
     listens: Vec<Multiaddr>,
     /// This node has reached it: it listens where it says.

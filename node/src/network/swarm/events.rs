@@ -2,7 +2,7 @@
 
 use libp2p::core::ConnectedPoint;
 use libp2p::multiaddr::Protocol;
-use libp2p::swarm::SwarmEvent;
+use libp2p::swarm::{ConnectionId, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, gossipsub, identify, kad};
 use quorate_proto::limits;
 
@@ -10,7 +10,7 @@ use super::super::behaviour::{AGENT, BehaviourEvent};
 use super::super::handle::{Acceptance, GossipMessage};
 use super::super::peerbook::Haste;
 use super::super::{NetworkError, Range};
-use super::{Network, Peer};
+use super::Network;
 use crate::clock;
 
 /// Characters of a version that are kept: three numbers and a word.
@@ -25,18 +25,18 @@ impl Network {
             SwarmEvent::Behaviour(event) => self.on_behaviour(event),
             SwarmEvent::NewListenAddr { address, .. } => self.listens(address),
             SwarmEvent::ConnectionEstablished {
-                peer_id, endpoint, ..
-            } => {
-                self.connected(peer_id, &endpoint);
-            }
+                peer_id,
+                connection_id,
+                endpoint,
+                ..
+            } => self.connected(peer_id, connection_id, &endpoint),
             SwarmEvent::ConnectionClosed {
                 peer_id,
+                connection_id,
                 endpoint,
                 num_established,
                 ..
-            } => {
-                self.disconnected(peer_id, &endpoint, num_established);
-            }
+            } => self.disconnected(peer_id, connection_id, &endpoint, num_established),
             SwarmEvent::OutgoingConnectionError {
                 peer_id: Some(peer),
                 error,
@@ -67,9 +67,10 @@ impl Network {
         self.listen.send_modify(|addresses| addresses.push(address));
     }
 
-    fn connected(&mut self, peer: PeerId, endpoint: &ConnectedPoint) {
+    fn connected(&mut self, peer: PeerId, connection: ConnectionId, endpoint: &ConnectedPoint) {
         let address = endpoint.get_remote_address();
         let known = self.connections.entry(peer).or_default();
+        known.runs.connected(connection);
         known.addresses.push(address.clone());
         known.dialled |= endpoint.is_dialer();
         self.callers
@@ -78,12 +79,23 @@ impl Network {
         metrics::gauge!("quorate_peers").set(to_f64(self.connections.len()));
     }
 
-    fn disconnected(&mut self, peer: PeerId, endpoint: &ConnectedPoint, left: u32) {
+    fn disconnected(
+        &mut self,
+        peer: PeerId,
+        connection: ConnectionId,
+        endpoint: &ConnectedPoint,
+        left: u32,
+    ) {
         let address = endpoint.get_remote_address();
-        if let Some(known) = self.connections.get_mut(&peer)
-            && let Some(index) = known.addresses.iter().position(|a| a == address)
-        {
+        let Some(known) = self.connections.get_mut(&peer) else {
+            return;
+        };
+        if let Some(index) = known.addresses.iter().position(|a| a == address) {
             known.addresses.swap_remove(index);
+        }
+        if known.runs.disconnected(connection) {
+            tracing::debug!(%peer, "peer was started again; both sides begin anew");
+            let _ = self.swarm.disconnect_peer_id(peer);
         }
         if left == 0 {
             self.connections.remove(&peer);
@@ -100,9 +112,11 @@ impl Network {
                 message_id,
                 message,
             }) => self.gossip(propagation_source, message_id, message),
-            BehaviourEvent::Identify(identify::Event::Received { peer_id, info, .. }) => {
-                self.identified(peer_id, info);
-            }
+            BehaviourEvent::Identify(identify::Event::Received {
+                peer_id,
+                connection_id,
+                info,
+            }) => self.identified(peer_id, connection_id, info),
             BehaviourEvent::Kad(kad::Event::RoutingUpdated {
                 peer, addresses, ..
             }) => {
@@ -140,15 +154,10 @@ impl Network {
     }
 
     /// A node of this network: here it can be reached. Users are not dialled.
-    fn identified(&mut self, peer: PeerId, info: identify::Info) {
-        if let Some(known) = self.connections.get_mut(&peer)
-            && known.is_another(&info.agent_version)
-        {
-            // Gossipsub tells its topics over the first connection to a peer only, and here that is one
-            // to a process that is gone: both sides begin anew.
-            tracing::debug!(%peer, "peer was started again; its old connections are closed");
-            let _ = self.swarm.disconnect_peer_id(peer);
-            return;
+    fn identified(&mut self, peer: PeerId, connection: ConnectionId, info: identify::Info) {
+        if let Some(known) = self.connections.get_mut(&peer) {
+            known.version = version_of(&info.agent_version);
+            known.runs.identified(connection, info.agent_version);
         }
         if !info.protocols.contains(&self.kad_protocol) || info.listen_addrs.is_empty() {
             return;
@@ -176,18 +185,8 @@ impl Network {
     }
 }
 
-impl Peer {
-    /// Takes what it calls itself. True where one of its other connections is to another run of it:
-    /// connections over QUIC outlive the process at the other end by seconds.
-    fn is_another(&mut self, agent: &str) -> bool {
-        self.version = version_of(agent);
-        let before = self.agent.replace(agent.to_owned());
-        before.is_some_and(|before| before != agent) && self.addresses.len() > 1
-    }
-}
-
-/// The version in what a peer calls itself by identify, which is followed by the number of its run. It is shown to people, so that it has to look
-/// like one.
+/// The version in what a peer calls itself by identify, before the number of its run. It is shown to
+/// people, so that it has to look like one.
 fn version_of(agent: &str) -> Option<String> {
     let version = agent.strip_prefix(AGENT)?;
     let version = version.split('/').next()?;
@@ -222,18 +221,5 @@ mod tests {
             assert_eq!(version_of(agent), None, "{agent:?}");
         }
         assert_eq!(version_of(&format!("{AGENT}{}", "1".repeat(33))), None);
-    }
-
-    #[test]
-    fn another_run_of_a_peer_shows_where_old_connections_are_left() {
-        let place: Multiaddr = "/ip4/127.0.0.1/tcp/1".parse().expect("an address");
-        let mut peer = Peer::default();
-        peer.addresses.push(place.clone());
-        assert!(!peer.is_another("quorate/0.1.0/1"), "the first word of it");
-        peer.addresses.push(place);
-        assert!(!peer.is_another("quorate/0.1.0/1"), "one run, two ways");
-        assert!(peer.is_another("quorate/0.1.0/2"), "and the old run's way");
-        peer.addresses.pop();
-        assert!(!peer.is_another("quorate/0.1.0/3"), "nothing old is left");
     }
 }
