@@ -18,8 +18,8 @@ use std::sync::Arc;
 use quorate_chain::StateReader;
 use quorate_proto::wire::TimelineReason;
 use quorate_proto::{
-    Address, Certificate, EpochUpdate, OperatorSet, ReadBasis, Response, StateProof, Statement,
-    Task, TaskId, Timestamp, limits,
+    Address, Certificate, Epoch, EpochUpdate, OperatorSet, ReadBasis, Response, StateProof,
+    Statement, Task, TaskId, Timestamp, limits,
 };
 use quorate_protocols::authors::Totals;
 use quorate_protocols::pipeline::{ClientId, Input, Output, Pipeline, Refused, Verdict};
@@ -77,6 +77,8 @@ pub(crate) struct Desk {
     reads: Arc<Semaphore>,
     set_waits: Arc<Semaphore>,
     home: HomeHandle,
+    /// The epoch of which was said that the key is not the operator's: once, not for each task.
+    muted: Option<Epoch>,
     sets: Sets,
     events: mpsc::Receiver<Event>,
     handle: DeskHandle,
@@ -141,6 +143,7 @@ impl Desk {
             reads: Arc::new(Semaphore::new(MAX_READS)),
             set_waits: Arc::new(Semaphore::new(MAX_SET_WAITS)),
             home,
+            muted: None,
             events: mouth.0,
             handle,
             attendance: None,
@@ -533,8 +536,10 @@ impl Desk {
             .set(statement.epoch())
             .and_then(|set| set.get(me.operator));
         let reason = if member.is_none_or(|member| member.signing_key != me.signing_key) {
-            tracing::error!(epoch = %statement.epoch(), key = %me.signing_key,
-                "this node's signing key is not the operator's of that epoch; nothing is signed");
+            if self.muted.replace(statement.epoch()) != Some(statement.epoch()) {
+                tracing::error!(epoch = %statement.epoch(), key = %me.signing_key,
+                    "this node's signing key is not the operator's of that epoch; nothing is signed");
+            }
             TimelineReason::KeyNotRegistered
         } else if me.attestor.try_send(job).is_err() {
             tracing::error!("too much waits to be signed; one answer is left out");
