@@ -12,6 +12,7 @@ use quorate_proto::{
     B256, Domain, Ed25519Proof, Epoch, JoinProof, JoinRequest, OperatorStatus, PeerBinding,
     PeerSecret, RegistryErrorCode, limits, wire,
 };
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status};
@@ -90,6 +91,13 @@ impl From<Status> for Failure {
 
 fn newest_epoch(view: &EpochView) -> Option<Epoch> {
     view.sets().iter().map(|set| set.epoch()).max()
+}
+
+/// Waits for another newest epoch than this one; false where nobody follows the home chain any more.
+async fn has_turned(epochs: &mut watch::Receiver<EpochView>, learned: Option<Epoch>) -> bool {
+    // The lock of the view ends here, and not with what is done about it.
+    let turned = epochs.wait_for(|view| newest_epoch(view) != learned);
+    turned.await.is_ok()
 }
 
 impl Join {
@@ -209,7 +217,7 @@ impl Inner {
                     None => return Err(Failure::OutOfReach("it ended the updates".into())),
                 },
                 _ = look.tick() => self.look(peer, client).await?,
-                Ok(_) = epochs.wait_for(|view| newest_epoch(view) != learned) => {
+                true = has_turned(&mut epochs, learned) => {
                     learned = self.learn_operators(client).await?;
                 }
             }
