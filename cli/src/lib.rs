@@ -10,6 +10,8 @@ mod epoch;
 mod evidence;
 mod exit;
 mod format;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod http;
 mod keys;
 mod light;

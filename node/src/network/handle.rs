@@ -22,7 +22,7 @@ pub(crate) struct GossipMessage {
     pub(super) place: Option<Place>,
 }
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 impl GossipMessage {
     /// A message that waits nowhere.
     pub(crate) fn of(source: PeerId, kind: Kind, data: Vec<u8>) -> Self {
