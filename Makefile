@@ -104,7 +104,7 @@ chaos: build contracts-tools ## kill, pause, deceive and cut apart a network for
 	@target/debug/quorate-testnet chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
 
 .PHONY: fuzz
-fuzz: ## feed hostile bytes to every decoder, TIME seconds each (60); TARGET=name for one; needs nightly Rust
+fuzz: build ## feed hostile bytes to every decoder, TIME seconds each (60); TARGET=name for one; needs nightly Rust
 	@scripts/fuzz $(or $(TIME),60) $(TARGET)
 
 .PHONY: clean

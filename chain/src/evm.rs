@@ -13,6 +13,8 @@ mod calls;
 mod client;
 mod config;
 mod finality;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod gatherer;
 mod halves;
 mod headers;

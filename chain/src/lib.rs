@@ -9,6 +9,8 @@
 pub mod anvil;
 pub mod contracts;
 pub mod evm;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod reader;
 
 pub use reader::{

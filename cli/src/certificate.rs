@@ -10,7 +10,7 @@ use alloy::primitives::Bytes;
 use quorate_node::client::Answer;
 use quorate_proto::{
     Address, B256, Certificate, Domain, Epoch, EpochUpdate, OperatorSet, Signature,
-    SignerSignature, StateProof, Statement, TaskId, U256,
+    SignerSignature, StateProof, Statement, TaskId, U256, wire,
 };
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -105,6 +105,8 @@ impl From<Decimal> for String {
 pub(crate) enum Broken {
     #[error("the signature of {operator} is malformed: {reason}")]
     Signature { operator: Address, reason: String },
+    #[error("the statement is none: {0}")]
+    Statement(String),
     #[error("{0} in the file is not that of its statement and signatures; the file was altered")]
     Differs(&'static str),
 }
@@ -172,7 +174,11 @@ impl CertificateFile {
                 })
         };
         let signatures = self.signers.iter().map(signer).collect::<Result<_, _>>()?;
-        Ok(Certificate::new(self.statement(), signatures))
+        // Through its form on the wire, which has the bounds of every field: what is beyond them is
+        // not signed.
+        let statement = Statement::try_from(&wire::Statement::from(&self.statement()));
+        let statement = statement.map_err(|error| Broken::Statement(error.to_string()))?;
+        Ok(Certificate::new(statement, signatures))
     }
 
     /// Whether what can be computed from the parts is what the file says.

@@ -6,7 +6,7 @@ use quorate_node::keys::{KeyKind, KeyStore};
 use quorate_node::settings::{Role, Settings};
 
 use crate::logging;
-use crate::options::{ChainOptions, ConfigError, RunArgs, RunOptions, expand_home, template};
+use crate::options::{ConfigError, RunArgs, RunOptions, expand_home, template};
 use crate::table::Facts;
 
 #[derive(Debug, Subcommand)]
@@ -110,12 +110,7 @@ fn key_files(options: &RunOptions) -> anyhow::Result<Vec<String>> {
 }
 
 fn show(args: &ShowArgs) -> anyhow::Result<()> {
-    let mut options = args.run.resolve()?;
-    let providers = options.home_rpc.iter_mut().flatten();
-    providers.for_each(|provider| *provider = provider.redacted());
-    for ChainOptions { rpc, .. } in options.chains.iter_mut().flatten() {
-        rpc.iter_mut().for_each(|p| *p = p.redacted());
-    }
+    let options = args.run.resolve()?.redacted();
     let shown = match args.json {
         true => serde_json::to_string_pretty(&options).map(|text| text + "\n")?,
         false => toml::to_string(&options).context("the settings do not print")?,

@@ -94,7 +94,7 @@ async fn list(args: &ListArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn table(all: &[EvidenceFile]) -> Table {
+pub(crate) fn table(all: &[EvidenceFile]) -> Table {
     let mut table = Table::new(&["SINCE", "OPERATOR", "ABOUT", ">EPOCHS", "EVIDENCE"]);
     for file in all {
         let [first, second] = file.epochs();

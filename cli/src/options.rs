@@ -6,6 +6,8 @@
 
 mod chain;
 mod defaults;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod limits;
 mod load;
 mod provider;

@@ -1,6 +1,8 @@
 //! `node explain` and `node tasks`: what became of tasks, and why.
 
 mod events;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod live;
 
 use clap::Args;

@@ -55,7 +55,7 @@ pub(crate) struct VerifyArgs {
 
 /// What the checks found.
 #[derive(Debug, Default)]
-struct Report {
+pub(crate) struct Report {
     signers: Vec<SignerCheck>,
     weight: Option<(U256, U256, U256)>,
     off_chain: Option<Result<U256, String>>,
@@ -218,7 +218,8 @@ fn parsed(url: &SecretUrl) -> anyhow::Result<Url> {
 }
 
 async fn chain_id_of(url: &SecretUrl) -> anyhow::Result<u64> {
-    let shown = redact(url.reveal());
+    let shown = url.redacted();
+    let shown = shown.reveal();
     let asked = ProviderBuilder::new()
         .connect_http(parsed(url)?)
         .get_chain_id()
@@ -227,7 +228,7 @@ async fn chain_id_of(url: &SecretUrl) -> anyhow::Result<u64> {
         .map_err(|error| anyhow::anyhow!("{shown} does not answer: {}", redact(&error.to_string())))
 }
 
-fn off_chain(certificate: &Certificate, set: &OperatorSet, domain: &Domain) -> Report {
+pub(crate) fn off_chain(certificate: &Certificate, set: &OperatorSet, domain: &Domain) -> Report {
     let (signed_in, given) = (certificate.statement().epoch(), set.epoch());
     if signed_in != given {
         let text = format!(
@@ -275,7 +276,7 @@ fn check_signer(signer: &SignerSignature, digest: B256, set: &OperatorSet) -> Si
 }
 
 impl Report {
-    fn render(&self, file: &CertificateFile, domain: &Domain) -> String {
+    pub(crate) fn render(&self, file: &CertificateFile, domain: &Domain) -> String {
         let mut table = Table::new(&["OPERATOR", ">WEIGHT", "SIGNATURE"]);
         for signer in &self.signers {
             let verdict = signer
@@ -320,7 +321,7 @@ impl Report {
         }
     }
 
-    fn as_value(&self, file: &CertificateFile, domain: &Domain) -> Value {
+    pub(crate) fn as_value(&self, file: &CertificateFile, domain: &Domain) -> Value {
         let signer = |signer: &SignerCheck| {
             json!({
                 "operator": signer.operator.to_string(),

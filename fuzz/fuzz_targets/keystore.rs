@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| quorate_fuzz::node::fuzzing::keystore(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| quorate_node::fuzzing::keystore(bytes));

@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| quorate_fuzz::proto::response(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| quorate_proto::fuzzing::response(bytes));

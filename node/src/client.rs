@@ -18,6 +18,8 @@
 //! ```
 
 mod dial;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod messages;
 mod timeline;
 

@@ -2,6 +2,8 @@
 
 mod allowances;
 mod bindings;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod known;
 mod parking;
 mod validator;

@@ -50,7 +50,7 @@ impl EpochView {
     }
 
     /// A view of these sets, ascending by epoch, for tests.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn of(sets: Vec<Arc<OperatorSet>>) -> Self {
         Self {
             current: sets.last().cloned(),
@@ -146,7 +146,7 @@ impl HomeHandle {
     }
 
     /// A handle that sees what the sender says, for tests.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn of(view: watch::Receiver<EpochView>) -> Self {
         let (wake, _) = mpsc::channel(1);
         Self { view, wake }

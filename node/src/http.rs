@@ -2,6 +2,8 @@
 
 mod admin;
 mod evidence;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod machine;
 mod providers;
 mod ready;

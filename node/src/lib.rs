@@ -13,8 +13,8 @@ mod evidence;
 mod explain;
 mod figures;
 mod frame;
-#[cfg(test)]
-mod fuzzing;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod gossip;
 mod handover;
 mod holdings;

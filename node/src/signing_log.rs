@@ -6,6 +6,8 @@
 //! import that was cut short is simply done again.
 
 mod export;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod import;
 mod inspect;
 mod read;

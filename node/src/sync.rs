@@ -4,6 +4,8 @@
 //! thread, has the desk write what is good, and tells the machine what came of it.
 
 mod fetch;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod items;
 mod link;
 mod serve;

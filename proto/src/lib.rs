@@ -10,8 +10,11 @@ mod domain;
 mod envelope;
 mod epoch;
 mod evidence;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
+#[cfg_attr(fuzzing, allow(dead_code, reason = "the tests need more of it"))]
 mod fixtures;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod id;
 mod join;
 pub mod limits;

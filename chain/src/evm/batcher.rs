@@ -71,7 +71,7 @@ impl Waiting {
 }
 
 /// What a response is to the calls that it should answer.
-enum Outcome {
+pub(super) enum Outcome {
     /// One answer per call, in order.
     Answers(Vec<Answer>),
     /// The same for all.
@@ -285,7 +285,9 @@ impl Shared {
     }
 }
 
-fn read(url: &RpcUrl, status: StatusCode, body: &[u8], count: usize) -> Outcome {
+/// What the provider at `url` answered to that many calls. What it is that makes no sense is told as far
+/// as it may be shown.
+pub(super) fn read(url: &RpcUrl, status: StatusCode, body: &[u8], count: usize) -> Outcome {
     if status == StatusCode::TOO_MANY_REQUESTS {
         return Outcome::Failed(Failure::Http(status.as_u16()));
     }
@@ -297,7 +299,7 @@ fn read(url: &RpcUrl, status: StatusCode, body: &[u8], count: usize) -> Outcome 
     let response = match serde_json::from_slice::<Response<'_>>(body) {
         Ok(response) if response.is_complete() => Ok(response),
         Ok(_) => Err("neither a result nor an error".to_owned()),
-        Err(problem) => Err(problem.to_string()),
+        Err(problem) => Err(url.scrub(&problem.to_string())),
     };
     match response {
         Ok(response) if count == 1 => Outcome::Answers(vec![response.into_answer(url)]),

@@ -5,8 +5,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-use super::proof;
 use super::rpc::{Call, Failure};
+use super::{RpcUrl, proof};
 use crate::BlockRef;
 
 /// The part of a block header that matters.
@@ -32,8 +32,8 @@ impl PartialEq for Header {
 
 impl Header {
     /// Reads a block, and looks whether its fields have its hash.
-    pub(super) fn read(answer: &RawValue) -> Result<Option<Self>, Failure> {
-        let header: Option<Self> = decode(answer)?;
+    pub(super) fn read(answer: &RawValue, url: &RpcUrl) -> Result<Option<Self>, Failure> {
+        let header: Option<Self> = decode(answer, url)?;
         Ok(header.map(|header| Self {
             state_root: proof::header::state_root(answer.get(), header.hash),
             ..header
@@ -196,6 +196,9 @@ pub(super) fn storage_at(of: Address, slot: U256, at: B256) -> Call {
     }
 }
 
-pub(super) fn decode<T: DeserializeOwned>(answer: &RawValue) -> Result<T, Failure> {
-    serde_json::from_str(answer.get()).map_err(Failure::malformed)
+/// Reads what the provider at `url` answered. What is wrong with it may be a text of any length, with
+/// the provider's secrets in it: it is told as far as it may be shown.
+pub(super) fn decode<T: DeserializeOwned>(answer: &RawValue, url: &RpcUrl) -> Result<T, Failure> {
+    serde_json::from_str(answer.get())
+        .map_err(|problem| Failure::malformed(url.scrub(&problem.to_string())))
 }

@@ -137,9 +137,8 @@ impl Shared {
     async fn ask(self: &Arc<Self>, group: Group) {
         let call = calls::proof(group.of, &group.slots, group.at);
         let answer = match self.batcher.call(call).await {
-            Ok(answer) => {
-                ProofAnswer::read(answer.get(), group.slots.len()).map_err(Failure::Malformed)
-            }
+            Ok(answer) => ProofAnswer::read(answer.get(), group.slots.len())
+                .map_err(|problem| Failure::malformed(self.batcher.url().scrub(&problem))),
             Err(failure) if failure.is_no_such_method() => Err(Failure::NoProofs),
             Err(failure) => Err(failure),
         };

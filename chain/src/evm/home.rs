@@ -14,7 +14,7 @@ use super::registrations::registrations;
 use super::{EvmClient, EvmConfig};
 use crate::{At, BlockRef, ChainError, HomeReader, Providers, Registration};
 
-mod interface {
+pub(super) mod interface {
     #![allow(missing_docs, unreachable_pub, clippy::all)]
     alloy::sol! {
         #[derive(Debug)]
@@ -119,7 +119,7 @@ impl EvmHome {
 }
 
 /// The schedule of which these are the first two epochs.
-fn schedule_of(first: &Interval, second: &Interval) -> Option<EpochSchedule> {
+pub(super) fn schedule_of(first: &Interval, second: &Interval) -> Option<EpochSchedule> {
     let as_read = |interval: &Interval| EpochInterval {
         start: interval.start,
         grace_start: interval.graceStart,

@@ -21,7 +21,7 @@ const HINTS: usize = 4_096;
 const TRY_AGAIN: Duration = Duration::from_secs(60);
 
 /// Steps of one search: three proofs, and rounds of looking up that leave a ninth of 2^48 entries.
-const MAX_STEPS: usize = 24;
+pub(super) const MAX_STEPS: usize = 24;
 
 /// A block whose state root is known.
 #[derive(Clone, Copy, Debug)]

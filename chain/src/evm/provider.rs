@@ -167,7 +167,7 @@ impl Provider {
 
     async fn reported_chain(&self) -> Result<u64, Failure> {
         let answer = self.batcher.call(calls::chain_id()).await?;
-        Ok(decode::<U64>(&answer)?.to())
+        Ok(decode::<U64>(&answer, self.url())?.to())
     }
 
     /// Asks whether it is syncing, and how high it is; the height. Those that do not know the
@@ -177,7 +177,7 @@ impl Provider {
         let height = self.batcher.call(calls::block_number());
         let (syncing, height) = tokio::join!(syncing, height);
         let height: Option<u64> = height
-            .and_then(|answer| decode::<U64>(&answer))
+            .and_then(|answer| decode::<U64>(&answer, self.url()))
             .map(|height| height.to())
             .ok();
         let mut facts = self.facts();
@@ -237,7 +237,7 @@ impl Provider {
     /// The newest height.
     pub(super) async fn height(&self) -> Result<u64, Failure> {
         let answer = self.call(calls::block_number()).await?;
-        Ok(decode::<U64>(&answer)?.to())
+        Ok(decode::<U64>(&answer, self.url())?.to())
     }
 
     /// The block with this tag; `None` where it has none.
@@ -291,7 +291,7 @@ impl Provider {
     }
 
     fn read_header(&self, answer: &RawValue) -> Result<Option<Header>, Failure> {
-        let header = Header::read(answer)?;
+        let header = Header::read(answer, self.url())?;
         if let Some(header) = header {
             self.shown.header(header.state_root().is_some());
         }
@@ -341,7 +341,7 @@ impl Provider {
     /// A word of a contract's storage in the state after block `at`, as it says.
     pub(super) async fn word(&self, of: Address, slot: U256, at: B256) -> Result<U256, Failure> {
         let answer = self.call(calls::storage_at(of, slot, at)).await?;
-        decode(&answer)
+        decode(&answer, self.url())
     }
 
     /// Calls a contract at the state after block `at`.
@@ -351,18 +351,20 @@ impl Provider {
         data: &[u8],
         at: B256,
     ) -> Result<Ended, Failure> {
-        ended(self.call(calls::eth_call(to, data, at)).await)
+        let answer = self.call(calls::eth_call(to, data, at)).await;
+        ended(answer, self.url())
     }
 
     /// Calls a contract at the newest state of whatever chain this is.
     pub(super) async fn eth_call_latest(&self, to: Address, data: &[u8]) -> Result<Ended, Failure> {
-        ended(self.batcher.call(calls::eth_call_latest(to, data)).await)
+        let answer = self.batcher.call(calls::eth_call_latest(to, data)).await;
+        ended(answer, self.url())
     }
 
     /// Whether a contract lives there now, final or not.
     pub(super) async fn has_code(&self, address: Address) -> Result<bool, Failure> {
         let answer = self.call(calls::code(address)).await?;
-        Ok(!decode::<Bytes>(&answer)?.is_empty())
+        Ok(!decode::<Bytes>(&answer, self.url())?.is_empty())
     }
 
     /// Events of one contract in the chain that `above` is part of, which is not below `to`. Logs
@@ -375,13 +377,14 @@ impl Provider {
         above: BlockRef,
     ) -> Result<Vec<Log>, Failure> {
         let logs = calls::logs(address, topics, from, to);
-        decode(&self.call_where(above, logs).await?)
+        decode(&self.call_where(above, logs).await?, self.url())
     }
 }
 
-fn ended(answer: Answer) -> Result<Ended, Failure> {
+/// How a call of a contract ended, by what the provider at `url` answered.
+pub(super) fn ended(answer: Answer, url: &RpcUrl) -> Result<Ended, Failure> {
     match answer {
-        Ok(answer) => decode(&answer).map(Ended::Returned),
+        Ok(answer) => decode(&answer, url).map(Ended::Returned),
         Err(Failure::Rpc {
             revert: Some(data), ..
         }) => Ok(Ended::Reverted(data)),

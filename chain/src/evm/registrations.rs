@@ -65,7 +65,7 @@ pub(super) async fn registrations(
 }
 
 /// What one provider sent, in order, so that answers can be compared.
-fn decode(
+pub(super) fn decode(
     registry: Address,
     first: u64,
     last: u64,

@@ -17,7 +17,7 @@ use super::timestamps::{Step, TimestampSearch};
 use super::{EvmClient, EvmConfig, Reads};
 use crate::{At, BlockRef, ChainError, Providers, ReadLog, Reading, StateReader};
 
-mod interface {
+pub(super) mod interface {
     #![allow(missing_docs, unreachable_pub, clippy::all)]
     alloy::sol! {
         struct History { uint256 value; uint64 blockNumber; uint48 timestamp; }

@@ -13,7 +13,7 @@ use super::rule::Rule;
 use super::{ProviderConfig, RpcUrl};
 use crate::ChainError;
 
-mod interface {
+pub(super) mod interface {
     #![allow(missing_docs, unreachable_pub, clippy::all)]
     alloy::sol! {
         function isValidSignature(bytes32 digest, bytes signatureData) external view returns (bytes4);
@@ -121,7 +121,7 @@ impl fmt::Display for Rejection {
 
 impl Rejection {
     /// Reads the registry's error; ours and those of the deployed ones.
-    fn from_revert(data: Bytes) -> Self {
+    pub(super) fn from_revert(data: Bytes) -> Self {
         if let Ok(error) = abi::SetNotSealed::abi_decode(&data) {
             return Self::SetNotSealed(error.epoch);
         }

@@ -167,3 +167,16 @@ fn a_hand_over_is_written_and_read_as_well() {
     assert_eq!(read.check(&domain).map(|c| *c.statement()), Ok(statement));
     assert!(file.to_string().starts_with("Hands over to  8\nSet hash "));
 }
+
+/// Digests and ids have 48 bits of the time: what a file says beyond them, nobody has signed.
+#[test]
+fn a_time_beyond_48_bits_is_not_what_was_signed() {
+    let mut file = file(&[2, 3]);
+    let domain = domain_of(NETWORK).expect("a network");
+    assert!(file.check(&domain).is_ok());
+    if let StatementJson::StateProof { timestamp, .. } = &mut file.statement {
+        *timestamp += 1 << 48;
+    }
+    let broken = file.check(&domain);
+    assert!(matches!(broken, Err(Broken::Statement(_))), "{broken:?}");
+}

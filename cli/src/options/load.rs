@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::Path;
 
 use serde::Serialize;
+use serde_json::{Map, Value};
 use toml::Table;
 
 use super::{RunArgs, RunOptions, expand_home, redact};
@@ -80,6 +81,17 @@ impl RunArgs {
     }
 }
 
+impl RunOptions {
+    /// All of it as far as it may be shown.
+    pub(crate) fn redacted(mut self) -> Self {
+        let home = self.home_rpc.iter_mut().flatten();
+        let chains = self.chains.iter_mut().flatten();
+        home.chain(chains.flat_map(|chain| &mut chain.rpc))
+            .for_each(|provider| *provider = provider.redacted());
+        self
+    }
+}
+
 /// Reads a file; unknown keys are refused by name.
 pub(crate) fn read_file(path: &Path) -> Result<RunOptions, ConfigError> {
     let shown = path.display().to_string();
@@ -101,22 +113,40 @@ pub(super) fn parse_file(text: &str) -> Result<RunOptions, String> {
             before.matches('\n').count() + 1
         });
         match line {
-            Some(line) => redact(&format!("line {line}: {}", error.message())),
-            None => redact(error.message()),
+            Some(line) => redact(&format!("line {line}: {}", without_texts(error.message()))),
+            None => redact(&without_texts(error.message())),
         }
     })
 }
 
+/// The message without the text that stands where something else should: it may be a URL, and nobody
+/// knows where in it the secret is.
+fn without_texts(message: &str) -> String {
+    let (begin, end) = (message.find("string \""), message.rfind("\", expected"));
+    match begin.zip(end) {
+        Some((begin, end)) if begin < end => {
+            let (before, after) = (&message[..begin], &message[end + 1..]);
+            format!("{before}a text{after}")
+        }
+        _ => message.to_owned(),
+    }
+}
+
 /// `over` where it has a value, else `under`. Lists and chains are replaced, not joined.
-fn overlay(under: &RunOptions, over: &RunOptions) -> Result<RunOptions, ConfigError> {
-    let merged = table_of(under).and_then(|mut table| {
-        table.extend(table_of(over)?);
-        table
-            .try_into()
-            .map_err(|error: toml::de::Error| error.message().to_owned())
+pub(super) fn overlay(under: &RunOptions, over: &RunOptions) -> Result<RunOptions, ConfigError> {
+    let merged = fields_of(under).and_then(|mut fields| {
+        fields.extend(fields_of(over)?);
+        serde_json::from_value(fields.into())
     });
     // Both are valid options, so that their union is one.
     merged.map_err(|reason| ConfigError::Problems(vec![Problem::new("configuration", reason)]))
+}
+
+/// What is set. Not as a table of TOML, whose numbers end at 63 bits: files may have larger ones.
+pub(super) fn fields_of(options: &RunOptions) -> serde_json::Result<Map<String, Value>> {
+    let mut fields: Map<String, Value> = serde_json::from_value(serde_json::to_value(options)?)?;
+    fields.retain(|_, value| !value.is_null());
+    Ok(fields)
 }
 
 /// Options as the file would hold them.

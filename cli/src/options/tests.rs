@@ -182,6 +182,8 @@ fn unknown_keys_are_refused_by_name_and_line() {
     assert!(error.contains("unknown field `rpcs`"), "{error}");
     let error = parse_file("home_rpc = [\"https://h/topsecret\", 1]").expect_err("refused");
     assert!(!error.contains("topsecret"), "{error}");
+    let error = parse_file("home_rpc = \"https://h/a,topsecret\"").expect_err("refused");
+    assert_eq!(error, "line 1: invalid type: a text, expected a sequence");
 }
 
 #[test]
@@ -290,6 +292,14 @@ fn mistakes_in_values_are_found() {
         assert!(text.contains(expected), "{expected} is not in {text}");
         assert!(!text.contains("topsecret"), "{text}");
     }
+}
+
+#[test]
+fn numbers_may_have_64_bits() {
+    let file = FILE.replace("drain_ms = 500", "drain_ms = 9223372036854775808");
+    let options = resolve(&file, &[]).expect("resolved");
+    assert_eq!(options.drain_ms, Some(1 << 63));
+    assert!(options.to_settings().is_ok());
 }
 
 #[test]

@@ -4,21 +4,30 @@ use std::convert::Infallible;
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use alloy::transports::http::reqwest::Url;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// A URL as it was written, secrets included. Only [`SecretUrl::reveal`] gives them away.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub(crate) struct SecretUrl(String);
+
+/// Stands for a text that is no URL: nobody knows where in it the secret is.
+const HIDDEN: &str = "***";
 
 impl SecretUrl {
     pub(crate) fn reveal(&self) -> &str {
         &self.0
     }
 
-    /// The URL as far as it may be shown.
+    /// The URL as far as it may be shown: scheme, host and port.
     pub(crate) fn redacted(&self) -> Self {
-        Self(redact(&self.0))
+        let shown = Url::parse(&self.0).ok().and_then(|url| {
+            let port = url.port().map(|port| format!(":{port}"));
+            let port = port.unwrap_or_default();
+            Some(format!("{}://{}{port}", url.scheme(), url.host_str()?))
+        });
+        Self(shown.unwrap_or_else(|| HIDDEN.to_owned()))
     }
 }
 
@@ -32,7 +41,14 @@ impl FromStr for SecretUrl {
 
 impl fmt::Debug for SecretUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&redact(&self.0))
+        f.write_str(&self.redacted().0)
+    }
+}
+
+impl<'de> Deserialize<'de> for SecretUrl {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Ok(text.parse().unwrap_or_else(|never| match never {}))
     }
 }
 
@@ -105,6 +121,24 @@ mod tests {
         let url: SecretUrl = "https://h.org/key".parse().expect("a URL");
         assert_eq!(format!("{url:?}"), "https://h.org");
         assert_eq!(url.reveal(), "https://h.org/key");
+    }
+
+    #[test]
+    fn odd_urls_are_not_shown_any_further() {
+        for (text, shown) in [
+            ("https:h.org/key", "https://h.org"),
+            ("https:\\\\h.org\\key", "https://h.org"),
+            ("http://u:key@h.org:8545?key", "http://h.org:8545"),
+            ("wss://h.org/key", "wss://h.org"),
+            ("h.org/key", "***"),
+            ("https://h.org:99999/key", "***"),
+            ("data:key", "***"),
+            ("key", "***"),
+            ("", "***"),
+        ] {
+            let url: SecretUrl = text.parse().expect("a text");
+            assert_eq!(url.redacted().reveal(), shown, "{text}");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use quorate_proto::{Address, Domain, SecretKey, U256};
 use super::Proofs;
 use crate::exit::No;
 use crate::format;
-use crate::options::{SecretUrl, redact};
+use crate::options::SecretUrl;
 use crate::transaction::{Sent, mined, plain, refused_by_registry as refused, wallet};
 
 /// An account that sends transactions to the registry's chain.
@@ -44,7 +44,7 @@ impl Account {
         ensure!(
             expected_chain.is_none_or(|expected| expected == chain),
             "{} serves chain {chain}, but home_chain_id is {}; correct one of them",
-            redact(url.reveal()),
+            url.redacted().reveal(),
             expected_chain.unwrap_or_default()
         );
         let code = provider.get_code_at(registry).await.map_err(plain)?;

@@ -57,7 +57,7 @@ fn print(lines: &[LiveLine], json: bool) -> std::io::Result<()> {
     out.flush()
 }
 
-fn shown(line: &LiveLine) -> String {
+pub(super) fn shown(line: &LiveLine) -> String {
     match line {
         LiveLine::Task {
             task_id,

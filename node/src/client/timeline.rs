@@ -68,21 +68,29 @@ impl Following {
             ReplyKind::Live(some) => some,
             other => return Err(unexpected(other)),
         };
-        let mut lines = Vec::with_capacity(some.events.len());
-        if some.skipped > 0 {
-            lines.push(LiveLine::Skipped {
-                count: some.skipped,
-            });
-        }
-        for event in &some.events {
-            let task = TaskId::try_from(event.task_id.as_slice())?;
-            let missing = || ClientError::Malformed("a live event without event".into());
-            let what = event.event.as_ref().ok_or_else(missing)?;
-            let statement = event.statement.as_ref().map(Statement::try_from);
-            let statement = statement.transpose()?;
-            let line = live_line(task.to_string(), what, statement.as_ref(), &self.domain)?;
-            lines.push(line);
-        }
-        Ok(lines)
+        lines_of(&some, &self.domain)
     }
+}
+
+/// What an operator told at once, one line for each event.
+pub(super) fn lines_of(
+    some: &wire::LiveEvents,
+    domain: &Domain,
+) -> Result<Vec<LiveLine>, ClientError> {
+    let mut lines = Vec::with_capacity(some.events.len());
+    if some.skipped > 0 {
+        lines.push(LiveLine::Skipped {
+            count: some.skipped,
+        });
+    }
+    for event in &some.events {
+        let task = TaskId::try_from(event.task_id.as_slice())?;
+        let missing = || ClientError::Malformed("a live event without event".into());
+        let what = event.event.as_ref().ok_or_else(missing)?;
+        let statement = event.statement.as_ref().map(Statement::try_from);
+        let statement = statement.transpose()?;
+        let line = live_line(task.to_string(), what, statement.as_ref(), domain)?;
+        lines.push(line);
+    }
+    Ok(lines)
 }

@@ -16,17 +16,30 @@ pub(super) struct Listing {
     limit: Option<usize>,
 }
 
+/// Evidence behind an id, against an operator, and how much of it.
+pub(super) type Wanted = (Option<EvidenceId>, Option<Address>, usize);
+
+impl Listing {
+    /// What is wanted; the error says what is wrong with the question.
+    pub(super) fn wanted(&self) -> Result<Wanted, &'static str> {
+        let operator = self.operator.as_deref().map(str::parse::<Address>);
+        let operator = operator
+            .transpose()
+            .map_err(|_| "operator must be an address: 0x and 40 hexadecimal digits")?;
+        let after = self.after.as_deref().map(str::parse::<EvidenceId>);
+        let after = after
+            .transpose()
+            .map_err(|_| "after must be an id: 64 hexadecimal digits")?;
+        let most = limits::MAX_EVIDENCE_PAGE;
+        Ok((after, operator, self.limit.unwrap_or(most).clamp(1, most)))
+    }
+}
+
 pub(super) async fn list(State(facts): Shared, Query(listing): Query<Listing>) -> Response {
-    let operator = match listing.operator.as_deref().map(str::parse::<Address>) {
-        Some(Err(_)) => return bad("operator must be an address: 0x and 40 hexadecimal digits"),
-        operator => operator.and_then(Result::ok),
+    let (after, operator, limit) = match listing.wanted() {
+        Ok(wanted) => wanted,
+        Err(text) => return bad(text),
     };
-    let after = match listing.after.as_deref().map(str::parse::<EvidenceId>) {
-        Some(Err(_)) => return bad("after must be an id: 64 hexadecimal digits"),
-        after => after.and_then(Result::ok),
-    };
-    let most = limits::MAX_EVIDENCE_PAGE;
-    let limit = listing.limit.unwrap_or(most).clamp(1, most);
     match facts.book.page(after, operator, limit) {
         Ok((entries, more)) => {
             let last = entries.last().map(|entry| entry.evidence.id().to_string());

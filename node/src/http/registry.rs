@@ -23,20 +23,26 @@ pub(super) struct Listing {
     operator: Option<Address>,
 }
 
+impl Listing {
+    /// The events that are wanted.
+    pub(super) fn filter(&self) -> EventFilter {
+        let limit = self.limit.unwrap_or(EVENTS_SHOWN);
+        EventFilter {
+            operator: self.operator,
+            behind: self.before,
+            newest_first: true,
+            limit: limit.clamp(1, limits::MAX_PAGE),
+        }
+    }
+}
+
 /// `GET /events?limit=50&before=…&operator=0x…`.
 pub(super) async fn events(State(facts): Shared, Query(listing): Query<Listing>) -> Response {
     if facts.members.is_none() {
         let text = "this node keeps no events; ask a registry";
         return failure(StatusCode::NOT_FOUND, text);
     }
-    let limit = listing.limit.unwrap_or(EVENTS_SHOWN);
-    let filter = EventFilter {
-        operator: listing.operator,
-        behind: listing.before,
-        newest_first: true,
-        limit: limit.clamp(1, limits::MAX_PAGE),
-    };
-    match members::events(&facts.store, filter) {
+    match members::events(&facts.store, listing.filter()) {
         Ok(page) => {
             let events: Vec<EventLine> = page.events.iter().filter_map(line).collect();
             let last = events.last().map(|event| event.sequence);

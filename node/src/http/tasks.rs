@@ -16,7 +16,7 @@ use crate::timeline::live_line;
 
 /// Tasks listed unless asked otherwise, and at most.
 const TASKS_SHOWN: usize = 20;
-const MAX_TASKS_SHOWN: usize = 1_000;
+pub(super) const MAX_TASKS_SHOWN: usize = 1_000;
 
 /// Tasks named where the beginning of an id fits several.
 const CANDIDATES: usize = 5;
@@ -26,9 +26,15 @@ pub(super) struct Listing {
     limit: Option<usize>,
 }
 
+impl Listing {
+    /// Tasks that are listed.
+    pub(super) fn limit(&self) -> usize {
+        self.limit.unwrap_or(TASKS_SHOWN).min(MAX_TASKS_SHOWN)
+    }
+}
+
 pub(super) async fn list(State(facts): Shared, Query(listing): Query<Listing>) -> Response {
-    let limit = listing.limit.unwrap_or(TASKS_SHOWN).min(MAX_TASKS_SHOWN);
-    match explain::newest(&facts.store, limit) {
+    match explain::newest(&facts.store, listing.limit()) {
         Ok(lines) => Json::<Vec<TaskLine>>(lines).into_response(),
         Err(error) => failure(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
     }

@@ -29,7 +29,7 @@ impl GossipMessage {
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 impl GossipMessage {
     /// A message that waits nowhere.
     pub(crate) fn of(source: PeerId, kind: Kind, data: Vec<u8>) -> Self {

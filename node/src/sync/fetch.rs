@@ -198,24 +198,13 @@ impl Fetcher {
         else {
             return Err(unexpected());
         };
-        let (mut digests, rest) = theirs.fingerprints.as_chunks::<{ Fingerprint::BYTES }>();
-        let filled = theirs.tasks.iter().filter(|tasks| **tasks > 0).count();
-        if theirs.tasks.len() != BUCKETS || !rest.is_empty() || digests.len() != filled {
-            return Err(AskError::Fault("not 256 buckets".into()));
-        }
-        let mut pairs = Vec::with_capacity(BUCKETS);
-        for (tasks, ours) in theirs.tasks.into_iter().zip(self.holdings.buckets(epoch)) {
-            let mut root = Root::default();
-            if let (true, Some((digest, later))) = (tasks > 0, digests.split_first()) {
-                let digest = *digest;
-                root = Root { tasks, digest };
-                digests = later;
-            }
-            pairs.push(Pair {
-                theirs: root,
-                ours: Root::from(&ours),
-            });
-        }
+        let theirs = roots_of(&theirs)?;
+        let ours = self.holdings.buckets(epoch);
+        let pair = |(theirs, ours): (Root, &Fingerprint)| Pair {
+            theirs,
+            ours: Root::from(ours),
+        };
+        let pairs = theirs.into_iter().zip(&ours).map(pair).collect();
         Ok(Input::Buckets { peer, epoch, pairs })
     }
 
@@ -457,6 +446,24 @@ fn behind(mut ids: Vec<TaskId>, answered: Answered) -> Result<Vec<TaskId>, AskEr
         return Err(AskError::Fault("more, but nothing now".into()));
     };
     Ok(ids.split_off(last.saturating_add(1)))
+}
+
+/// What a peer says to hold of an epoch, bucket by bucket; those without tasks have no fingerprint.
+pub(super) fn roots_of(theirs: &wire::SyncBuckets) -> Result<Vec<Root>, AskError> {
+    let (digests, rest) = theirs.fingerprints.as_chunks::<{ Fingerprint::BYTES }>();
+    let filled = theirs.tasks.iter().filter(|tasks| **tasks > 0).count();
+    if theirs.tasks.len() != BUCKETS || !rest.is_empty() || digests.len() != filled {
+        return Err(AskError::Fault("not 256 buckets".into()));
+    }
+    let mut digests = digests.iter();
+    let mut root = |tasks: &u32| match *tasks {
+        0 => Root::default(),
+        tasks => Root {
+            tasks,
+            digest: digests.next().copied().unwrap_or_default(),
+        },
+    };
+    Ok(theirs.tasks.iter().map(&mut root).collect())
 }
 
 /// Portions whose batch stays below [`CHUNK`].

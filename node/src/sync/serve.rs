@@ -180,7 +180,7 @@ impl Shared {
 }
 
 impl Library {
-    fn answer(&self, kind: Option<RequestKind>) -> Result<ReplyKind, NodeError> {
+    pub(super) fn answer(&self, kind: Option<RequestKind>) -> Result<ReplyKind, NodeError> {
         Ok(match kind {
             Some(RequestKind::Summary(query)) => self.summary(Epoch(query.first_epoch)),
             Some(RequestKind::Buckets(query)) => self.buckets(Epoch(query.epoch)),

@@ -115,7 +115,10 @@ pub(crate) async fn ask_set(
     }
 }
 
-fn claimed_set(epoch: Epoch, reply: &wire::EpochUpdateReply) -> Result<OperatorSet, AskError> {
+pub(super) fn claimed_set(
+    epoch: Epoch,
+    reply: &wire::EpochUpdateReply,
+) -> Result<OperatorSet, AskError> {
     let list = reply.set.as_ref();
     let list = list.ok_or_else(|| AskError::Fault("no set".into()))?;
     let set = OperatorSet::try_from(list).map_err(|e| AskError::Fault(e.to_string()))?;

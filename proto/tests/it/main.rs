@@ -7,14 +7,10 @@
 
 use quorate_proto::*;
 
-mod corpus;
 mod documentation;
 mod equivocation;
 #[path = "../../src/fixtures.rs"]
 mod fixtures;
-#[path = "../../../fuzz/src/proto.rs"]
-#[allow(unreachable_pub, reason = "a library where it is fuzzed")]
-mod fuzzed;
 mod golden;
 mod hand_over;
 mod hostile;

@@ -1,4 +1,5 @@
 use super::*;
+use crate::evm::calls::Header;
 
 fn url() -> RpcUrl {
     "https://h.org".parse().expect("a URL")
@@ -121,4 +122,26 @@ async fn a_full_queue_refuses_and_says_so() {
     // Callers that give up make room.
     drop(waiting);
     assert!(batcher.enqueue(call()).is_ok());
+}
+
+/// Whoever answers knows the key by which it was asked, and may repeat it.
+#[test]
+fn what_makes_no_sense_is_told_without_secrets() {
+    let url: RpcUrl = "https://h.org/topsecret".parse().expect("a URL");
+    let text = "no such key: topsecret";
+    let body = format!("\"{text}\"");
+    let answer = format!(r#"{{"id":0,"result":"{text}"}}"#);
+    for body in [body.as_str(), answer.as_str()] {
+        let failure = match read(&url, StatusCode::OK, body.as_bytes(), 1) {
+            Outcome::Failed(failure) => failure,
+            Outcome::Answers(answers) => {
+                let answer = answers[0].as_ref().expect("an answer");
+                Header::read(answer, &url).expect_err("no header")
+            }
+            Outcome::TooMany => panic!("one is never too many"),
+        };
+        let shown = failure.to_string();
+        assert!(shown.contains("***"), "{shown}");
+        assert!(!shown.contains("topsecret"), "{shown}");
+    }
 }

@@ -8,8 +8,8 @@
 use alloy::primitives::{Address, B256, U256, keccak256};
 
 /// Slots that one step asks for: two entries of two slots each.
-#[cfg(test)]
-const MAX_SLOTS: usize = 4;
+#[cfg(any(test, fuzzing))]
+pub(in crate::evm) const MAX_SLOTS: usize = 4;
 
 /// Entries that are looked up in one batch while the right one is searched.
 const PROBES: u64 = 8;

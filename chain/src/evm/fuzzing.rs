@@ -1,0 +1,9 @@
+//! What must hold for the answers of providers, whoever they are.
+
+mod answers;
+mod proofs;
+mod searches;
+
+pub use self::answers::rpc_answer;
+pub use self::proofs::{proof, trie};
+pub use self::searches::search;

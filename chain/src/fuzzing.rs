@@ -1,0 +1,36 @@
+//! What must hold for anything that a provider sends: what is proven is true, what is read keeps to
+//! its form, and what is wrong is told without secrets.
+//!
+//! The fuzz targets call these functions, and the tests run them over the corpora.
+
+#[cfg(test)]
+#[path = "../../fuzz/corpora.rs"]
+mod corpora;
+
+pub use crate::evm::fuzzing::{proof, rpc_answer, search, trie};
+
+/// A target: bytes from anybody.
+pub type Check = fn(&[u8]);
+
+/// All targets of this crate, by name.
+pub const CHECKS: &[(&str, Check)] = &[
+    ("proof", proof),
+    ("rpc_answer", rpc_answer),
+    ("search", search),
+    ("trie", trie),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::{CHECKS, corpora};
+
+    #[test]
+    fn every_corpus_passes_its_checks() {
+        corpora::pass(CHECKS);
+    }
+
+    #[test]
+    fn every_check_is_a_fuzz_target() {
+        corpora::are_targets(CHECKS);
+    }
+}

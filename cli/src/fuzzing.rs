@@ -1,0 +1,34 @@
+//! What must hold for any file that somebody hands to a command, and for whatever a node tells one.
+//!
+//! The fuzz targets call these functions, and the tests run them over the corpora.
+
+mod files;
+
+#[cfg(test)]
+#[path = "../../fuzz/corpora.rs"]
+mod corpora;
+
+pub use self::files::file;
+pub use crate::options::fuzzing::config;
+pub use crate::tasks::fuzzing::explain;
+
+/// A target: bytes from anybody.
+pub type Check = fn(&[u8]);
+
+/// All targets of this crate, by name.
+pub const CHECKS: &[(&str, Check)] = &[("config", config), ("explain", explain), ("file", file)];
+
+#[cfg(test)]
+mod tests {
+    use super::{CHECKS, corpora};
+
+    #[test]
+    fn every_corpus_passes_its_checks() {
+        corpora::pass(CHECKS);
+    }
+
+    #[test]
+    fn every_check_is_a_fuzz_target() {
+        corpora::are_targets(CHECKS);
+    }
+}

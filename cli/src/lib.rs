@@ -1,0 +1,90 @@
+//! The command line of a node: runs one, and everything around it.
+
+mod args;
+mod backup;
+mod certificate;
+mod config;
+mod data;
+mod doctor;
+mod epoch;
+mod evidence;
+mod exit;
+mod format;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
+mod http;
+mod keys;
+mod light;
+mod logging;
+mod operators;
+mod options;
+mod password;
+mod providers;
+mod registration;
+mod registry;
+mod request;
+mod run;
+mod status;
+mod table;
+mod tasks;
+mod transaction;
+mod verify;
+
+use std::process::ExitCode;
+
+use crate::args::{Cli, Command};
+
+/// Does what the command line asks for; the code to exit with.
+pub fn main() -> ExitCode {
+    let cli = match args::parse() {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
+    match dispatch(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let word = if error.is::<exit::Warned>() {
+                "warning"
+            } else {
+                "error"
+            };
+            eprintln!("{word}: {error:#}");
+            ExitCode::from(exit::code_of(&error))
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> anyhow::Result<()> {
+    let Some(command) = cli.command else {
+        return run::run(&cli.run);
+    };
+    // A running node takes its own settings; all other commands only tell what went wrong.
+    logging::quiet();
+    match command {
+        Command::Keys(command) => keys::run(command),
+        Command::Config(command) => config::run(command),
+        Command::Request(command) => wait(request::run(command)),
+        Command::Verify(args) => wait(verify::run(args)),
+        Command::Explain(args) => wait(tasks::explain(args)),
+        Command::Tasks(args) => wait(tasks::list(args)),
+        Command::Status(args) => wait(status::run(args)),
+        Command::Doctor(args) => wait(doctor::run(*args)),
+        Command::Providers(args) => wait(providers::run(args)),
+        Command::Operators(args) => wait(operators::run(args)),
+        Command::Epoch(command) => wait(epoch::run(command)),
+        Command::Evidence(command) => wait(evidence::run(command)),
+        Command::Registry(command) => wait(registry::run(command)),
+        Command::Register(args) => wait(registration::register(args)),
+        Command::ChangeKey(args) => wait(registration::change_key(args)),
+        Command::Backup(args) => wait(backup::backup(args)),
+        Command::Restore(args) => backup::restore(&args),
+        Command::Deregister(args) => wait(registration::deregister(args)),
+    }
+}
+
+fn wait(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(command)
+}
