@@ -84,6 +84,16 @@ impl Default for NetworkOptions {
     }
 }
 
+/// So many providers that are the same chain: a URL may be named once only.
+fn providers_of(chain: &str, count: usize) -> Vec<String> {
+    match count {
+        1 => vec![chain.to_owned()],
+        _ => (1..=count)
+            .map(|number| format!("{chain}/?provider={number}#by=runner-{number}"))
+            .collect(),
+    }
+}
+
 /// Where a node will be, before its folder is written.
 struct Place {
     seat: Seat,
@@ -203,7 +213,7 @@ impl LocalNetwork {
         };
         let chain = deployment.source.endpoint();
         let source = match source.as_slice() {
-            [] => vec![chain; options.source_providers],
+            [] => providers_of(&chain, options.source_providers),
             urls => urls.to_vec(),
         };
         let folder = NodeFolder {
