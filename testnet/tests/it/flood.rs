@@ -14,7 +14,7 @@ use quorate_testnet::attack::Culprit;
 use quorate_testnet::{LocalNetwork, NetworkOptions, NodeProcess, wait};
 
 use crate::support::load::Load;
-use crate::support::stranger::Stranger;
+use crate::support::stranger::{Raw, Stranger};
 use crate::support::{Outcome, SOON, certify, figure, peer_of, staked, turn, usual_network};
 
 /// What the memory of an operator may grow by while it is attacked.
@@ -212,11 +212,11 @@ async fn a_burst_that_is_too_large_costs_the_connection() -> Outcome {
 
 /// Asks for the operators, `count` times, and counts the answers and the refusals by their texts.
 async fn ask_fast(stranger: &Stranger, node: &NodeProcess, count: u64) -> Result<(u64, String)> {
-    let mut stream = stranger.stream(node).await?;
-    for id in 1..=count {
-        let kind = Some(RequestKind::Operators(wire::OperatorsQuery {}));
-        stream.ask(&wire::Request { id, kind }).await?;
-    }
+    // libp2p-stream drops a stream that arrives in the same moment as another one.
+    let mut stream = wait::until("a stream that is taken", SOON, || async {
+        asked(stranger, node, count).await.ok()
+    })
+    .await?;
     let (mut answered, mut refused) = (0, String::new());
     for _ in 0..count {
         let reply = stream.reply().await?.context("the stream was closed")?;
@@ -233,6 +233,16 @@ async fn ask_fast(stranger: &Stranger, node: &NodeProcess, count: u64) -> Result
         }
     }
     Ok((answered, refused))
+}
+
+/// A stream on which so many questions are sent.
+async fn asked(stranger: &Stranger, node: &NodeProcess, count: u64) -> Result<Raw> {
+    let mut stream = stranger.stream(node).await?;
+    for id in 1..=count {
+        let kind = Some(RequestKind::Operators(wire::OperatorsQuery {}));
+        stream.ask(&wire::Request { id, kind }).await?;
+    }
+    Ok(stream)
 }
 
 async fn restart_with(node: &mut NodeProcess, arguments: &[&str]) -> Outcome {
