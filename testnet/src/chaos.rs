@@ -217,7 +217,12 @@ impl Chaos {
         let end = self.began + Duration::from_secs_f64(options.minutes * 60.0);
         while Instant::now() < end {
             let active: Vec<&Fault> = self.active.iter().map(|active| &active.fault).collect();
-            let step = self.planner.next(&active);
+            let Some(step) = self.planner.next(&active) else {
+                let soonest = self.active.iter().map(|active| active.until).min();
+                let mended = soonest.unwrap_or(end).min(end);
+                self.mend_until(mended, world).await?;
+                continue;
+            };
             let at = (Instant::now() + step.after).min(end);
             self.mend_until(at, world).await?;
             world.apply(&step.fault).await?;

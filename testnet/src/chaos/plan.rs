@@ -113,8 +113,8 @@ impl Planner {
         }
     }
 
-    /// The next step, while these faults last. Nobody is hit twice at a time.
-    pub(super) fn next(&mut self, active: &[&Fault]) -> Step {
+    /// The next step, while these faults last. Nobody is hit twice at a time; `None` where nobody is left.
+    pub(super) fn next(&mut self, active: &[&Fault]) -> Option<Step> {
         let hit: Vec<usize> = active.iter().flat_map(|fault| fault.victims()).collect();
         let free: Vec<usize> = (0..self.operators).filter(|n| !hit.contains(n)).collect();
         let after = Duration::from_millis(self.rng.random_range(500..4_000));
@@ -123,13 +123,14 @@ impl Planner {
         let split = active.iter().any(|fault| matches!(fault, Fault::Split(_)));
         let fault = match free.choose(&mut self.rng).copied() {
             Some(victim) => self.fault(victim, &free, split, registry_down),
+            None if registry_down => return None,
             None => Fault::KillRegistry,
         };
-        Step {
+        Some(Step {
             after,
             fault,
             lasts,
-        }
+        })
     }
 
     fn fault(&mut self, victim: usize, free: &[usize], split: bool, registry_down: bool) -> Fault {
@@ -175,6 +176,7 @@ mod tests {
             let mut steps = Vec::new();
             for _ in 0..500 {
                 let step = planner.next(&active.iter().collect::<Vec<_>>());
+                let step = step.expect("few faults at a time leave somebody");
                 for victim in step.fault.victims() {
                     let others = active.iter().flat_map(Fault::victims);
                     assert!(others.into_iter().all(|other| other != victim), "{step:?}");
@@ -195,10 +197,19 @@ mod tests {
     }
 
     #[test]
+    fn nothing_more_goes_wrong_where_everybody_is_hit() {
+        let mut planner = Planner::new(1, 7, true);
+        let all = Fault::Split((0..7).collect());
+        let next = planner.next(&[&all]).map(|step| step.fault);
+        assert_eq!(next, Some(Fault::KillRegistry));
+        assert_eq!(planner.next(&[&all, &Fault::KillRegistry]), None);
+    }
+
+    #[test]
     fn without_namespaces_nobody_is_cut_off() {
         let mut planner = Planner::new(1, 7, false);
         for _ in 0..500 {
-            let step = planner.next(&[]);
+            let step = planner.next(&[]).expect("all are left");
             assert!(!matches!(step.fault, Fault::CutOff(_) | Fault::Split(_)));
         }
     }
