@@ -72,6 +72,8 @@ impl World {
                 ..DeploymentOptions::default()
             },
             seats,
+            // The audit wants all of it; epochs are short here, and nodes would forget the first ones.
+            arguments: vec!["--retain-epochs=all".to_owned()],
             ..NetworkOptions::default()
         };
         let mut network = LocalNetwork::prepare(options, dir).await?;
