@@ -34,6 +34,16 @@ pub(super) struct World {
     _writer: Writer,
 }
 
+/// The audit wants all tasks; epochs are short here, and nodes would forget those of the first ones.
+fn keep_all(network: &LocalNetwork) -> Result<()> {
+    for node in network.registries.iter().chain(&network.operators) {
+        let config = node.dir.join("config.toml");
+        let settings = std::fs::read_to_string(&config)?;
+        std::fs::write(&config, format!("retain_epochs = \"all\"\n{settings}"))?;
+    }
+    Ok(())
+}
+
 impl World {
     pub(super) async fn start(options: &ChaosOptions, dir: &Path) -> Result<Self> {
         let operators = usize::try_from(options.operators)?;
@@ -72,8 +82,6 @@ impl World {
                 ..DeploymentOptions::default()
             },
             seats,
-            // The audit wants all of it; epochs are short here, and nodes would forget the first ones.
-            arguments: vec!["--retain-epochs=all".to_owned()],
             ..NetworkOptions::default()
         };
         let mut network = LocalNetwork::prepare(options, dir).await?;
@@ -84,6 +92,7 @@ impl World {
                 .iter()
                 .for_each(|p| p.forward_to(network.deployment.source.endpoint()));
         }
+        keep_all(&network)?;
         network.start_nodes().await?;
         Ok(Self {
             _miner: Miner::start(&network.deployment.home, BLOCK_TIME),
