@@ -251,14 +251,17 @@ impl Inner {
         }
     }
 
-    /// What the store shows by now need not be kept beside it. Looks after every doubling, so that an
-    /// entry is looked up twice on average.
+    /// What the store shows by now need not be kept beside it, nor what was pruned. Looks after every
+    /// doubling, so that an entry is looked up twice on average.
     fn forget_committed(&mut self, store: &Store) {
         if self.fresh.len() < self.next_look {
             return;
         }
+        let floor = self.floor;
         self.fresh.retain(|task, (epoch, state)| {
-            !matches!(on_disk(store, *epoch, *task), Ok(Some(kept)) if kept == *state)
+            let written =
+                || matches!(on_disk(store, *epoch, *task), Ok(Some(kept)) if kept == *state);
+            *epoch >= floor && !written()
         });
         self.next_look = FRESH_KEPT.max(2 * self.fresh.len());
     }

@@ -8,6 +8,7 @@ use std::{
 };
 
 use futures::{channel::oneshot, executor::block_on, future::FutureExt};
+use tokio::sync::Notify;
 
 use crate::{
     Batch, FailureWatch, MAX_BATCH_BYTES, Signers, SigningLog, Store, StoreError, signing::Holds,
@@ -49,6 +50,8 @@ struct Shared {
     store: Store,
     state: Mutex<State>,
     work: Condvar,
+    /// Called when there is room again; whoever waits looks anew.
+    room: Notify,
 }
 
 #[derive(Default)]
@@ -56,17 +59,7 @@ struct State {
     jobs: VecDeque<Job>,
     bytes: usize,
     closed: bool,
-    /// Those that wait for room; each is called once, and looks again.
-    waiting: Vec<oneshot::Sender<()>>,
     stats: WriteStats,
-}
-
-impl State {
-    fn call_waiting(&mut self) {
-        for waiting in self.waiting.drain(..) {
-            let _ = waiting.send(());
-        }
-    }
 }
 
 fn fullness(state: &State, batch: &Batch) -> Option<StoreError> {
@@ -120,6 +113,7 @@ impl WriteQueue {
             store,
             state: Mutex::default(),
             work: Condvar::new(),
+            room: Notify::new(),
         });
         let thread = thread::Builder::new()
             .name("store-writer".to_owned())
@@ -186,10 +180,14 @@ impl WriteQueue {
             holds,
             done,
         };
-        while let Err((same, room)) = self.shared.accept_or_wait(job) {
-            // An answer or none: it is looked at again.
-            let _ = room.await;
-            job = same;
+        loop {
+            // Before the look: what is called in between is not missed.
+            let room = self.shared.room.notified();
+            match self.shared.accept_if_room(job) {
+                Ok(()) => break,
+                Err(same) => job = same,
+            }
+            room.await;
         }
         Ack(ack)
     }
@@ -258,15 +256,11 @@ impl Shared {
         }
     }
 
-    /// Gives the job back where there is no room for it, with what tells that there may be some.
-    fn accept_or_wait(&self, job: Job) -> Result<(), (Job, oneshot::Receiver<()>)> {
-        let mut state = self.state();
+    /// Gives the job back where there is no room for it now.
+    fn accept_if_room(&self, job: Job) -> Result<(), Job> {
+        let state = self.state();
         match self.refusal(&state, &job.batch) {
-            Some(StoreError::QueueFull { .. }) => {
-                let (room, waits) = oneshot::channel();
-                state.waiting.push(room);
-                return Err((job, waits));
-            }
+            Some(StoreError::QueueFull { .. }) => return Err(job),
             Some(refusal) => {
                 drop(state);
                 job.answer(Err(refusal));
@@ -328,7 +322,8 @@ impl Shared {
             group.push(job);
         }
         state.bytes -= bytes;
-        state.call_waiting();
+        drop(state);
+        self.room.notify_waiters();
         (!group.is_empty()).then_some(group)
     }
 
@@ -355,11 +350,9 @@ impl Shared {
     }
 
     fn close(&self) {
-        let mut state = self.state();
-        state.closed = true;
-        state.call_waiting();
-        drop(state);
+        self.state().closed = true;
         self.work.notify_all();
+        self.room.notify_waiters();
     }
 }
 

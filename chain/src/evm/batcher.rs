@@ -168,7 +168,10 @@ impl Batcher {
     }
 }
 
-async fn wait(answer: Result<oneshot::Receiver<Answer>, Failure>) -> Answer {
+/// What one of those that wait for a provider gets within [`CALL_TIMEOUT`], or why there is nothing.
+pub(super) async fn wait<T>(
+    answer: Result<oneshot::Receiver<Result<T, Failure>>, Failure>,
+) -> Result<T, Failure> {
     match timeout(CALL_TIMEOUT, answer?).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(_)) => Err(Failure::Connection("the request was given up".to_owned())),

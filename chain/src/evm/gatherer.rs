@@ -12,10 +12,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use alloy::primitives::{Address, B256, U256};
 use tokio::sync::oneshot;
-use tokio::time::timeout;
 
 use super::batcher::limit::BatchLimit;
-use super::batcher::{Batcher, CALL_TIMEOUT};
+use super::batcher::{Batcher, wait};
 use super::calls;
 use super::proof::answer::ProofAnswer;
 use super::rpc::Failure;
@@ -59,21 +58,16 @@ impl Gatherer {
         }))
     }
 
-    /// Proofs of these slots of a contract in the state after block `at`, in their order and not
-    /// checked yet; or why there are none within [`CALL_TIMEOUT`].
+    /// Proofs of these slots of a contract in the state after block `at`, in their order and X
     pub(super) async fn prove(&self, of: Address, slots: &[U256], at: B256) -> Part {
         let (reply, part) = oneshot::channel();
-        self.enqueue(Waiting {
+        let enqueued = self.enqueue(Waiting {
             of,
             at,
             slots: slots.to_vec(),
             reply,
-        })?;
-        match timeout(CALL_TIMEOUT, part).await {
-            Ok(Ok(part)) => part,
-            Ok(Err(_)) => Err(Failure::Connection("the request was given up".to_owned())),
-            Err(_) => Err(Failure::Timeout(CALL_TIMEOUT.as_millis())),
-        }
+        });
+        wait(enqueued.map(|()| part)).await
     }
 
     fn enqueue(&self, waiting: Waiting) -> Result<(), Failure> {

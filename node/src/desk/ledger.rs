@@ -426,16 +426,18 @@ impl Ledger {
         acks
     }
 
-    /// What the store shows by now need not be kept beside it. Looks after every doubling, so
-    /// that an entry is looked up twice on average.
+    /// What the store shows by now need not be kept beside it, nor what was pruned. Looks after
+    /// every doubling, so that an entry is looked up twice on average.
     fn forget_committed(&mut self) {
-        self.unwritten.forget_written(self.writes.store());
+        let (store, floor) = (self.writes.store(), self.holdings.floor());
+        self.unwritten.forget_written(store, floor);
         if self.fresh.len() < self.next_look {
             return;
         }
-        let store = self.writes.store();
-        self.fresh
-            .retain(|id, _| !matches!(store.get(schema::CERTIFICATES, &id.0.0), Ok(Some(_))));
+        self.fresh.retain(|id, certificate| {
+            let written = || matches!(store.get(schema::CERTIFICATES, &id.0.0), Ok(Some(_)));
+            certificate.statement().epoch() >= floor && !written()
+        });
         self.next_look = FRESH_KEPT.max(2 * self.fresh.len());
     }
 

@@ -155,6 +155,28 @@ async fn two_facts_that_come_in_one_round_are_a_contradiction() {
     assert_eq!(scene.ledger.fresh_contradiction(&first), Some(second));
 }
 
+/// Pruning deletes rows whose copies beside the store were not looked up yet.
+#[tokio::test]
+async fn what_was_pruned_is_not_kept_beside_the_store() {
+    let (mut scene, signature, set) = (Scene::new(), signature(), set());
+    let signer = SignerSignature {
+        operator: operator(1),
+        signature,
+    };
+    for question in 0..1_500 {
+        let statement = says(question, 7);
+        let certificate = Certificate::fewest(statement, &set, [signer].into_iter()).unwrap();
+        scene.counted(&signed(1, statement, signature));
+        scene.ledger.certified(&certificate, None, 0).unwrap();
+    }
+    scene.ledger.holdings.raise_floor(Epoch(2));
+    scene.commit().await;
+    assert_eq!(
+        (scene.ledger.unwritten.len(), scene.ledger.fresh.len()),
+        (0, 0)
+    );
+}
+
 #[tokio::test]
 async fn what_is_on_disk_is_not_kept_beside_it() {
     let (mut scene, signature) = (Scene::new(), signature());

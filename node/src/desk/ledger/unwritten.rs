@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use quorate_proto::{Address, Outcome, Response, SlotId, Statement, TaskId, wire};
+use quorate_proto::{Address, Epoch, Outcome, Response, SlotId, Statement, TaskId, wire};
 use quorate_storage::{Store, schema};
 
 /// Signatures kept beside the store without asking whether it has them: 400 kB.
@@ -63,16 +63,19 @@ impl Unwritten {
         signed.map_or(&[], Vec::as_slice)
     }
 
-    /// What the store shows by now need not be kept beside it. Looks after every doubling, so that
-    /// an entry is looked up twice on average.
-    pub(super) fn forget_written(&mut self, store: &Store) {
+    /// What the store shows by now need not be kept beside it, nor what it will not show any more:
+    /// epochs before `floor` are pruned. Looks after every doubling, so that an entry is looked up
+    /// twice on average.
+    pub(super) fn forget_written(&mut self, store: &Store, floor: Epoch) {
         if self.count < self.next_look.max(KEPT) {
             return;
         }
         let mut left = 0;
         self.slots.retain(|_, operators| {
             operators.retain(|_, signed| {
-                signed.retain(|response| !is_written(store, response));
+                signed.retain(|response| {
+                    response.statement.epoch() >= floor && !is_written(store, response)
+                });
                 left += signed.len();
                 !signed.is_empty()
             });
