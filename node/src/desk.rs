@@ -33,7 +33,7 @@ use ledger::Ledger;
 pub(crate) use ledger::{Taken, TakenOver, decode};
 pub(crate) use record::Channels;
 use record::Record;
-pub(crate) use trace::{ReadTrace, answer_word};
+pub(crate) use trace::{ReadTrace, answer_word, proven_chains};
 
 use crate::attest::{AttestHandle, Job};
 use crate::clock;

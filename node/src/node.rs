@@ -4,6 +4,7 @@ mod registries;
 mod upkeep;
 mod wiring;
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +21,7 @@ use self::wiring::{
     Wiring, domain_of, open_store, recall_bindings, spawn_followers, spawn_home, spawn_http,
     spawn_members, spawn_swarm, speaker_of, watch_store,
 };
-use crate::desk::{Chains, Channels, Desk};
+use crate::desk::{Chains, Channels, Desk, proven_chains};
 use crate::evidence::EvidenceBook;
 use crate::gossip::{Allowances, KnownSignatures};
 use crate::holdings::Holdings;
@@ -142,13 +143,14 @@ impl Ledgers {
         Arc::new(sources.map(|chain| (chain.chain_id(), chain)).collect())
     }
 
-    /// Connects to the chains that are configured.
+    /// Connects to the chains that are configured. Of those in `proven` only proofs are good enough.
     ///
     /// # Errors
     /// A provider of another chain, or settings that make no sense. Providers that are down are
     /// tried again later.
     pub async fn connect(
         settings: &Settings,
+        proven: &HashSet<u64>,
         halt: &CancellationToken,
     ) -> Result<Self, ChainError> {
         let home = &settings.home;
@@ -162,6 +164,9 @@ impl Ledgers {
         };
         for chain in &settings.chains {
             let evm = Arc::new(EvmChain::connect(chain.evm.clone(), chain.state_manager).await?);
+            if proven.contains(&evm.chain_id()) {
+                evm.client().expect_proofs();
+            }
             ledgers
                 .followers
                 .push(Box::pin(evm.clone().run(halt.clone())));
@@ -179,10 +184,12 @@ impl Node {
     /// [`NodeError`] says what is wrong and what to do.
     pub async fn start(parts: Parts) -> Result<Self, NodeError> {
         let domain = domain_of(&parts.settings);
-        // Before the chains, so that a store that is locked or of another network is refused first.
+        // Before the chains, so that a store that is locked or of another network is refused first, and
+        // that it is known which chains have proofs.
         let store = open_store(&parts.settings, &domain)?;
         let halt = CancellationToken::new();
-        let ledgers = Ledgers::connect(&parts.settings, &halt).await?;
+        let proven = proven_chains(&store)?;
+        let ledgers = Ledgers::connect(&parts.settings, &proven, &halt).await?;
         Self::assemble(parts, store, ledgers, halt).await
     }
 

@@ -1,7 +1,7 @@
 //! One EVM chain as a quorum of its providers sees it: the final head and blocks below it.
 
 use std::collections::VecDeque;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -34,6 +34,8 @@ pub struct EvmClient {
     reads: Reads,
     history_slot: U256,
     headers: Mutex<HeaderCache>,
+    /// Something of this chain was proven, so it can be.
+    proven: AtomicBool,
     polls_started: AtomicU64,
     last_poll: tokio::sync::Mutex<LastPoll>,
     last_success: Mutex<Option<Instant>>,
@@ -109,6 +111,7 @@ impl EvmClient {
             pool: Pool::new(providers.map(provider).collect(), rule),
             head: watch::Sender::new(None),
             headers: Mutex::default(),
+            proven: AtomicBool::new(false),
             polls_started: AtomicU64::new(0),
             last_poll: tokio::sync::Mutex::new(LastPoll {
                 number: 0,
@@ -214,6 +217,18 @@ impl EvmClient {
         self.history_slot
     }
 
+    /// This chain has proofs, as was seen before. From now on only a proof is good enough, whatever
+    /// all providers say, unless [`Reads::Vote`] is set.
+    pub fn expect_proofs(&self) {
+        self.proven.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a vote may take the place of a proof that no provider offers: all of them saying so is
+    /// no evidence of it where there were proofs before.
+    pub(super) fn may_vote(&self) -> bool {
+        self.reads == Reads::Auto && !self.proven.load(Ordering::Relaxed)
+    }
+
     pub(super) fn not_final(&self, asked: At) -> ChainError {
         ChainError::NotFinal {
             asked,
@@ -302,7 +317,7 @@ impl EvmClient {
     async fn prove(&self, agreed: Known, log: &ReadLog) -> Result<Known, ChainError> {
         let none_shows = || {
             let mut providers = self.pool.providers().iter();
-            self.reads == Reads::Auto && providers.all(|provider| provider.shown().has_no_headers())
+            self.may_vote() && providers.all(|provider| provider.shown().has_no_headers())
         };
         if agreed.state_root.is_some() || self.reads == Reads::Vote || none_shows() {
             return Ok(agreed);

@@ -17,7 +17,7 @@ pub(super) struct Halves<K, V> {
     old: HashMap<K, V>,
 }
 
-impl<K: Eq + Hash, V: Copy> Halves<K, V> {
+impl<K: Eq + Hash, V: Clone> Halves<K, V> {
     pub(super) fn new(half: usize) -> Self {
         Self {
             half,
@@ -28,10 +28,10 @@ impl<K: Eq + Hash, V: Copy> Halves<K, V> {
 
     pub(super) fn get(&mut self, key: K) -> Option<V> {
         if let Some(value) = self.young.get(&key) {
-            return Some(*value);
+            return Some(value.clone());
         }
         let value = self.old.remove(&key)?;
-        self.insert(key, value);
+        self.insert(key, value.clone());
         Some(value)
     }
 

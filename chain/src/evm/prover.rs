@@ -1,6 +1,6 @@
 //! Reads histories by proof: one provider serves, none is believed.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use alloy::primitives::{Address, B256, U256};
@@ -12,10 +12,13 @@ use super::proof::history::{Fact, HistoryRead, Step, Stop};
 use super::provider::Provider;
 use super::quorum::Pool;
 use super::rpc::Failure;
-use crate::{BlockRef, Question, ReadLog};
+use crate::{BlockRef, Question, ReadLog, Said};
 
 /// Keys of one half whose number of entries is remembered: both halves together are below 1 MiB.
 const HINTS: usize = 4_096;
+
+/// Words of one half that were proven: those of 1,300 keys per half; both halves together are 1.5 MB.
+const WORDS: usize = 4_096;
 
 /// How often a chain whose providers all said that they have no proofs is tried again.
 const TRY_AGAIN: Duration = Duration::from_secs(60);
@@ -50,7 +53,19 @@ pub(super) enum Found {
     Misfit(String),
 }
 
+/// A word of storage that was proven, and who showed it.
+#[derive(Clone, Debug)]
+struct Proven {
+    value: U256,
+    by: Arc<str>,
+}
+
 /// Reads the histories of one state manager.
+///
+/// # Design Decisions
+///
+/// What a state root proves stays true of that root, so it is remembered by it: of a key that many ask
+/// about, each state is proven once, whichever blocks they name.
 pub(super) struct Prover {
     state_manager: Address,
     /// Slot of the mapping.
@@ -59,6 +74,8 @@ pub(super) struct Prover {
     hints: Mutex<Halves<(Address, U256), u64>>,
     /// The state manager as of the block with this hash: proven once per block.
     contract: Mutex<Option<(B256, Contract)>>,
+    /// By state root and slot.
+    words: Mutex<Halves<(B256, U256), Proven>>,
     /// Entries were proven, so the mapping is where it should be.
     fits: Mutex<bool>,
     tried: Mutex<Option<Instant>>,
@@ -71,6 +88,7 @@ impl Prover {
             base,
             hints: Mutex::new(Halves::new(HINTS)),
             contract: Mutex::default(),
+            words: Mutex::new(Halves::new(WORDS)),
             fits: Mutex::default(),
             tried: Mutex::default(),
         }
@@ -95,6 +113,11 @@ impl Prover {
         entry: Entry,
         log: &ReadLog,
     ) -> Result<Found, Vec<(usize, Failure)>> {
+        if let Some((fact, by)) = self.recall(state, entry) {
+            log.asking(&by, Question::Proof)
+                .said(Said::Good, "proven before");
+            return Ok(Found::Fact(fact));
+        }
         *lock(&self.tried) = Some(Instant::now());
         let found = pool
             .first(log, Question::Proof, |provider| async move {
@@ -109,11 +132,43 @@ impl Prover {
         Ok(found)
     }
 
-    async fn ask(&self, provider: &Provider, state: State, entry: Entry) -> Result<Found, Failure> {
+    /// What was proven in this state before, where that is enough; and who showed the last of it.
+    fn recall(&self, state: State, entry: Entry) -> Option<(Fact, Arc<str>)> {
+        let (mut search, _) = self.search(state, entry);
+        let mut shown = None;
+        for _ in 0..MAX_STEPS {
+            match search.next().ok()? {
+                Step::Done(fact) => return shown.map(|by| (fact, by)),
+                Step::Prove(slots) => {
+                    let words = self.known(state, &slots)?;
+                    shown = words.last().map(|word| Arc::clone(&word.by));
+                    let values: Vec<U256> = words.iter().map(|word| word.value).collect();
+                    search.proven(&slots, &values).ok()?;
+                }
+                Step::Probe(_) => return None,
+            }
+        }
+        None
+    }
+
+    fn known(&self, state: State, slots: &[U256]) -> Option<Vec<Proven>> {
+        let mut words = lock(&self.words);
+        let word = |slot: &U256| words.get((state.root, *slot));
+        slots.iter().map(word).collect()
+    }
+
+    /// Where to look, and how many entries the key had when last seen.
+    fn search(&self, state: State, entry: Entry) -> (HistoryRead, u64) {
         let key = (entry.user, entry.key);
         let hint = lock(&self.hints).get(key).unwrap_or_default();
         let head = state.block.number;
-        let mut search = HistoryRead::new(self.base, key, entry.block, head, hint);
+        let search = HistoryRead::new(self.base, key, entry.block, head, hint);
+        (search, hint)
+    }
+
+    async fn ask(&self, provider: &Provider, state: State, entry: Entry) -> Result<Found, Failure> {
+        let key = (entry.user, entry.key);
+        let (mut search, hint) = self.search(state, entry);
         for _ in 0..MAX_STEPS {
             let result = match search.next() {
                 Ok(Step::Done(fact)) => {
@@ -158,7 +213,13 @@ impl Prover {
         let Some(contract) = self.contract(&answer, state).map_err(forged)? else {
             return Ok(None);
         };
-        answer.values(contract, slots).map(Some).map_err(forged)
+        let values = answer.values(contract, slots).map_err(forged)?;
+        let mut words = lock(&self.words);
+        for (slot, value) in slots.iter().zip(&values) {
+            let (value, by) = (*value, Arc::clone(provider.name()));
+            words.insert((state.root, *slot), Proven { value, by });
+        }
+        Ok(Some(values))
     }
 
     fn contract(&self, answer: &ProofAnswer, state: State) -> Result<Option<Contract>, Forged> {

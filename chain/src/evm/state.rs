@@ -195,8 +195,7 @@ impl EvmChain {
         };
         let none_has = || {
             let mut providers = client.pool().providers().iter();
-            client.reads() == Reads::Auto
-                && providers.all(|provider| provider.shown().has_no_proofs())
+            client.may_vote() && providers.all(|provider| provider.shown().has_no_proofs())
         };
         if none_has() && !self.prover.tries_again() {
             return Ok(None);
@@ -206,7 +205,10 @@ impl EvmChain {
             root,
         };
         match self.prover.read(client.pool(), state, entry, log).await {
-            Ok(found) => Ok(Some(found)),
+            Ok(found) => {
+                client.expect_proofs();
+                Ok(Some(found))
+            }
             Err(_) if none_has() => Ok(None),
             Err(failures) => Err(client.not_proven(&failures)),
         }

@@ -90,7 +90,7 @@ pub struct Word {
     pub question: Question,
     /// What it said.
     pub said: Said,
-    /// More about that, for people; empty where it is good.
+    /// More about that, for people; where it is good, only that it was said before, to another read.
     pub detail: String,
     /// From the question until the answer, or until nobody waited any more.
     pub micros: u64,

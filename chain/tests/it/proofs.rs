@@ -163,8 +163,46 @@ async fn histories_are_proven_entry_by_entry() -> TestResult {
     let reader = reader_of(&ledger, vec![double.url.clone()], |_| {}).await;
     for _ in 0..2 {
         read(&ledger, &reader, 7, head).await.0?;
+        ledger.anvil.mine(1).await?;
+        reader.client().refresh().await?;
     }
     assert_eq!(double.count("eth_getProof"), 3, "two, then one");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_a_state_proves_is_asked_once() -> TestResult {
+    let (ledger, written) = ledger().await?;
+    let double = double(&ledger, Behaviour::default()).await;
+    let reader = reader(&ledger, vec![double.url.clone()], Reads::Auto).await;
+    let mut words = Vec::new();
+    for block in [written, written + 1, written - 1] {
+        let (found, log) = read(&ledger, &reader, 7, block).await;
+        let expected = match block < written {
+            true => Err(ChainError::BeforeFirstEntry),
+            false => Ok((100, ReadBasis::Proof)),
+        };
+        assert_eq!((found, log.basis()), (expected, ReadBasis::Proof));
+        let shown = log.words().into_iter();
+        words.extend(shown.filter(|word| word.question == Question::Proof));
+    }
+    assert_eq!(double.count("eth_getProof"), 1);
+    let details: Vec<&str> = words.iter().map(|word| word.detail.as_str()).collect();
+    assert_eq!(details, ["", "proven before", "proven before"]);
+    for word in &words {
+        assert_eq!(
+            (&word.provider, word.said),
+            (&words[0].provider, Said::Good)
+        );
+    }
+    // Another state is another question, and may have another answer.
+    let changed = ledger.set(7, 101).await?;
+    reader.client().refresh().await?;
+    let (found, _) = read(&ledger, &reader, 7, changed).await;
+    assert_eq!(found, Ok((101, ReadBasis::Proof)));
+    let (found, _) = read(&ledger, &reader, 7, changed - 1).await;
+    assert_eq!(found, Ok((100, ReadBasis::Proof)));
+    assert!(double.count("eth_getProof") > 1);
     Ok(())
 }
 
@@ -310,9 +348,10 @@ async fn one_that_hangs_costs_little() -> TestResult {
     slow.hang();
     let asked = Instant::now();
     let mut waited = 0;
-    for _ in 0..12 {
-        let (found, log) = read(&ledger, &reader, 7, written).await;
-        assert_eq!(found, Ok((100, ReadBasis::Proof)));
+    for key in 100..112 {
+        let (found, log) = read(&ledger, &reader, key, written).await;
+        assert_eq!(found, Err(ChainError::NoHistory));
+        assert_eq!(log.basis(), ReadBasis::Proof);
         waited += log
             .words()
             .iter()

@@ -98,7 +98,7 @@ async fn alone_and_hanging_later() -> TestResult {
     assert_eq!(ledger.value(&reader, 7, written).await, Ok(100));
     double.hang();
     let asked = Instant::now();
-    let value = ledger.value(&reader, 7, written).await;
+    let value = ledger.value(&reader, 1, written).await;
     assert!(is_unavailable(&value), "{value:?}");
     assert!(
         asked.elapsed() < Duration::from_millis(2_900),

@@ -1,5 +1,8 @@
 //! Where a vote takes the place of a proof, and where not.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use alloy::primitives::{B256, U256};
 use quorate_chain::evm::{EvmChain, Reads, RpcUrl};
 use quorate_chain::{ChainError, ReadLog, StateReader};
@@ -90,11 +93,66 @@ async fn a_proof_ends_the_votes() -> TestResult {
         Ok((100, ReadBasis::Proof))
     );
     later.hang();
-    let error = read(&ledger, &again, 7, written)
+    let error = read(&ledger, &again, 8, written)
         .await
         .0
         .expect_err("silent");
     assert!(matches!(error, ChainError::NotProven { .. }), "{error}");
+    Ok(())
+}
+
+/// From the moment that it is told to: either has no proofs, or shows headers that are not what their
+/// hash says; and every value is another one.
+fn turns(lies: &Arc<AtomicBool>, headers: bool) -> Behaviour {
+    let lies = Arc::clone(lies);
+    Behaviour::default().tamper(move |request, response| {
+        if !lies.load(Ordering::SeqCst) {
+            return;
+        }
+        match request["method"].as_str() {
+            Some("eth_getProof") => fail(response, -32_601, "method not found"),
+            Some("eth_call") => {
+                let word = |value: u64| format!("{value:064x}");
+                response["result"] = format!("0x{}{}{}", word(666), word(1), word(1)).into();
+            }
+            _ if headers && response["result"]["parentHash"].is_string() => {
+                response["result"]["stateRoot"] = json!(B256::repeat_byte(6));
+            }
+            _ => {}
+        }
+    })
+}
+
+/// What all providers say together is no evidence where it was otherwise before.
+#[tokio::test]
+async fn a_chain_that_had_proofs_is_not_voted_on() -> TestResult {
+    for headers in [false, true] {
+        let (ledger, written) = ledger().await?;
+        let lies = Arc::new(AtomicBool::new(false));
+        let mut doubles = Vec::new();
+        for _ in 0..3 {
+            doubles.push(double(&ledger, turns(&lies, headers)).await);
+        }
+        let rpc: Vec<RpcUrl> = doubles.iter().map(|double| double.url.clone()).collect();
+        let known = reader(&ledger, rpc.clone(), Reads::Auto).await;
+        let truth = Ok((100, ReadBasis::Proof));
+        assert_eq!(read(&ledger, &known, 7, written).await.0, truth);
+        lies.store(true, Ordering::SeqCst);
+        ledger.anvil.mine(2).await?;
+        let told = reader(&ledger, rpc.clone(), Reads::Auto).await;
+        told.client().expect_proofs();
+        known.client().refresh().await?;
+        for reader in [&known, &told] {
+            let lie = read(&ledger, reader, 7, written + 1).await.0;
+            let error = lie.expect_err("no vote");
+            assert!(matches!(error, ChainError::NotProven { .. }), "{error}");
+            assert!(error.to_string().contains("reads = \"vote\""), "{error}");
+        }
+        // Who has never seen a proof of this chain has to believe them.
+        let new = reader(&ledger, rpc, Reads::Auto).await;
+        let lie = Ok((666, ReadBasis::Vote));
+        assert_eq!(read(&ledger, &new, 7, written + 1).await.0, lie);
+    }
     Ok(())
 }
 

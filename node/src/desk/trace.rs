@@ -1,8 +1,13 @@
 //! How this node's own read of a chain went, for the task's record.
 
+use std::collections::HashSet;
+
 use quorate_chain::{BlockRef, Question, ReadLog, Said, Word};
-use quorate_proto::ReadBasis;
 use quorate_proto::store::{ProviderAnswer, ProviderQuestion, ProviderWord, TaskRecord};
+use quorate_proto::{ReadBasis, Statement, limits};
+use quorate_storage::{Page, Store, schema};
+
+use crate::NodeError;
 
 /// How a read went, whatever became of it.
 #[derive(Clone, Debug, Default)]
@@ -43,6 +48,24 @@ impl ReadTrace {
         record.set_read_basis(self.basis);
         record.provider_words = self.words.iter().map(word).collect();
     }
+}
+
+/// Chains of which this node has read proofs, as far as its newest tasks show.
+pub(crate) fn proven_chains(store: &Store) -> Result<HashSet<u64>, NodeError> {
+    let newest = Page::newest(limits::MAX_OPEN_TASKS);
+    let mut chains = HashSet::new();
+    for ((_, id), _) in store.scan(schema::TASK_TIMES, &(), newest)?.rows {
+        let Some(record) = store.get(schema::TASKS, &id)? else {
+            continue;
+        };
+        let statement = record.statement.as_ref().map(Statement::try_from);
+        if record.read_basis() == ReadBasis::Proof
+            && let Some(Ok(Statement::StateProof(proof))) = statement
+        {
+            chains.insert(u64::from(proof.chain_id));
+        }
+    }
+    Ok(chains)
 }
 
 fn word(word: &Word) -> ProviderWord {

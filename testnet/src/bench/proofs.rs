@@ -1,4 +1,5 @@
-//! What proofs cost: the same network twice, quorum 2 of 3 providers, by vote and by proof.
+//! What proofs cost: the same network twice, quorum 2 of 3 providers, by vote and by proof. The chain goes
+//! on meanwhile, since what one state proves is asked once.
 
 use std::time::{Duration, Instant};
 
@@ -9,9 +10,12 @@ use super::BenchOptions;
 use super::figures::{ms, table};
 use super::load::load;
 use super::local::{clients, network, one_at_a_time, quiet};
+use crate::miner::Miner;
 use crate::{LocalNetwork, NetworkOptions};
 
 const PROVIDERS: usize = 3;
+/// Of the chain that is read.
+const BLOCK_TIME: Duration = Duration::from_secs(1);
 
 /// One way of reading, measured.
 struct Figures {
@@ -67,6 +71,7 @@ async fn measure(options: &BenchOptions, reads: Reads) -> Result<Figures> {
         ..quiet()
     })
     .await?;
+    let _miner = Miner::start(&network.deployment.source, BLOCK_TIME);
     let latency = one_at_a_time(options, &network, &questions)
         .await?
         .quantile(0.5);
