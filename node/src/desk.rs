@@ -38,7 +38,7 @@ pub(crate) use trace::{ReadTrace, answer_word, proven_chains};
 use crate::attest::{AttestHandle, Job};
 use crate::clock;
 use crate::evidence::EvidenceBook;
-use crate::gossip::Verified;
+use crate::gossip::{Allowances, Verified};
 use crate::holdings::Holdings;
 use crate::home::HomeHandle;
 use crate::members::{Attendance, MembersHandle};
@@ -84,6 +84,7 @@ pub(crate) struct Desk {
     handle: DeskHandle,
     /// At a registry: who answers, and whom that is told.
     attendance: Option<(Attendance, MembersHandle)>,
+    allowances: Option<Allowances>,
 }
 
 /// The chains that this node reads, by id.
@@ -147,6 +148,7 @@ impl Desk {
             events: mouth.0,
             handle,
             attendance: None,
+            allowances: None,
         }
     }
 
@@ -167,10 +169,11 @@ impl Desk {
         }
     }
 
-    /// Keeps to what operators may publish.
-    pub(crate) fn within(self, totals: Totals) -> Self {
+    /// Keeps to what operators may publish, and tells there whose tasks come to nothing.
+    pub(crate) fn within(self, totals: Totals, allowances: Allowances) -> Self {
         Self {
             pipeline: self.pipeline.with_totals(totals),
+            allowances: Some(allowances),
             ..self
         }
     }
@@ -378,10 +381,31 @@ impl Desk {
                 if let Some(task) = task {
                     self.record.refused(task, &refused);
                 }
-                note_refused(&refused);
+                self.note_refused(&refused);
                 Ok(())
             }
         }
+    }
+
+    /// Somebody's task was not taken. A flood of them is shown by figures, not in the log.
+    fn note_refused(&self, refused: &Refused) {
+        metrics::counter!("quorate_tasks_refused_total").increment(1);
+        let (author, reason) = match refused {
+            Refused::TooManyOfAuthor { author, .. } => {
+                (author, "more open tasks than the author's share")
+            }
+            Refused::Doubted { author, .. } => {
+                let view = self.home.view();
+                if let (Some(allowances), Some(set)) = (&self.allowances, &view.current) {
+                    allowances.doubt(set, *author);
+                }
+                (author, "its tasks came to nothing")
+            }
+            _ => return tracing::debug!(%refused, "task not taken"),
+        };
+        metrics::counter!("quorate_operator_ignored_total", "operator" => author.to_string(), "reason" => reason)
+            .increment(1);
+        tracing::debug!(%refused, "task not taken");
     }
 
     fn apply(&mut self, outputs: Vec<Output>) -> Result<(), NodeError> {
@@ -585,18 +609,6 @@ impl Desk {
             self.outbox.post(acks, effects).await;
         }
     }
-}
-
-/// Somebody's task was not taken. A flood of them is shown by figures, not in the log.
-fn note_refused(refused: &Refused) {
-    metrics::counter!("quorate_tasks_refused_total").increment(1);
-    if let Refused::TooManyOfAuthor { author, .. } = refused {
-        let operator = author.to_string();
-        let reason = "more open tasks than the author's share";
-        metrics::counter!("quorate_operator_ignored_total", "operator" => operator, "reason" => reason)
-            .increment(1);
-    }
-    tracing::debug!(%refused, "task not taken");
 }
 
 /// The receiving end of a desk that is yet to be made.

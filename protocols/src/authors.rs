@@ -34,6 +34,9 @@ const FAULT_WINDOW_MS: u64 = 60_000;
 const MUTE_MS: u64 = 60_000;
 /// An operator whose own peer sends this many times its share of messages is not merely busy.
 const GROSS: u32 = 4;
+/// What a task costs that is not taken because those before it came to nothing, in messages: by then it
+/// has cost as much as about ten that are turned away at once.
+const DOUBT_COST: u32 = 100;
 /// Operators that are remembered: the members of two live sets of 500, and some.
 const MAX_AUTHORS: usize = 1_024;
 
@@ -259,6 +262,15 @@ impl Authors {
         let allowance = self.totals.share(set, author);
         let known = self.author(now, allowance, author);
         known.entries.charge(now, allowance.entries, recovered);
+    }
+
+    /// A task of `author` was not taken, because those before it came to nothing. Who goes on is heard less.
+    pub fn doubt(&mut self, now: Timestamp, set: &OperatorSet, author: Address) {
+        let allowance = self.totals.share(set, author);
+        let known = self.author(now, allowance, author);
+        if known.messages.has_any(now, allowance.messages) {
+            known.messages.charge(now, allowance.messages, DOUBT_COST);
+        }
     }
 
     /// A verified message of `author` that no honest operator signs. True where it is not listened to

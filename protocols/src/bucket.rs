@@ -68,6 +68,20 @@ impl Bucket {
         self.micro = self.micro.saturating_sub(used);
     }
 
+    /// Gives `tokens` back, as far as the bucket holds them.
+    pub fn give(&mut self, now: Timestamp, rate: Rate, tokens: u32) {
+        self.refill(now, rate);
+        let given = i64::from(tokens).saturating_mul(MICRO);
+        self.micro = self.micro.saturating_add(given).min(rate.capacity());
+    }
+
+    /// Whole tokens; negative where some are owed.
+    #[must_use]
+    pub fn tokens(mut self, now: Timestamp, rate: Rate) -> i64 {
+        self.refill(now, rate);
+        self.micro.div_euclid(MICRO)
+    }
+
     /// Whether there is a token.
     #[must_use]
     pub fn has_any(mut self, now: Timestamp, rate: Rate) -> bool {
@@ -129,6 +143,18 @@ mod tests {
         bucket.charge(at(0), RATE, 50);
         assert!(!bucket.has_any(at(3_000), RATE), "30 owed, 30 paid");
         assert!(bucket.has_any(at(3_100), RATE));
+    }
+
+    #[test]
+    fn tokens_are_told_and_given_back() {
+        let mut bucket = Bucket::full(at(0), RATE);
+        bucket.charge(at(0), RATE, 25);
+        assert_eq!(bucket.tokens(at(0), RATE), -5);
+        assert_eq!(bucket.tokens(at(50), RATE), -5, "half of a token is none");
+        bucket.give(at(100), RATE, 7);
+        assert_eq!(bucket.tokens(at(100), RATE), 3);
+        bucket.give(at(100), RATE, 100);
+        assert_eq!(bucket.tokens(at(100), RATE), 20);
     }
 
     #[test]

@@ -18,6 +18,7 @@
 //! - Equivocation is looked for among the tasks that are open at the same time; the driver compares
 //!   with those that are over. The signing log keeps a node itself from it for ever.
 
+mod doubts;
 mod ending;
 mod entry;
 mod held;
@@ -29,8 +30,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use quorate_proto::{
-    Address, Certificate, OperatorSet, Outcome, Response, SlotId, Statement, TaskId, Timestamp,
-    limits,
+    Address, Certificate, OperatorSet, Outcome, RefusalCode, Response, SlotId, Statement, TaskId,
+    Timestamp, limits,
 };
 
 use self::entry::{Entry, Own, is_signed};
@@ -99,7 +100,7 @@ impl Pipeline {
                 attempt,
                 set,
             } => self.announced(now, author, statement, attempt, set),
-            Input::Observed(task, verdict) => Ok(self.observed(task, verdict)),
+            Input::Observed(task, verdict) => Ok(self.observed(now, task, verdict)),
             Input::Answered(response) => Ok(self.answered(now, response)),
             Input::Unsigned(task) => Ok(self.unsigned(task)),
             Input::Heard { response, set } => self.heard(now, response, set),
@@ -220,7 +221,7 @@ impl Pipeline {
                 announced_by: Some(author),
             });
         } else {
-            self.adopt(id, author, &set)?;
+            self.adopt(now, id, author, &set)?;
         }
         let Some(entry) = self.tasks.get_mut(&id) else {
             return Ok(outputs);
@@ -240,12 +241,18 @@ impl Pipeline {
     }
 
     /// Somebody announces what was known by refusals only.
-    fn adopt(&mut self, id: TaskId, author: Address, set: &OperatorSet) -> Result<(), Refused> {
+    fn adopt(
+        &mut self,
+        now: Timestamp,
+        id: TaskId,
+        author: Address,
+        set: &OperatorSet,
+    ) -> Result<(), Refused> {
         let Some(entry) = self.tasks.get_mut(&id) else {
             return Ok(());
         };
         if entry.origin == Origin::Orphan {
-            self.room.enter(Origin::Of(author), set)?;
+            self.room.enter(now, Origin::Of(author), set)?;
             self.room.leave(Origin::Orphan);
             entry.origin = Origin::Of(author);
         }
@@ -259,7 +266,7 @@ impl Pipeline {
         set: Arc<OperatorSet>,
         origin: Origin,
     ) -> Result<(), Refused> {
-        self.room.enter(origin, &set)?;
+        self.room.enter(now, origin, &set)?;
         let own = match self.me {
             Some(me) if set.get(me).is_some() => Own::Idle,
             _ => Own::Spectator,
@@ -293,16 +300,25 @@ impl Pipeline {
         Some(Output::Attest(*entry.task.statement()))
     }
 
-    fn observed(&mut self, id: TaskId, verdict: Verdict) -> Vec<Output> {
-        if verdict == Verdict::Agree {
-            return self.attest(id).into_iter().collect();
-        }
+    fn observed(&mut self, now: Timestamp, id: TaskId, verdict: Verdict) -> Vec<Output> {
         let Some(entry) = self.tasks.get_mut(&id) else {
             return Vec::new();
         };
-        let (Own::Observing, Verdict::Refuse(code, detail)) = (&entry.own, verdict) else {
+        let origin = entry.origin;
+        let Verdict::Refuse(code, detail) = verdict else {
+            if let Origin::Of(author) = origin {
+                self.room.doubts.agreed(now, author);
+            }
+            return self.attest(id).into_iter().collect();
+        };
+        let Own::Observing = &entry.own else {
             return Vec::new();
         };
+        if let Origin::Of(author) = origin
+            && contradicts(code)
+        {
+            self.room.doubts.failed(now, author);
+        }
         entry.own = Own::Answering;
         vec![Output::Refuse(*entry.task.statement(), code, detail)]
     }
@@ -432,6 +448,14 @@ impl Pipeline {
             .find(|other| other.statement.fact() != fact)?;
         Some(Output::Equivocation(other.clone(), response.clone()))
     }
+}
+
+/// Whether a refusal says that the statement is not true, rather than that this node cannot tell.
+const fn contradicts(code: RefusalCode) -> bool {
+    matches!(
+        code,
+        RefusalCode::ValueDiffers | RefusalCode::TimestampDiffers | RefusalCode::NoEntry
+    )
 }
 
 #[cfg(test)]

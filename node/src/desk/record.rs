@@ -158,6 +158,7 @@ impl Record {
         let code = match refused {
             Refused::TooManyTasks => "too_many_tasks",
             Refused::TooManyOfAuthor { .. } => "too_many_tasks_of_one",
+            Refused::Doubted { .. } => "doubted",
             Refused::TooFast { .. } => "too_fast",
             Refused::TooManyClients => "too_many_users",
             Refused::Ignored(_) => return,

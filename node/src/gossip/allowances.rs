@@ -52,6 +52,11 @@ impl Allowances {
         self.with(|authors| authors.fault(clock::now(), set, author))
     }
 
+    /// Counts a task that was not taken, because those of its author before it came to nothing.
+    pub(crate) fn doubt(&self, set: &OperatorSet, author: Address) {
+        self.with(|authors| authors.doubt(clock::now(), set, author));
+    }
+
     /// Whether a message that came from its author itself is far beyond its share.
     pub(super) fn is_gross(&self, set: &OperatorSet, author: Address) -> bool {
         self.with(|authors| authors.is_gross(clock::now(), set, author))

@@ -179,7 +179,9 @@ impl Wiring {
             outbox_handle,
         );
         let desk = desk.recording(self.channels.clone());
-        let desk = desk.telling(self.members.clone()).within(self.limits.mesh);
+        let desk = desk
+            .telling(self.members.clone())
+            .within(self.limits.mesh, self.allowances.clone());
         tasks.spawn("desk", desk.run(self.halt.clone()));
     }
 

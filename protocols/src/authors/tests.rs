@@ -65,6 +65,26 @@ fn who_floods_has_its_share_and_no_more() {
 }
 
 #[test]
+fn whose_tasks_come_to_nothing_is_heard_less_for_a_moment() {
+    let mut authors = Authors::new(TOTALS);
+    let set = set_of(1, &[40, 30, 20, 10]);
+    for _ in 0..5 {
+        authors.doubt(at(0), &set, operator(4));
+    }
+    assert_eq!(authors.look(at(0), &set, operator(4), 0), Ok(()));
+    for _ in 0..100 {
+        authors.doubt(at(0), &set, operator(4));
+    }
+    let deaf = Err(Excess::Messages);
+    assert_eq!(authors.look(at(0), &set, operator(4), 0), deaf);
+    assert_eq!(authors.look(at(500), &set, operator(4), 0), deaf);
+    assert_eq!(authors.look(at(600), &set, operator(4), 0), Ok(()));
+    let standing = authors.standing(at(600), operator(4));
+    assert_eq!((standing.ignored, standing.faults), (2, 0));
+    assert_eq!(authors.look(at(0), &set, operator(3), 0), Ok(()));
+}
+
+#[test]
 fn what_an_operators_own_peer_sends_may_be_too_much_for_excess() {
     let mut authors = Authors::new(TOTALS);
     let set = set_of(1, &[40, 30, 20, 10]);

@@ -71,6 +71,9 @@ impl Pipeline {
                         after_micros: now.micros_since(task.started()),
                         clients: std::mem::take(&mut entry.clients),
                     });
+                    if entry.own.contradicts() {
+                        self.room.doubts.was_wrong();
+                    }
                     if entry.origin != Origin::Own {
                         self.room.turn(entry.origin, Origin::Settled);
                         entry.origin = Origin::Settled;
@@ -82,6 +85,11 @@ impl Pipeline {
                         ..task.report()
                     };
                     let clients = std::mem::take(&mut entry.clients);
+                    if let Origin::Of(author) = entry.origin
+                        && entry.is_lonely()
+                    {
+                        self.room.doubts.failed(now, author);
+                    }
                     outputs.push(Output::Ended { report, clients });
                 }
                 task::Output::Close => self.close(now, id),

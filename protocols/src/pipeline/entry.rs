@@ -32,6 +32,11 @@ pub(super) enum Own {
 }
 
 impl Entry {
+    /// Nobody but its author has signed it, and this node had no part in it.
+    pub(super) fn is_lonely(&self) -> bool {
+        matches!(self.own, Own::Idle | Own::Spectator) && self.task.report().progress.signed <= 1
+    }
+
     /// An announcement does not come back to its author, so it asks itself.
     pub(super) fn ask_myself_again(&mut self) -> Option<Output> {
         if !self.own.asks_again() && !matches!(self.own, Own::Idle) {
@@ -48,6 +53,17 @@ impl Own {
         match self {
             Self::Answered(response) => match &response.outcome {
                 Outcome::Refused(refusal) => refusal.code.is_retryable(),
+                Outcome::Signed(_) => false,
+            },
+            _ => false,
+        }
+    }
+
+    /// Whether this node has refused it as not true.
+    pub(super) fn contradicts(&self) -> bool {
+        match self {
+            Self::Answered(response) => match &response.outcome {
+                Outcome::Refused(refusal) => super::contradicts(refusal.code),
                 Outcome::Signed(_) => false,
             },
             _ => false,

@@ -141,6 +141,16 @@ pub enum Refused {
         /// Its share.
         most: usize,
     },
+    /// An operator has fewer places for open tasks, as its tasks came to nothing.
+    #[error(
+        "tasks of operator {author} are read otherwise here, or are signed by nobody else: {most} of them may be under way"
+    )]
+    Doubted {
+        /// Who announced the task, or signed it first.
+        author: Address,
+        /// Its places.
+        most: usize,
+    },
     /// This operator has its share of new tasks.
     #[error(
         "{per_second} new tasks a second are this operator's share (mesh_tasks_per_second); try again soon, or ask another operator"

@@ -1,14 +1,15 @@
 //! Whose tasks take how many of the places for open tasks.
 //!
 //! A quarter of the places is for what users ask this node. The rest is shared by the operators that
-//! announce tasks: one that announces junk fills its own share, and no other. What is certified was no
-//! junk, and is counted against nobody while it waits for late responses.
+//! announce tasks: one that announces junk fills its own share, and no other, and its share shrinks while
+//! it does. What is certified was no junk, and is counted against nobody while it waits for late responses.
 
 use std::collections::HashMap;
 
-use quorate_proto::{Address, OperatorSet, limits};
+use quorate_proto::{Address, OperatorSet, Timestamp, limits};
 
 use super::Refused;
+use super::doubts::Doubts;
 use crate::authors::millionths;
 
 /// Places that are kept for tasks that users ask this node for.
@@ -42,11 +43,17 @@ pub(super) struct Room {
     settled: usize,
     of: HashMap<Address, usize>,
     of_all: usize,
+    pub(super) doubts: Doubts,
 }
 
 impl Room {
     /// Takes a place, if there is one.
-    pub(super) fn enter(&mut self, origin: Origin, set: &OperatorSet) -> Result<(), Refused> {
+    pub(super) fn enter(
+        &mut self,
+        now: Timestamp,
+        origin: Origin,
+        set: &OperatorSet,
+    ) -> Result<(), Refused> {
         let foreign = self
             .of_all
             .saturating_add(self.orphans)
@@ -57,9 +64,11 @@ impl Room {
         }
         match origin {
             Origin::Of(author) => {
-                let most = share(set, author);
-                if self.of.get(&author).copied().unwrap_or_default() >= most {
-                    return Err(Refused::TooManyOfAuthor { author, most });
+                let (open, most) = (self.count_of(author), share(set, author));
+                match self.doubts.places(now, author) {
+                    Some(most) if open >= most => return Err(Refused::Doubted { author, most }),
+                    _ if open >= most => return Err(Refused::TooManyOfAuthor { author, most }),
+                    _ => {}
                 }
             }
             Origin::Orphan if self.orphans >= ORPHANS => return Err(Refused::TooManyTasks),
@@ -67,6 +76,10 @@ impl Room {
         }
         self.add(origin);
         Ok(())
+    }
+
+    fn count_of(&self, author: Address) -> usize {
+        self.of.get(&author).copied().unwrap_or_default()
     }
 
     /// The task of this origin is one of another origin now.

@@ -1,6 +1,7 @@
 //! Four operators of weight 1, so three signatures certify. This node is operator 1.
 
 mod bounds;
+mod doubts;
 mod evidence;
 mod stragglers;
 
