@@ -21,15 +21,14 @@ mod dial;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod messages;
+mod stream;
 mod timeline;
 
-use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures::io::BufReader;
-use futures::{AsyncReadExt, StreamExt};
+use futures::StreamExt;
 use libp2p::{Multiaddr, PeerId, Stream, StreamProtocol, Swarm};
 pub use quorate_chain::At;
 use quorate_proto::wire::reply::Kind as ReplyKind;
@@ -45,22 +44,19 @@ pub use messages::{
 pub use timeline::Following;
 
 use self::dial::{choose, dial};
-use crate::frame;
+use self::stream::{Opener, Waiter, Waiting, exchange};
 use crate::network::{UserBehaviour, user_swarm};
 
 /// How long dialling and naming the protocol may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a request may take to leave: an operator that reads none is as good as gone.
-const WRITE_TIME: Duration = Duration::from_secs(30);
 /// Replies that wait for one request.
 const REPLIES: usize = 64;
-
-type Waiting = Arc<Mutex<HashMap<u64, mpsc::Sender<wire::Reply>>>>;
 
 /// A connection to one operator. Requests may be made at the same time.
 #[derive(Clone)]
 pub struct Client {
-    requests: mpsc::Sender<wire::Request>,
+    /// Ids of requests.
+    asked: mpsc::Sender<u64>,
     waiting: Waiting,
     next_id: Arc<AtomicU64>,
     peer: PeerId,
@@ -80,7 +76,7 @@ impl Client {
             reason,
         };
         let mut swarm = user_swarm().map_err(|error| unreachable(error.to_string()))?;
-        let mut streams = swarm.behaviour().stream.new_control();
+        let control = swarm.behaviour().stream.new_control();
         let dial = dial(&mut swarm, address);
         let (peer, served) = tokio::time::timeout(CONNECT_TIMEOUT, dial)
             .await
@@ -91,17 +87,28 @@ impl Client {
         tokio::spawn(drive(swarm, alive.clone()));
         let protocol = StreamProtocol::try_from_owned(format!("/quorate/{network}/request/1"))
             .map_err(|error| unreachable(error.to_string()))?;
-        let opened = streams.open_stream(peer, protocol).await;
+        let mut opener = Opener {
+            control,
+            peer,
+            protocol,
+        };
+        let opened = opener.open().await;
         let stream = opened.map_err(|error| unreachable(error.to_string()))?;
-        Ok(Self::on(stream, peer, network, alive))
+        Ok(Self::on(stream, opener, network, alive))
     }
 
-    fn on(stream: Stream, peer: PeerId, network: String, alive: CancellationToken) -> Self {
-        let (requests, outgoing) = mpsc::channel(limits::MAX_STREAM_REQUESTS);
-        let waiting = Waiting::default();
-        tokio::spawn(exchange(stream, outgoing, waiting.clone(), alive.clone()));
+    fn on(stream: Stream, opener: Opener, network: String, alive: CancellationToken) -> Self {
+        let (asked, asking) = mpsc::channel(limits::MAX_STREAM_REQUESTS);
+        let (peer, waiting) = (opener.peer, Waiting::default());
+        tokio::spawn(exchange(
+            stream,
+            opener,
+            asking,
+            waiting.clone(),
+            alive.clone(),
+        ));
         Self {
-            requests,
+            asked,
             waiting,
             next_id: Arc::default(),
             peer,
@@ -203,18 +210,18 @@ impl Client {
             .next_id
             .fetch_add(1, Ordering::Relaxed)
             .saturating_add(1);
-        let (sender, receiver) = mpsc::channel(REPLIES);
-        lock(&self.waiting).insert(id, sender);
+        let (replies, receiver) = mpsc::channel(REPLIES);
+        let request = wire::Request {
+            id,
+            kind: Some(kind),
+        };
+        self.waiting.lock().insert(id, Waiter { request, replies });
         let replies = Replies {
             id,
             receiver,
             waiting: self.waiting.clone(),
         };
-        let request = wire::Request {
-            id,
-            kind: Some(kind),
-        };
-        let sent = self.requests.send(request).await;
+        let sent = self.asked.send(id).await;
         sent.map_err(|_| ClientError::Lost("the stream is closed".into()))?;
         Ok(replies)
     }
@@ -228,12 +235,8 @@ struct Replies {
 
 impl Drop for Replies {
     fn drop(&mut self) {
-        lock(&self.waiting).remove(&self.id);
+        self.waiting.lock().remove(&self.id);
     }
-}
-
-fn lock(waiting: &Waiting) -> std::sync::MutexGuard<'_, HashMap<u64, mpsc::Sender<wire::Reply>>> {
-    waiting.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 async fn next(replies: &mut Replies) -> Result<ReplyKind, ClientError> {
@@ -267,32 +270,4 @@ async fn drive(mut swarm: Swarm<UserBehaviour>, alive: CancellationToken) {
             () = alive.cancelled() => return,
         }
     }
-}
-
-/// Carries requests out and replies in until either side ends.
-async fn exchange(
-    stream: Stream,
-    mut outgoing: mpsc::Receiver<wire::Request>,
-    waiting: Waiting,
-    alive: CancellationToken,
-) {
-    let (reader, mut writer) = stream.split();
-    let mut reader = BufReader::new(reader);
-    let write = frame::write_from(&mut writer, &mut outgoing, WRITE_TIME);
-    let read = async {
-        while let Ok(reply) = frame::read::<wire::Reply>(&mut reader, limits::MAX_REPLY_FRAME).await
-        {
-            let sender = lock(&waiting).get(&reply.id).cloned();
-            if let Some(sender) = sender {
-                let _ = sender.send(reply).await;
-            }
-        }
-    };
-    tokio::select! {
-        _ = write => {}
-        () = read => {}
-        () = alive.cancelled() => {}
-    }
-    outgoing.close();
-    lock(&waiting).clear();
 }
