@@ -7,6 +7,15 @@ const PLAIN_DIGITS: usize = 15;
 const UNIT_DIGITS: usize = 18;
 const SHOWN_DIGITS: usize = 4;
 
+/// What others wrote, without what would steer a terminal.
+pub(crate) fn printable(text: &str) -> String {
+    let shown = |letter: char| match letter.is_control() {
+        true => char::REPLACEMENT_CHARACTER,
+        false => letter,
+    };
+    text.chars().map(shown).collect()
+}
+
 /// A weight: groups of three digits, or units of 10^18 with at most four decimals ("32 e18");
 /// "≈" where decimals were cut.
 pub(crate) fn amount(value: U256) -> String {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::format::printable;
+
 /// How a column stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Align {
@@ -35,7 +37,8 @@ impl Table {
 
     /// Adds a row; cells that are missing are empty.
     pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
-        self.rows.push(cells.into_iter().collect());
+        let cells = cells.into_iter().map(|cell| printable(&cell));
+        self.rows.push(cells.collect());
     }
 
     fn cell(&self, row: usize, column: usize) -> &str {
@@ -135,6 +138,16 @@ mod tests {
         table.row(row(&["0x22", "7"]));
         let expected = "OPERATOR   WEIGHT  REASON\n0x1111…11   1 300  late\n0x22            7\n";
         assert_eq!(table.to_string(), expected);
+    }
+
+    #[test]
+    fn what_others_wrote_steers_no_terminal() {
+        let mut table = Table::new(&["DETAIL"]);
+        table.row(row(&["\u{1b}[2Jgone\r\nsigned"]));
+        assert_eq!(
+            table.to_string(),
+            "DETAIL\n\u{fffd}[2Jgone\u{fffd}\u{fffd}signed\n"
+        );
     }
 
     #[test]

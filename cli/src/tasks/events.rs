@@ -3,7 +3,7 @@
 use quorate_node::api::{Happening, Timeline};
 use quorate_proto::U256;
 
-use crate::format;
+use crate::format::{self, printable};
 use crate::table::Table;
 
 /// What an event is called, whose it is, and what there is to say about it.
@@ -202,7 +202,7 @@ fn answer(what: &Happening) -> String {
 
 fn after_colon(detail: Option<&str>) -> String {
     detail
-        .map(|detail| format!(": {detail}"))
+        .map(|detail| format!(": {}", printable(detail)))
         .unwrap_or_default()
 }
 

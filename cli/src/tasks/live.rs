@@ -7,7 +7,7 @@ use quorate_node::client::{ClientError, Following};
 
 use super::{ExplainArgs, connect, events, sentence};
 use crate::exit::No;
-use crate::format;
+use crate::format::{self, printable};
 use crate::http::Lines;
 
 /// Where the lines come from.
@@ -79,7 +79,7 @@ pub(super) fn shown(line: &LiveLine) -> String {
             let at = format::time_ms(line.last_ms);
             let task = line.task_id.as_deref().map(format::short);
             let task = task.unwrap_or_else(|| "-".into());
-            let (code, detail) = (&line.code, &line.detail);
+            let (code, detail) = (&line.code, printable(&line.detail));
             format!(
                 "{at}  {task:<17}  {:<11}  {}: {code}: {detail}",
                 "not taken", line.origin

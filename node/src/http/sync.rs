@@ -43,8 +43,9 @@ pub(super) fn no_task(facts: &Facts, id: TaskId, unknown: &str) -> Response {
     }
 }
 
-/// The same words on the request stream.
+/// The same words on the request stream. The floor may not be known yet.
 pub(crate) fn pruned_text(id: TaskId, epoch: Epoch, floor: Epoch) -> String {
+    let floor = floor.max(epoch.next());
     format!(
         "task {id} was pruned: it is of epoch {epoch}, and tasks before epoch {floor} are not kept \
          here; ask an operator that keeps them longer"
