@@ -115,7 +115,44 @@ pub(crate) fn answer_word(kept: ProviderAnswer) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use quorate_proto::store::Empty;
+    use quorate_proto::{Address, Epoch, StateProof, U256};
+    use quorate_storage::{Batch, Durability};
+
     use super::*;
+    use crate::fuzzing::memory;
+
+    #[test]
+    fn chains_with_proofs_are_known_by_the_newest_tasks() {
+        let store = memory::store("test");
+        let mut batch = Batch::new();
+        let read = |batch: &mut Batch, chain_id: u32, basis| {
+            let statement = Statement::StateProof(StateProof {
+                user: Address::repeat_byte(9),
+                chain_id,
+                block_number: 1,
+                timestamp: 1_700_000_000,
+                epoch: Epoch(1),
+                key: U256::from(1),
+                value: U256::from(7),
+            });
+            let mut record = TaskRecord {
+                statement: Some((&statement).into()),
+                ..TaskRecord::default()
+            };
+            record.set_read_basis(basis);
+            let id = statement.task_id().0.0;
+            batch.put(schema::TASKS, &id, &record);
+            batch.put(schema::TASK_TIMES, &(u64::from(chain_id), id), &Empty {});
+        };
+        read(&mut batch, 1, ReadBasis::Proof);
+        read(&mut batch, 2, ReadBasis::Vote);
+        read(&mut batch, 3, ReadBasis::Unspecified);
+        // Its record is gone, or was never written.
+        batch.put(schema::TASK_TIMES, &(4, [4; 32]), &Empty {});
+        store.write(&batch, Durability::Buffered).unwrap();
+        assert_eq!(proven_chains(&store).unwrap(), HashSet::from([1]));
+    }
 
     #[test]
     fn every_answer_has_its_own_record_and_word() {

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use quorate_node::client::ClientError;
+use quorate_node::client::{ClientError, RequestFailure};
+use quorate_proto::{Address, RefusalCode, wire::ErrorCode};
 use quorate_testnet::{Liar, LocalNetwork, Manner};
 
 use crate::support::audit::Audit;
@@ -148,11 +149,39 @@ async fn the_operator_that_was_asked_is_killed() -> Outcome {
 /// An operator that was killed right after it had signed remembers, whatever its chain says then.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_was_killed_after_signing_signs_nothing_else_for_it() -> Outcome {
+    lied_to_after_a_kill("vote", |failure, operator| {
+        let mut refusals = failure.refusals.iter();
+        let own = refusals.find(|refused| refused.operator == operator);
+        let own = own.with_context(|| format!("its own refusal: {failure:?}"))?;
+        ensure!(own.code == RefusalCode::Conflict, "{own:?}");
+        Ok(())
+    })
+    .await
+}
+
+/// Nor does it read by vote when it had proofs before, though no provider has any now.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_had_proofs_before_it_was_killed_believes_nothing_else() -> Outcome {
+    lied_to_after_a_kill("auto", |failure, _| {
+        ensure!(failure.code == ErrorCode::ChainUnavailable, "{failure:?}");
+        ensure!(failure.message.contains("reads = \"vote\""), "{failure:?}");
+        Ok(())
+    })
+    .await
+}
+
+/// Kills an operator that has just certified a value, and starts it again in the next epoch with a provider
+/// that has no proofs and says something else; what then becomes of the same question.
+async fn lied_to_after_a_kill(
+    reads: &str,
+    expect: impl Fn(&RequestFailure, Address) -> Outcome,
+) -> Outcome {
     let _turn = turn().await;
     let dir = tempfile::tempdir()?;
     let liar = Liar::listen(Manner::Honest).await?;
     let mut options = staked(&STAKES);
     options.source_rpc = vec![(0, vec![liar.url()])];
+    options.reads = Some(reads.into());
     let mut network = LocalNetwork::prepare(options, dir.path()).await?;
     liar.forward_to(network.deployment.source.endpoint());
     network.start_nodes().await?;
@@ -171,13 +200,7 @@ async fn who_was_killed_after_signing_signs_nothing_else_for_it() -> Outcome {
     let asked = client
         .request_state(&network.question(7, block), |_| {})
         .await;
-    let failure = crate::support::failure_of(asked)?;
     let (operator, _) = network.deployment.operators[0];
-    let own = failure
-        .refusals
-        .iter()
-        .find(|refused| refused.operator == operator);
-    let own = own.with_context(|| format!("its own refusal: {failure:?}"))?;
-    ensure!(own.code == quorate_proto::RefusalCode::Conflict, "{own:?}");
+    expect(&crate::support::failure_of(asked)?, operator)?;
     nothing_signed_twice(&mut network, &witness, &[Handed { by: 0, answer }]).await
 }
