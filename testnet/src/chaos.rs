@@ -11,15 +11,16 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
-use quorate_node::client::{At, Client, StateQuestion};
-use quorate_proto::{TaskId, U256};
+use quorate_node::api::SyncReport;
+use quorate_node::client::{At, StateQuestion};
+use quorate_proto::U256;
 use serde::Serialize;
 
 use self::audit::Findings;
 use self::plan::{Fault, Planner};
 use self::world::World;
 use crate::network::CONFIRMATIONS;
-use crate::users::{Habits, Harvest, Users};
+use crate::users::{Habits, Users};
 
 /// Keys that hold values; they get new ones all the time.
 const KEYS: u64 = 100;
@@ -137,11 +138,11 @@ async fn told(options: &ChaosOptions, seed: u64, dir: &std::path::Path) -> Resul
     tell(
         options,
         &format!(
-            "{} certificates; every operator must come to have them",
+            "{} certificates; every operator must come to have all that the others have",
             harvest.answers.len()
         ),
     );
-    let complete = complete(&world, &harvest).await?;
+    let complete = complete(&world).await?;
     world.stop().await?;
     tell(
         options,
@@ -268,38 +269,30 @@ impl Chaos {
     }
 }
 
-/// Waits until every operator gives out every certificate that a user was handed.
-async fn complete(world: &World, harvest: &Harvest) -> Result<Duration> {
+/// Waits until all operators hold the same answers to the same tasks. That these are all that users were
+/// handed shows the audit.
+async fn complete(world: &World) -> Result<Duration> {
     let began = Instant::now();
-    for operator in &world.network.operators {
-        let client = Client::connect(&operator.address, None).await?;
-        let mut missing: Vec<TaskId> = harvest.answers.keys().copied().collect();
-        while !missing.is_empty() {
-            missing = without(&client, missing).await;
-            ensure!(
-                began.elapsed() < MENDED,
-                "{} has no certificate of {} tasks, such as {}",
-                operator.name,
-                missing.len(),
-                missing.first().context("none")?
-            );
-            crate::wait::tick().await;
+    loop {
+        let mut held = Vec::new();
+        for operator in &world.network.operators {
+            let report: SyncReport = operator.get("/sync").await?;
+            held.push((&operator.name, report.epochs));
         }
+        let (first, rest) = held.split_first().context("no operators")?;
+        let Some(other) = rest.iter().find(|other| other.1 != first.1) else {
+            return Ok(began.elapsed());
+        };
+        ensure!(
+            began.elapsed() < MENDED,
+            "{} and {} do not hold the same: {:?}, {:?}",
+            first.0,
+            other.0,
+            first.1,
+            other.1
+        );
+        crate::wait::tick().await;
     }
-    Ok(began.elapsed())
-}
-
-/// Those that it has no certificate for.
-async fn without(client: &Client, tasks: Vec<TaskId>) -> Vec<TaskId> {
-    use futures::StreamExt as _;
-    /// Below what a stream takes at a time.
-    const AT_ONCE: usize = 32;
-    let asked = futures::stream::iter(tasks).map(|task| async move {
-        let has = client.certificate(task).await.is_ok();
-        (!has).then_some(task)
-    });
-    let asked = asked.buffer_unordered(AT_ONCE);
-    asked.filter_map(std::future::ready).collect().await
 }
 
 impl Report {
