@@ -5,14 +5,15 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::CHECKS;
+
 /// All of a corpus is read in a moment, and kept in the repository.
 const MAX_FILES: usize = 512;
 
-type Check = fn(&[u8]);
-
 /// What the fuzzer once found, or was given to begin with.
-pub(crate) fn pass(checks: &[(&str, Check)]) {
-    for (name, check) in checks {
+#[test]
+fn every_corpus_passes_its_checks() {
+    for (name, check) in CHECKS {
         let files = entries(&folder().join("corpus").join(name));
         assert!(!files.is_empty(), "{name} has a corpus");
         assert!(
@@ -27,10 +28,11 @@ pub(crate) fn pass(checks: &[(&str, Check)]) {
 }
 
 /// A target is a file that calls the check of its name, and has its place in the manifest.
-pub(crate) fn are_targets(checks: &[(&str, Check)]) {
+#[test]
+fn every_check_is_a_fuzz_target() {
     let manifest = fs::read_to_string(folder().join("Cargo.toml")).expect("a manifest");
     let module = format!("{}::fuzzing::", env!("CARGO_PKG_NAME").replace('-', "_"));
-    let names: BTreeSet<String> = checks.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let names: BTreeSet<String> = CHECKS.iter().map(|(name, _)| (*name).to_owned()).collect();
     let mut targets = BTreeSet::new();
     for file in entries(&folder().join("fuzz_targets")) {
         let name = file.file_stem().expect("a name").to_string_lossy();

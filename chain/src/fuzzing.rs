@@ -19,18 +19,3 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("search", search),
     ("trie", trie),
 ];
-
-#[cfg(test)]
-mod tests {
-    use super::{CHECKS, corpora};
-
-    #[test]
-    fn every_corpus_passes_its_checks() {
-        corpora::pass(CHECKS);
-    }
-
-    #[test]
-    fn every_check_is_a_fuzz_target() {
-        corpora::are_targets(CHECKS);
-    }
-}

@@ -17,18 +17,3 @@ pub type Check = fn(&[u8]);
 
 /// All targets of this crate, by name.
 pub const CHECKS: &[(&str, Check)] = &[("config", config), ("explain", explain), ("file", file)];
-
-#[cfg(test)]
-mod tests {
-    use super::{CHECKS, corpora};
-
-    #[test]
-    fn every_corpus_passes_its_checks() {
-        corpora::pass(CHECKS);
-    }
-
-    #[test]
-    fn every_check_is_a_fuzz_target() {
-        corpora::are_targets(CHECKS);
-    }
-}

@@ -51,18 +51,3 @@ pub fn rpc_status(bytes: &[u8]) {
         None => assert_eq!(text, "Internal: failed"),
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::{CHECKS, corpora};
-
-    #[test]
-    fn every_corpus_passes_its_checks() {
-        corpora::pass(CHECKS);
-    }
-
-    #[test]
-    fn every_check_is_a_fuzz_target() {
-        corpora::are_targets(CHECKS);
-    }
-}

@@ -12,6 +12,8 @@ mod desk;
 mod evidence;
 mod explain;
 mod figures;
+#[cfg(test)]
+mod fixtures;
 mod frame;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;

@@ -47,10 +47,11 @@ mod tests {
         Address, Epoch, Operator, OperatorSet, PeerBinding, PeerSecret, SecretKey, U256,
         threshold_of,
     };
-    use quorate_storage::{EngineKind, Identity, Store};
+    use quorate_storage::EngineKind;
     use tokio::sync::watch;
 
     use super::*;
+    use crate::fixtures;
     use crate::home::EpochView;
     use crate::network::peer_id_of;
 
@@ -80,11 +81,7 @@ mod tests {
 
     #[test]
     fn they_speak_for_an_operator_or_are_configured() {
-        let folder = tempfile::tempdir().unwrap();
-        let identity = Identity {
-            network: "test".into(),
-        };
-        let store = Store::open(folder.path().join("store"), EngineKind::Sled, &identity).unwrap();
+        let (store, _folder) = fixtures::store(EngineKind::Sled);
         let bindings = Bindings::new(store);
         let (operator, former) = (bind(&bindings, 1), bind(&bindings, 2));
         let (configured, stranger) = (PeerId::random(), PeerId::random());

@@ -108,18 +108,3 @@ fn stable<M: Message + Default + PartialEq>(bytes: &[u8]) -> Option<M> {
     assert_eq!(again.encode_to_vec(), encoded, "there is one plain form");
     Some(message)
 }
-
-#[cfg(test)]
-mod tests {
-    use super::{CHECKS, corpora};
-
-    #[test]
-    fn every_corpus_passes_its_checks() {
-        corpora::pass(CHECKS);
-    }
-
-    #[test]
-    fn every_check_is_a_fuzz_target() {
-        corpora::are_targets(CHECKS);
-    }
-}

@@ -2,9 +2,10 @@ use quorate_proto::store::OperatorSetRecord;
 use quorate_proto::{
     Operator, Outcome, ReadBasis, SecretKey, StateProof, Statement, U256, threshold_of,
 };
-use quorate_storage::{Durability, EngineKind, Identity};
+use quorate_storage::{Durability, EngineKind};
 
 use super::*;
+use crate::fixtures;
 
 const EPOCH: Epoch = Epoch(4);
 
@@ -17,12 +18,9 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let identity = Identity {
-            network: "test".into(),
-        };
+        let (store, folder) = fixtures::store(EngineKind::Sled);
         Self {
-            store: Store::open(folder.path().join("store"), EngineKind::Sled, &identity).unwrap(),
+            store,
             domain: Domain::new(31_337, Address::repeat_byte(0xaa)),
             view: EpochView::of(vec![Arc::new(set(EPOCH))]),
             _folder: folder,

@@ -129,9 +129,10 @@ fn is_due(known: &PeerRecord, now: &PeerRecord, haste: Haste) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use quorate_storage::{EngineKind, Identity};
+    use quorate_storage::EngineKind;
 
     use super::*;
+    use crate::fixtures;
 
     const START: Timestamp = Timestamp(1_000_000_000_000);
 
@@ -168,11 +169,7 @@ mod tests {
 
     #[test]
     fn the_table_is_bounded_and_an_old_one_is_pruned() {
-        let folder = tempfile::tempdir().unwrap();
-        let identity = Identity {
-            network: "test".into(),
-        };
-        let store = Store::open(folder.path().join("store"), EngineKind::Sled, &identity).unwrap();
+        let (store, _folder) = fixtures::store(EngineKind::Sled);
         let oldest = PeerId::random();
         let peers = std::iter::once(oldest).chain((0..MAX_PEERS).map(|_| PeerId::random()));
         for (number, peer) in peers.enumerate() {

@@ -2,13 +2,10 @@
 
 use std::time::Duration;
 
-use futures::future::{BoxFuture, ready};
 use libp2p::identity::Keypair;
 use libp2p::multiaddr::Protocol;
-use quorate_chain::{BlockRef, ChainError, Registration};
 use quorate_proto::{
-    B256, Epoch, JoinProof, JoinRequest, OperatorSet, OperatorStatus, PeerSecret, Presence,
-    SecretKey, U256, threshold_of,
+    B256, JoinProof, JoinRequest, OperatorStatus, PeerSecret, Presence, SecretKey, U256,
 };
 use quorate_protocols::membership::Policy;
 use quorate_storage::{EngineKind, Identity, WriteQueue, WriterGuard};
@@ -16,17 +13,12 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
+use crate::fixtures::ListedHome;
 use crate::home::{Home, HomeParts};
 use crate::members::Members;
 use crate::network::{Network, NetworkConfig};
 use crate::regulars::Regulars;
 use crate::rpc::{Caller, RegistryClient};
-
-const HEAD: BlockRef = BlockRef {
-    number: 50,
-    hash: B256::ZERO,
-    timestamp: 1_700_000_000,
-};
 
 fn domain() -> Domain {
     Domain::new(31_337, Address::repeat_byte(7))
@@ -44,89 +36,19 @@ fn ed25519(number: u8) -> PeerSecret {
     PeerSecret::from_bytes(&[number + 100; 32])
 }
 
+fn member(number: u8) -> Operator {
+    Operator {
+        address: operator(number),
+        signing_key: signing(number).address(),
+        ed25519_key: (number == 1).then(|| ed25519(1).public()),
+        weight: U256::from(10),
+    }
+}
+
 /// Operators 1 and 2; the second one without an Ed25519 key. Operator 3 has left.
-struct Chain;
-
-impl Chain {
-    fn member(number: u8) -> Operator {
-        Operator {
-            address: operator(number),
-            signing_key: signing(number).address(),
-            ed25519_key: (number == 1).then(|| ed25519(1).public()),
-            weight: U256::from(10),
-        }
-    }
-}
-
-type Reading<'a, T> = BoxFuture<'a, Result<T, ChainError>>;
-
-fn says<'a, T: Send + 'a>(value: T) -> Reading<'a, T> {
-    Box::pin(ready(Ok(value)))
-}
-
-impl HomeReader for Chain {
-    fn chain_id(&self) -> u64 {
-        31_337
-    }
-
-    fn registry(&self) -> Address {
-        Address::repeat_byte(7)
-    }
-
-    fn final_head(&self) -> Option<BlockRef> {
-        Some(HEAD)
-    }
-
-    fn refresh(&self) -> Reading<'_, BlockRef> {
-        says(HEAD)
-    }
-
-    fn schedule(&self) -> Reading<'_, quorate_proto::EpochSchedule> {
-        says(quorate_proto::EpochSchedule {
-            genesis: 0,
-            length: 10,
-            grace: 2,
-        })
-    }
-
-    fn registrations(&self, from: u64, _to: u64) -> Reading<'_, Vec<Registration>> {
-        let event = |number: u8, block_number, registered| Registration {
-            operator: operator(number),
-            registered,
-            block_number,
-            log_index: 0,
-        };
-        let events = [
-            event(1, 1, true),
-            event(2, 2, true),
-            event(3, 3, true),
-            event(3, 20, false),
-        ];
-        let due = |event: &Registration| event.block_number >= from;
-        says(events.into_iter().filter(due).collect())
-    }
-
-    fn operator_set<'a>(
-        &'a self,
-        epoch: Epoch,
-        _operators: &'a [Address],
-        _at: B256,
-    ) -> Reading<'a, OperatorSet> {
-        let members = vec![Self::member(1), Self::member(2)];
-        let total = U256::from(20);
-        says(OperatorSet::new(epoch, members, total, threshold_of(total)).unwrap())
-    }
-
-    fn operator(&self, _epoch: Epoch, _operator: Address, _at: B256) -> Reading<'_, Operator> {
-        says(Operator {
-            signing_key: Address::ZERO,
-            ..Self::member(9)
-        })
-    }
-
-    fn minimum_weight(&self) -> Reading<'_, U256> {
-        says(U256::from(1))
-    }
+fn chain() -> Arc<ListedHome> {
+    let events = [(1, 1, true), (2, 2, true), (3, 3, true), (3, 20, false)];
+    Arc::new(ListedHome::new(50, vec![member(1), member(2)], &events))
 }
 
 /// A registry and a peer that calls it.
@@ -213,7 +135,7 @@ impl Scene {
             introducer: None,
         };
         let poll = Duration::from_secs(60);
-        let (task, home) = Home::new(Arc::new(Chain), poll, home_parts, ended);
+        let (task, home) = Home::new(chain(), poll, home_parts, ended);
         tokio::spawn(task.run(halt.clone()));
         let bindings = Bindings::new(kept.clone());
         let kept_by = (writes.clone(), bindings.clone());
@@ -221,7 +143,7 @@ impl Scene {
         let services = Services::new(Parts {
             domain: domain(),
             home: home.clone(),
-            reader: Arc::new(Chain),
+            reader: chain(),
             members: Some(members.clone()),
             bindings: bindings.clone(),
             network: network.clone(),

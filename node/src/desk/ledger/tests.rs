@@ -2,9 +2,10 @@ use quorate_proto::{
     B256, Epoch, Operator, ReadBasis, Refusal, RefusalCode, SecretKey, Signature, SignerSignature,
     StateProof, U256, threshold_of,
 };
-use quorate_storage::{EngineKind, Identity, Store, WriterGuard};
+use quorate_storage::{EngineKind, Store, WriterGuard};
 
 use super::*;
+use crate::fixtures;
 
 struct Scene {
     ledger: Ledger,
@@ -15,12 +16,7 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let identity = Identity {
-            network: "test".into(),
-        };
-        let store =
-            Store::open(folder.path().join("store"), EngineKind::RocksDb, &identity).unwrap();
+        let (store, folder) = fixtures::store(EngineKind::RocksDb);
         let (writes, guard) = WriteQueue::new(store.clone()).unwrap();
         let holdings = Holdings::open(&store).unwrap();
         Self {

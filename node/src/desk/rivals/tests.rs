@@ -1,8 +1,9 @@
 use quorate_proto::store::{Empty, TaskRecord, TaskRef};
 use quorate_proto::{Address, Epoch, StateProof, U256};
-use quorate_storage::{Batch, Durability, EngineKind, Identity};
+use quorate_storage::{Batch, Durability, EngineKind};
 
 use super::*;
+use crate::fixtures;
 
 struct Scene {
     store: Store,
@@ -12,12 +13,9 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let identity = Identity {
-            network: "test".into(),
-        };
+        let (store, folder) = fixtures::store(EngineKind::Sled);
         Self {
-            store: Store::open(folder.path().join("store"), EngineKind::Sled, &identity).unwrap(),
+            store,
             rivals: Rivals::default(),
             _folder: folder,
         }

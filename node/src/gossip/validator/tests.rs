@@ -3,9 +3,10 @@ use quorate_proto::{
     SignerSignature, StateProof, Task, threshold_of,
 };
 use quorate_protocols::authors::Totals;
-use quorate_storage::{EngineKind, Identity, Store};
+use quorate_storage::EngineKind;
 
 use super::*;
+use crate::fixtures;
 use crate::network::peer_id_of;
 
 const EPOCH: Epoch = Epoch(4);
@@ -68,11 +69,7 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let identity = Identity {
-            network: "test".into(),
-        };
-        let store = Store::open(folder.path().join("store"), EngineKind::Sled, &identity).unwrap();
+        let (store, folder) = fixtures::store(EngineKind::Sled);
         let domain = Domain::new(31_337, Address::repeat_byte(0xaa));
         let members: Vec<Member> = (1..=4).map(Member::new).collect();
         Self {
@@ -487,14 +484,11 @@ fn excess_is_ignored_and_neither_forwarders_nor_others_pay_for_it() {
 #[test]
 fn who_makes_excess_up_in_the_name_of_another_is_found_out() {
     let mut scene = Scene::new();
-    let mut number = 1;
-    while matches!(
-        scene.from(0, Kind::Task, &task(number, EPOCH)),
-        Verdict::Good(_)
-    ) {
-        number += 1;
-    }
+    scene.from(0, Kind::Task, &task(1, EPOCH));
     scene.from(1, Kind::Task, &task(1, EPOCH));
+    // So far into debt that no time that a test takes pays for it.
+    let (set, author) = (set_of(&scene.members, EPOCH), scene.members[0].address);
+    scene.validator.allowances.charge(&set, author, 1_000_000);
     let topic = scene.domain.network().topic(Kind::Task);
     let forge = |scene: &Scene, number| {
         let binding = scene.members[0].binding(&scene.domain, 1);
