@@ -182,7 +182,8 @@ impl Desk {
     /// # Errors
     /// A store that cannot be read or written.
     pub(crate) async fn run(mut self, token: CancellationToken) -> Result<(), NodeError> {
-        self.ledger.close_interrupted()?;
+        let sets = &self.sets;
+        self.ledger.close_interrupted(|epoch| sets.of(epoch))?;
         self.flush().await;
         let mut group = Vec::with_capacity(GROUP);
         loop {

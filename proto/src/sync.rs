@@ -237,7 +237,7 @@ impl SyncItem {
 
 impl Certificate {
     /// The certificate with the fewest signers among these signatures, heaviest first; `None` where
-    /// they do not reach the threshold.
+    /// they do not reach the threshold. Of one operator one counts.
     #[must_use]
     pub fn fewest(
         statement: Statement,
@@ -249,6 +249,7 @@ impl Certificate {
             .map(|signer| (set.weight_of(signer.operator), signer))
             .collect();
         signers.sort_by_key(|(weight, signer)| (std::cmp::Reverse(*weight), signer.operator));
+        signers.dedup_by_key(|(_, signer)| signer.operator);
         let mut weight = U256::ZERO;
         let enough = signers.iter().position(|(more, _)| {
             weight = weight.saturating_add(*more);

@@ -4,12 +4,14 @@ mod taken;
 mod unwritten;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use prost::Message as _;
 use quorate_proto::store::{Empty, ResponseRecord, TaskRecord, TaskRef, TaskStatus, TimelineRow};
 use quorate_proto::wire::{self, TimelineEvent};
 use quorate_proto::{
-    Address, Certificate, OperatorSet, Outcome, Response, Statement, TaskId, TaskState, Timestamp,
+    Address, Certificate, Epoch, OperatorSet, Outcome, Response, Statement, TaskId, TaskState,
+    Timestamp,
 };
 use quorate_protocols::task::{Report, Status};
 use quorate_storage::{Ack, Batch, Durability, MAX_BATCH_BYTES, Page, WriteQueue, schema};
@@ -64,25 +66,37 @@ impl Ledger {
         }
     }
 
-    /// Tasks that were pending when an earlier run ended are over: their users are gone.
-    pub(super) fn close_interrupted(&mut self) -> Result<(), NodeError> {
+    /// Tasks that were pending when an earlier run ended are over: their users are gone. Those whose
+    /// signatures sufficed get their certificate, if their set is known.
+    pub(super) fn close_interrupted(
+        &mut self,
+        set_of: impl Fn(Epoch) -> Result<Option<Arc<OperatorSet>>, NodeError>,
+    ) -> Result<(), NodeError> {
         let newest = Page::newest(quorate_proto::limits::MAX_OPEN_TASKS);
         let rows = self.writes.store().scan(schema::TASK_TIMES, &(), newest)?;
         for ((_, id), _) in rows.rows {
             let Some(mut record) = self.writes.store().get(schema::TASKS, &id)? else {
                 continue;
             };
-            if record.status() == TaskStatus::Pending {
-                self.begin_part();
-                record.set_status(TaskStatus::Expired);
-                record.ended_ms = clock::now().millis();
-                record.failure = "the node was restarted while the task was under way".into();
-                self.batch.put(schema::TASKS, &id, &record);
-                self.interrupted(TaskId(id.into()))?;
-                if let Some(Ok(statement)) = record.statement.as_ref().map(Statement::try_from) {
-                    self.index_uncertified(&statement);
-                }
+            if record.status() != TaskStatus::Pending {
+                continue;
             }
+            self.begin_part();
+            self.interrupted(TaskId(id.into()))?;
+            let statement = record.statement.as_ref().map(Statement::try_from);
+            let statement = statement.transpose().map_err(crate::explain::damaged)?;
+            if let Some(statement) = &statement {
+                if let Some(set) = set_of(statement.epoch())?
+                    && self.certify_ended(statement, &set)?
+                {
+                    continue;
+                }
+                self.index_uncertified(statement);
+            }
+            record.set_status(TaskStatus::Expired);
+            record.ended_ms = clock::now().millis();
+            record.failure = "the node was restarted while the task was under way".into();
+            self.batch.put(schema::TASKS, &id, &record);
         }
         Ok(())
     }
@@ -327,10 +341,11 @@ impl Ledger {
             .saturating_sub(created)
             .saturating_mul(1_000);
         let signed = matches!(response.outcome, Outcome::Signed(_));
-        if signed && self.certificate(id)?.is_none() {
+        let adds = signed && self.certificate(id)?.is_none();
+        self.counted(response, Some(set), after, true)?;
+        if adds && !self.certify_ended(&response.statement, set)? {
             self.index_uncertified(&response.statement);
         }
-        self.counted(response, Some(set), after, true)?;
         Ok(true)
     }
 

@@ -133,17 +133,27 @@ impl Ledger {
             stored = self.stored_signatures(id)?;
         }
         let all = stored.iter().chain(fresh.iter().copied());
-        let signer = |response: &Response| match response.outcome {
-            Outcome::Signed(signature) => Some(SignerSignature {
-                operator: response.operator,
-                signature,
-            }),
-            Outcome::Refused(_) => None,
-        };
-        match Certificate::fewest(*statement, set, all.filter_map(signer)) {
+        match certificate_of(statement, set, all) {
             Some(certificate) => self.put_certificate(&certificate, Some(set))?,
             None => return Ok(false),
         }
+        Ok(true)
+    }
+
+    /// Makes the certificate of a task that ended here without one, where the signatures suffice by now.
+    /// Nobody sends again what is complete but for that.
+    pub(super) fn certify_ended(
+        &mut self,
+        statement: &Statement,
+        set: &OperatorSet,
+    ) -> Result<bool, NodeError> {
+        let stored = self.stored_signatures(statement.task_id())?;
+        let all = stored.iter().chain(self.unwritten.of_task(statement));
+        let Some(certificate) = certificate_of(statement, set, all) else {
+            return Ok(false);
+        };
+        self.put_certificate(&certificate, Some(set))?;
+        self.complete(statement)?;
         Ok(true)
     }
 
@@ -178,10 +188,29 @@ impl Ledger {
             record.set_status(TaskStatus::Completed);
             record.failure.clear();
             record.caught_up = true;
+            if record.ended_ms == 0 {
+                record.ended_ms = clock::now().millis();
+            }
             self.batch.put(schema::TASKS, &key, &record);
         }
         Ok(())
     }
+}
+
+/// The certificate that the signatures among these responses make, if they suffice.
+fn certificate_of<'a>(
+    statement: &Statement,
+    set: &OperatorSet,
+    responses: impl Iterator<Item = &'a Response>,
+) -> Option<Certificate> {
+    let signer = |response: &Response| match response.outcome {
+        Outcome::Signed(signature) => Some(SignerSignature {
+            operator: response.operator,
+            signature,
+        }),
+        Outcome::Refused(_) => None,
+    };
+    Certificate::fewest(*statement, set, responses.filter_map(signer))
 }
 
 /// Whether a response is of a member, and more than what is known.

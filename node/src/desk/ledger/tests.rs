@@ -151,6 +151,88 @@ async fn two_facts_that_come_in_one_round_are_a_contradiction() {
     assert_eq!(scene.ledger.fresh_contradiction(&first), Some(second));
 }
 
+/// Three operators, all of which must sign.
+fn set_of_three() -> OperatorSet {
+    let weight = U256::from(10);
+    let member = |number| Operator {
+        address: operator(number),
+        signing_key: operator(100 + number),
+        ed25519_key: None,
+        weight,
+    };
+    let total = U256::from(30);
+    let members = (1..=3).map(member).collect();
+    OperatorSet::new(Epoch(1), members, total, threshold_of(total)).unwrap()
+}
+
+/// Then its answers are the same as everywhere, and no comparison would ever bring a certificate.
+#[tokio::test]
+async fn the_last_signature_that_comes_late_makes_the_certificate() {
+    for flushed in [false, true] {
+        let (mut scene, signature, set) = (Scene::new(), signature(), set_of_three());
+        let task = says(1, 7);
+        let id = task.task_id();
+        scene.ledger.opened(&task, None, Some(&set)).unwrap();
+        scene.counted(&signed(1, task, signature));
+        scene.commit().await;
+        let mut record = scene.store.get(schema::TASKS, &id.0.0).unwrap().unwrap();
+        record.set_status(TaskStatus::Expired);
+        record.ended_ms = 1;
+        record.failure = "too few".into();
+        scene.ledger.batch().put(schema::TASKS, &id.0.0, &record);
+        if flushed {
+            scene.commit().await;
+        }
+        // The first of two again: one operator counts once.
+        for (number, certified) in [(2, false), (1, false), (3, true)] {
+            let late = signed(number, task, signature);
+            scene.ledger.late_response(id, &late, &set).unwrap();
+            let certificate = scene.ledger.certificate(id).unwrap();
+            assert_eq!(certificate.is_some(), certified, "operator {number}");
+        }
+        scene.commit().await;
+        let record = scene.store.get(schema::TASKS, &id.0.0).unwrap().unwrap();
+        let stored = scene.store.get(schema::CERTIFICATES, &id.0.0).unwrap();
+        assert!(stored.is_some());
+        if flushed {
+            assert_eq!(record.status(), TaskStatus::Completed);
+            assert_eq!(record.failure, "");
+        }
+    }
+}
+
+/// A round may be cut between the last signature and what came of it.
+#[tokio::test]
+async fn what_was_signed_before_a_crash_is_certified_after_it() {
+    let (mut scene, signature, set) = (Scene::new(), signature(), Arc::new(set_of_three()));
+    let (enough, too_few) = (says(1, 7), says(2, 7));
+    for task in [&enough, &too_few] {
+        scene.ledger.opened(task, None, Some(&set)).unwrap();
+    }
+    for number in 1..=3 {
+        scene.counted(&signed(number, enough, signature));
+    }
+    scene.counted(&signed(1, too_few, signature));
+    scene.commit().await;
+    let (writes, _guard) = WriteQueue::new(scene.store.clone()).unwrap();
+    let holdings = Holdings::open(&scene.store).unwrap();
+    scene.ledger = Ledger::new(writes, holdings);
+    let set_of = |_| Ok(Some(set.clone()));
+    scene.ledger.close_interrupted(set_of).unwrap();
+    scene.commit().await;
+    for (task, status) in [
+        (enough, TaskStatus::Completed),
+        (too_few, TaskStatus::Expired),
+    ] {
+        let key = task.task_id().0.0;
+        let record = scene.store.get(schema::TASKS, &key).unwrap().unwrap();
+        let certificate = scene.store.get(schema::CERTIFICATES, &key).unwrap();
+        assert_eq!(record.status(), status);
+        assert!(record.ended_ms > 0);
+        assert_eq!(certificate.is_some(), status == TaskStatus::Completed);
+    }
+}
+
 /// Pruning deletes rows whose copies beside the store were not looked up yet.
 #[tokio::test]
 async fn what_was_pruned_is_not_kept_beside_the_store() {

@@ -57,6 +57,14 @@ impl Unwritten {
         rivals
     }
 
+    /// Signatures under the task of this statement.
+    pub(super) fn of_task(&self, statement: &Statement) -> impl Iterator<Item = &Response> {
+        let task = statement.task_id();
+        let signed = self.slots.get(&statement.slot()).into_iter();
+        let all = signed.flat_map(HashMap::values).flatten();
+        all.filter(move |response| response.statement.task_id() == task)
+    }
+
     fn of(&self, response: &Response) -> &[Response] {
         let slot = self.slots.get(&response.statement.slot());
         let signed = slot.and_then(|slot| slot.get(&response.operator));
