@@ -58,7 +58,8 @@ impl Gatherer {
         }))
     }
 
-    /// Proofs of these slots of a contract in the state after block `at`, in their order and X
+    /// Proofs of these slots of a contract in the state after block `at`, in their order and not
+    /// checked yet; or why there are none in time.
     pub(super) async fn prove(&self, of: Address, slots: &[U256], at: B256) -> Part {
         let (reply, part) = oneshot::channel();
         let enqueued = self.enqueue(Waiting {
