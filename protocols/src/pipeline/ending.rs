@@ -85,7 +85,10 @@ impl Pipeline {
                         ..task.report()
                     };
                     let clients = std::mem::take(&mut entry.clients);
+                    // Not where its epoch ended before its time was up.
+                    let had_its_time = now >= task.started().plus_millis(self.times.deadline);
                     if let Origin::Of(author) = entry.origin
+                        && had_its_time
                         && entry.is_lonely()
                     {
                         self.room.doubts.failed(now, author);

@@ -163,6 +163,15 @@ fn what_only_its_author_signs_comes_to_nothing() {
         let again = node.handle(at(15_000), heard(signed(2, keyed(1, 100_000, 666))));
         assert_eq!(again, refused_as_too_many(0));
     }
+    // An epoch that ends takes its tasks along, which says nothing of them.
+    let mut node = operator_one();
+    for number in 0..2 * ROW {
+        tell(&mut node, 0, heard(signed(2, keyed(1, number, 7))));
+    }
+    tell(&mut node, 14_999, Input::EpochEnded(Epoch(1)));
+    for number in 0..10 * ROW {
+        tell(&mut node, 14_999, by(2, 1_000 + number));
+    }
     // Where this node answered, or others did, it is not that.
     let mut node = operator_one();
     for number in 0..10 * ROW {
