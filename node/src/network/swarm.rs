@@ -227,8 +227,13 @@ impl Network {
                     .build(),
                 Dial::Address(address) => DialOpts::unknown_peer_id().address(address).build(),
             };
+            let peer = options.get_peer_id();
             if let Err(error) = self.swarm.dial(options) {
-                tracing::debug!(%error, "not dialled");
+                tracing::debug!(?peer, ?error, "not dialled");
+                // Under way already, or shut out here: no event tells that it failed.
+                if let Some(peer) = peer {
+                    self.dialer.failed(peer);
+                }
             }
         }
     }
