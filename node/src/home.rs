@@ -76,6 +76,21 @@ impl EpochView {
         self.newest().is_none_or(|newest| newest.next() == epoch)
     }
 
+    /// Whether an epoch began within the grace period of the one before it.
+    pub(crate) fn has_turned(&self) -> bool {
+        let current = self.current.as_ref().map(|set| set.epoch());
+        self.sets.first().map(|set| set.epoch()) < current
+    }
+
+    /// Whether others may still finish tasks of an epoch that is over here. Where one has just turned,
+    /// that is any before it: who follows the home chain more closely saw each of them begin, and this
+    /// node may have skipped some.
+    pub(crate) fn may_end(&self, epoch: Epoch) -> bool {
+        let before = |set: &Arc<OperatorSet>| epoch < set.epoch() && self.has_turned();
+        let current = self.current.as_ref();
+        current.is_none_or(|set| epoch.next() == set.epoch() || before(set))
+    }
+
     /// Whether this is an epoch after the coming one.
     pub(crate) fn is_far(&self, epoch: Epoch) -> bool {
         self.newest().is_some_and(|newest| newest.next() < epoch)

@@ -395,6 +395,53 @@ fn epochs_decide_what_is_done() {
     ));
 }
 
+/// Where several epochs turn at once, who looks seldom skips some that others saw begin, and whose tasks
+/// those still finish.
+#[test]
+fn nobody_is_to_blame_for_epochs_that_this_node_skipped() {
+    let mut scene = Scene::new();
+    let left = Member::new(77);
+    let (of_member, of_left) = (
+        task(1, Epoch(1)),
+        scene.seal(&left, Kind::Task, &task(2, Epoch(1))),
+    );
+    let verdict = scene.from(0, Kind::Task, &of_member);
+    assert!(matches!(verdict, Verdict::Bad("epoch is long over")));
+    let verdict = scene.validate(left.peer_id(), Kind::Task, of_left.clone());
+    assert!(matches!(verdict, Verdict::Bad("author is no operator")));
+
+    let sets = [Epoch(3), EPOCH].map(|epoch| set_of(&scene.members, epoch));
+    scene.view = EpochView::of(sets.to_vec());
+    let verdict = scene.from(0, Kind::Task, &of_member);
+    assert!(matches!(verdict, Verdict::Useless(OVER)));
+    let verdict = scene.validate(left.peer_id(), Kind::Task, of_left);
+    assert!(matches!(verdict, Verdict::Useless(OVER)));
+}
+
+/// Each would cost a signature's verification otherwise, as fast as anybody can send.
+#[test]
+fn authors_that_nobody_knows_are_verified_now_and_then() {
+    let mut scene = Scene::new();
+    let far = EPOCH.next().next();
+    let unknown = |scene: &mut Scene, number: u8| {
+        let nobody = Member::new(100 + number % 100);
+        let data = scene.seal(&nobody, Kind::Task, &task(u64::from(number), far));
+        scene.validate(nobody.peer_id(), Kind::Task, data)
+    };
+    let verdicts = (0..=u8::MAX).map(|number| unknown(&mut scene, number));
+    let verified = verdicts.filter(|verdict| matches!(verdict, Verdict::Useless(FAR)));
+    assert_eq!(verified.count(), 256);
+    let spent = (0..UNKNOWN.per_second).any(|_| {
+        let verdict = unknown(&mut scene, 1);
+        matches!(verdict, Verdict::Useless("too many of unknown authors"))
+    });
+    assert!(spent, "none is left out");
+    assert!(matches!(
+        scene.from(0, Kind::Task, &task(1, EPOCH)),
+        Verdict::Good(_)
+    ));
+}
+
 #[test]
 fn nothing_waits_for_an_epoch_after_the_coming_one() {
     let mut scene = Scene::new();
