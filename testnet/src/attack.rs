@@ -185,6 +185,36 @@ pub async fn run(options: AttackOptions) -> Result<()> {
     Ok(())
 }
 
+/// How much processor time is taken.
+#[derive(Args, Clone, Debug)]
+pub struct BurnOptions {
+    /// Thousandths of a core: 500 take every other millisecond of one.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=64_000))]
+    millicores: u32,
+}
+
+/// Takes processor time in slices of a millisecond, as attackers do that send at a steady rate, until
+/// the process is killed.
+///
+/// # Errors
+/// None.
+pub async fn burn(options: &BurnOptions) -> Result<()> {
+    const SLICE: Duration = Duration::from_millis(1);
+    const CORE: u32 = 1_000;
+    let threads = options.millicores.div_ceil(CORE);
+    let pause = SLICE * (threads * CORE - options.millicores) / options.millicores;
+    let slices = move || loop {
+        let began = std::time::Instant::now();
+        while began.elapsed() < SLICE {
+            std::hint::spin_loop();
+        }
+        std::thread::sleep(pause);
+    };
+    let burning = (0..threads).map(|_| tokio::task::spawn_blocking(slices));
+    futures::future::try_join_all(burning).await?;
+    Ok(())
+}
+
 impl AttackPlan {
     fn domain(&self) -> Domain {
         Domain::new(self.home_chain_id, self.registry)

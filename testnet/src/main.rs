@@ -33,6 +33,9 @@ enum Command {
     /// Attacks the nodes of a local network; the flood bench runs it as a process of its own.
     #[command(hide = true)]
     Attack(attack::AttackOptions),
+    /// Takes processor time and does nothing; the flood bench runs it in place of the attackers.
+    #[command(hide = true)]
+    Burn(attack::BurnOptions),
     /// Prepares a network on two chains that run already, for nodes in containers.
     Deploy(deploy::DeployOptions),
 }
@@ -61,6 +64,7 @@ async fn run(command: Command) -> Result<()> {
         Command::Bench(options) => bench::run(options).await,
         Command::Chaos(options) => chaos::run(options).await,
         Command::Attack(options) => attack::run(options).await,
+        Command::Burn(options) => attack::burn(&options).await,
         Command::Deploy(options) => deploy::run(&options).await,
     }
 }

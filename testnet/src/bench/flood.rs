@@ -1,6 +1,11 @@
 //! Five operators under honest load, quiet and attacked: unknown peers and a sixth operator that has
 //! gone bad send ten times as many messages as the honest do.
+//!
+//! The attackers share the processor with the nodes, which on a real network they would not. So the
+//! flood is also compared with a quiet phase in which a process that does nothing else takes as much
+//! processor time as the attackers took.
 
+use std::ffi::OsStr;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -32,11 +37,18 @@ const SETTLE: Duration = Duration::from_secs(3);
 struct Phase {
     latencies: Latencies,
     failures: usize,
-    /// Processor time of all nodes and of the attackers, in shares of one core.
+    /// Processor time of all nodes, and of the attackers or who stands for them, in shares of one core.
     nodes: f64,
-    attackers: f64,
+    others: f64,
     /// The largest resident memory of an operator at the end.
     memory: u64,
+}
+
+impl Phase {
+    /// Seconds.
+    fn median(&mut self) -> f64 {
+        self.latencies.quantile(0.5).as_secs_f64()
+    }
 }
 
 pub(super) async fn run(options: &BenchOptions) -> Result<()> {
@@ -65,17 +77,32 @@ pub(super) async fn run(options: &BenchOptions) -> Result<()> {
     let quiet = phase(options, &network, &clients, &questions, None).await?;
     let mut attackers = attack(&network, flood).await?;
     let flooded = phase(options, &network, &clients, &questions, Some(&attackers)).await;
-    let alive = attackers.try_wait()?.is_none();
-    attackers.kill()?;
-    attackers.wait()?;
-    anyhow::ensure!(alive, "the attackers ended before the bench did");
+    end(&mut attackers)?;
+    let flooded = flooded?;
     let after = phase(options, &network, &clients, &questions, None).await?;
-    show(vec![
+    let mut ballast = burn(flooded.others)?;
+    let burdened = phase(options, &network, &clients, &questions, Some(&ballast)).await;
+    end(&mut ballast)?;
+    let mut phases = [
         ("quiet", quiet),
-        ("flooded", flooded?),
+        ("flooded", flooded),
         ("quiet again", after),
-    ]);
+        ("quiet, as much taken", burdened?),
+    ];
+    show(&mut phases);
     standings(&network).await
+}
+
+/// Kills a process that should run until then.
+fn end(process: &mut Child) -> Result<()> {
+    let alive = process.try_wait()?.is_none();
+    process.kill()?;
+    process.wait()?;
+    anyhow::ensure!(
+        alive,
+        "the attackers, or who stands for them, ended before the bench did"
+    );
+    Ok(())
 }
 
 /// The attackers, in a process of their own that leaves the processor to others where it is scarce.
@@ -98,14 +125,24 @@ async fn attack(network: &LocalNetwork, flood: u64) -> Result<Child> {
     };
     let path = network.dir().join("attack.json");
     std::fs::write(&path, serde_json::to_string(&plan)?)?;
-    let child = Command::new("nice")
-        .arg(std::env::current_exe()?)
-        .arg("attack")
-        .arg("--plan")
-        .arg(path)
-        .stdin(Stdio::null())
-        .spawn()?;
-    Ok(child)
+    beside(&["attack".as_ref(), "--plan".as_ref(), path.as_os_str()])
+}
+
+/// A process that takes so many cores as the attackers do, and does nothing.
+fn burn(cores: f64) -> Result<Child> {
+    let millicores = format!("{:.0}", (cores * 1_000.0).max(1.0));
+    beside(&[
+        "burn".as_ref(),
+        "--millicores".as_ref(),
+        millicores.as_ref(),
+    ])
+}
+
+/// This program once more, with a command of its own.
+fn beside(arguments: &[&OsStr]) -> Result<Child> {
+    let mut command = Command::new("nice");
+    command.arg(std::env::current_exe()?).args(arguments);
+    Ok(command.stdin(Stdio::null()).spawn()?)
 }
 
 /// Asks at a steady rate, whether earlier requests were answered or not, so that no latency hides.
@@ -114,14 +151,14 @@ async fn phase(
     network: &LocalNetwork,
     clients: &[Client],
     questions: &Arc<Questions>,
-    attackers: Option<&Child>,
+    others: Option<&Child>,
 ) -> Result<Phase> {
     tokio::time::sleep(SETTLE).await;
     let cpu = || -> Result<(Duration, Duration)> {
         let running = network.operators.iter().filter(|node| node.pid().is_some());
         let nodes = running.map(crate::NodeProcess::cpu).sum::<Result<_>>()?;
-        let attackers = attackers.map(|child| cpu_of(child.id())).transpose()?;
-        Ok((nodes, attackers.unwrap_or_default()))
+        let others = others.map(|child| cpu_of(child.id())).transpose()?;
+        Ok((nodes, others.unwrap_or_default()))
     };
     let (before, began) = (cpu()?, Instant::now());
     let mut asked = tokio::task::JoinSet::new();
@@ -155,12 +192,12 @@ async fn phase(
         latencies,
         failures,
         nodes: (after.0 - before.0).as_secs_f64() / took,
-        attackers: (after.1 - before.1).as_secs_f64() / took,
+        others: (after.1 - before.1).as_secs_f64() / took,
         memory,
     })
 }
 
-fn show(phases: Vec<(&str, Phase)>) {
+fn show(phases: &mut [(&str, Phase); 4]) {
     let head = [
         "",
         "requests",
@@ -168,24 +205,33 @@ fn show(phases: Vec<(&str, Phase)>) {
         "median",
         "p99",
         "nodes, cores",
-        "attackers, cores",
+        "others, cores",
         "memory",
     ];
-    let rows = phases.into_iter().map(|(name, mut phase)| {
+    let rows = phases.iter_mut().map(|(name, phase)| {
         #[allow(clippy::cast_precision_loss)]
         let mib = phase.memory as f64 / 1_048_576.0;
         vec![
-            name.to_owned(),
+            (*name).to_owned(),
             phase.latencies.count().to_string(),
             phase.failures.to_string(),
             ms(phase.latencies.quantile(0.5)),
             ms(phase.latencies.quantile(0.99)),
             format!("{:.2}", phase.nodes),
-            format!("{:.2}", phase.attackers),
+            format!("{:.2}", phase.others),
             format!("{mib:.1} MiB"),
         ]
     });
     table("Honest requests", &head, &rows.collect::<Vec<_>>());
+    let [quiet, flooded, again, burdened] = phases.each_mut().map(|(_, phase)| phase.median());
+    println!(
+        "Under the flood a median request takes {:.2} times as long as before, {:.2} times as long as \
+         afterwards,\nand {:.2} times as long as where a process that does nothing takes the attackers' \
+         processor time.\n",
+        flooded / quiet,
+        flooded / again,
+        flooded / burdened,
+    );
 }
 
 /// What operator 0 made of it, by author and by peer.
