@@ -35,6 +35,7 @@ mod state;
 mod timestamps;
 mod url;
 mod verdict;
+mod wanted;
 
 pub use client::{EvmClient, EvmStatus};
 pub use config::{EvmConfig, ProviderConfig};

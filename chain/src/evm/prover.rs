@@ -12,6 +12,7 @@ use super::proof::history::{Fact, HistoryRead, Step, Stop};
 use super::provider::Provider;
 use super::quorum::Pool;
 use super::rpc::Failure;
+use super::wanted::Wanted;
 use crate::{BlockRef, Question, ReadLog, Said};
 
 /// Keys of one half whose number of entries is remembered: both halves together are below 1 MiB.
@@ -79,6 +80,7 @@ pub(super) struct Prover {
     /// Entries were proven, so the mapping is where it should be.
     fits: Mutex<bool>,
     tried: Mutex<Option<Instant>>,
+    wanted: Mutex<Wanted>,
 }
 
 impl Prover {
@@ -91,7 +93,24 @@ impl Prover {
             words: Mutex::new(Halves::new(WORDS)),
             fits: Mutex::default(),
             tried: Mutex::default(),
+            wanted: Mutex::default(),
         }
+    }
+
+    /// A user asked about this key, which has a value.
+    pub(super) fn asked(&self, entry: Entry) {
+        lock(&self.wanted).asked((entry.user, entry.key));
+    }
+
+    /// What users will ask about at a new head.
+    pub(super) fn wanted_at(&self, head: u64) -> Vec<Entry> {
+        let keys = lock(&self.wanted).at_new_head().into_iter();
+        let entry = |(user, key)| Entry {
+            user,
+            key,
+            block: head,
+        };
+        keys.map(entry).collect()
     }
 
     /// Whether an entry was ever proven with this slot of the mapping.

@@ -1,10 +1,11 @@
 //! Users' state on an EVM chain.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use alloy::primitives::{Address, U256};
-use futures::future::{BoxFuture, FutureExt, try_join_all};
+use futures::future::{BoxFuture, FutureExt, join_all, try_join_all};
 use quorate_proto::ReadBasis;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -69,12 +70,41 @@ impl EvmChain {
         &self.client
     }
 
-    /// Follows the chain until `token` is cancelled. Once per client is enough.
+    /// Follows the chain until `token` is cancelled, and proves what is in demand in each new final
+    /// state before anybody asks. Once per client is enough.
     ///
     /// # Errors
     /// As [`EvmClient::run`].
     pub async fn run(self: Arc<Self>, token: CancellationToken) -> Result<(), ChainError> {
-        Arc::clone(&self.client).run(token).await
+        let following = Arc::clone(&self.client).run(token);
+        tokio::select! {
+            ended = following => ended,
+            never = self.keep_ready() => match never {},
+        }
+    }
+
+    async fn keep_ready(&self) -> Infallible {
+        let mut heads = self.client.subscribe();
+        loop {
+            if heads.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+            let head = *heads.borrow_and_update();
+            let wanted = head.map_or_else(Vec::new, |head| self.prover.wanted_at(head.number));
+            let log = &ReadLog::default();
+            let proofs = wanted.into_iter().map(|entry| self.prove_ahead(entry, log));
+            let failed = join_all(proofs).await.into_iter().find_map(Result::err);
+            if let Some(error) = failed {
+                // Whoever asks has it asked again.
+                tracing::debug!(chain = self.client.chain_id(), %error, "not proven ahead");
+            }
+        }
+    }
+
+    async fn prove_ahead(&self, entry: Entry, log: &ReadLog) -> Result<(), ChainError> {
+        let at = At::Block(entry.block);
+        let basis = self.client.basis(at, |head| head.number >= entry.block);
+        self.prove(basis.await?, entry, log).await.map(drop)
     }
 
     /// Follows the final head.
@@ -169,7 +199,12 @@ impl EvmChain {
 
     async fn value(&self, basis: Basis, entry: Entry, log: &ReadLog) -> Result<U256, ChainError> {
         let (found, rests_on) = match self.prove(basis, entry, log).await? {
-            Some(found) => (self.weigh(found, basis, entry, log).await, ReadBasis::Proof),
+            Some(found) => {
+                if matches!(found, Found::Fact(Fact::Value(_))) {
+                    self.prover.asked(entry);
+                }
+                (self.weigh(found, basis, entry, log).await, ReadBasis::Proof)
+            }
             None => (self.vote(basis, entry, log).await, ReadBasis::Vote),
         };
         if found.as_ref().map_or_else(ChainError::is_absence, |_| true) {

@@ -1,15 +1,16 @@
 //! Values are proven: one provider serves, none is believed.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use alloy::primitives::{Address, U256};
 use quorate_chain::evm::{EvmChain, EvmConfig, Finality, Reads, RpcUrl};
-use quorate_chain::{ChainError, Question, ReadLog, Said, StateReader};
+use quorate_chain::{ChainError, Question, ReadLog, Said, StateReader, Word};
 use quorate_proto::ReadBasis;
 use serde_json::{Value, json};
 
 use crate::support::double::{Behaviour, Double, fail};
-use crate::support::{Ledger, TestResult};
+use crate::support::{Ledger, TestResult, eventually, follow};
 
 pub(crate) const AT_ONCE: Finality = Finality::Confirmations(0);
 
@@ -203,6 +204,33 @@ async fn what_a_state_proves_is_asked_once() -> TestResult {
     let (found, _) = read(&ledger, &reader, 7, changed - 1).await;
     assert_eq!(found, Ok((100, ReadBasis::Proof)));
     assert!(double.count("eth_getProof") > 1);
+    Ok(())
+}
+
+/// The last of it may still be on its way when the new state is asked about, but not each time.
+#[tokio::test]
+async fn what_is_asked_again_and_again_is_proven_ahead() -> TestResult {
+    const ROUNDS: u64 = 20;
+    let (ledger, written) = ledger().await?;
+    let double = double(&ledger, Behaviour::default()).await;
+    let reader = reader(&ledger, vec![double.url.clone()], Reads::Auto).await;
+    let reader = Arc::new(reader);
+    let _running = follow(&reader);
+    read(&ledger, &reader, 7, written).await.0?;
+    let mut ahead = 0;
+    for value in 101..=100 + ROUNDS {
+        let before = double.count("eth_getProof");
+        let changed = ledger.set(7, value).await?;
+        eventually("a proof that nobody asked for", || async {
+            double.count("eth_getProof") > before
+        })
+        .await;
+        let (found, log) = read(&ledger, &reader, 7, changed).await;
+        assert_eq!(found, Ok((value, ReadBasis::Proof)));
+        let proven = |word: &Word| word.detail == "proven before";
+        ahead += usize::from(log.words().iter().any(proven));
+    }
+    assert!(ahead > 0, "never proven before in {ROUNDS} states");
     Ok(())
 }
 
