@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -202,13 +202,18 @@ pub async fn burn(options: &BurnOptions) -> Result<()> {
     const SLICE: Duration = Duration::from_millis(1);
     const CORE: u32 = 1_000;
     let threads = options.millicores.div_ceil(CORE);
-    let pause = SLICE * (threads * CORE - options.millicores) / options.millicores;
-    let slices = move || loop {
-        let began = std::time::Instant::now();
-        while began.elapsed() < SLICE {
-            std::hint::spin_loop();
+    let period = SLICE * (threads * CORE) / options.millicores;
+    let slices = move || {
+        let mut next = Instant::now();
+        loop {
+            let began = Instant::now();
+            while began.elapsed() < SLICE {
+                std::hint::spin_loop();
+            }
+            // After a pause that took too long the next ones are shorter.
+            next += period;
+            std::thread::sleep(next.saturating_duration_since(Instant::now()));
         }
-        std::thread::sleep(pause);
     };
     let burning = (0..threads).map(|_| tokio::task::spawn_blocking(slices));
     futures::future::try_join_all(burning).await?;
