@@ -42,12 +42,14 @@ pub(super) struct Findings {
     rejected: Vec<String>,
     /// Evidence against somebody; all were honest.
     accused: Vec<String>,
+    /// A peer that was shut out for misconduct; all were honest.
+    shut_out: Vec<String>,
     /// A panic in a log.
     panics: Vec<String>,
 }
 
 impl Findings {
-    fn kinds(&self) -> [(&'static str, &Vec<String>); 8] {
+    fn kinds(&self) -> [(&'static str, &Vec<String>); 9] {
         [
             ("signed two facts for one slot", &self.signed_twice),
             (
@@ -62,6 +64,7 @@ impl Findings {
             ("certificate that only some operators have", &self.apart),
             ("certificate that does not verify on chain", &self.rejected),
             ("evidence against an honest operator", &self.accused),
+            ("honest peer shut out", &self.shut_out),
             ("panic", &self.panics),
         ]
     }
@@ -110,10 +113,12 @@ pub(super) async fn audit(world: &World, harvest: &Harvest) -> Result<Findings> 
         let store = stores::open(&world.network.deployment, operator)?;
         books.read(&store, &operator.name, &mut findings)?;
         let log = std::fs::read_to_string(operator.log_path())?;
-        let panics = log.lines().filter(|line| line.contains("panicked at"));
-        findings
-            .panics
-            .extend(panics.map(|line| format!("{}: {line}", operator.name)));
+        let told = |what: &'static str| {
+            let lines = log.lines().filter(move |line| line.contains(what));
+            lines.map(|line| format!("{}: {line}", operator.name))
+        };
+        findings.shut_out.extend(told("peer shut out"));
+        findings.panics.extend(told("panicked at"));
     }
     books.against_logs(world, &mut findings)?;
     books.against_users(world, harvest, &mut findings);
