@@ -16,6 +16,12 @@ pub(crate) fn printable(text: &str) -> String {
     text.chars().map(shown).collect()
 }
 
+/// The same of a text that may have several lines.
+pub(crate) fn printable_lines(text: &str) -> String {
+    let lines: Vec<String> = text.split('\n').map(printable).collect();
+    lines.join("\n")
+}
+
 /// A weight: groups of three digits, or units of 10^18 with at most four decimals ("32 e18");
 /// "≈" where decimals were cut.
 pub(crate) fn amount(value: U256) -> String {
@@ -163,6 +169,19 @@ mod tests {
             assert_eq!(amount_text(value), shown);
         }
         assert_eq!(amount_text("unknown"), "unknown");
+    }
+
+    #[test]
+    fn what_others_wrote_does_not_steer_the_terminal() {
+        let hostile = "no\u{1b}[2J\r\u{9b}31m\nset it\u{7}";
+        assert_eq!(
+            printable(hostile),
+            "no\u{fffd}[2J\u{fffd}\u{fffd}31m\u{fffd}set it\u{fffd}"
+        );
+        assert_eq!(
+            printable_lines(hostile),
+            "no\u{fffd}[2J\u{fffd}\u{fffd}31m\nset it\u{fffd}"
+        );
     }
 
     #[test]

@@ -48,7 +48,9 @@ pub fn main() -> ExitCode {
             } else {
                 "error"
             };
-            eprintln!("{word}: {error:#}");
+            // A part of it may be what a peer answered.
+            let error_text = format::printable_lines(&format!("{error:#}"));
+            eprintln!("{word}: {error_text}");
             ExitCode::from(exit::code_of(&error))
         }
     }
