@@ -198,7 +198,10 @@ impl Gossip {
             }
             Verdict::Excess(author, reason) => self.ignore(&message, author, reason).await,
             Verdict::Useless(reason) => self.drop(&message, Acceptance::Ignore, reason).await,
-            Verdict::Bad(reason) => self.drop(&message, Acceptance::Reject, reason).await,
+            Verdict::Bad(reason) => {
+                self.drop(&message, Acceptance::Reject(reason), reason)
+                    .await
+            }
             Verdict::Guilty(guilt) => self.blame(&message, &guilt).await,
             Verdict::Ahead(epoch) => self.park(message, epoch, newest).await,
         }
@@ -224,7 +227,7 @@ impl Gossip {
             .increment(1);
         let peer = peer_id_of(&author.peer_key);
         let acceptance = if peer == Some(message.source) {
-            Acceptance::Reject
+            Acceptance::Reject(reason)
         } else {
             Acceptance::Ignore
         };

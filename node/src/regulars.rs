@@ -28,6 +28,13 @@ impl Regulars {
         }
     }
 
+    /// Where no set is known, for tests.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn of(bindings: Bindings, configured: Vec<PeerId>) -> Self {
+        let (_, view) = tokio::sync::watch::channel(crate::home::EpochView::default());
+        Self::new(bindings, HomeHandle::of(view), configured)
+    }
+
     /// Whether this peer is one of them. Where no set is known, whoever spoke for an operator before.
     pub(crate) fn contains(&self, peer: &PeerId) -> bool {
         if self.configured.contains(peer) {

@@ -13,6 +13,7 @@ use crate::evidence::EvidenceBook;
 use crate::fuzzing::{memory, scene};
 use crate::home::EpochView;
 use crate::network::{GossipMessage, peer_id_of};
+use crate::regulars::Regulars;
 
 /// The first byte chooses the topic, the rest is a batch in an envelope of operator 1. What is good is
 /// signed by whom it names, and good once only.
@@ -45,10 +46,11 @@ pub fn gossip(bytes: &[u8]) {
 }
 
 fn validator(store: &Store) -> Validator {
-    let domain = scene::domain();
+    let (domain, bindings) = (scene::domain(), Bindings::new(store.clone()));
     Validator::new(
         domain,
-        Bindings::new(store.clone()),
+        bindings.clone(),
+        Regulars::of(bindings, Vec::new()),
         Allowances::new(Totals::default()),
         KnownSignatures::default(),
         EvidenceBook::open(store.clone(), domain).expect("an empty store"),

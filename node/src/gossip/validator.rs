@@ -25,9 +25,10 @@ use crate::clock;
 use crate::evidence::EvidenceBook;
 use crate::home::EpochView;
 use crate::network::GossipMessage;
+use crate::regulars::Regulars;
 
-/// Of the useless messages that operators' peers forward, every so many is verified nevertheless, so
-/// that a peer which makes them up is found out.
+/// Of the useless messages that others than strangers forward, every so many is verified nevertheless,
+/// so that a peer which makes them up is found out.
 const SAMPLE: u32 = 16;
 
 /// Of an epoch whose tasks this node does not finish any more.
@@ -35,7 +36,7 @@ const OVER: &str = "epoch is over";
 /// Of an epoch after the coming one: to wait for it would take longer than anybody waits.
 const FAR: &str = "epoch is far away";
 
-/// Messages by authors in no live set, forwarded by no operator's peer, whose signature is verified:
+/// Messages by authors in no live set, forwarded by strangers, whose signature is verified:
 /// anybody can make them, and nobody is to blame for them. At 70 us each that takes 0.2 % of a core.
 const UNKNOWN: Rate = Rate {
     per_second: 32,
@@ -46,6 +47,7 @@ const UNKNOWN: Rate = Rate {
 pub(crate) struct Validator {
     domain: Domain,
     bindings: Bindings,
+    regulars: Regulars,
     allowances: Allowances,
     windows: HashMap<Address, Bound>,
     known: KnownSignatures,
@@ -98,6 +100,7 @@ impl Validator {
     pub(crate) fn new(
         domain: Domain,
         bindings: Bindings,
+        regulars: Regulars,
         allowances: Allowances,
         known: KnownSignatures,
         book: EvidenceBook,
@@ -105,6 +108,7 @@ impl Validator {
         Self {
             domain,
             bindings,
+            regulars,
             allowances,
             windows: HashMap::new(),
             known,
@@ -185,8 +189,8 @@ impl Validator {
         } else {
             return Verdict::Bad("author is no operator");
         };
-        let is_free = !self.bindings.is_peer_bound(&message.source);
-        if is_free && !self.unknown.take(clock::now(), UNKNOWN, 1) {
+        let is_stranger = !self.regulars.contains(&message.source);
+        if is_stranger && !self.unknown.take(clock::now(), UNKNOWN, 1) {
             return Verdict::Useless("too many of unknown authors");
         }
         match self.verify(sealed, message.kind) {
@@ -230,9 +234,10 @@ impl Validator {
         };
         match bound.window.look(case.sealed.batch().sequence, case.tag) {
             Seen::New => Ok(()),
-            // Gossipsub forgets contents only after 15 s: who repeats one then does it on purpose.
-            Seen::Same if !self.bindings.is_peer_bound(case.source) => Err(Verdict::Bad("replay")),
-            // The author's doing. Whoever forwards it may have seen this one first.
+            // Gossipsub forgets contents only after 15 s. Who repeats one then does it on purpose, or got
+            // it late, since a process was paused or a line was cut: strangers have no such excuse.
+            Seen::Same if !self.regulars.contains(case.source) => Err(Verdict::Bad("replay")),
+            // Of another content it is the author's doing. Whoever forwards it may have seen it first.
             Seen::Same | Seen::Spent => Err(Verdict::Useless("sequence number was used")),
         }
     }
@@ -272,12 +277,10 @@ impl Validator {
         Ok(())
     }
 
-    /// Whether the sender made a useless message up: who is no operator's peer is not believed, the
-    /// others at times.
+    /// Whether the sender made a useless message up: strangers are not believed, the others at times.
     fn useless(&mut self, case: &Case<'_>, verdict: Verdict) -> Verdict {
         self.useless = self.useless.wrapping_add(1);
-        let believed =
-            self.bindings.is_peer_bound(case.source) && !self.useless.is_multiple_of(SAMPLE);
+        let believed = self.regulars.contains(case.source) && !self.useless.is_multiple_of(SAMPLE);
         if !believed && self.verify(&case.sealed, case.kind).is_err() {
             return Verdict::Bad("envelope");
         }

@@ -19,8 +19,8 @@ const MAX_PEERS: usize = 4_096;
 /// What a peer did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Offence {
-    /// A gossip message that no honest node forwards.
-    InvalidMessage,
+    /// A gossip message that no honest node forwards, and why not.
+    InvalidMessage(&'static str),
     /// A frame that is too large or malformed.
     InvalidFrame,
     /// An answer on the sync stream that does not hold.

@@ -50,8 +50,8 @@ pub(crate) enum Acceptance {
     Accept,
     /// Dropped; nobody is to blame.
     Ignore,
-    /// Dropped; the sender loses score.
-    Reject,
+    /// Dropped; the sender loses score, for this reason.
+    Reject(&'static str),
 }
 
 /// One connected peer.

@@ -271,12 +271,12 @@ impl Network {
         let verdict = match acceptance {
             Acceptance::Accept => MessageAcceptance::Accept,
             Acceptance::Ignore => MessageAcceptance::Ignore,
-            Acceptance::Reject => MessageAcceptance::Reject,
+            Acceptance::Reject(_) => MessageAcceptance::Reject,
         };
         let gossipsub = &mut self.swarm.behaviour_mut().gossipsub;
         gossipsub.report_message_validation_result(id, &source, verdict);
-        if acceptance == Acceptance::Reject {
-            self.offence(source, Offence::InvalidMessage);
+        if let Acceptance::Reject(reason) = acceptance {
+            self.offence(source, Offence::InvalidMessage(reason));
         }
     }
 

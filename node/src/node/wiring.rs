@@ -215,9 +215,11 @@ impl Wiring {
         settings: &Settings,
         messages: mpsc::Receiver<GossipMessage>,
     ) {
+        let regulars = self.regulars(settings);
         let validator = Validator::new(
             self.domain,
             self.bindings.clone(),
+            regulars.clone(),
             self.allowances.clone(),
             self.known.clone(),
             self.book.clone(),
@@ -229,7 +231,7 @@ impl Wiring {
             self.desk.clone(),
             validator,
             self.channels.refusals.clone(),
-            self.regulars(settings),
+            regulars,
         );
         tasks.spawn("gossip", gossip.run(self.halt.clone()));
     }

@@ -59,6 +59,11 @@ impl Member {
     }
 }
 
+/// A peer from the settings that speaks for nobody.
+fn registry() -> PeerId {
+    Member::new(90).peer_id()
+}
+
 struct Scene {
     domain: Domain,
     members: Vec<Member>,
@@ -72,11 +77,13 @@ impl Scene {
         let (store, folder) = fixtures::store(EngineKind::Sled);
         let domain = Domain::new(31_337, Address::repeat_byte(0xaa));
         let members: Vec<Member> = (1..=4).map(Member::new).collect();
+        let bindings = Bindings::new(store.clone());
         Self {
             view: EpochView::of(vec![set_of(&members, EPOCH)]),
             validator: Validator::new(
                 domain,
-                Bindings::new(store.clone()),
+                bindings.clone(),
+                Regulars::of(bindings, vec![registry()]),
                 Allowances::new(TOTALS),
                 KnownSignatures::default(),
                 EvidenceBook::open(store, domain).unwrap(),
@@ -287,6 +294,10 @@ fn a_batch_is_accepted_once_and_only_pure_repetition_by_strangers_is_blamed() {
     assert!(matches!(
         scene.validate(author, Kind::Task, data.clone()),
         Verdict::Useless(_)
+    ));
+    assert!(matches!(
+        scene.validate(registry(), Kind::Task, data.clone()),
+        Verdict::Useless("sequence number was used")
     ));
     let stranger = PeerId::random();
     assert!(matches!(

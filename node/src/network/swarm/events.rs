@@ -138,7 +138,7 @@ impl Network {
             // Nothing is cheaper to see, and nothing takes more room in the inbox.
             metrics::counter!("quorate_gossip_rejected_total", "kind" => kind.name(), "reason" => "envelope")
                 .increment(1);
-            return self.validated(source, &id, Acceptance::Reject);
+            return self.validated(source, &id, Acceptance::Reject("envelope"));
         }
         let message = GossipMessage {
             source,
