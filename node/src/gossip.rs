@@ -6,6 +6,7 @@ mod bindings;
 pub(crate) mod fuzzing;
 mod known;
 mod parking;
+mod strangers;
 mod validator;
 mod window;
 

@@ -14,14 +14,13 @@ use quorate_proto::{
     PeerBinding, Response, ResponseError, Sealed, Statement, U256,
 };
 use quorate_protocols::authors::Excess;
-use quorate_protocols::bucket::{Bucket, Rate};
 
 use super::allowances::Allowances;
 use super::bindings::Bindings;
 use super::known::KnownSignatures;
+use super::strangers::Strangers;
 use super::window::{Seen, Window};
 use super::{Guilt, Verdict, Verified};
-use crate::clock;
 use crate::evidence::EvidenceBook;
 use crate::home::EpochView;
 use crate::network::GossipMessage;
@@ -36,12 +35,8 @@ const OVER: &str = "epoch is over";
 /// Of an epoch after the coming one: to wait for it would take longer than anybody waits.
 const FAR: &str = "epoch is far away";
 
-/// Messages by authors in no live set, forwarded by strangers, whose signature is verified:
-/// anybody can make them, and nobody is to blame for them. At 70 us each that takes 0.2 % of a core.
-const UNKNOWN: Rate = Rate {
-    per_second: 32,
-    burst: 256,
-};
+/// By a stranger.
+const WASTE: &str = "too much of no use";
 
 /// Validates messages one after the other. Owns what must be remembered between them.
 pub(crate) struct Validator {
@@ -53,7 +48,7 @@ pub(crate) struct Validator {
     known: KnownSignatures,
     book: EvidenceBook,
     useless: u32,
-    unknown: Bucket,
+    strangers: Strangers,
 }
 
 /// The batches seen of an operator under one of its bindings. The numbers of another one are others:
@@ -114,7 +109,7 @@ impl Validator {
             known,
             book,
             useless: 0,
-            unknown: Bucket::full(clock::now(), UNKNOWN),
+            strangers: Strangers::new(),
         }
     }
 
@@ -189,9 +184,13 @@ impl Validator {
         } else {
             return Verdict::Bad("author is no operator");
         };
-        let is_stranger = !self.regulars.contains(&message.source);
-        if is_stranger && !self.unknown.take(clock::now(), UNKNOWN, 1) {
-            return Verdict::Useless("too many of unknown authors");
+        if !self.regulars.contains(&message.source) {
+            if self.strangers.wastes(message.source) {
+                return Verdict::Bad(WASTE);
+            }
+            if !self.strangers.may_be_unknown() {
+                return Verdict::Useless("too many of unknown authors");
+            }
         }
         match self.verify(sealed, message.kind) {
             Ok(()) => verdict,
@@ -278,9 +277,17 @@ impl Validator {
     }
 
     /// Whether the sender made a useless message up: strangers are not believed, the others at times.
+    /// Nor may strangers send what is useless without end, genuine as it may be.
     fn useless(&mut self, case: &Case<'_>, verdict: Verdict) -> Verdict {
         self.useless = self.useless.wrapping_add(1);
-        let believed = self.regulars.contains(case.source) && !self.useless.is_multiple_of(SAMPLE);
+        let is_stranger = !self.regulars.contains(case.source);
+        if is_stranger
+            && matches!(verdict, Verdict::Useless(_))
+            && self.strangers.wastes(*case.source)
+        {
+            return Verdict::Bad(WASTE);
+        }
+        let believed = !is_stranger && !self.useless.is_multiple_of(SAMPLE);
         if !believed && self.verify(&case.sealed, case.kind).is_err() {
             return Verdict::Bad("envelope");
         }

@@ -442,7 +442,7 @@ fn authors_that_nobody_knows_are_verified_now_and_then() {
     let verdicts = (0..=u8::MAX).map(|number| unknown(&mut scene, number));
     let verified = verdicts.filter(|verdict| matches!(verdict, Verdict::Useless(FAR)));
     assert_eq!(verified.count(), 256);
-    let spent = (0..UNKNOWN.per_second).any(|_| {
+    let spent = (0..32).any(|_| {
         let verdict = unknown(&mut scene, 1);
         matches!(verdict, Verdict::Useless("too many of unknown authors"))
     });
@@ -451,6 +451,35 @@ fn authors_that_nobody_knows_are_verified_now_and_then() {
         scene.from(0, Kind::Task, &task(1, EPOCH)),
         Verdict::Good(_)
     ));
+}
+
+/// What was recorded long ago is genuine, and nobody has use for it.
+#[test]
+fn strangers_may_not_send_what_is_useless_without_end() {
+    let mut scene = Scene::new();
+    let old: Vec<Vec<u8>> = (1..=512)
+        .map(|number| scene.seal(&scene.members[0], Kind::Task, &task(number, EPOCH)))
+        .collect();
+    // So many later numbers that those are too old to tell.
+    scene.from(0, Kind::Task, &task(100_000, EPOCH));
+    let bad = |scene: &mut Scene, source: PeerId| {
+        let wasted = old.iter().filter(|data| {
+            let verdict = scene.validate(source, Kind::Task, data.to_vec());
+            matches!(verdict, Verdict::Bad(WASTE))
+        });
+        wasted.count()
+    };
+    let (operator, stranger) = (scene.members[1].peer_id(), PeerId::random());
+    scene.from(1, Kind::Task, &task(1, EPOCH));
+    assert_eq!(bad(&mut scene, operator), 0);
+    assert_eq!(bad(&mut scene, registry()), 0);
+    assert!(bad(&mut scene, stranger) > 100);
+    let another = scene.validate(PeerId::random(), Kind::Task, old[0].clone());
+    assert!(
+        matches!(another, Verdict::Useless(_)),
+        "{}",
+        reason(&another)
+    );
 }
 
 #[test]
