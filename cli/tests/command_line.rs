@@ -413,7 +413,8 @@ fn queries_say_where_they_asked_in_vain() {
     let ran = Shell::new().run("operators --to /ip4/127.0.0.1/tcp/1");
     assert_eq!(ran.code, 1);
     assert!(
-        ran.stderr.contains("cannot reach /ip4/127.0.0.1/tcp/1"),
+        ran.stderr.contains("cannot reach /ip4/127.0.0.1/tcp/1: ")
+            && ran.stderr.contains("Connection refused"),
         "{}",
         ran.stderr
     );

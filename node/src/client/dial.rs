@@ -12,14 +12,12 @@ pub(super) async fn dial(
     swarm: &mut Swarm<UserBehaviour>,
     address: &Multiaddr,
 ) -> Result<(PeerId, Vec<String>), String> {
-    swarm
-        .dial(address.clone())
-        .map_err(|error| error.to_string())?;
+    swarm.dial(address.clone()).map_err(|error| plain(&error))?;
     loop {
         match swarm.select_next_some().await {
             SwarmEvent::OutgoingConnectionError { error, .. } => return Err(plain(&error)),
             SwarmEvent::ConnectionClosed { cause, .. } => {
-                let cause = cause.map_or_else(|| "closed".into(), |cause| cause.to_string());
+                let cause = cause.map_or_else(|| "closed".into(), |cause| told(&cause));
                 return Err(format!("the peer closed the connection: {cause}"));
             }
             SwarmEvent::Behaviour(UserBehaviourEvent::Identify(identify::Event::Received {
@@ -38,11 +36,27 @@ pub(super) async fn dial(
 fn plain(error: &DialError) -> String {
     match error {
         DialError::Transport(tried) => {
-            let causes: Vec<String> = tried.iter().map(|(_, cause)| cause.to_string()).collect();
+            let causes: Vec<String> = tried.iter().map(|(_, cause)| told(cause)).collect();
             causes.join("; ")
         }
-        other => other.to_string(),
+        other => told(other),
     }
+}
+
+/// An error and what is behind it: those of libp2p say nothing, or leave that out.
+fn told(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let mut texts: Vec<String> = Vec::new();
+    for cause in causes {
+        // Some are lists, of one entry mostly.
+        let text = cause.to_string().replace("\n - ", " ");
+        let is_known = texts.last().is_some_and(|last| last.ends_with(&text));
+        if !is_known {
+            texts.push(text);
+        }
+    }
+    texts.retain(|text| !text.is_empty());
+    texts.join(": ")
 }
 
 fn network_of(protocol: &str) -> Option<String> {
@@ -72,4 +86,21 @@ pub(super) fn choose(
         found: served,
         cure,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use libp2p::core::transport::TransportError;
+
+    use super::*;
+
+    #[test]
+    fn what_is_behind_an_error_is_told() {
+        let refused = || std::io::Error::other("connection refused");
+        let address: Multiaddr = "/ip4/127.0.0.1/tcp/1".parse().unwrap();
+        let failed = TransportError::Other(refused());
+        let error = DialError::Transport(vec![(address, failed)]);
+        assert_eq!(plain(&error), "connection refused");
+        assert!(!plain(&DialError::NoAddresses).is_empty());
+    }
 }
