@@ -4,6 +4,9 @@ import { join } from "node:path";
 import { compile } from "./scripts/compiler.mjs";
 
 const PUBLISHED = [
+  "ArbStateManager",
+  "ChainDirectory",
+  "EigenWeightSource",
   "EpochManager",
   "EquivocationJudge",
   "ExampleConsumer",

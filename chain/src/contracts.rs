@@ -43,6 +43,10 @@ bindings!(
     owner_slashing_decider, OwnerSlashingDecider, "artifacts/OwnerSlashingDecider.json"
 );
 bindings!(
+    /// Which chains there are, and which contract is read on each.
+    chain_directory, ChainDirectory, "artifacts/ChainDirectory.json"
+);
+bindings!(
     /// Key/value pairs with history.
     state_manager, StateManager, "artifacts/StateManager.json"
 );
@@ -74,11 +78,7 @@ impl From<&quorate_proto::OperatorSet> for LightStakeRegistry::OperatorSet {
         Self {
             operators: members().map(|m| m.address).collect(),
             signingKeys: members().map(|m| m.signing_key).collect(),
-            ed25519Keys: members()
-                .map(|m| m.ed25519_key.unwrap_or_default().into())
-                .collect(),
             weights: members().map(|m| m.weight).collect(),
-            threshold: set.threshold(),
         }
     }
 }

@@ -9,9 +9,11 @@
 //! proven from there, so that one provider may serve them and none can forge them.
 
 mod batcher;
+mod block_numbers;
 mod calls;
 mod client;
 mod config;
+mod directory;
 mod finality;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
@@ -37,6 +39,7 @@ mod url;
 mod verdict;
 mod wanted;
 
+pub use block_numbers::{BlockNumbers, BlockNumbersError};
 pub use client::{EvmClient, EvmStatus};
 pub use config::{EvmConfig, ProviderConfig};
 pub use finality::{Finality, FinalityError};

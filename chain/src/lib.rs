@@ -14,6 +14,7 @@ pub mod fuzzing;
 mod reader;
 
 pub use reader::{
-    At, BlockRef, ChainError, HomeReader, MAX_WORD_DETAIL, MAX_WORDS, ProviderStatus, Providers,
-    Question, ReadLog, Reading, Registration, RequestOutcome, Said, Standing, StateReader, Word,
+    At, BlockRef, ChainEntry, ChainError, ChainFamily, HomeReader, MAX_WORD_DETAIL, MAX_WORDS,
+    ProviderStatus, Providers, Question, ReadLog, Reading, Registration, RequestOutcome, Said,
+    Standing, StateReader, Withdrawal, Word,
 };

@@ -6,6 +6,8 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use quorate_proto::{Address, B256, Epoch, EpochSchedule, Operator, OperatorSet, ReadBasis, U256};
 
+use crate::evm::BlockNumbers;
+
 mod error;
 mod log;
 mod standing;
@@ -79,6 +81,11 @@ pub trait StateReader: Send + Sync + 'static {
         Providers::default()
     }
 
+    /// Why nothing is read there, whatever its providers say; `None` where nothing stands in the way.
+    fn problem(&self) -> Option<String> {
+        None
+    }
+
     /// The block that `at` names.
     ///
     /// # Errors
@@ -110,6 +117,43 @@ pub struct Registration {
     pub block_number: u64,
     /// Position of the event in its block.
     pub log_index: u64,
+}
+
+/// How long stake stays within reach of the judge after a set was fixed in which it counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Withdrawal {
+    /// At least so many blocks of the home chain.
+    pub blocks: u64,
+    /// And at least so many seconds.
+    pub seconds: u64,
+    /// Seconds for which certificates of the set hold: less, so that there is time to judge.
+    pub certificate_lifetime: u64,
+}
+
+/// What sort of chain it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChainFamily {
+    /// Ethereum and what works like it.
+    Evm,
+    /// Solana and what works like it.
+    Svm,
+    /// Cardano.
+    Cardano,
+}
+
+/// What the directory of chains says of one: the same for every operator, for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChainEntry {
+    /// What sort of chain it is.
+    pub family: ChainFamily,
+    /// Whose blocks its contracts count.
+    pub block_numbers: BlockNumbers,
+    /// Hash of its first block.
+    pub genesis: B256,
+    /// The contract whose values are attested, left-padded where it is an EVM address.
+    pub state_manager: B256,
+    /// Storage slot of its histories, on EVM chains.
+    pub history_slot: U256,
 }
 
 /// Reads the registry of operators on the home chain. Everything is read at final blocks.
@@ -147,10 +191,18 @@ pub trait HomeReader: Send + Sync + 'static {
         to_block: u64,
     ) -> BoxFuture<'_, Result<Vec<Registration>, ChainError>>;
 
-    /// The set of `epoch`, made of those of `operators` that have weight in it, as the state after
-    /// block `at` knows it. The set of an epoch no longer changes once that epoch has begun. It is
-    /// for use only where [`OperatorSet::is_whole`]: else operators are missing from `operators`.
-    fn operator_set<'a>(
+    /// The set of `epoch`, as the state after block `at` knows it: the present one, the one before it or one
+    /// that is coming. It is for use only where [`OperatorSet::is_whole`]: of older epochs members may be
+    /// missing, and sets that are not fixed yet may still change.
+    fn operator_set(
+        &self,
+        epoch: Epoch,
+        at: B256,
+    ) -> BoxFuture<'_, Result<OperatorSet, ChainError>>;
+
+    /// The set of `epoch`, made of those of `operators` that have weight in it: any epoch, for whoever knows
+    /// who its members were. It is for use only where [`OperatorSet::is_whole`].
+    fn members<'a>(
         &'a self,
         epoch: Epoch,
         operators: &'a [Address],
@@ -166,6 +218,18 @@ pub trait HomeReader: Send + Sync + 'static {
         at: B256,
     ) -> BoxFuture<'_, Result<Operator, ChainError>>;
 
+    /// How long stake stays within reach. Read once, then answered from memory: it never changes.
+    fn withdrawal(&self) -> BoxFuture<'_, Result<Withdrawal, ChainError>>;
+
+    /// What the home chain's directory says of a chain; `None` where it does not name it.
+    fn chain_entry(&self, chain_id: u32) -> BoxFuture<'_, Result<Option<ChainEntry>, ChainError>>;
+
     /// Weights below this count as zero.
     fn minimum_weight(&self) -> BoxFuture<'_, Result<U256, ChainError>>;
+
+    /// The timestamp of this block, in seconds since the Unix epoch.
+    ///
+    /// # Errors
+    /// [`ChainError::NotFinal`] for a block above the final head.
+    fn block_time(&self, number: u64) -> BoxFuture<'_, Result<u64, ChainError>>;
 }

@@ -117,7 +117,7 @@ pub(crate) fn restore(args: &RestoreArgs) -> anyhow::Result<()> {
         facts.push(("Key file", key.display().to_string()));
     }
     print(&restored.manifest, args.data.json, &facts)?;
-    if !restored.manifest.signing_keys.is_empty() {
+    if !restored.manifest.operators.is_empty() {
         eprintln!(
             "The node will not sign with it yet: what was signed after the backup is not in it. \
              See \"Keys and backups\" in docs/operations.md."
@@ -165,8 +165,8 @@ fn print(
     facts.add("Network", &manifest.network);
     facts.add("Engine", &manifest.engine);
     facts.add("Size", format!("{:.1} MB", size(manifest.bytes())));
-    for key in &manifest.signing_keys {
-        facts.add("Signing log of", &key.signing_key);
+    for contents in &manifest.operators {
+        facts.add("Signing log of", &contents.operator);
     }
     print!("{facts}");
     Ok(())

@@ -60,6 +60,7 @@ pub(crate) enum StatementJson {
         epoch: u32,
         next_epoch: u32,
         set_hash: B256,
+        time: u64,
     },
 }
 
@@ -221,6 +222,7 @@ impl From<&Statement> for StatementJson {
                 epoch: update.epoch.0,
                 next_epoch: update.next_epoch.0,
                 set_hash: update.set_hash,
+                time: update.time,
             },
         }
     }
@@ -250,10 +252,12 @@ impl From<&StatementJson> for Statement {
                 epoch,
                 next_epoch,
                 set_hash,
+                time,
             } => Self::EpochUpdate(EpochUpdate {
                 epoch: Epoch(epoch),
                 next_epoch: Epoch(next_epoch),
                 set_hash,
+                time,
             }),
         }
     }
@@ -288,10 +292,12 @@ impl fmt::Display for CertificateFile {
             StatementJson::EpochUpdate {
                 next_epoch,
                 set_hash,
+                time,
                 ..
             } => {
                 facts.add("Hands over to", next_epoch);
                 facts.add("Set hash", set_hash);
+                facts.add("Fixed", format::time(time));
             }
         }
         facts.add("Epoch", self.epoch);

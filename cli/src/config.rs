@@ -93,9 +93,6 @@ fn key_files(options: &RunOptions) -> anyhow::Result<Vec<String>> {
     let mut wanted = vec![(KeyKind::Peer, &options.peer_key)];
     if options.role == Some(Role::Operator) {
         wanted.push((KeyKind::Signing, &options.signing_key));
-        if crate::run::is_wanted(&store, text(&options.ed25519_key)) {
-            wanted.push((KeyKind::Ed25519, &options.ed25519_key));
-        }
     }
     let mut found = Vec::new();
     for (kind, key) in wanted {

@@ -2,6 +2,7 @@
 //!
 //! Everything is looked at at once and in bounded time, whether the node runs or not.
 
+mod cautions;
 mod chains;
 mod clock;
 mod disk;
@@ -97,6 +98,7 @@ async fn examine(args: &RunArgs) -> Vec<Finding> {
         Err(error) => return unconfigured(error),
     };
     let mut findings = vec![Finding::ok("configuration", "complete")];
+    findings.extend(cautions::examine(&settings));
     let signing = keys::signing_key(&options);
     let data_dir = settings.data_dir.clone();
     let (files, disk, chains, running) = tokio::join!(

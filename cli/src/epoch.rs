@@ -1,5 +1,6 @@
 //! `node epoch`: how epochs hand over, and what carries that to other chains.
 
+mod anchor;
 mod push;
 mod seal;
 mod show;
@@ -28,6 +29,8 @@ pub(crate) enum EpochCommand {
     Show(show::ShowArgs),
     /// Bring a light registry on another chain up to date
     Push(push::PushArgs),
+    /// Begin anew at a light registry that has expired: for its guardian
+    Anchor(anchor::AnchorArgs),
     /// Store the set of an epoch at the home registry, for certificates in the short form
     Seal(seal::SealArgs),
 }
@@ -80,6 +83,7 @@ pub(crate) async fn run(command: EpochCommand) -> anyhow::Result<()> {
     match command {
         EpochCommand::Show(args) => show::run(&args).await,
         EpochCommand::Push(args) => push::run(&args).await,
+        EpochCommand::Anchor(args) => anchor::run(&args).await,
         EpochCommand::Seal(args) => seal::run(&args).await,
     }
 }
@@ -123,7 +127,22 @@ impl Source {
 
     /// `None` where the set is not fixed yet.
     async fn find(&self, epoch: Epoch) -> anyhow::Result<Option<HandedOver>> {
-        match self.limited(self.client.epoch_update(epoch)).await? {
+        self.find_by(epoch, None).await
+    }
+
+    /// The newest set that is fixed.
+    async fn newest(&self) -> anyhow::Result<HandedOver> {
+        let current = self.current().await?;
+        let found = match self.find(current.next()).await? {
+            Some(found) => Some(found),
+            None => self.find(current).await?,
+        };
+        found.with_context(|| format!("the set of epoch {current} is not known at this operator"))
+    }
+
+    /// As [`Self::find`], with the certificate by the set of one epoch.
+    async fn find_by(&self, epoch: Epoch, by: Option<Epoch>) -> anyhow::Result<Option<HandedOver>> {
+        match self.limited(self.client.epoch_update_by(epoch, by)).await? {
             Ok(found) => Ok(Some(found)),
             Err(ClientError::Failed(failure)) => match failure.code {
                 ErrorCode::NotFinal => Ok(None),

@@ -17,10 +17,12 @@ pub(crate) const NO: u8 = 2;
 pub(crate) const STORE: u8 = 3;
 /// A key or its password.
 pub(crate) const KEYS: u8 = 4;
-/// Another process signs with the key.
+/// Another process signs for the operator.
 pub(crate) const IN_USE: u8 = 5;
 /// Nothing is broken, but something deserves a look.
 pub(crate) const WARNED: u8 = 6;
+/// A certificate holds but for its age: the stake behind it may be gone.
+pub(crate) const EXPIRED: u8 = 7;
 /// The command line itself (`EX_USAGE`).
 pub(crate) const USAGE: u8 = 64;
 /// The configuration (`EX_CONFIG`).
@@ -28,7 +30,7 @@ pub(crate) const CONFIG: u8 = 78;
 /// A second signal during the shutdown (128 + SIGINT).
 pub(crate) const ABORTED: u8 = 130;
 
-const TABLE: [(u8, &str); 10] = [
+const TABLE: [(u8, &str); 11] = [
     (0, "done; a node: stopped in good order"),
     (FAILED, "failed; a later try may succeed"),
     (
@@ -42,11 +44,15 @@ const TABLE: [(u8, &str); 10] = [
     (KEYS, "a key file or password is missing or wrong"),
     (
         IN_USE,
-        "another node signs with the same key; neither may go on before that is settled",
+        "another node signs for the same operator; neither may go on before that is settled",
     ),
     (
         WARNED,
         "`node doctor`: nothing is broken, but something deserves a look",
+    ),
+    (
+        EXPIRED,
+        "`node verify`: the certificate is so old that the stake behind it may be gone",
     ),
     (USAGE, "the command line is wrong"),
     (CONFIG, "the configuration is wrong"),
@@ -62,6 +68,11 @@ pub(crate) struct No(pub(crate) String);
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct Warned(pub(crate) String);
+
+/// Everything about a certificate holds but its age.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Expired(pub(crate) String);
 
 /// An argument that the parser let pass.
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +97,9 @@ fn code_of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
     }
     if cause.is::<Warned>() {
         return Some(WARNED);
+    }
+    if cause.is::<Expired>() {
+        return Some(EXPIRED);
     }
     if cause.is::<Usage>() {
         return Some(USAGE);
@@ -172,7 +186,7 @@ mod tests {
         let mut codes: Vec<u8> = TABLE.iter().map(|(code, _)| *code).collect();
         codes.dedup();
         let all = [
-            0, FAILED, NO, STORE, KEYS, IN_USE, WARNED, USAGE, CONFIG, ABORTED,
+            0, FAILED, NO, STORE, KEYS, IN_USE, WARNED, EXPIRED, USAGE, CONFIG, ABORTED,
         ];
         assert_eq!(codes, all);
         assert!(help().contains("\n   64  the command line is wrong\n"));

@@ -125,7 +125,10 @@ impl NodeArgs {
 
     fn failure(&self, status: StatusCode, body: &[u8]) -> anyhow::Error {
         let text = serde_json::from_slice::<ErrorBody>(body).map(|body| body.error);
-        let text = text.unwrap_or_else(|_| format!("the node at {} answered {status}", self.http));
+        let text = text.unwrap_or_else(|_| match (status, std::str::from_utf8(body)) {
+            (StatusCode::FORBIDDEN, Ok(text)) => format!("{} answered: {}", self.http, text.trim()),
+            _ => format!("the node at {} answered {status}", self.http),
+        });
         match status {
             StatusCode::NOT_FOUND | StatusCode::CONFLICT | StatusCode::GONE => No(text).into(),
             StatusCode::BAD_REQUEST => Usage(text).into(),

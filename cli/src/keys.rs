@@ -105,13 +105,13 @@ pub(crate) struct ListArgs {
 /// Kinds to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum KindArg {
-    /// secp256k1, for EVM chains
+    /// secp256k1: signs for an operator
     Signing,
-    /// Ed25519, for SVM chains
+    /// Ed25519: for accounts on SVM chains; no node opens it
     Ed25519,
     /// The identity of a node
     Peer,
-    /// One of each
+    /// What an operator's node opens: signing and peer
     All,
 }
 
@@ -121,7 +121,7 @@ impl KindArg {
             Self::Signing => vec![KeyKind::Signing],
             Self::Ed25519 => vec![KeyKind::Ed25519],
             Self::Peer => vec![KeyKind::Peer],
-            Self::All => KeyKind::ALL.to_vec(),
+            Self::All => vec![KeyKind::Signing, KeyKind::Peer],
         }
     }
 }

@@ -1,10 +1,11 @@
 //! A light registry: what it holds of the home chain's sets.
 
 use alloy::contract::Error as ContractError;
+use alloy::eips::BlockNumberOrTag;
 use alloy::primitives::Bytes;
 use alloy::providers::{DynProvider, Provider as _};
 use alloy::sol_types::SolInterface as _;
-use anyhow::{anyhow, ensure};
+use anyhow::{Context as _, anyhow, ensure};
 use quorate_chain::contracts::LightStakeRegistry::{
     LightStakeRegistryErrors, LightStakeRegistryInstance,
 };
@@ -82,6 +83,65 @@ impl Light {
         self.contract.setHash(epoch.0).call().await.map_err(refused)
     }
 
+    /// When the set that it holds for an epoch was fixed, in Unix seconds.
+    pub(crate) async fn time_of(&self, epoch: Epoch) -> anyhow::Result<u64> {
+        self.contract.timeOf(epoch.0).call().await.map_err(refused)
+    }
+
+    /// Seconds for which a set speaks.
+    pub(crate) async fn lifetime(&self) -> anyhow::Result<u64> {
+        let lifetime = self.contract.certificateLifetime().call().await;
+        lifetime.map_err(refused)
+    }
+
+    /// Unix seconds, as its chain's newest block has it.
+    pub(crate) async fn clock(&self) -> anyhow::Result<u64> {
+        let newest = BlockNumberOrTag::Latest;
+        let block = self.contract.provider().get_block_by_number(newest).await;
+        let block = block.map_err(plain)?;
+        Ok(block
+            .context("the chain of the light registry has no newest block")?
+            .header
+            .timestamp)
+    }
+
+    /// Whether the set of an epoch that it holds may name another one still, and for how many seconds.
+    pub(crate) async fn seconds_left(&self, epoch: Epoch) -> anyhow::Result<Option<u64>> {
+        let (time, lifetime, clock) =
+            tokio::try_join!(self.time_of(epoch), self.lifetime(), self.clock())?;
+        Ok(time.saturating_add(lifetime).checked_sub(clock))
+    }
+
+    /// Who may anchor it anew once it has expired; `None` if nobody may.
+    pub(crate) async fn guardian(&self) -> anyhow::Result<Option<Address>> {
+        let guardian = self.contract.guardian().call().await.map_err(refused)?;
+        Ok(Some(guardian).filter(|guardian| !guardian.is_zero()))
+    }
+
+    /// The anchor that was announced, and the Unix seconds from which on it may be used.
+    pub(crate) async fn announced(&self) -> anyhow::Result<Option<(B256, u64)>> {
+        let hash = self.contract.announcedAnchor().call().await;
+        let from = self.contract.anchorFrom().call().await.map_err(refused)?;
+        let hash = hash.map_err(refused)?;
+        Ok(Some((hash, from)).filter(|(hash, _)| !hash.is_zero()))
+    }
+
+    /// Announces the set with which it is to begin anew. For the guardian.
+    pub(crate) async fn announce_anchor(&self, set: &OperatorSet) -> anyhow::Result<Sent> {
+        let call = self
+            .contract
+            .announceAnchor(set.epoch().0, set.fixed_at(), set.into());
+        mined("Announcement", send(call).await, refused).await
+    }
+
+    /// Begins anew with the set that was announced.
+    pub(crate) async fn anchor(&self, set: &OperatorSet) -> anyhow::Result<Sent> {
+        let call = self
+            .contract
+            .anchor(set.epoch().0, set.fixed_at(), set.into());
+        mined("Anchor", send(call).await, refused).await
+    }
+
     /// Hands the next set over; `None` where somebody else was faster.
     pub(crate) async fn update(
         &self,
@@ -90,9 +150,9 @@ impl Light {
         certificate: Vec<u8>,
     ) -> anyhow::Result<Option<Sent>> {
         let bytes = Bytes::from(certificate);
-        let call = self
-            .contract
-            .updateEpoch(epoch.0, next.epoch().0, next.into(), bytes);
+        let call =
+            self.contract
+                .updateEpoch(epoch.0, next.epoch().0, next.fixed_at(), next.into(), bytes);
         let sent = send(call).await;
         if sent.as_ref().is_err_and(is_late) {
             return Ok(None);
@@ -118,7 +178,7 @@ fn is_late(error: &ContractError) -> bool {
     use LightStakeRegistryErrors as Known;
     matches!(
         error.as_decoded_interface_error(),
-        Some(Known::EpochKnown(_) | Known::EpochReplaced(_) | Known::EpochSkipped(_))
+        Some(Known::EpochKnown(_) | Known::EpochSkipped(_))
     )
 }
 

@@ -8,7 +8,7 @@ use clap::Args;
 use libp2p::Multiaddr;
 use quorate_node::api::{OperatorLine, Operators, Status};
 use quorate_node::client::Client;
-use quorate_proto::{Address, B256, Epoch, Operator, OperatorSet, U256, threshold_of, wire};
+use quorate_proto::{Address, Epoch, Operator, OperatorSet, U256, threshold_of, wire};
 use serde::{Deserialize, Serialize};
 
 use crate::format;
@@ -64,7 +64,8 @@ async fn ask(address: &Multiaddr, network: Option<&str>) -> anyhow::Result<SetFi
         operators: Operators {
             epoch: list.epoch,
             total_weight: weight(&list.total_weight),
-            threshold: weight(&list.threshold),
+            threshold: threshold(&list.total_weight),
+            fixed_at: list.fixed_at,
             operators: list.operators.iter().map(line).collect(),
             members: Vec::new(),
         },
@@ -79,7 +80,6 @@ fn line(entry: &wire::OperatorEntry) -> OperatorLine {
     OperatorLine {
         operator: address(&entry.operator),
         signing_key: address(&entry.signing_key),
-        ed25519_key: (!entry.ed25519_key.is_empty()).then(|| hex(&entry.ed25519_key)),
         weight: weight(&entry.weight),
         peer_id: (!entry.peer_id.is_empty()).then(|| entry.peer_id.clone()),
         published: None,
@@ -90,6 +90,11 @@ fn weight(bytes: &[u8]) -> String {
     U256::try_from_be_slice(bytes)
         .unwrap_or_default()
         .to_string()
+}
+
+fn threshold(total: &[u8]) -> String {
+    let total = U256::try_from_be_slice(total).unwrap_or_default();
+    threshold_of(total).to_string()
 }
 
 pub(crate) fn render(set: &SetFile) -> String {
@@ -132,7 +137,8 @@ impl From<(&OperatorSet, &str)> for SetFile {
             operators: Operators {
                 epoch: list.epoch,
                 total_weight: weight(&list.total_weight),
-                threshold: weight(&list.threshold),
+                threshold: threshold(&list.total_weight),
+                fixed_at: list.fixed_at,
                 operators: list.operators.iter().map(line).collect(),
                 members: Vec::new(),
             },
@@ -150,7 +156,7 @@ impl SetFile {
         })
     }
 
-    /// The set, if it is one: a file that asks for less than the contract would is refused.
+    /// The set, if it is one: a file with another threshold than the contract has is refused.
     pub(crate) fn set(&self) -> anyhow::Result<OperatorSet> {
         let set = &self.operators;
         let members = set
@@ -164,7 +170,7 @@ impl SetFile {
             .iter()
             .fold(U256::ZERO, |sum, m| sum.saturating_add(m.weight));
         anyhow::ensure!(
-            listed <= total && threshold >= threshold_of(total),
+            listed <= total && threshold == threshold_of(total),
             "the operator set contradicts itself: weights of {listed} in a total of {total} with \
              threshold {threshold}; fetch it again with `node operators --json`"
         );
@@ -172,7 +178,7 @@ impl SetFile {
             Epoch(set.epoch),
             members,
             total,
-            threshold,
+            set.fixed_at,
         )?)
     }
 }
@@ -182,15 +188,9 @@ fn member(line: &OperatorLine) -> anyhow::Result<Operator> {
         text.parse::<Address>()
             .with_context(|| format!("{text:?} is no address"))
     };
-    let key = line.ed25519_key.as_deref().map(|text| {
-        text.parse::<B256>()
-            .map(|key| key.0)
-            .with_context(|| format!("{text:?} is no Ed25519 key"))
-    });
     Ok(Operator {
         address: address(&line.operator)?,
         signing_key: address(&line.signing_key)?,
-        ed25519_key: key.transpose()?,
         weight: number("weight", &line.weight)?,
     })
 }
@@ -210,7 +210,6 @@ pub(crate) mod tests {
         let line = |member: &Operator| OperatorLine {
             operator: member.address.to_string(),
             signing_key: member.signing_key.to_string(),
-            ed25519_key: None,
             weight: member.weight.to_string(),
             peer_id: None,
             published: None,
@@ -221,6 +220,7 @@ pub(crate) mod tests {
                 epoch: set.epoch().0,
                 total_weight: set.total_weight().to_string(),
                 threshold: set.threshold().to_string(),
+                fixed_at: set.fixed_at(),
                 operators: set.members().iter().map(line).collect(),
                 members: Vec::new(),
             },

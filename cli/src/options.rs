@@ -79,6 +79,18 @@ pub(crate) struct RunOptions {
     #[arg(long, value_name = "ADDR", env = "QUORATE_HTTP", help_heading = "Node")]
     pub(crate) http: Option<String>,
 
+    /// Names under which the HTTP interface is asked, beside addresses and "localhost", such as that of
+    /// a container. Questions to any other name are refused: a page in a browser could have such a
+    /// name point to this machine and read what is here.
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "QUORATE_HTTP_HOSTS",
+        value_delimiter = ',',
+        help_heading = "Node"
+    )]
+    pub(crate) http_hosts: Option<Vec<String>>,
+
     /// Milliseconds that a shutdown waits for tasks under way. A task lives 15 s at most.
     #[arg(
         long,
@@ -163,17 +175,6 @@ pub(crate) struct RunOptions {
         help_heading = "Keys"
     )]
     pub(crate) signing_key: Option<String>,
-
-    /// Name or path of the Ed25519 key that is registered with the signing key. Registries ask for
-    /// proof of it when the operator joins. Operators only; where there is no file by the default
-    /// name, the node does without.
-    #[arg(
-        long,
-        value_name = "KEY",
-        env = "QUORATE_ED25519_KEY",
-        help_heading = "Keys"
-    )]
-    pub(crate) ed25519_key: Option<String>,
 
     /// Name or path of the peer key. Never run two nodes with one peer key. Instead of a file, the
     /// environment variable QUORATE_PEER_SECRET may hold the secret in hexadecimal.

@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use alloy::primitives::utils::parse_ether;
 use anyhow::Context as _;
 use clap::Args;
-use quorate_node::keys::{KeyKind, KeyStore, Secret};
-use quorate_proto::{Address, B256, Domain, PeerSecret, SecretKey, U256};
+use quorate_node::keys::{KeyKind, KeyStore};
+use quorate_proto::{Address, Domain, SecretKey, U256};
 use serde_json::json;
 
 use crate::config::file_options;
@@ -80,15 +80,6 @@ pub(crate) struct RegisterArgs {
     )]
     signing_key: String,
 
-    /// Name or path of the Ed25519 key
-    #[arg(
-        long,
-        value_name = "KEY",
-        env = "QUORATE_ED25519_KEY",
-        default_value = "default"
-    )]
-    ed25519_key: String,
-
     #[command(flatten)]
     account: AccountArgs,
 }
@@ -109,13 +100,11 @@ pub(crate) struct DeregisterArgs {
     account: AccountArgs,
 }
 
-/// What the registry wants to know of an operator, with proofs that it holds its keys.
+/// A signing key, and the proof by which the registry takes it for the operator's.
 #[derive(Debug, PartialEq, Eq)]
-struct Proofs {
-    signing_key: Address,
-    signing_key_proof: Vec<u8>,
-    ed25519_key: B256,
-    ed25519_proof: Vec<u8>,
+struct Proven {
+    key: Address,
+    proof: Vec<u8>,
 }
 
 pub(crate) async fn register(args: RegisterArgs) -> anyhow::Result<()> {
@@ -126,13 +115,11 @@ pub(crate) async fn register(args: RegisterArgs) -> anyhow::Result<()> {
     // The files first: no password is asked for in vain.
     store.locate(KeyKind::Signing, &args.account.account_key)?;
     store.locate(KeyKind::Signing, &args.signing_key)?;
-    store.locate(KeyKind::Ed25519, &args.ed25519_key)?;
-    let keys = obtain(password.as_deref(), "Password of the keys", false)?;
+    let keys = obtain(password.as_deref(), "Password of the signing key", false)?;
     let signing = store.load_signing(&args.signing_key, &keys)?;
-    let ed25519 = store.load(KeyKind::Ed25519, &args.ed25519_key, &keys)?;
     let account = args.account.connect(&options, &store).await?;
-    let proofs = prove(&account.domain(), account.address(), &signing, &ed25519)?;
-    let plan = account.check(stake, &proofs).await?;
+    let proven = prove(&account.domain(), account.address(), &signing)?;
+    let plan = account.check(stake, &proven).await?;
     eprintln!(
         "Operator {} on chain {}",
         account.address(),
@@ -144,10 +131,10 @@ pub(crate) async fn register(args: RegisterArgs) -> anyhow::Result<()> {
         sent.push(account.deposit(plan.vault, stake).await?);
     }
     if plan.registered {
-        eprintln!("This operator is registered already; its keys stay as they are.");
+        eprintln!("This operator is registered already; its key stays as it is.");
     } else {
-        eprintln!("Registering signing key {} …", proofs.signing_key);
-        sent.push(account.register(&proofs).await?);
+        eprintln!("Registering signing key {} …", proven.key);
+        sent.push(account.register(&proven).await?);
     }
     let epoch = account.effective_epoch(&sent).await?;
     print_sent(
@@ -173,7 +160,9 @@ pub(crate) async fn change_key(args: ChangeKeyArgs) -> anyhow::Result<()> {
         account.address(),
         signing.address()
     );
-    let sent = vec![account.change_key(&signing).await?];
+    let proven = prove(&account.domain(), account.address(), &signing)?;
+    let sent = vec![account.change_key(&proven).await?];
+    eprintln!("The signing log in the node's data folder goes on with the new key.");
     let epoch = account.effective_epoch(&sent).await?;
     print_sent(
         &args.account,
@@ -245,25 +234,14 @@ fn stake(text: &str) -> Result<U256, Usage> {
     parse_ether(text).ok().filter(|_| plain).ok_or_else(wrong)
 }
 
-fn prove(
-    domain: &Domain,
-    operator: Address,
-    signing: &SecretKey,
-    ed25519: &Secret,
-) -> anyhow::Result<Proofs> {
-    let ed25519 = PeerSecret::from_bytes(ed25519.bytes());
-    let (signing_key, ed25519_key) = (signing.address(), B256::from(ed25519.public()));
-    let digest = domain.registration_digest(operator, signing_key, ed25519_key);
+fn prove(domain: &Domain, operator: Address, signing: &SecretKey) -> anyhow::Result<Proven> {
+    let key = signing.address();
+    let digest = domain.registration_digest(operator, key);
     let proof = signing
         .sign(digest)
         .context("the signing key does not sign")?;
-    let message = domain.ed25519_registration(operator, signing_key);
-    Ok(Proofs {
-        signing_key,
-        signing_key_proof: proof.as_bytes().to_vec(),
-        ed25519_key,
-        ed25519_proof: ed25519.sign(&message).to_vec(),
-    })
+    let proof = proof.as_bytes().to_vec();
+    Ok(Proven { key, proof })
 }
 
 fn print_sent(
@@ -322,15 +300,13 @@ mod tests {
     }
 
     #[test]
-    fn proofs_are_those_that_the_registry_checks() {
+    fn the_proof_is_the_one_that_the_registry_checks() {
         let domain = Domain::new(31337, Address::repeat_byte(5));
         let operator = Address::repeat_byte(1);
         let signing = SecretKey::from_bytes(&[7; 32]).expect("a key");
-        let proofs = prove(&domain, operator, &signing, &Secret::new([8; 32])).expect("proved");
-        let digest = domain.registration_digest(operator, proofs.signing_key, proofs.ed25519_key);
-        let signature =
-            quorate_proto::Signature::parse(&proofs.signing_key_proof).expect("a signature");
+        let proven = prove(&domain, operator, &signing).expect("proved");
+        let digest = domain.registration_digest(operator, proven.key);
+        let signature = quorate_proto::Signature::parse(&proven.proof).expect("a signature");
         assert_eq!(signature.recover(digest), Ok(signing.address()));
-        assert_eq!(proofs.ed25519_proof.len(), 64);
     }
 }

@@ -19,6 +19,9 @@ use crate::format;
 
 use self::live::Live;
 
+/// The operator that was asked may have made up everything: this command trusts no set, so it checks none.
+const UNVERIFIED: &str = "Nothing of it is verified yet: check it with `node verify`.";
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum RequestCommand {
     /// Certify the value that a user stored under a key on a chain
@@ -189,17 +192,14 @@ async fn finish(
     #[allow(clippy::cast_precision_loss)]
     let took = format::millis(elapsed.as_micros() as f64 / 1_000.0);
     let reads = reads(&answer.read_bases);
-    print!("Certified by {signers} in {took}{from}{reads}\n\n{file}");
+    print!("Claimed to be signed by {signers}, in {took}{from}{reads}. {UNVERIFIED}\n\n{file}");
     if let Some(path) = &args.out {
-        println!(
-            "\nWritten to {}; check it with `node verify`.",
-            path.display()
-        );
+        println!("\nWritten to {}.", path.display());
     }
     Ok(())
 }
 
-/// How the signers say that they know what they read.
+/// How the signers are said to know what they read.
 fn reads(bases: &[ReadBasis]) -> String {
     let words = [(ReadBasis::Proof, "proof"), (ReadBasis::Vote, "vote")];
     let counted = words.map(|(basis, word)| {
@@ -209,7 +209,7 @@ fn reads(bases: &[ReadBasis]) -> String {
     let counted: Vec<String> = counted.into_iter().flatten().collect();
     match counted.is_empty() {
         true => String::new(),
-        false => format!("; they read {}", counted.join(", ")),
+        false => format!("; said to have read {}", counted.join(", ")),
     }
 }
 

@@ -14,9 +14,6 @@ use crate::config::{key_store, text};
 use crate::options::{RunArgs, RunOptions};
 use crate::{exit, logging, password};
 
-/// The name of keys that nobody named.
-const DEFAULT_KEY: &str = "default";
-
 pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
     let options = args.resolve()?;
     let settings = options.to_settings()?;
@@ -30,7 +27,6 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
         settings,
         peer_secret: *keys.peer.bytes(),
         signer: keys.signer,
-        ed25519_secret: keys.ed25519.map(|secret| *secret.bytes()),
         claim: keys.claim,
         metrics: Some(metrics),
     };
@@ -78,7 +74,6 @@ fn watch_signals(stop: CancellationToken) -> anyhow::Result<impl Future<Output =
 struct Keys {
     peer: Secret,
     signer: Option<Arc<dyn Signer>>,
-    ed25519: Option<Secret>,
     claim: LogClaim,
 }
 
@@ -106,14 +101,9 @@ impl Keys {
                 Some(Arc::new(LocalSigner::new(key)) as Arc<dyn Signer>)
             }
         };
-        let ed25519 = match settings.role {
-            Role::Registry => None,
-            Role::Operator => source.ed25519(text(&options.ed25519_key))?,
-        };
         Ok(Self {
             peer,
             signer,
-            ed25519,
             claim,
         })
     }
@@ -127,13 +117,6 @@ struct Source<'a> {
 }
 
 impl Source<'_> {
-    fn ed25519(&mut self, which: &str) -> anyhow::Result<Option<Secret>> {
-        let wanted = is_wanted(&self.store, which);
-        wanted
-            .then(|| self.secret(KeyKind::Ed25519, which))
-            .transpose()
-    }
-
     fn secret(&mut self, kind: KeyKind, which: &str) -> anyhow::Result<Secret> {
         let variable = secret_variable(kind);
         if let Some((name, text)) =
@@ -157,12 +140,6 @@ impl Source<'_> {
         self.password = Some(password);
         Ok(secret?)
     }
-}
-
-/// Whether an Ed25519 key is to be opened. An operator may have registered none, so only one that
-/// was named must be there.
-pub(crate) fn is_wanted(store: &KeyStore, ed25519_key: &str) -> bool {
-    ed25519_key != DEFAULT_KEY || store.locate(KeyKind::Ed25519, ed25519_key).is_ok()
 }
 
 /// The environment variable that may hold a secret instead of a key file.

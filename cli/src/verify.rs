@@ -1,5 +1,7 @@
 //! `node verify`: whether a certificate holds, against a set that one trusts, on chain, or both.
 
+mod age;
+
 use std::path::{Path, PathBuf};
 
 use alloy::primitives::{Address, Bytes};
@@ -7,12 +9,13 @@ use alloy::providers::{Provider as _, ProviderBuilder};
 use alloy::transports::http::reqwest::Url;
 use anyhow::Context as _;
 use clap::Args;
-use quorate_chain::evm::{Verdict, verify_on_chain};
+use quorate_chain::evm::{Rejection, Verdict, verify_on_chain};
 use quorate_proto::{B256, Certificate, Domain, OperatorSet, SignerSignature, U256};
 use serde_json::{Value, json};
 
+use self::age::Age;
 use crate::certificate::{CertificateFile, domain_of};
-use crate::exit::{No, Usage};
+use crate::exit::{Expired, No, Usage};
 use crate::format;
 use crate::light::Light;
 use crate::operators::SetFile;
@@ -48,6 +51,10 @@ pub(crate) struct VerifyArgs {
     #[arg(long)]
     compact: bool,
 
+    /// Seconds for which the network's certificates hold; read from the contract where --rpc is given
+    #[arg(long, value_name = "SECONDS")]
+    lifetime: Option<u64>,
+
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -56,6 +63,7 @@ pub(crate) struct VerifyArgs {
 /// What the checks found.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
+    age: Option<Age>,
     signers: Vec<SignerCheck>,
     weight: Option<(U256, U256, U256)>,
     off_chain: Option<Result<U256, String>>,
@@ -97,6 +105,10 @@ pub(crate) async fn run(args: VerifyArgs) -> anyhow::Result<()> {
         None => Report::default(),
     };
     report.compact = short_form(&args, &file, &certificate, signers.as_ref())?;
+    report.age = match &rpc {
+        Some(_) => age::on_chain(&args, &domain, light.as_ref(), certificate.statement()).await?,
+        None => signers.as_ref().and_then(|set| Age::of(set, args.lifetime)),
+    };
     if let Some(url) = &rpc {
         let data = report.compact.as_ref().unwrap_or(&file.signature_data);
         let target = args.light.unwrap_or(domain.registry());
@@ -313,6 +325,7 @@ impl Report {
                 Err(reason) => format!("not valid: {reason}"),
             }),
         );
+        facts.add_some("Age", self.age.as_ref());
         facts.add_some("Short form", self.compact.as_ref());
         facts.add_some("On chain", self.on_chain.as_ref());
         match self.signers.is_empty() {
@@ -345,6 +358,7 @@ impl Report {
             "network": domain.network().as_str(),
             "epoch": file.epoch,
             "weight": weight,
+            "age": self.age.as_ref().map(Age::as_value),
             "compact_signature_data": self.compact,
             "signers": self.signers.iter().map(signer).collect::<Vec<_>>(),
             "off_chain": off_chain.map(|c| json!({ "valid": c.is_ok(), "reason": c.as_ref().err() })),
@@ -366,10 +380,22 @@ impl Report {
     }
 
     fn conclude(&self) -> anyhow::Result<()> {
-        match self.failure() {
-            Some(reason) => Err(No(format!("not valid: {reason}")).into()),
-            None => Ok(()),
+        let is_expired = matches!(
+            &self.on_chain,
+            Some(Verdict::Rejected(Rejection::Expired(_)))
+        );
+        match (self.failure(), &self.age) {
+            (Some(reason), _) if is_expired && !self.fails_off_chain() => {
+                Err(Expired(reason).into())
+            }
+            (Some(reason), _) => Err(No(format!("not valid: {reason}")).into()),
+            (None, Some(age)) => age.conclude(),
+            (None, None) => Ok(()),
         }
+    }
+
+    fn fails_off_chain(&self) -> bool {
+        self.off_chain.as_ref().is_some_and(Result::is_err)
     }
 }
 

@@ -172,9 +172,9 @@ fn keys_are_made_listed_and_not_overwritten() {
         .iter()
         .filter_map(|k| k["kind"].as_str())
         .collect();
-    assert_eq!(kinds, ["signing", "ed25519", "peer"]);
+    assert_eq!(kinds, ["signing", "peer"]);
     assert!(
-        listed[2]["public"]
+        listed[1]["public"]
             .as_str()
             .expect("text")
             .starts_with("12D3KooW")
@@ -192,9 +192,12 @@ fn keys_are_made_listed_and_not_overwritten() {
     let forced = shell.run("keys new --kind peer --light --force --password-file password --json");
     assert_eq!(forced.code, 0);
     assert_ne!(
-        shell.json("keys list --json")[2]["public"],
-        listed[2]["public"]
+        shell.json("keys list --json")[1]["public"],
+        listed[1]["public"]
     );
+    let other = shell.run("keys new --kind ed25519 --light --password-file password");
+    assert_eq!(other.code, 0, "{}", other.stderr);
+    assert_eq!(shell.json("keys list --json")[1]["kind"], "ed25519");
 }
 
 #[test]
@@ -418,4 +421,39 @@ fn queries_say_where_they_asked_in_vain() {
         "{}",
         ran.stderr
     );
+}
+
+#[test]
+fn a_signing_log_goes_from_store_to_store_and_belongs_to_one_operator() {
+    const FILE: &str = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../fuzz/corpus/signing_log/two_keys"
+    );
+    let shell = Shell::new();
+    let operator = format!("0x{}", "11".repeat(20));
+    let found = shell.json(&format!("keys log inspect {FILE} --json"));
+    assert_eq!(found["log"]["operator"], operator);
+    assert_eq!(found["log"]["entries"], 3);
+
+    let import = format!("keys log import {FILE} --data-dir data");
+    let nobody = shell.run(&import);
+    assert_eq!(nobody.code, 64, "{}", nobody.stderr);
+    assert!(nobody.stderr.contains("--operator"), "{}", nobody.stderr);
+    let other = shell.run(&format!("{import} --operator 0x{}", "22".repeat(20)));
+    assert_eq!(other.code, 2, "{}", other.stderr);
+    assert!(
+        other.stderr.contains("nothing was changed"),
+        "{}",
+        other.stderr
+    );
+    let own = shell.run(&format!("{import} --operator {operator}"));
+    assert_eq!(own.code, 0, "{}", own.stderr);
+    assert!(own.stdout.contains("Signs now"), "{}", own.stdout);
+
+    let export = "keys log export --data-dir data --output log.json --json";
+    let nobody = shell.run(export);
+    assert_eq!(nobody.code, 64, "{}", nobody.stderr);
+    let written = shell.json(&format!("{export} --operator {operator}"));
+    assert_eq!(written["log"]["entries"], 3);
+    assert_eq!(written["log"]["complete"], true);
 }

@@ -27,7 +27,8 @@ pub struct Ready {
     pub ready: bool,
     /// Why not; empty where it is ready.
     pub reasons: Vec<NotReady>,
-    /// What it cannot sign although it is ready: chains that it cannot read just now.
+    /// What it cannot sign although it is ready: chains that it cannot read just now, facts that are
+    /// older than its key and its signing log.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub degraded: Vec<NotReady>,
 }
@@ -306,6 +307,8 @@ pub enum StatementReport {
         next_epoch: u32,
         /// Hash of the set.
         set_hash: String,
+        /// When it was fixed, Unix seconds.
+        time: u64,
         /// EIP-712 digest.
         digest: String,
     },
@@ -383,6 +386,8 @@ pub struct Operators {
     pub total_weight: String,
     /// Threshold.
     pub threshold: String,
+    /// When the set was fixed: Unix seconds of the first block of the grace period before its epoch.
+    pub fixed_at: u64,
     /// Ascending by address.
     pub operators: Vec<OperatorLine>,
     /// At a registry: everybody who ever registered, ascending by address.
@@ -458,8 +463,8 @@ pub struct EvidencePage {
     pub after: Option<String>,
 }
 
-/// `GET /evidence/{id}`: two facts that one key of an operator signed for one slot. All that a
-/// verifier needs but the operator sets of the two epochs.
+/// `GET /evidence/{id}`: two facts that an operator signed for one slot. All that a verifier needs but
+/// the operator sets of the two epochs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EvidenceReport {
     /// keccak256(slot ‖ operator).
@@ -468,8 +473,6 @@ pub struct EvidenceReport {
     pub network: String,
     /// Who signed both.
     pub operator: String,
-    /// With which key.
-    pub signing_key: String,
     /// What both are about.
     pub slot: String,
     /// The one with the lower fact.
@@ -484,15 +487,18 @@ pub struct EvidenceReport {
     pub heard_from: Option<String>,
 }
 
-/// One statement in [`EvidenceReport`].
+/// One attestation in [`EvidenceReport`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignedReport {
-    /// What was signed.
-    pub statement: StatementReport,
-    /// The statement without its epoch, hashed.
+    /// The epoch whose set signed.
+    pub epoch: u32,
+    /// The truth about the slot, as it was signed.
     pub fact: String,
-    /// r ‖ s ‖ v over the statement's digest.
+    /// r ‖ s ‖ v over the attestation's digest.
     pub signature: String,
+    /// The statement that has this epoch, slot and fact, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statement: Option<StatementReport>,
 }
 
 /// One operator of the set.
@@ -502,8 +508,6 @@ pub struct OperatorLine {
     pub operator: String,
     /// Signing key.
     pub signing_key: String,
-    /// Ed25519 key, where the registry has one.
-    pub ed25519_key: Option<String>,
     /// Weight.
     pub weight: String,
     /// Peer that speaks for it, once heard.

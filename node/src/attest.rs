@@ -20,6 +20,7 @@ use crate::desk::{DeskHandle, Event};
 use crate::gossip::KnownSignatures;
 use crate::keys::{Signer, SignerError};
 use crate::lease::LeaseHandle;
+use crate::lease::young::{MARGIN_S, Moment, Ruling};
 use crate::ready::{Cause, Readiness};
 use crate::vitals::Vitals;
 
@@ -139,16 +140,7 @@ impl Attestor {
     }
 
     async fn sign_all(&self, jobs: Vec<Job>) -> Result<Vec<Response>, NodeError> {
-        let mut statements = Vec::new();
-        let mut refusals = Vec::new();
-        for job in jobs {
-            match job {
-                Job::Attest(statement, basis) => statements.push((statement, basis)),
-                Job::Refuse(statement, basis, code, detail) => {
-                    refusals.push((statement, basis, code, detail));
-                }
-            }
-        }
+        let (statements, mut refusals) = self.sort(jobs);
         let entries: Vec<SigningEntry> = statements.iter().map(|(s, _)| self.entry(s)).collect();
         let digests = entries.iter().map(|entry| entry.digest);
         let by_digest: HashMap<_, _> = digests.zip(statements.iter().copied()).collect();
@@ -157,8 +149,7 @@ impl Attestor {
             let conflict = conflict_text(refusal)?;
             if let Some((statement, basis)) = statements.get(place) {
                 tracing::error!(task = %statement.task_id(), conflict, "refused to sign a second fact");
-                metrics::counter!("quorate_refusals_total", "code" => RefusalCode::Conflict.as_str_name())
-                    .increment(1);
+                count_refusal(RefusalCode::Conflict);
                 refusals.push((*statement, *basis, RefusalCode::Conflict, conflict));
             }
         }
@@ -183,8 +174,30 @@ impl Attestor {
         Ok(responses)
     }
 
+    /// What may be signed as far as the beginning of the log goes, and what is refused.
+    fn sort(&self, jobs: Vec<Job>) -> (Vec<(Statement, ReadBasis)>, Vec<Refused>) {
+        let (mut statements, mut refusals) = (Vec::new(), Vec::new());
+        for job in jobs {
+            match job {
+                Job::Attest(statement, basis) => match self.lease.rule(statement.fact_time()) {
+                    Ruling::Sign => statements.push((statement, basis)),
+                    Ruling::Refuse(until) => {
+                        let code = RefusalCode::CannotSign;
+                        count_refusal(code);
+                        refusals.push((statement, basis, code, too_old(until)));
+                    }
+                },
+                Job::Refuse(statement, basis, code, detail) => {
+                    refusals.push((statement, basis, code, detail));
+                }
+            }
+        }
+        (statements, refusals)
+    }
+
     fn entry(&self, statement: &Statement) -> SigningEntry {
         SigningEntry {
+            operator: self.operator.into_array(),
             key: self.signer.address().into_array(),
             slot: statement.slot().0.0,
             fact: statement.fact().0,
@@ -255,6 +268,28 @@ impl Attestor {
     }
 }
 
+/// What is refused: why, and in words.
+type Refused = (Statement, ReadBasis, RefusalCode, String);
+
+fn count_refusal(code: RefusalCode) {
+    metrics::counter!("quorate_refusals_total", "code" => code.as_str_name()).increment(1);
+}
+
+/// The operator may have signed another fact before its log began.
+fn too_old(until: Option<Moment>) -> String {
+    match until {
+        Some(until) => format!(
+            "the fact is not {MARGIN_S} s younger than the operator's key, with which its signing log \
+             begins; older ones are signed {until}"
+        ),
+        None => {
+            "the first epoch of the operator's key, with which its signing log begins, has not \
+                 begun or is being looked up"
+                .into()
+        }
+    }
+}
+
 /// Those of `tasks` to which there is no response.
 fn left_out(mut tasks: Vec<TaskId>, responses: &[Response]) -> Vec<TaskId> {
     let answered: HashSet<TaskId> = responses.iter().map(|r| r.statement.task_id()).collect();
@@ -269,3 +304,6 @@ fn conflict_text(refusal: StoreError) -> Result<String, NodeError> {
         other => Err(other.into()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -80,9 +80,9 @@ pub enum BackupError {
         /// Of the configuration.
         configured: String,
     },
-    /// Made by a later program.
-    #[error("the backup needs a later version of this program: {reason}")]
-    TooNew {
+    /// Made by a program with another layout.
+    #[error("the backup needs another version of this program: {reason}")]
+    OtherVersion {
         /// Why.
         reason: String,
     },

@@ -178,8 +178,22 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub async fn epoch_update(&self, next_epoch: Epoch) -> Result<HandedOver, ClientError> {
+        self.epoch_update_by(next_epoch, None).await
+    }
+
+    /// As [`Self::epoch_update`], with the certificate by the set of one epoch. Where there is none yet, an
+    /// operator has it made: ask again.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn epoch_update_by(
+        &self,
+        next_epoch: Epoch,
+        by_epoch: Option<Epoch>,
+    ) -> Result<HandedOver, ClientError> {
         let query = wire::EpochUpdateQuery {
             next_epoch: next_epoch.0,
+            by_epoch: by_epoch.map(|epoch| epoch.0),
         };
         let query = RequestKind::EpochUpdate(query);
         let reply = match next(&mut self.send(query).await?).await? {

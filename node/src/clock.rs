@@ -1,29 +1,73 @@
-//! Wall time that never goes back while the process runs.
+//! Wall time that never goes back while the process runs, and does not fall behind the system's.
 
-use std::sync::OnceLock;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::sync::{LazyLock, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use quorate_proto::Timestamp;
 
-static START: OnceLock<(Timestamp, Instant)> = OnceLock::new();
+/// The system clock may be ahead of ours by this much before we follow it: adjustments of NTP that are
+/// smaller come and go.
+const SLACK: Duration = Duration::from_secs(1);
 
-/// The time now: read from the system once, then counted by the monotonic clock.
+static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+static CLOCK: Mutex<Option<Clock>> = Mutex::new(None);
+
+/// The time now, counted by the monotonic clock. That one stands still while the machine is suspended and
+/// knows nothing of a clock that was set anew, so a system clock that is ahead is followed; one that
+/// was set back is not, until the process starts again.
 pub(crate) fn now() -> Timestamp {
-    let (wall, started) = START.get_or_init(|| {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH);
-        let micros = since.map_or(0, |d| d.as_micros());
-        (Timestamp(saturate(micros)), Instant::now())
-    });
-    Timestamp(
-        wall.0
-            .saturating_add(saturate(started.elapsed().as_micros())),
-    )
+    let mut clock = CLOCK.lock().unwrap_or_else(PoisonError::into_inner);
+    let (system, running) = (system_time(), START.elapsed());
+    let clock = clock.get_or_insert_with(|| Clock::started(system, running));
+    clock.read(system, running)
 }
 
-/// The instant at which [`now`] will be `at`.
+/// A wall time, and how long the process had run then.
+#[derive(Debug)]
+struct Clock {
+    wall: Timestamp,
+    running: Duration,
+}
+
+impl Clock {
+    const fn started(system: Timestamp, running: Duration) -> Self {
+        Self {
+            wall: system,
+            running,
+        }
+    }
+
+    /// The time after the process has run for `running`, while the system says `system`.
+    fn read(&mut self, system: Timestamp, running: Duration) -> Timestamp {
+        let passed = running.saturating_sub(self.running);
+        let counted = Timestamp(self.wall.0.saturating_add(micros(passed)));
+        if system.micros_since(counted) <= micros(SLACK) {
+            return counted;
+        }
+        *self = Self::started(system, running.max(self.running));
+        system
+    }
+}
+
+fn system_time() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    Timestamp(since.map_or(0, micros))
+}
+
+/// How far ahead of this clock a sequence in Unix milliseconds may be. Clocks that are set by NTP differ by
+/// milliseconds, and from some 0.75 s on a node complains about its own; this is for those that nobody sets.
+/// What is further ahead is believed of nobody: it would outlive whoever made it.
+pub(crate) const MAX_AHEAD_MS: u64 = 10 * 60_000;
+
+/// Whether a sequence in Unix milliseconds is too far ahead of this clock.
+pub(crate) fn is_ahead(sequence: u64) -> bool {
+    sequence > now().millis().saturating_add(MAX_AHEAD_MS)
+}
+
+/// The instant at which [`now`] will be `at`, unless the clock is set forward before.
 pub(crate) fn instant_of(at: Timestamp) -> tokio::time::Instant {
     let ahead = at.micros_since(now());
-    tokio::time::Instant::now() + std::time::Duration::from_micros(ahead)
+    tokio::time::Instant::now() + Duration::from_micros(ahead)
 }
 
 /// Waits until then; for ever where there is nothing to wait for.
@@ -34,6 +78,39 @@ pub(crate) async fn sleep_until(at: Option<tokio::time::Instant>) {
     }
 }
 
-fn saturate(value: u128) -> u64 {
-    u64::try_from(value).unwrap_or(u64::MAX)
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_system_clock_is_followed_forwards_only() {
+        let second = Duration::from_secs;
+        let at = |seconds: u64| Timestamp(seconds * 1_000_000);
+        let mut clock = Clock::started(at(1_000), second(5));
+        // (the system's clock, how long the process has run, what is told)
+        let steps = [
+            (1_001, 6, 1_001),
+            // A little ahead: our own count.
+            (1_003, 7, 1_002),
+            // The machine was suspended for an hour, or the clock set forward.
+            (4_603, 8, 4_603),
+            (4_604, 9, 4_604),
+            // Set back: time goes on from where it was.
+            (1_010, 10, 4_605),
+            (4_605, 11, 4_606),
+            // Ahead of where we are, once more.
+            (5_000, 12, 5_000),
+        ];
+        let mut before = Timestamp(0);
+        for (system, running, told) in steps {
+            let now = clock.read(at(system), second(running));
+            assert_eq!(now, at(told), "{system} after {running} s");
+            assert!(now >= before, "{now:?} after {before:?}");
+            before = now;
+        }
+    }
 }

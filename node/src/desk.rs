@@ -32,6 +32,7 @@ use ledger::Ledger;
 pub(crate) use ledger::{Taken, TakenOver, decode};
 pub(crate) use record::Channels;
 use record::Record;
+use trace::ProvenChains;
 pub(crate) use trace::{ReadTrace, answer_word, proven_chains};
 
 use crate::NodeError;

@@ -43,15 +43,10 @@ impl EvidenceBook {
         let mut docket = Docket::default();
         for row in store.rows(schema::EVIDENCE, &()) {
             let (_, record) = row?;
-            let Some(entry) = entry_of(&record, &domain) else {
-                // Kept by a version that took two keys of one operator for one signer.
-                tracing::debug!("a stored pair of signatures is no evidence; left out");
-                continue;
-            };
+            let entry = entry_of(&record)?;
             docket.restore(Case {
                 slot: entry.evidence.slot(),
                 operator: entry.evidence.operator(),
-                signing_key: entry.evidence.signing_key(),
                 since: Timestamp(entry.found_ms.saturating_mul(1_000)),
             });
         }
@@ -91,7 +86,7 @@ impl EvidenceBook {
         if self.docket().admits(clock::now(), id, operator).is_err() {
             return Ok(None);
         }
-        let evidence = EquivocationEvidence::between(first, second, &self.domain)?;
+        let evidence = EquivocationEvidence::between(first, second)?;
         self.verify(view, &evidence)?;
         Ok(Some(evidence))
     }
@@ -139,11 +134,20 @@ impl EvidenceBook {
         Ok(newest)
     }
 
-    /// How many cases there are against an operator with this signing key.
-    pub(crate) fn against(&self, operator: Address, signing_key: Address) -> usize {
-        let docket = self.docket();
-        let cases = docket.against(operator);
-        cases.filter(|case| case.signing_key == signing_key).count()
+    /// How many cases there are against an operator in which this signing key signed.
+    pub(crate) fn against(
+        &self,
+        operator: Address,
+        signing_key: Address,
+    ) -> Result<usize, NodeError> {
+        let cases: Vec<Case> = self.docket().against(operator).copied().collect();
+        let mut count = 0;
+        for case in cases {
+            let entry = self.read(&case)?;
+            let signed = |e: &Entry| e.evidence.is_signed_by(signing_key, &self.domain);
+            count += usize::from(entry.as_ref().is_some_and(signed));
+        }
+        Ok(count)
     }
 
     /// How many cases there are.
@@ -154,7 +158,7 @@ impl EvidenceBook {
     fn read(&self, case: &Case) -> Result<Option<Entry>, NodeError> {
         let key = (case.slot.0.0, case.operator.into_array());
         let record = self.store.get(schema::EVIDENCE, &key)?;
-        Ok(record.and_then(|record| entry_of(&record, &self.domain)))
+        record.as_ref().map(entry_of).transpose()
     }
 
     fn set_of(&self, view: &EpochView, epoch: Epoch) -> Option<Arc<OperatorSet>> {
@@ -193,20 +197,18 @@ pub(crate) fn write(
 }
 
 fn record_of(evidence: &EquivocationEvidence, heard_from: Option<Address>) -> Record {
-    let [first, second] = evidence.responses();
     Record {
-        first: Some((&first).into()),
-        second: Some((&second).into()),
+        evidence: Some(evidence.into()),
         found_ms: clock::now().millis(),
         heard_from: heard_from.map(|by| by.to_vec()).unwrap_or_default(),
     }
 }
 
-fn entry_of(record: &Record, domain: &Domain) -> Option<Entry> {
-    let response = |message: &Option<wire::Response>| Response::try_from(message.as_ref()?).ok();
-    let (first, second) = (response(&record.first)?, response(&record.second)?);
-    Some(Entry {
-        evidence: EquivocationEvidence::between(&first, &second, domain).ok()?,
+fn entry_of(record: &Record) -> Result<Entry, NodeError> {
+    let message = record.evidence.clone().unwrap_or_default();
+    let evidence = EquivocationEvidence::try_from(&message).map_err(crate::explain::damaged)?;
+    Ok(Entry {
+        evidence,
         found_ms: record.found_ms,
         heard_from: Address::try_from(record.heard_from.as_slice()).ok(),
     })
@@ -223,17 +225,19 @@ impl Entry {
     pub(crate) fn report(&self, domain: &Domain) -> crate::api::EvidenceReport {
         let evidence = &self.evidence;
         let [first, second] = evidence
-            .statements()
+            .attestations()
             .map(|signed| crate::api::SignedReport {
-                statement: timeline::statement_report(&signed.statement, domain),
-                fact: signed.statement.fact().to_string(),
-                signature: format!("0x{}", hex::encode(signed.signature.as_bytes())),
+                epoch: signed.attestation().epoch.0,
+                fact: signed.attestation().fact.to_string(),
+                signature: format!("0x{}", hex::encode(signed.signature().as_bytes())),
+                statement: signed
+                    .statement()
+                    .map(|statement| timeline::statement_report(statement, domain)),
             });
         crate::api::EvidenceReport {
             id: evidence.id().to_string(),
             network: domain.network().to_string(),
             operator: evidence.operator().to_string(),
-            signing_key: evidence.signing_key().to_string(),
             slot: evidence.slot().to_string(),
             first,
             second,

@@ -1,12 +1,14 @@
 //! What the tests of several modules need: a store, and a home chain that is a list.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt, ready};
-use quorate_chain::{BlockRef, ChainError, HomeReader, Registration};
-use quorate_proto::{
-    Address, B256, Epoch, EpochSchedule, Operator, OperatorSet, U256, threshold_of,
+use quorate_chain::{
+    At, BlockRef, ChainEntry, ChainError, HomeReader, ReadLog, Registration, StateReader,
+    Withdrawal,
 };
+use quorate_proto::{Address, B256, Epoch, EpochSchedule, Operator, OperatorSet, U256};
 use quorate_storage::{EngineKind, Identity, Store};
 use tempfile::TempDir;
 
@@ -21,12 +23,13 @@ type Reading<'a, T> = BoxFuture<'a, Result<T, ChainError>>;
 
 /// Epochs of ten blocks, with two of grace; the same members in each.
 pub(crate) struct ListedHome {
-    head: BlockRef,
+    height: AtomicU64,
     members: Vec<Operator>,
     events: Vec<Registration>,
-    /// So many of the last events are left out by all providers.
+    /// So many of the last members are left out by all providers.
     hidden: AtomicUsize,
-    reads: AtomicUsize,
+    /// Nothing can be read.
+    is_down: AtomicBool,
 }
 
 impl ListedHome {
@@ -39,15 +42,11 @@ impl ListedHome {
             log_index: 0,
         };
         Self {
-            head: BlockRef {
-                number: height,
-                hash: B256::ZERO,
-                timestamp: 1_700_000_000 + height,
-            },
+            height: AtomicU64::new(height),
             members,
             events: events.iter().map(event).collect(),
             hidden: AtomicUsize::new(0),
-            reads: AtomicUsize::new(0),
+            is_down: AtomicBool::new(false),
         }
     }
 
@@ -56,9 +55,31 @@ impl ListedHome {
         self.hidden.store(last, Ordering::SeqCst);
     }
 
-    /// How often events were asked for.
-    pub(crate) fn reads(&self) -> usize {
-        self.reads.load(Ordering::SeqCst)
+    /// Whether it can be read, from now on.
+    pub(crate) fn set_down(&self, is_down: bool) {
+        self.is_down.store(is_down, Ordering::SeqCst);
+    }
+
+    /// The height of the head, from now on.
+    pub(crate) fn set_height(&self, height: u64) {
+        self.height.store(height, Ordering::SeqCst);
+    }
+
+    fn head(&self) -> BlockRef {
+        let number = self.height.load(Ordering::SeqCst);
+        BlockRef {
+            number,
+            hash: B256::ZERO,
+            timestamp: 1_700_000_000 + number,
+        }
+    }
+
+    fn set(&self, epoch: Epoch, is_named: impl Fn(&Operator) -> bool) -> OperatorSet {
+        let shown = self.members.len() - self.hidden.load(Ordering::SeqCst);
+        let total = self.members.iter().map(|member| member.weight).sum();
+        let named = self.members[..shown].iter().filter(|m| is_named(m));
+        let set = OperatorSet::new(epoch, named.copied().collect(), total, u64::from(epoch.0));
+        set.expect("a set")
     }
 }
 
@@ -76,11 +97,17 @@ impl HomeReader for ListedHome {
     }
 
     fn final_head(&self) -> Option<BlockRef> {
-        Some(self.head)
+        Some(self.head())
     }
 
     fn refresh(&self) -> Reading<'_, BlockRef> {
-        says(self.head)
+        match self.is_down.load(Ordering::SeqCst) {
+            true => {
+                let (asked, final_block) = (At::Block(0), None);
+                ready(Err(ChainError::NotFinal { asked, final_block })).boxed()
+            }
+            false => says(self.head()),
+        }
     }
 
     fn schedule(&self) -> Reading<'_, EpochSchedule> {
@@ -92,23 +119,21 @@ impl HomeReader for ListedHome {
     }
 
     fn registrations(&self, from: u64, _: u64) -> Reading<'_, Vec<Registration>> {
-        self.reads.fetch_add(1, Ordering::SeqCst);
-        let shown = self.events.len() - self.hidden.load(Ordering::SeqCst);
         let due = |event: &&Registration| event.block_number >= from;
-        says(self.events[..shown].iter().filter(due).copied().collect())
+        says(self.events.iter().filter(due).copied().collect())
     }
 
-    fn operator_set<'a>(
+    fn operator_set(&self, epoch: Epoch, _: B256) -> Reading<'_, OperatorSet> {
+        says(self.set(epoch, |_| true))
+    }
+
+    fn members<'a>(
         &'a self,
         epoch: Epoch,
         operators: &'a [Address],
         _: B256,
     ) -> Reading<'a, OperatorSet> {
-        let members = self.members.iter();
-        let total = members.clone().map(|member| member.weight).sum::<U256>();
-        let named = members.filter(|member| operators.contains(&member.address));
-        let set = OperatorSet::new(epoch, named.cloned().collect(), total, threshold_of(total));
-        says(set.expect("a set"))
+        says(self.set(epoch, |member| operators.contains(&member.address)))
     }
 
     fn operator(&self, _: Epoch, address: Address, _: B256) -> Reading<'_, Operator> {
@@ -116,12 +141,59 @@ impl HomeReader for ListedHome {
         says(member.cloned().unwrap_or(Operator {
             address,
             signing_key: Address::ZERO,
-            ed25519_key: None,
             weight: U256::ZERO,
         }))
     }
 
     fn minimum_weight(&self) -> Reading<'_, U256> {
         says(U256::from(1))
+    }
+
+    fn withdrawal(&self) -> Reading<'_, Withdrawal> {
+        says(Withdrawal {
+            blocks: 100,
+            seconds: 100,
+            certificate_lifetime: 75,
+        })
+    }
+
+    fn chain_entry(&self, _: u32) -> Reading<'_, Option<ChainEntry>> {
+        says(None)
+    }
+
+    fn block_time(&self, number: u64) -> Reading<'_, u64> {
+        says(1_700_000_000 + number)
+    }
+}
+
+/// A chain that never has anything.
+pub(crate) struct NoChain;
+
+impl StateReader for NoChain {
+    fn chain_id(&self) -> u64 {
+        1
+    }
+
+    fn final_head(&self) -> Option<BlockRef> {
+        None
+    }
+
+    fn agreed_ago(&self) -> Option<Duration> {
+        None
+    }
+
+    fn locate(&self, asked: At) -> Reading<'_, BlockRef> {
+        let final_block = None;
+        ready(Err(ChainError::NotFinal { asked, final_block })).boxed()
+    }
+
+    fn read<'a>(
+        &'a self,
+        _: Address,
+        _: U256,
+        _: u64,
+        _: &'a ReadLog,
+    ) -> Reading<'a, quorate_chain::Reading> {
+        ready(Err(ChainError::NoHistory)).boxed()
     }
 }

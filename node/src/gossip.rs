@@ -140,6 +140,7 @@ impl Gossip {
     pub(crate) async fn run(mut self, token: CancellationToken) -> Result<(), NodeError> {
         let mut view = self.home.watch();
         let mut group = Vec::with_capacity(GROUP);
+        self.turn();
         loop {
             let deadline = self.parking.deadline();
             tokio::select! {
@@ -149,10 +150,19 @@ impl Gossip {
                     }
                     self.validate(std::mem::take(&mut group)).await?;
                 }
-                Ok(()) = view.changed(), if deadline.is_some() => self.retry_parked().await?,
+                Ok(()) = view.changed() => {
+                    self.turn();
+                    self.retry_parked().await?;
+                }
                 () = clock::sleep_until(deadline) => self.drop_late().await,
                 () = token.cancelled() => return Ok(()),
             }
+        }
+    }
+
+    fn turn(&mut self) {
+        if let Some(validator) = &mut self.validator {
+            validator.turn(&self.home.view());
         }
     }
 

@@ -3,8 +3,8 @@
 //! Every operator would begin the same task, so they take turns: whose turn it is follows from
 //! the order of their addresses, rotated by the epoch, [`STEP_MS`] apart. The first one is enough
 //! while all is well; the others make up for it where it is down. Turns come round until there is
-//! a certificate, also in the time in which the old set may still finish its tasks. After that
-//! nobody can make it any more.
+//! a certificate, also in the time in which the old set may still finish its tasks. After that a
+//! certificate is made only where somebody asks for it, see [`crate::home::EpochView::past_sets`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -89,7 +89,7 @@ impl HandOver {
         for epoch in self.turns.retain(&open) {
             if Some(epoch) < current && certificate_by(&self.store, epoch, epoch.next())?.is_none()
             {
-                tracing::error!(%epoch, "the set of this epoch has not certified the next one in time; light registries cannot follow any more");
+                tracing::error!(%epoch, "the set of this epoch has not certified the next one in time; light registries that hold nothing later are carried on by `node epoch push`, as long as a set that they hold lives");
             }
         }
         Ok(())
@@ -165,7 +165,7 @@ fn rank_of(me: Address, set: &OperatorSet) -> u64 {
 }
 
 /// The certificate by which the set of `epoch` names that of `next`.
-fn certificate_by(
+pub(crate) fn certificate_by(
     store: &Store,
     epoch: Epoch,
     next: Epoch,

@@ -3,32 +3,30 @@
 //! At a registry the membership task hears of every registration and writes it together with the
 //! cursor; elsewhere the cursor is written here.
 
-mod introduction;
+mod past;
 mod registrations;
 
-use std::collections::BTreeSet;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use quorate_chain::{BlockRef, ChainError, HomeReader};
 use quorate_proto::store::OperatorSetRecord;
-use quorate_proto::{Address, Epoch, EpochSchedule, OperatorSet, U256};
+use quorate_proto::{Epoch, EpochSchedule, OperatorSet, Statement, U256};
 use quorate_protocols::epoch::{EpochMachine, Input, Output};
 use quorate_storage::{Batch, Durability, Store, WriteQueue, schema};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use self::introduction::Introducer;
+use self::past::Past;
+use self::registrations::CURSOR;
 use crate::NodeError;
 use crate::clock;
 use crate::members::MembersHandle;
 
 /// Pause after a failed read of the home chain; polls in between come on demand.
 const RETRY: Duration = Duration::from_secs(1);
-
-/// Between two readings of all registrations, which may be many requests.
-const THOROUGH_EVERY: Duration = Duration::from_secs(60);
 
 /// What the home chain says now.
 #[derive(Clone, Debug, Default)]
@@ -37,6 +35,9 @@ pub(crate) struct EpochView {
     pub(crate) current: Option<Arc<OperatorSet>>,
     /// All sets whose tasks may be under way.
     sets: Vec<Arc<OperatorSet>>,
+    /// Sets of epochs that are over, ascending, whose certificates still hold: they may name a later set, where a
+    /// light registry holds nothing later.
+    past: Vec<Arc<OperatorSet>>,
     /// Newest final block that was followed.
     pub(crate) head: Option<BlockRef>,
     /// Why the home chain cannot be followed just now.
@@ -55,9 +56,36 @@ impl EpochView {
         Self {
             current: sets.last().cloned(),
             sets,
+            past: Vec::new(),
             head: None,
             problem: None,
         }
+    }
+
+    /// The set that signs a statement: that of its epoch, while tasks may be under way there; of an epoch
+    /// that is over only where the statement names a later set.
+    pub(crate) fn signers_of(&self, statement: &Statement) -> Option<&Arc<OperatorSet>> {
+        let epoch = statement.epoch();
+        self.set(epoch).or_else(|| match statement {
+            Statement::EpochUpdate(_) => self.past(epoch),
+            Statement::StateProof(_) => None,
+        })
+    }
+
+    /// The set of an epoch that is over, while it may still name another one.
+    pub(crate) fn past(&self, epoch: Epoch) -> Option<&Arc<OperatorSet>> {
+        self.past.iter().find(|set| set.epoch() == epoch)
+    }
+
+    /// Sets that are over and may still name another one, ascending.
+    pub(crate) fn past_sets(&self) -> &[Arc<OperatorSet>] {
+        &self.past
+    }
+
+    /// With sets of epochs that are over, for tests.
+    #[cfg(test)]
+    pub(crate) fn with_past(self, past: Vec<Arc<OperatorSet>>) -> Self {
+        Self { past, ..self }
     }
 
     /// All of them.
@@ -108,7 +136,6 @@ pub(crate) struct Home {
     ended: mpsc::Sender<Epoch>,
     /// At a registry.
     members: Option<MembersHandle>,
-    introducer: Option<Introducer>,
 }
 
 /// Where the home task keeps what it read.
@@ -117,22 +144,14 @@ pub(crate) struct HomeParts {
     pub(crate) writes: WriteQueue,
     /// At a registry.
     pub(crate) members: Option<MembersHandle>,
-    /// Who names the sets to a new node.
-    pub(crate) introducer: Option<Introducer>,
 }
 
 impl HomeParts {
-    pub(crate) fn new(
-        store: &Store,
-        writes: &WriteQueue,
-        members: Option<&MembersHandle>,
-        introducer: Introducer,
-    ) -> Self {
+    pub(crate) fn new(store: &Store, writes: &WriteQueue, members: Option<&MembersHandle>) -> Self {
         Self {
             store: store.clone(),
             writes: writes.clone(),
             members: members.cloned(),
-            introducer: Some(introducer),
         }
     }
 }
@@ -174,25 +193,15 @@ impl HomeHandle {
     }
 }
 
-/// Follows registrations and epochs between two polls.
+/// Follows epochs, and at a registry registrations, between two polls.
 struct Follower {
     machine: EpochMachine,
     schedule: EpochSchedule,
-    operators: BTreeSet<Address>,
     /// The next block whose registrations are to be read.
     next_block: u64,
     /// The block up to which the cursor on disk goes.
     written: u64,
-    /// When registrations were last read from the beginning, because operators were missing.
-    thorough: Option<Instant>,
-}
-
-impl Follower {
-    /// Whether all registrations may be read anew: the providers may know more than last time.
-    fn may_be_thorough(&self) -> bool {
-        self.thorough
-            .is_none_or(|last| last.elapsed() >= THOROUGH_EVERY)
-    }
+    past: Past,
 }
 
 impl Home {
@@ -209,7 +218,6 @@ impl Home {
             store,
             writes,
             members,
-            introducer,
         } = parts;
         let home = Self {
             reader,
@@ -220,7 +228,6 @@ impl Home {
             wake,
             ended,
             members,
-            introducer,
         };
         (
             home,
@@ -238,7 +245,6 @@ impl Home {
             return Ok(());
         };
         let mut follower = self.recall(schedule)?;
-        self.introduce(&mut follower).await?;
         loop {
             let pause = match self.step(&mut follower).await {
                 Ok(()) => self.poll,
@@ -285,44 +291,56 @@ impl Home {
 
     /// Goes on where an earlier run stopped.
     fn recall(&self, schedule: EpochSchedule) -> Result<Follower, NodeError> {
-        let mut operators = BTreeSet::new();
-        for row in self.store.rows(schema::OPERATORS, &()) {
-            operators.insert(Address::from(row?.0));
-        }
-        let cursor = self.store.get(schema::CURSORS, self.cursor_name())?;
+        let cursor = self.store.get(schema::CURSORS, CURSOR)?;
         let next_block = cursor.map_or(schedule.genesis, |c| c.block_number.saturating_add(1));
         Ok(Follower {
             machine: EpochMachine::new(schedule),
             schedule,
-            operators,
             next_block,
             written: next_block,
-            thorough: None,
+            past: Past::default(),
         })
     }
 
     async fn step(&self, follower: &mut Follower) -> Result<(), NodeError> {
+        // Epochs end by the clock, whether the home chain can be read or not.
+        self.handle(follower, Input::Wake, None).await?;
         let head = self.reader.refresh().await?;
-        self.follow_registrations(follower, head).await?;
-        let mut outputs = follower
-            .machine
-            .handle(clock::now(), Input::Final(head.number));
+        if let Some(members) = &self.members {
+            self.follow_registrations(members, follower, head).await?;
+        }
+        self.handle(follower, Input::Final(head.number), Some(head))
+            .await?;
+        self.look_back(follower, head).await
+    }
+
+    /// Has the machine take an input, and carries out what it wants in that order. Sets are read at `head`.
+    async fn handle(
+        &self,
+        follower: &mut Follower,
+        input: Input,
+        head: Option<BlockRef>,
+    ) -> Result<(), NodeError> {
+        let mut outputs = VecDeque::from(follower.machine.handle(clock::now(), input));
         let mut failed = None;
-        while let Some(output) = outputs.pop() {
-            match output {
-                Output::Load(epoch) => match self.load_whole(follower, epoch, head).await {
+        while let Some(output) = outputs.pop_front() {
+            match (output, head) {
+                (Output::Load(epoch), Some(head)) => match self.load(epoch, head).await {
                     Ok(set) => {
                         let loaded = Input::Loaded(Arc::new(set));
                         let more = follower.machine.handle(clock::now(), loaded);
                         // What is still to be loaded is asked for again; this round has it already.
-                        outputs.retain(|output| !matches!(output, Output::Load(_)));
+                        let is_load = |output: &Output| matches!(output, Output::Load(_));
+                        outputs.retain(|output| !is_load(output));
                         outputs.extend(more);
                     }
                     // The others may be there, and are shown; this one is tried again.
-                    Err(error) => failed = Some(error),
+                    Err(error) => failed = failed.or(Some(error)),
                 },
-                Output::Began(epoch) => self.began(follower, epoch, head).await,
-                Output::Ended(epoch) => {
+                // Without a head: at the next one.
+                (Output::Load(_), None) => {}
+                (Output::Began(epoch), _) => self.began(follower, epoch, head).await,
+                (Output::Ended(epoch), _) => {
                     let _ = self.ended.send(epoch).await;
                 }
             }
@@ -331,46 +349,24 @@ impl Home {
         failed.map_or(Ok(()), Err)
     }
 
-    async fn began(&self, follower: &Follower, epoch: Epoch, head: BlockRef) {
+    async fn began(&self, follower: &Follower, epoch: Epoch, head: Option<BlockRef>) {
         tracing::info!(%epoch, "epoch began");
-        if let (Some(members), Some(set)) = (&self.members, follower.machine.set(epoch)) {
+        if let (Some(members), Some(set), Some(head)) =
+            (&self.members, follower.machine.set(epoch), head)
+        {
             members.epoch_began(set.clone(), head.number).await;
         }
     }
 
-    /// Where operators are not known that hold weight, all registrations are read anew. A set that
-    /// lacks members is never used nor kept: its hash is another one, and whoever it lacks would
-    /// not be heard.
-    async fn load_whole(
-        &self,
-        follower: &mut Follower,
-        epoch: Epoch,
-        head: BlockRef,
-    ) -> Result<OperatorSet, NodeError> {
-        let mut set = self.load(follower, epoch, head).await?;
-        if !set.is_whole() && follower.may_be_thorough() {
-            tracing::warn!(%epoch, "operators are missing; all registrations are read");
-            follower.thorough = Some(Instant::now());
-            follower.next_block = follower.schedule.genesis;
-            self.follow_registrations(follower, head).await?;
-            set = self.load(follower, epoch, head).await?;
-        }
+    /// A set that lacks members is never used nor kept: its hash is another one, and whoever it lacks
+    /// would not be heard.
+    async fn load(&self, epoch: Epoch, head: BlockRef) -> Result<OperatorSet, NodeError> {
+        let set = self.reader.operator_set(epoch, head.hash).await?;
         if !set.is_whole() {
             return Err(missing_operators(&set).into());
         }
         self.keep_set(&set).await?;
         Ok(set)
-    }
-
-    async fn load(
-        &self,
-        follower: &Follower,
-        epoch: Epoch,
-        head: BlockRef,
-    ) -> Result<OperatorSet, ChainError> {
-        let operators: Vec<Address> = follower.operators.iter().copied().collect();
-        let reading = self.reader.operator_set(epoch, &operators, head.hash);
-        reading.await
     }
 
     async fn keep_set(&self, set: &OperatorSet) -> Result<(), NodeError> {
@@ -383,21 +379,20 @@ impl Home {
         Ok(())
     }
 
-    fn show(&self, follower: &Follower, head: BlockRef) {
+    fn show(&self, follower: &Follower, head: Option<BlockRef>) {
         let machine = &follower.machine;
-        let view = EpochView {
-            current: machine
-                .current()
-                .and_then(|epoch| machine.set(epoch))
-                .cloned(),
-            sets: machine.sets().cloned().collect(),
-            head: Some(head),
-            problem: None,
-        };
-        if let Some(set) = &view.current {
+        let current = machine.current().and_then(|epoch| machine.set(epoch));
+        if let Some(set) = current {
             metrics::gauge!("quorate_epoch").set(f64::from(set.epoch().0));
         }
-        self.view.send_replace(view);
+        self.view.send_modify(|view| {
+            view.current = current.cloned();
+            view.sets = machine.sets().cloned().collect();
+            if head.is_some() {
+                view.head = head;
+                view.problem = None;
+            }
+        });
     }
 }
 

@@ -4,6 +4,7 @@ mod admin;
 mod evidence;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
+mod hosts;
 mod machine;
 mod providers;
 mod ready;
@@ -18,6 +19,7 @@ use std::time::Duration;
 pub(crate) use self::sync::pruned_text;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -30,6 +32,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use self::hosts::Hosts;
 use crate::api::{self, ChainStatus, ErrorBody, Health, OperatorLine, Operators, PeerLine, Status};
 use crate::desk::{Chains, Channels, DeskHandle};
 use crate::evidence::EvidenceBook;
@@ -117,6 +120,7 @@ pub(crate) struct Facts {
 pub(crate) struct Http {
     listener: TcpListener,
     facts: Arc<Facts>,
+    hosts: Hosts,
 }
 
 impl Http {
@@ -124,7 +128,11 @@ impl Http {
     ///
     /// # Errors
     /// [`NodeError::Http`] where it is taken.
-    pub(crate) async fn bind(address: SocketAddr, facts: Arc<Facts>) -> Result<Self, NodeError> {
+    pub(crate) async fn bind(
+        address: SocketAddr,
+        hosts: &[String],
+        facts: Arc<Facts>,
+    ) -> Result<Self, NodeError> {
         let listener = TcpListener::bind(address)
             .await
             .map_err(|error| NodeError::Http {
@@ -132,7 +140,11 @@ impl Http {
                 reason: error.to_string(),
             })?;
         tracing::info!(address = %listener.local_addr().unwrap_or(address), "HTTP");
-        Ok(Self { listener, facts })
+        Ok(Self {
+            listener,
+            facts,
+            hosts: Hosts::new(hosts),
+        })
     }
 
     /// Runs until `token` is cancelled.
@@ -160,7 +172,8 @@ impl Http {
             .route("/evidence/{id}", get(evidence::one))
             .route("/providers", get(providers::page))
             .fallback(no_such_page)
-            .with_state(self.facts);
+            .with_state(self.facts)
+            .layer(from_fn_with_state(self.hosts, hosts::check));
         axum::serve(self.listener, router)
             .with_graceful_shutdown(token.cancelled_owned())
             .await
@@ -250,6 +263,8 @@ impl Facts {
             problems.push(format!("the store takes no writes: {cause}"));
         }
         problems.extend(self.lease.as_ref().and_then(LeaseHandle::problem));
+        problems.extend(self.lease.as_ref().and_then(LeaseHandle::restriction));
+        problems.extend(self.vitals.unheard());
         match (&view.current, self.me) {
             (None, _) => problems.push("the operator set is not known yet".into()),
             (Some(set), Some((operator, key))) => {
@@ -330,9 +345,6 @@ impl Facts {
         let line = |member: &quorate_proto::Operator| OperatorLine {
             operator: member.address.to_string(),
             signing_key: member.signing_key.to_string(),
-            ed25519_key: member
-                .ed25519_key
-                .map(|key| format!("0x{}", hex::encode(key))),
             weight: member.weight.to_string(),
             peer_id: self
                 .bindings
@@ -345,6 +357,7 @@ impl Facts {
             epoch: set.epoch().0,
             total_weight: set.total_weight().to_string(),
             threshold: set.threshold().to_string(),
+            fixed_at: set.fixed_at(),
             operators: set.members().iter().map(line).collect(),
             members: Vec::new(),
         }
@@ -410,6 +423,9 @@ fn to_f64(number: u64) -> f64 {
 }
 
 fn chain_problem(chain_id: u64, chain: &dyn StateReader) -> Option<String> {
+    if let Some(problem) = chain.problem() {
+        return Some(problem);
+    }
     if chain.final_head().is_none() {
         return Some(format!(
             "chain {chain_id} has no final block yet, or does not answer"

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use libp2p::{Multiaddr, PeerId};
 use quorate_proto::{
-    B256, Domain, Ed25519Proof, Epoch, JoinProof, JoinRequest, OperatorStatus, PeerBinding,
-    PeerSecret, RegistryErrorCode, limits, wire,
+    B256, Domain, Epoch, JoinProof, JoinRequest, OperatorStatus, PeerBinding, RegistryErrorCode,
+    limits, wire,
 };
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -46,8 +46,6 @@ pub(crate) struct Applicant {
     pub(crate) domain: Domain,
     pub(crate) signer: Arc<dyn Signer>,
     pub(crate) binding: PeerBinding,
-    /// The Ed25519 signing key, where there is one.
-    pub(crate) ed25519: Option<PeerSecret>,
     /// Addresses from the settings.
     pub(crate) external: Vec<Multiaddr>,
 }
@@ -259,13 +257,10 @@ impl Inner {
             domain,
             signer,
             binding,
-            ed25519,
             ..
         } = &self.me;
         let (operator, peer_key) = (binding.operator, binding.peer_key);
-        let public = ed25519.as_ref().map(PeerSecret::public);
-        let digest = JoinProof::digest(domain, operator, peer_key, public, challenge);
-        let message = JoinProof::ed25519_message(domain, operator, peer_key, challenge);
+        let digest = JoinProof::digest(domain, operator, peer_key, challenge);
         let signature = signer
             .sign(digest)
             .await
@@ -275,10 +270,6 @@ impl Inner {
             peer_key,
             challenge,
             signature,
-            ed25519: ed25519.as_ref().map(|secret| Ed25519Proof {
-                key: secret.public(),
-                signature: secret.sign(&message),
-            }),
         })
     }
 

@@ -1,21 +1,28 @@
-//! Keeps an operator's signing key to one writer: nothing is signed before it is known that the
-//! signing log is whole and nobody else signs with the key, and nothing any more once somebody does.
+//! Keeps an operator to one writer: nothing is signed before it is known that the signing log is good
+//! for it and nobody else signs for the operator, and nothing any more once somebody does.
 //!
 //! # Design Decisions
 //!
-//! Everything that this key ever says of itself (its bindings, its presences) carries a sequence that
-//! the store has synced before. So one rule tells all: what is heard with a higher sequence than the
-//! store knows, under this key's own signature, was said by a process with another store. Nobody
-//! else can make it, an old one does no harm, and no word of a peer is believed.
+//! Everything that an operator ever says of itself (its bindings, its presences) carries a sequence that
+//! the store has synced before, whatever key signs it. So one rule tells all: what is heard with a higher
+//! sequence than the store knows, under a key that the operator has or had a moment ago, was said by a
+//! process with another store. Nobody else can make it, an old one does no harm, and no word of a peer
+//! is believed. Where the log begins with its key, what older keys say is known to be missing: only that
+//! they still say something counts.
 
+mod decide;
+mod growth;
+mod history;
 mod holder;
 mod log;
 pub(crate) mod others;
+pub(crate) mod young;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
+use futures::future::OptionFuture;
 use futures::stream::FuturesUnordered;
 use quorate_chain::HomeReader;
 use quorate_proto::store::SignerRecord;
@@ -24,7 +31,9 @@ use quorate_storage::{Lease, Signers};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use self::others::{Others, Pace};
+use self::decide::Decision;
+use self::others::{Others, Pace, Scope};
+use self::young::{Ruling, Youth};
 use crate::home::HomeHandle;
 use crate::keys::{NewKey, Signer};
 use crate::{NodeError, clock};
@@ -36,7 +45,7 @@ const NOTICE: Duration = Duration::from_secs(5);
 /// Bindings of this operator that wait to be looked at; one that is foreign is enough.
 const HEARD: usize = 16;
 
-/// What the command line knows of the signing key's log.
+/// What the command line knows of the operator's signing log.
 #[derive(Debug, Default)]
 pub struct LogClaim {
     /// The note that the key has never signed.
@@ -59,43 +68,77 @@ pub(crate) enum Standing {
     Ended,
 }
 
-/// Sees whether this node may sign.
-#[derive(Clone, Debug)]
-pub(crate) struct LeaseHandle(watch::Receiver<Standing>, Arc<Notify>);
+/// Sees whether this node may sign, and what.
+#[derive(Clone)]
+pub(crate) struct LeaseHandle {
+    standing: watch::Receiver<Standing>,
+    youth: watch::Receiver<Youth>,
+    home: HomeHandle,
+    show: Arc<Notify>,
+}
 
 impl LeaseHandle {
     /// Whether it may now.
     pub(crate) fn is_held(&self) -> bool {
-        *self.0.borrow() == Standing::Held
+        *self.standing.borrow() == Standing::Held
     }
 
     /// Whether it may show its binding: also on its way out, for what was signed before.
     pub(crate) fn may_publish(&self) -> bool {
-        matches!(*self.0.borrow(), Standing::Held | Standing::Ended)
+        matches!(*self.standing.borrow(), Standing::Held | Standing::Ended)
     }
 
     /// Whether it may, once that is known.
     pub(crate) async fn settled(&mut self) -> bool {
-        let settled = self.0.wait_for(|standing| *standing != Standing::Checking);
+        let known = |standing: &Standing| *standing != Standing::Checking;
+        let settled = self.standing.wait_for(known);
         settled
             .await
             .is_ok_and(|standing| *standing == Standing::Held)
     }
 
+    /// Whether the log is good for a fact of this time, in Unix seconds.
+    pub(crate) fn rule(&self, fact_time: u64) -> Ruling {
+        self.youth.borrow().rule(fact_time, self.home.view().head)
+    }
+
+    /// One whose log is like this, for tests.
+    #[cfg(test)]
+    pub(crate) fn held(youth: Youth, home: HomeHandle) -> Self {
+        Self {
+            standing: watch::channel(Standing::Held).1,
+            youth: watch::channel(youth).1,
+            home,
+            show: Arc::default(),
+        }
+    }
+
     /// Has a presence shown now: whatever was copied of the store so far is behind it.
     pub(crate) fn show_now(&self) {
-        self.1.notify_one();
+        self.show.notify_one();
     }
 
     /// What keeps it from signing.
     pub(crate) fn problem(&self) -> Option<String> {
-        match &*self.0.borrow() {
-            Standing::Held | Standing::Ended => None,
+        match &*self.standing.borrow() {
+            Standing::Held => {
+                let youth = *self.youth.borrow();
+                (youth == Youth::Unborn).then(|| youth.describe())
+            }
+            Standing::Ended => None,
             Standing::Checking => Some(
-                "nothing is signed yet: is the log whole, does nobody else use the key?".into(),
+                "nothing is signed yet: is the log whole, does nobody else sign for this operator?"
+                    .into(),
             ),
             Standing::Refused(reason) | Standing::Lost(reason) => Some(reason.clone()),
         }
+    }
+
+    /// What keeps it from signing everything.
+    pub(crate) fn restriction(&self) -> Option<String> {
+        let youth = *self.youth.borrow();
+        let is_young = matches!(youth, Youth::Young(_)) && !youth.is_over(self.home.view().head);
+        (is_young && self.is_held()).then(|| youth.describe())
     }
 }
 
@@ -122,8 +165,11 @@ pub(crate) struct Keeper {
     instance: B256,
     /// The highest sequence that this store stood behind before this start.
     base: u64,
+    /// Of which keys it stands behind everything up to there, and what is known of the others.
+    scope: Scope,
     pace: Pace,
     standing: watch::Sender<Standing>,
+    youth: watch::Sender<Youth>,
     show: Arc<Notify>,
 }
 
@@ -145,7 +191,7 @@ pub(crate) fn refuse_beside_holder(key: Address, record: &SignerRecord) -> Resul
         return Ok(());
     }
     let reason = format!(
-        "process {} on this machine signs with it, and this store is a copy of its store; \
+        "process {} on this machine signs for its operator, and this store is a copy of its store; \
          stop that one for good before this one starts",
         lease.pid
     );
@@ -154,23 +200,32 @@ pub(crate) fn refuse_beside_holder(key: Address, record: &SignerRecord) -> Resul
 
 impl Keeper {
     pub(crate) fn new(parts: Parts) -> (Self, LeaseHandle) {
-        let (standing, seen) = watch::channel(Standing::Checking);
+        let (standing, standing_rx) = watch::channel(Standing::Checking);
+        let (youth, youth_rx) = watch::channel(Youth::Unborn);
+        let show: Arc<Notify> = Arc::default();
+        let handle = LeaseHandle {
+            standing: standing_rx,
+            youth: youth_rx,
+            home: parts.home.clone(),
+            show: show.clone(),
+        };
         let keeper = Self {
             base: parts.record.sequence,
+            scope: Scope::default(),
             pace: Pace::default(),
             parts,
             instance: rand::random::<[u8; 32]>().into(),
             standing,
-            show: Arc::default(),
+            youth,
+            show,
         };
-        let handle = LeaseHandle(seen, keeper.show.clone());
         (keeper, handle)
     }
 
     /// Runs until `token` is cancelled.
     ///
     /// # Errors
-    /// [`NodeError::KeyInUse`] where another process signs with the key; a store that fails.
+    /// [`NodeError::KeyInUse`] where another process signs for the operator; a store that fails.
     pub(crate) async fn run(mut self, token: CancellationToken) -> Result<(), NodeError> {
         match token.run_until_cancelled(self.admit()).await {
             None => return Ok(()),
@@ -184,6 +239,7 @@ impl Keeper {
             Some(Err(error)) => return self.end(error, &token).await,
         }
         let lease = self.take().await?;
+        self.show_youth()?;
         self.standing.send_replace(Standing::Held);
         let kept = token.run_until_cancelled(self.keep(&lease)).await;
         match kept {
@@ -198,26 +254,40 @@ impl Keeper {
 
     /// Whether this process may sign; otherwise why not, and what to do.
     async fn admit(&mut self) -> Result<Result<(), String>, NodeError> {
-        match self.check_log().await? {
-            Ok(()) => self.check_others().await,
-            refused => Ok(refused),
+        let facts = self.facts().await?;
+        let mut decision = self.decide(&facts, None);
+        let mut heard = None;
+        if !matches!(decision, Decision::Refuse(_)) {
+            self.scope = self.scope_of(decision);
+            heard = self.check_others().await?;
+            let again = self.decide(&facts, heard);
+            if again != decision {
+                let old = self.scope.old.max(heard.map_or(0, |heard| heard.sequence));
+                self.scope = Scope {
+                    old,
+                    ..self.scope_of(again)
+                };
+                decision = again;
+            }
         }
+        self.settle(decision, &facts, heard).await
     }
 
     async fn take(&self) -> Result<Lease, NodeError> {
         let holder = holder::this_process(self.instance.0);
         let now = clock::now().millis().max(self.parts.binding.sequence);
-        let key = self.key().into_array();
-        let (lease, ack) = self.parts.signers.take(&key, holder, now)?;
+        let (operator, key) = (self.operator().into_array(), self.key().into_array());
+        let (lease, ack) = self.parts.signers.take(&operator, &key, holder, now)?;
         ack.await?;
         Ok(lease)
     }
 
-    /// Renews the lease and shows it, until somebody else turns out to have the key.
+    /// Renews the lease and shows it, until somebody else turns out to sign for the operator.
     async fn keep(&mut self, lease: &Lease) -> Result<std::convert::Infallible, NodeError> {
         let mut period = tokio::time::interval(RENEW);
         period.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut asked = FuturesUnordered::new();
+        let mut look = None;
         let show = self.show.clone();
         loop {
             tokio::select! {
@@ -226,10 +296,18 @@ impl Keeper {
                     // Who has not answered in all that time is asked anew.
                     asked.clear();
                     asked.extend(self.parts.others.tell(presence).await);
+                    self.mature().await?;
+                    if look.is_none() {
+                        look = self.look()?;
+                    }
                 }
                 () = show.notified() => period.reset_immediately(),
                 Some((_, answer)) = asked.next(), if !asked.is_empty() => self.refuse(answer)?,
                 Some(binding) = self.parts.heard.recv() => self.refuse_binding(&binding)?,
+                Some(found) = OptionFuture::from(look.as_mut()), if look.is_some() => {
+                    look = None;
+                    self.grow(found).await?;
+                }
             }
         }
     }
@@ -238,7 +316,7 @@ impl Keeper {
     async fn renew(&self, lease: &Lease) -> Result<Option<Presence>, NodeError> {
         let (sequence, ack) = lease.renew(clock::now().millis())?;
         ack.await?;
-        let (operator, instance) = (self.parts.binding.operator, self.instance);
+        let (operator, instance) = (self.operator(), self.instance);
         let digest = Presence::digest(&self.parts.domain, operator, instance, sequence);
         let signed = self.parts.signer.sign(digest).await;
         let signed = signed.inspect_err(|error| tracing::error!(%error, "no presence is shown"));
@@ -248,49 +326,6 @@ impl Keeper {
             sequence,
             signature,
         }))
-    }
-
-    fn refuse(&self, answer: Option<Presence>) -> Result<(), NodeError> {
-        let foreign = answer.filter(|presence| self.is_foreign(presence));
-        foreign.map_or(Ok(()), |presence| Err(self.in_use(presence.sequence)))
-    }
-
-    fn refuse_binding(&self, binding: &PeerBinding) -> Result<(), NodeError> {
-        match self.is_foreign_binding(binding) {
-            true => Err(self.in_use(binding.sequence)),
-            false => Ok(()),
-        }
-    }
-
-    /// Said with this key by a process with another store, after what this store knows.
-    fn is_foreign(&self, presence: &Presence) -> bool {
-        let Parts {
-            domain, binding, ..
-        } = &self.parts;
-        presence.operator == binding.operator
-            && presence.instance != self.instance
-            && presence.sequence > self.base
-            && presence.verify(self.key(), domain).is_ok()
-    }
-
-    fn is_foreign_binding(&self, heard: &PeerBinding) -> bool {
-        let Parts {
-            domain, binding, ..
-        } = &self.parts;
-        heard.operator == binding.operator
-            && (heard.peer_key, heard.sequence) != (binding.peer_key, binding.sequence)
-            && heard.sequence > self.base
-            && heard.verify(self.key(), domain).is_ok()
-    }
-
-    fn in_use(&self, sequence: u64) -> NodeError {
-        let reason = format!(
-            "another node signs with it too: it said so at {sequence} (Unix milliseconds), and this \
-             store knows nothing of that. Find it and stop one of the two for good, then bring its \
-             signing log here: `node keys log export` there, `node keys log import` here"
-        );
-        let key = self.key();
-        NodeError::KeyInUse { key, reason }
     }
 
     /// Stops signing at once; the pages say why for a moment.
@@ -304,6 +339,10 @@ impl Keeper {
 
     fn key(&self) -> Address {
         self.parts.signer.address()
+    }
+
+    fn operator(&self) -> Address {
+        self.parts.binding.operator
     }
 }
 

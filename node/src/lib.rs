@@ -25,6 +25,7 @@ mod http;
 mod join;
 pub mod keys;
 mod lease;
+pub mod listing;
 pub mod machine;
 mod members;
 mod network;

@@ -16,7 +16,6 @@ use quorate_proto::{Address, PeerSecret};
 use quorate_storage::{Store, StoreError, WriteQueue, WriterGuard};
 use tokio_util::sync::CancellationToken;
 
-use self::upkeep::introducer_of;
 use self::wiring::{
     Wiring, domain_of, open_store, recall_bindings, spawn_followers, spawn_home, spawn_http,
     spawn_members, spawn_swarm, speaker_of, watch_store,
@@ -29,6 +28,7 @@ use crate::home::{HomeHandle, HomeParts};
 use crate::http::MetricsHandle;
 use crate::keys::{Signer, SignerError};
 use crate::lease::LogClaim;
+use crate::listing::listed;
 use crate::network::{NetworkError, NetworkHandle};
 use crate::ready::Readiness;
 use crate::sets::Sets;
@@ -68,7 +68,7 @@ pub enum NodeError {
         /// Which one, and how.
         reason: String,
     },
-    /// Another process signs with the same key.
+    /// Another process signs for the same operator, with this key or another one.
     #[error("signing key {key} is in use: {reason}")]
     KeyInUse {
         /// Its address.
@@ -104,8 +104,6 @@ pub struct Parts {
     pub peer_secret: [u8; 32],
     /// Signs for the operator; `None` for a registry.
     pub signer: Option<Arc<dyn Signer>>,
-    /// The operator's Ed25519 signing key, to show to registries that it is held.
-    pub ed25519_secret: Option<[u8; 32]>,
     /// What is known of the signing key's log, beside what the store says.
     pub claim: LogClaim,
     /// Figures of this process, if they are collected.
@@ -167,10 +165,10 @@ impl Ledgers {
             if proven.contains(&evm.chain_id()) {
                 evm.client().expect_proofs();
             }
-            ledgers
-                .followers
-                .push(Box::pin(evm.clone().run(halt.clone())));
-            ledgers.sources.push(evm);
+            let (listed, listing) = listed(ledgers.home.clone(), evm.clone(), chain);
+            ledgers.followers.push(Box::pin(evm.run(halt.clone())));
+            ledgers.followers.push(Box::pin(listing.run(halt.clone())));
+            ledgers.sources.push(Arc::new(listed));
         }
         Ok(ledgers)
     }
@@ -211,9 +209,8 @@ impl Node {
         let domain = domain_of(&parts.settings);
         let secret = PeerSecret::from_bytes(&parts.peer_secret);
         let speaker = speaker_of(&parts.settings, parts.signer, &domain, &secret, &store).await?;
-        let ed25519 = parts.ed25519_secret.as_ref().map(PeerSecret::from_bytes);
         let (writes, writer) = WriteQueue::new(store.clone())?;
-        let (bindings, heard) = recall_bindings(&store, speaker.as_ref())?;
+        let (bindings, heard) = recall_bindings(&store, &writes, speaker.as_ref())?;
         let mut tasks = Tasks::new(halt.clone());
         let (network, messages) = spawn_swarm(
             &mut tasks,
@@ -222,10 +219,9 @@ impl Node {
             (&writes, &bindings),
             &halt,
         )?;
-        let introducer = introducer_of(&parts.settings, &network, &domain)?;
         let (desk, mouth) = Desk::channel();
         let members = spawn_members(&mut tasks, &parts.settings, &store, &writes, &halt)?;
-        let kept = HomeParts::new(&store, &writes, members.as_ref(), introducer);
+        let kept = HomeParts::new(&store, &writes, members.as_ref());
         let home = spawn_home(&mut tasks, &ledgers, kept, &desk, &halt);
         let chains = ledgers.chains();
         crate::figures::declare_reads(chains.keys().copied());
@@ -260,9 +256,10 @@ impl Node {
         wiring.spawn_pipeline(&mut tasks, &parts.settings, mouth, messages, secret)?;
         let ledger = ledgers.home.clone();
         let upkeep = wiring.spawn_upkeep(&mut tasks, &parts.settings, ledgers.home.clone())?;
-        let ties = wiring.spawn_registries(&mut tasks, &parts.settings, ledgers.home, ed25519)?;
+        let ties = wiring.spawn_registries(&mut tasks, &parts.settings, ledgers.home)?;
         let facts = wiring.facts(parts.settings.role, ledger, parts.metrics, ties, upkeep);
-        spawn_http(&mut tasks, parts.settings.http, facts, &wiring.halt).await?;
+        let http = (parts.settings.http, &*parts.settings.http_hosts);
+        spawn_http(&mut tasks, http, facts, &wiring.halt).await?;
         let stored = watch_store(wiring.store.clone(), wiring.halt.clone());
         tasks.spawn("store", stored);
         Ok(Self::of(wiring, tasks, parts.settings.drain, writer))

@@ -17,7 +17,7 @@ pub(crate) enum Cause {
     Draining,
     /// The store takes no writes.
     Store,
-    /// The signing log is not known to be whole, or somebody else has the key.
+    /// The signing log is not known to be whole, or somebody else signs for the operator.
     SigningLog,
     /// The signing key is out of reach.
     Signer,
@@ -108,18 +108,22 @@ pub(crate) struct Situation {
     pub(crate) draining: bool,
     /// What parts of the node have noted.
     pub(crate) noted: Vec<(Cause, String)>,
+    /// Why its signing log is good for some facts only.
+    pub(crate) restricted: Option<String>,
 }
 
 impl Situation {
     /// A chain that cannot be read takes away what would be signed about it, and no more: such a
-    /// node is ready and *degraded*, unless it can read none of its chains.
+    /// node is ready and *degraded*, unless it can read none of its chains. So is one whose signing log
+    /// is good for young facts only.
     pub(crate) fn judge(&self) -> Ready {
         let chains = self.unreadable();
         let none_left = !chains.is_empty() && chains.len() == self.chains.len();
-        let (blocking, degraded) = match none_left {
+        let (blocking, mut degraded) = match none_left {
             true => (chains, Vec::new()),
             false => (Vec::new(), chains),
         };
+        degraded.extend(self.restricted.clone().map(|why| (Cause::SigningLog, why)));
         let mut reasons = self.noted.clone();
         reasons.extend(self.own());
         reasons.extend(self.standing());

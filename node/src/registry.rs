@@ -108,7 +108,7 @@ impl Services {
         }
     }
 
-    /// Whether the key that the home chain has for a member made this binding.
+    /// The key that the home chain has for a member, where it made this binding.
     ///
     /// # Errors
     /// The home chain cannot be read.
@@ -116,16 +116,23 @@ impl Services {
         &self,
         member: &Member,
         binding: &PeerBinding,
-    ) -> Result<bool, Status> {
+    ) -> Result<Option<Address>, Status> {
         let active_epoch = wire::OperatorState::from(member).active_epoch;
         let keys = self.keys_of(member.operator, active_epoch).await?;
-        let domain = &self.0.parts.domain;
-        Ok(binding.verify(keys.signing_key, domain).is_ok())
+        let (key, domain) = (keys.signing_key, &self.0.parts.domain);
+        Ok(binding.verify(key, domain).is_ok().then_some(key))
     }
 
-    /// Keeps a binding that was checked, unless a newer one is known.
-    pub(crate) fn keep_binding(&self, binding: PeerBinding) {
-        self.0.parts.bindings.keep(binding);
+    /// Keeps a binding that `key` made; whether it is the one that counts now.
+    pub(crate) fn keep_binding(&self, binding: PeerBinding, key: Address) -> bool {
+        self.0.parts.bindings.keep(binding, key)
+    }
+
+    /// Whether the binding by which a member has joined still counts: its key may be gone.
+    pub(crate) fn is_bound(&self, member: &Member) -> bool {
+        let known = self.0.parts.bindings.of(member.operator);
+        let bound = member.binding.map(|bound| bound.sequence);
+        known.map(|known| known.sequence) >= bound
     }
 
     /// The keys that the home chain has for an operator: those of the current epoch, or of the
@@ -189,6 +196,7 @@ impl registry_server::Registry for Services {
         let operator = some_address("operator", &request.operator)?;
         let view = self.0.parts.home.view();
         let presence = operator.and_then(|operator| self.present(operator, &request, &view));
+        let bound = operator.and_then(|operator| self.0.parts.bindings.of(operator));
         let problems = self.problems();
         let mut status = wire::OperatorStatus::Unspecified;
         if let (Some(members), Some(operator)) = (&self.0.parts.members, operator)
@@ -204,6 +212,7 @@ impl registry_server::Registry for Services {
             time_ms: clock::now().millis(),
             status: status.into(),
             presence: presence.as_ref().map(Into::into),
+            bound: bound.map_or(0, |binding| binding.sequence),
         }))
     }
 

@@ -52,9 +52,8 @@ impl Regulars {
 mod tests {
     use quorate_proto::{
         Address, Epoch, Operator, OperatorSet, PeerBinding, PeerSecret, SecretKey, U256,
-        threshold_of,
     };
-    use quorate_storage::EngineKind;
+    use quorate_storage::{EngineKind, WriteQueue};
     use tokio::sync::watch;
 
     use super::*;
@@ -65,12 +64,13 @@ mod tests {
     fn bind(bindings: &Bindings, number: u8) -> PeerId {
         let peer_key = PeerSecret::from_bytes(&[number; 32]).public();
         let signing = SecretKey::from_bytes(&[number; 32]).unwrap();
-        bindings.keep(PeerBinding {
+        let binding = PeerBinding {
             operator: Address::repeat_byte(number),
             peer_key,
             sequence: 1,
             signature: signing.sign(quorate_proto::B256::ZERO).unwrap(),
-        });
+        };
+        assert!(bindings.keep(binding, signing.address()));
         peer_id_of(&peer_key).unwrap()
     }
 
@@ -78,18 +78,18 @@ mod tests {
         let member = Operator {
             address: Address::repeat_byte(1),
             signing_key: Address::repeat_byte(1),
-            ed25519_key: None,
             weight: U256::from(1),
         };
         let total = U256::from(1);
-        let set = OperatorSet::new(Epoch(1), vec![member], total, threshold_of(total));
+        let set = OperatorSet::new(Epoch(1), vec![member], total, 0);
         Arc::new(set.unwrap())
     }
 
     #[test]
     fn they_speak_for_an_operator_or_are_configured() {
         let (store, _folder) = fixtures::store(EngineKind::Sled);
-        let bindings = Bindings::new(store);
+        let (writes, _writer) = WriteQueue::new(store).unwrap();
+        let bindings = Bindings::new(writes);
         let (operator, former) = (bind(&bindings, 1), bind(&bindings, 2));
         let (configured, stranger) = (PeerId::random(), PeerId::random());
         let (say, view) = watch::channel(EpochView::default());

@@ -218,24 +218,26 @@ impl Inner {
             return;
         };
         let known = member.binding.map(|known| known.sequence);
-        if binding.operator != operator || known >= Some(binding.sequence) {
+        let is_old = known >= Some(binding.sequence) && self.services.is_bound(member);
+        if binding.operator != operator || is_old {
             return;
         }
         // Where the home chain is out of reach, the next comparison tries again.
-        let Ok(holds) = self.services.vouches(member, &binding).await else {
+        let Ok(key) = self.services.vouches(member, &binding).await else {
             return;
         };
-        if !holds {
+        let Some(key) = key else {
             tracing::warn!(%operator, registry = %peer,
                 "a registry has a binding that the operator's key did not make");
             return self.forget_binding(peer, operator);
-        }
+        };
         // Before the transition, so that whoever hears of that is told it.
-        self.services.keep_binding(binding);
+        let counts = self.services.keep_binding(binding, key);
         let joined = Input::Joined {
             operator,
             peer_key: binding.peer_key,
             sequence: binding.sequence,
+            counts,
         };
         match self.members.tell(joined).await {
             Some(Ok(())) => _ = self.adopter.adopt(state).await,

@@ -75,6 +75,8 @@ pub struct Settings {
     pub policy: Policy,
     /// Where it serves HTTP; `None` for not at all.
     pub http: Option<SocketAddr>,
+    /// Names, beside addresses and `localhost`, under which the HTTP interface may be asked.
+    pub http_hosts: Vec<String>,
     /// For whom it signs; operators only.
     pub operator: Option<Address>,
     /// The home chain.

@@ -23,7 +23,7 @@ pub use inspect::{inspect, metadata};
 /// What the files say that they are.
 pub const FORMAT: &str = "quorate-signing-log";
 /// The version that is written, and the only one that is read.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// Entries between two reports of progress.
 pub const STRIDE: u64 = 10_000;
 
@@ -39,13 +39,26 @@ pub struct Metadata {
     pub home_chain_id: u64,
     /// Address of its stake registry.
     pub registry: String,
+    /// Whose log it is.
+    pub operator: String,
+    /// Its keys whose signatures the log holds, the newest last.
+    pub signing_keys: Vec<String>,
+    /// The newest epoch up to which the home chain had no other keys for the operator.
+    pub seen_epoch: u32,
+    /// Newest sequence of a binding or presence that the log stands behind.
+    pub sequence: u64,
+    /// Whether the log held all that the operator had signed until then, as far as its store knew.
+    pub complete: bool,
+    /// The key with which a log begins that lacks what other keys signed before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begins_with: Option<String>,
     /// When the file was made, in Unix milliseconds.
     pub exported_ms: u64,
     /// Version of the program that made it.
     pub program: String,
 }
 
-/// One signature.
+/// What was signed for one slot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Entry {
@@ -53,31 +66,53 @@ pub struct Entry {
     pub slot: String,
     /// The truth: hash of the statement without its epoch, 32 bytes.
     pub fact: String,
-    /// What was signed last for it, 32 bytes.
+    /// What was signed for it in the newest epoch that signed it, 32 bytes.
     pub digest: String,
     /// The task that this answered, 32 bytes.
     pub task: String,
-    /// The task's epoch.
+    /// With which key, 20 bytes.
+    pub signing_key: String,
+    /// That epoch.
     pub epoch: u32,
     /// When, in Unix milliseconds.
     pub time_ms: u64,
 }
 
-/// What became of one key.
+/// What a file holds, or what became of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeySummary {
-    /// Its address.
-    pub signing_key: String,
-    /// Newest sequence of a binding or presence that the log stands behind.
+pub struct Summary {
+    /// Whose log it is.
+    pub operator: String,
+    /// As in [`Metadata`].
+    pub signing_keys: Vec<String>,
+    /// As in [`Metadata`].
     pub sequence: u64,
-    /// Whether the log held all that the key had signed until then, as far as its store knew.
+    /// As in [`Metadata`].
     pub complete: bool,
+    /// As in [`Metadata`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begins_with: Option<String>,
     /// Entries in the file.
     pub entries: u64,
     /// Those that were added; imports only.
     pub added: u64,
-    /// Whether the key may sign with the log now; imports only.
+    /// Whether the store lets the operator sign now, be it only what is young; imports only.
     pub usable: bool,
+}
+
+impl Summary {
+    fn of(metadata: &Metadata) -> Self {
+        Self {
+            operator: metadata.operator.clone(),
+            signing_keys: metadata.signing_keys.clone(),
+            sequence: metadata.sequence,
+            complete: metadata.complete,
+            begins_with: metadata.begins_with.clone(),
+            entries: 0,
+            added: 0,
+            usable: false,
+        }
+    }
 }
 
 /// Why a log was not exported or imported.
@@ -112,10 +147,21 @@ pub enum LogError {
         /// Of the store.
         expected: String,
     },
+    /// The file is of another operator.
+    #[error(
+        "the file is the log of operator {found}, not of {expected}; \
+         name the right file, or the right --operator; nothing was changed"
+    )]
+    Operator {
+        /// Whose log it is.
+        found: Address,
+        /// Whose was to be imported.
+        expected: Address,
+    },
     /// Two facts for one slot.
     #[error(
-        "{0}. The key has signed two facts, or one of the two logs is wrong; nothing was changed. \
-         Take another key (`node keys new`, `node change-key`)"
+        "{0}. The operator has signed two facts, or one of the two logs is wrong; nothing was changed. \
+         Find out which one is right before anything is signed with either"
     )]
     Conflict(Box<Clash>),
 }
@@ -123,12 +169,12 @@ pub enum LogError {
 /// An entry of a file that contradicts the store.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "key {key}, slot {slot}: the file has fact {found} (task {found_task}, epoch {found_epoch}), \
+    "operator {operator}, slot {slot}: the file has fact {found} (task {found_task}, epoch {found_epoch}), \
      the store has {recorded} (task {recorded_task}, epoch {recorded_epoch})"
 )]
 #[allow(missing_docs)]
 pub struct Clash {
-    pub key: Address,
+    pub operator: Address,
     pub slot: String,
     pub found: String,
     pub found_task: String,

@@ -25,7 +25,6 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use self::fetch::{Fetcher, FetcherParts};
 use self::link::Link;
 pub(crate) use self::serve::{Library, Serving};
-pub(crate) use self::sets::ask_set;
 pub(crate) use self::status::SyncStatus;
 use crate::gossip::Bindings;
 use crate::home::HomeHandle;

@@ -249,6 +249,7 @@ pub(crate) fn statement_report(statement: &Statement, domain: &Domain) -> Statem
             epoch: update.epoch.0,
             next_epoch: update.next_epoch.0,
             set_hash: update.set_hash.to_string(),
+            time: update.time,
             digest,
         },
     }

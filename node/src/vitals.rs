@@ -1,11 +1,12 @@
 //! The task `vitals`: how the machine fares, and how this node's clock stands against its peers'.
 
+mod hearing;
 mod skew;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
@@ -21,6 +22,7 @@ use crate::network::{NetworkHandle, peer_id_of};
 use crate::rpc::Caller;
 use crate::{NodeError, clock};
 
+use hearing::Hearing;
 pub(crate) use skew::Skew;
 use skew::{Reading, median};
 
@@ -44,6 +46,7 @@ struct Shared {
     skew: RwLock<Option<Skew>>,
     /// Unix milliseconds; zero for never.
     signed: AtomicU64,
+    hearing: Mutex<Hearing>,
 }
 
 impl Vitals {
@@ -68,6 +71,29 @@ impl Vitals {
     /// When this process last signed something, Unix milliseconds.
     pub(crate) fn last_signature(&self) -> Option<u64> {
         Some(self.0.signed.load(Ordering::Relaxed)).filter(|ms| *ms > 0)
+    }
+
+    /// This node speaks for an operator, by a binding with this sequence.
+    pub(crate) fn speaks(&self, sequence: u64) {
+        self.hearing().speaks(sequence);
+    }
+
+    /// A peer knows the operator by a binding with this sequence; zero where it knows none.
+    pub(crate) fn heard(&self, peer: PeerId, sequence: u64) {
+        self.hearing().note(clock::now().millis(), peer, sequence);
+    }
+
+    /// Why others do not hear this operator, and what to do.
+    pub(crate) fn unheard(&self) -> Option<String> {
+        let signed = self.last_signature();
+        self.hearing().problem(clock::now().millis(), signed)
+    }
+
+    fn hearing(&self) -> std::sync::MutexGuard<'_, Hearing> {
+        self.0
+            .hearing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn note_sample(&self, sample: Sample) {

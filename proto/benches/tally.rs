@@ -13,7 +13,7 @@ use alloy_primitives::keccak256;
 use prost::Message as _;
 use quorate_proto::{
     Address, Certificate, Domain, Epoch, Operator, OperatorSet, Outcome, ReadBasis, Response,
-    SecretKey, SignerSignature, StateProof, Statement, U256, threshold_of, wire,
+    SecretKey, SignerSignature, StateProof, Statement, U256, wire,
 };
 
 const ROUNDS: usize = 300;
@@ -100,12 +100,11 @@ impl Quorum {
         let secrets: Vec<_> = (1..=operators).map(secret).collect();
         let members = secrets.iter().map(member).collect();
         let total = U256::from(operators);
-        let threshold = threshold_of(total);
-        let set = OperatorSet::new(Epoch(1), members, total, threshold).expect("a set");
+        let set = OperatorSet::new(Epoch(1), members, total, 0).expect("a set");
         let digest = statement.digest(&domain);
         let signers = secrets
             .iter()
-            .take(threshold.to())
+            .take(set.threshold().to())
             .map(|secret| SignerSignature {
                 operator: member(secret).address,
                 signature: secret.sign(digest).expect("a signature"),
@@ -192,7 +191,6 @@ fn member(secret: &SecretKey) -> Operator {
     Operator {
         address: Address::from_slice(&keccak256(secret.to_bytes())[..20]),
         signing_key: secret.address(),
-        ed25519_key: None,
         weight: U256::from(1),
     }
 }

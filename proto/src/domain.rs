@@ -64,39 +64,13 @@ impl Domain {
         keccak256(preimage)
     }
 
-    /// `"quorate:v1:" ‖ kind ‖ home chain id (u64, little endian) ‖ registry`: what every
-    /// message under an Ed25519 signing key begins with.
-    pub(crate) fn svm_prefix(&self, kind: u8) -> Vec<u8> {
-        let mut message = b"quorate:v1:".to_vec();
-        message.push(kind);
-        message.extend(self.home_chain_id.to_le_bytes());
-        message.extend(self.registry);
-        message
-    }
-
-    /// The message by which an Ed25519 key proves at registration that it is held by
-    /// `operator` beside `signing_key`.
-    #[must_use]
-    pub fn ed25519_registration(&self, operator: Address, signing_key: Address) -> Vec<u8> {
-        let mut message = self.svm_prefix(KIND_REGISTRATION);
-        message.extend(operator);
-        message.extend(signing_key);
-        message
-    }
-
     /// The digest by which a signing key proves at registration that it is held by `operator`:
-    /// `OperatorRegistration(address operator,address signingKey,bytes32 ed25519Key)`.
+    /// `OperatorRegistration(address operator,address signingKey)`.
     #[must_use]
-    pub fn registration_digest(
-        &self,
-        operator: Address,
-        signing_key: Address,
-        ed25519_key: B256,
-    ) -> B256 {
+    pub fn registration_digest(&self, operator: Address, signing_key: Address) -> B256 {
         self.digest(&sol::OperatorRegistration {
             operator,
             signingKey: signing_key,
-            ed25519Key: ed25519_key,
         })
     }
 
@@ -104,28 +78,13 @@ impl Domain {
         &self,
         operator: Address,
         peer_key: [u8; 32],
-        ed25519_key: Option<[u8; 32]>,
         challenge: B256,
     ) -> B256 {
         self.digest(&sol::Join {
             operator,
             peerKey: peer_key.into(),
-            ed25519Key: ed25519_key.unwrap_or_default().into(),
             challenge,
         })
-    }
-
-    pub(crate) fn ed25519_join(
-        &self,
-        operator: Address,
-        peer_key: [u8; 32],
-        challenge: B256,
-    ) -> Vec<u8> {
-        let mut message = self.svm_prefix(KIND_JOIN);
-        message.extend(operator);
-        message.extend(peer_key);
-        message.extend(challenge);
-        message
     }
 
     pub(crate) fn presence_digest(&self, operator: Address, instance: B256, sequence: u64) -> B256 {
@@ -144,10 +103,6 @@ impl Domain {
         })
     }
 }
-
-/// Kind bytes of the registration message and of the join message; statements use the low numbers.
-const KIND_REGISTRATION: u8 = 0xf0;
-const KIND_JOIN: u8 = 0xf1;
 
 /// Names a network in topics and protocols: `<home chain id>-<registry in lower-case hex>`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -213,12 +168,10 @@ mod sol {
         struct OperatorRegistration {
             address operator;
             address signingKey;
-            bytes32 ed25519Key;
         }
         struct Join {
             address operator;
             bytes32 peerKey;
-            bytes32 ed25519Key;
             bytes32 challenge;
         }
         struct PeerBinding {

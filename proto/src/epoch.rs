@@ -59,6 +59,16 @@ impl EpochSchedule {
         }
     }
 
+    /// The block from which on the set of `epoch` cannot change any more: the first one of the grace
+    /// period before it, or of the chain's first epoch.
+    #[must_use]
+    pub fn fixing_block(&self, epoch: Epoch) -> u64 {
+        match epoch.previous() {
+            Some(before) => self.interval(before).grace_start,
+            None => self.genesis,
+        }
+    }
+
     /// The first epoch in which a change made at `block` counts: the next one, or the one after
     /// that for changes in the grace period.
     #[must_use]
@@ -123,6 +133,16 @@ mod tests {
         assert_eq!(schedule.interval(Epoch(5)), expected);
         assert_eq!(schedule.epoch_at(269_999), Epoch(5));
         assert_eq!(schedule.epoch_at(270_000), Epoch(6));
+    }
+
+    #[test]
+    fn a_set_is_fixed_where_changes_begin_to_miss_it() {
+        assert_eq!(FIELD.fixing_block(Epoch(0)), 1_000);
+        for epoch in [Epoch(1), Epoch(2), Epoch(77)] {
+            let fixing = FIELD.fixing_block(epoch);
+            assert_eq!(FIELD.effective_epoch(fixing - 1), epoch);
+            assert_eq!(FIELD.effective_epoch(fixing), epoch.next());
+        }
     }
 
     #[test]

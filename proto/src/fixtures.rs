@@ -4,11 +4,11 @@
 use alloy_primitives::keccak256;
 
 use super::{
-    Address, B256, Binding, Certificate, Domain, Epoch, EpochUpdate, EquivocationEvidence,
-    JoinProof, JoinRequest, LifecycleCause, LogPosition, Member, Operator, OperatorSet,
-    OperatorStatus, Outcome, PeerBinding, PeerSecret, Presence, ReadBasis, Refusal, RefusalCode,
-    RegistrationChange, Response, SecretKey, SignedStatement, SignerSignature, StateProof,
-    Statement, Timestamp, Transition, U256, threshold_of,
+    Address, Attestation, B256, Binding, Certificate, Domain, Epoch, EpochUpdate,
+    EquivocationEvidence, JoinProof, JoinRequest, LifecycleCause, LogPosition, Member, Operator,
+    OperatorSet, OperatorStatus, Outcome, PeerBinding, PeerSecret, Presence, ReadBasis, Refusal,
+    RefusalCode, RegistrationChange, Response, SecretKey, SignedAttestation, SignerSignature,
+    StateProof, Statement, Timestamp, Transition, U256,
 };
 
 /// Numbers of the operators; everything else about one follows from its number.
@@ -23,6 +23,10 @@ pub(crate) fn registry() -> Address {
         .parse()
         .expect("an address")
 }
+
+/// When the set of epoch 1 was fixed, and how much later that of epoch 2.
+pub(crate) const FIXED_AT: u64 = 1_699_990_000;
+const EPOCH_SECONDS: u64 = 7_200;
 
 /// The statement of the published task id.
 pub(crate) fn proof() -> StateProof {
@@ -52,40 +56,43 @@ pub(crate) fn secret(number: u8) -> SecretKey {
     SecretKey::from_bytes(&[number; 32]).expect("a key")
 }
 
-pub(crate) fn peer(number: u8) -> PeerSecret {
-    PeerSecret::from_bytes(&[number.wrapping_add(0x80); 32])
+/// The signing key that an operator changes to.
+pub(crate) fn renewed_secret(number: u8) -> SecretKey {
+    secret(number.wrapping_add(0x40))
 }
 
-/// The Ed25519 signing key for SVM chains, another one than the peer key.
-pub(crate) fn svm_key(number: u8) -> PeerSecret {
-    PeerSecret::from_bytes(&[number.wrapping_add(0xc0); 32])
+pub(crate) fn peer(number: u8) -> PeerSecret {
+    PeerSecret::from_bytes(&[number.wrapping_add(0x80); 32])
 }
 
 pub(crate) fn member(number: u8) -> Operator {
     Operator {
         address: operator(number),
         signing_key: secret(number).address(),
-        ed25519_key: (number != 4).then(|| svm_key(number).public()),
         weight: U256::from([0, 40, 30, 20, 10][usize::from(number)]),
     }
 }
 
 /// Weights 40, 30, 20 and 10, so the threshold is 67.
 pub(crate) fn set() -> OperatorSet {
-    let total = U256::from(100);
     let members = OPERATORS.map(member).to_vec();
-    OperatorSet::new(Epoch(1), members, total, threshold_of(total)).expect("a set")
+    OperatorSet::new(Epoch(1), members, U256::from(100), FIXED_AT).expect("a set")
 }
 
-/// The set of epoch 2: operator 1 has left, and operator 3 has more weight.
+/// The set of epoch 2: operator 1 has left, operator 3 has more weight, and operator 4 has a new
+/// signing key.
 pub(crate) fn next_set() -> OperatorSet {
     let heavier = Operator {
         weight: U256::from(21),
         ..member(3)
     };
-    let members = vec![member(2), heavier, member(4)];
-    let total = U256::from(61);
-    OperatorSet::new(Epoch(2), members, total, threshold_of(total)).expect("a set")
+    let renewed = Operator {
+        signing_key: renewed_secret(4).address(),
+        ..member(4)
+    };
+    let members = vec![member(2), heavier, renewed];
+    let later = FIXED_AT + EPOCH_SECONDS;
+    OperatorSet::new(Epoch(2), members, U256::from(61), later).expect("a set")
 }
 
 /// The set of epoch 1 hands over to that of epoch 2.
@@ -141,19 +148,38 @@ pub(crate) fn contradiction(epoch: u32) -> Statement {
     })
 }
 
-pub(crate) fn signed_statement(number: u8, statement: Statement) -> SignedStatement {
+pub(crate) fn signed_statement(key: &SecretKey, statement: Statement) -> SignedAttestation {
     let digest = statement.digest(&domain());
-    SignedStatement {
-        statement,
-        signature: secret(number).sign(digest).expect("a signature"),
-    }
+    SignedAttestation::of(statement, key.sign(digest).expect("a signature"))
 }
 
-/// Operator `number` signed two facts for one slot.
+/// Operator `number` signed two facts for one slot, with one key.
 pub(crate) fn evidence_of(number: u8, pair: [Statement; 2]) -> EquivocationEvidence {
-    let pair = pair.map(|statement| signed_statement(number, statement));
-    let key = secret(number).address();
-    EquivocationEvidence::new(operator(number), key, pair).expect("a contradiction")
+    let pair = pair.map(|statement| signed_statement(&secret(number), statement));
+    EquivocationEvidence::new(operator(number), pair).expect("a contradiction")
+}
+
+/// Operator 4 signed with its first key in epoch 1, and with its new one in epoch 2.
+pub(crate) fn evidence_across_keys() -> EquivocationEvidence {
+    let pair = [
+        signed_statement(&secret(4), statement()),
+        signed_statement(&renewed_secret(4), contradiction(2)),
+    ];
+    EquivocationEvidence::new(operator(4), pair).expect("a contradiction")
+}
+
+/// Operator 2 signed two facts of a kind that nobody here knows.
+pub(crate) fn evidence_of_an_unknown_kind() -> EquivocationEvidence {
+    let pair = [7, 8].map(|fact| {
+        let attestation = Attestation {
+            epoch: Epoch(1),
+            slot: super::SlotId(keccak256(b"\x7fof a later build")),
+            fact: B256::repeat_byte(fact),
+        };
+        let digest = attestation.digest(&domain());
+        SignedAttestation::bare(attestation, secret(2).sign(digest).expect("a signature"))
+    });
+    EquivocationEvidence::new(operator(2), pair).expect("a contradiction")
 }
 
 pub(crate) fn evidence() -> EquivocationEvidence {
@@ -187,16 +213,14 @@ pub(crate) fn challenge() -> B256 {
     B256::repeat_byte(0x5a)
 }
 
-/// By the keys of an operator; operator 4 has no Ed25519 key.
+/// By the key of an operator.
 pub(crate) fn join_proof(number: u8) -> JoinProof {
-    let ed25519_key = member(number).ed25519_key.map(|_| svm_key(number));
     JoinProof::sign(
         &domain(),
         operator(number),
         peer(number).public(),
         challenge(),
         &secret(number),
-        ed25519_key.as_ref(),
     )
     .expect("a signature")
 }
@@ -275,60 +299,45 @@ pub(crate) fn typed_digest(separator: B256, hash_struct: B256) -> B256 {
     keccak256([b"\x19\x01", separator.as_slice(), hash_struct.as_slice()].concat())
 }
 
-/// `hashStruct` of a state proof.
-pub(crate) fn state_proof_hash(proof: &StateProof) -> B256 {
-    let word = |number: u64| B256::from(U256::from(number));
-    hash_struct(
-        STATE_PROOF_TYPE,
-        &[
-            proof.user.into_word(),
-            word(proof.chain_id.into()),
-            word(proof.block_number),
-            word(proof.timestamp),
-            word(proof.epoch.0.into()),
-            proof.key.into(),
-            proof.value.into(),
-        ],
-    )
-}
-
-/// `hashStruct` of an epoch update.
-pub(crate) fn epoch_update_hash(update: &EpochUpdate) -> B256 {
-    let word = |epoch: Epoch| B256::from(U256::from(epoch.0));
-    let fields = [word(update.epoch), word(update.next_epoch), update.set_hash];
-    hash_struct(EPOCH_UPDATE_TYPE, &fields)
-}
-
-/// `abi.encode(address[],address[],bytes32[],uint256[],uint256)` by hand, of what describes a set.
-#[allow(
-    clippy::arithmetic_side_effects,
-    reason = "a test panics where it overflows"
-)]
-pub(crate) fn encoded_set(set: &OperatorSet) -> Vec<u8> {
-    let members = set.members();
-    let word = |number: usize| B256::from(U256::from(number));
-    let list = |item: fn(&Operator) -> B256| {
-        let items: Vec<B256> = members.iter().map(item).collect();
-        [&[word(members.len())], items.as_slice()].concat()
-    };
-    let lists = [
-        list(|m| m.address.into_word()),
-        list(|m| m.signing_key.into_word()),
-        list(|m| m.ed25519_key.unwrap_or_default().into()),
-        list(|m| m.weight.into()),
+/// `hashStruct` of what is signed about a statement.
+pub(crate) fn attestation_hash(attestation: &Attestation) -> B256 {
+    let fields = [
+        B256::from(U256::from(attestation.epoch.0)),
+        attestation.slot.0,
+        attestation.fact,
     ];
-    let heads = (0..lists.len()).map(|n| word(32 * (5 + n * (members.len() + 1))));
-    let mut words: Vec<B256> = heads.collect();
-    words.push(set.threshold().into());
-    words.extend(lists.iter().flatten());
-    words.concat()
+    hash_struct(ATTESTATION_TYPE, &fields)
 }
 
-pub(crate) const EPOCH_UPDATE_TYPE: &str =
-    "EpochUpdate(uint32 epoch,uint32 nextEpoch,bytes32 setHash)";
+/// The hash of a set by the recursion of RFC 6962: of n leaves, the left tree has the largest power
+/// of two below n.
+pub(crate) fn set_hash(set: &OperatorSet) -> B256 {
+    fn root(leaves: &[B256]) -> B256 {
+        if let [leaf] = leaves {
+            return *leaf;
+        }
+        let (left, right) = leaves.split_at(leaves.len().next_power_of_two() / 2);
+        keccak256([&[1], root(left).as_slice(), root(right).as_slice()].concat())
+    }
+    let leaf = |m: &Operator| {
+        let weight = m.weight.to_be_bytes::<32>();
+        keccak256(
+            [
+                &[0],
+                m.address.as_slice(),
+                m.signing_key.as_slice(),
+                &weight,
+            ]
+            .concat(),
+        )
+    };
+    let leaves: Vec<B256> = set.members().iter().map(leaf).collect();
+    let count = u32::try_from(leaves.len()).expect("32 bits");
+    let total = set.total_weight().to_be_bytes::<32>();
+    keccak256([&count.to_be_bytes()[..], &total, root(&leaves).as_slice()].concat())
+}
 
-pub(crate) const STATE_PROOF_TYPE: &str = "StateProof(address user,uint32 chainId,\
-    uint64 blockNumber,uint48 timestamp,uint32 epoch,uint256 key,uint256 value)";
+pub(crate) const ATTESTATION_TYPE: &str = "Attestation(uint32 epoch,bytes32 slot,bytes32 fact)";
 
 pub(crate) const DOMAIN_TYPE: &str =
     "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)";

@@ -1,16 +1,15 @@
-//! How an operator proves to a registry that it holds its keys: an answer to a challenge.
+//! How an operator proves to a registry that it holds its signing key: an answer to a challenge.
 
 use alloy_primitives::{Address, B256};
-use ed25519_dalek::VerifyingKey;
 
 use crate::wire::RegistryErrorCode;
 use crate::wire_error::{address, b256, present};
 use crate::{
-    Domain, PeerBinding, PeerSecret, ResponseError, SecretKey, Signature, SignatureError,
-    WireError, limits, wire,
+    Domain, PeerBinding, ResponseError, SecretKey, Signature, SignatureError, WireError, limits,
+    wire,
 };
 
-/// "I hold the keys of this operator, and the peer with this key speaks for it", in answer to a
+/// "I hold the signing key of this operator, and the peer with this key speaks for it", in answer to a
 /// challenge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JoinProof {
@@ -22,23 +21,12 @@ pub struct JoinProof {
     pub challenge: B256,
     /// By the operator's signing key, over [`JoinProof::digest`].
     pub signature: Signature,
-    /// The proof for the Ed25519 signing key, where one is registered.
-    pub ed25519: Option<Ed25519Proof>,
-}
-
-/// Shows that an Ed25519 signing key is held.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ed25519Proof {
-    /// The public key.
-    pub key: [u8; 32],
-    /// Over [`JoinProof::ed25519_message`].
-    pub signature: [u8; 64],
 }
 
 /// The second step of a join.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JoinRequest {
-    /// That the keys are held.
+    /// That the key is held.
     pub proof: JoinProof,
     /// For the same operator and peer; its sequence orders joins.
     pub binding: PeerBinding,
@@ -65,35 +53,16 @@ pub enum JoinError {
     /// Not a signature at all.
     #[error("the signature of the join is malformed: {0}")]
     Signature(SignatureError),
-    /// Another Ed25519 key than the registered one, or none, or one where none is registered.
-    #[error(
-        "the join names the Ed25519 key {}, but the home chain has {}; configure that key",
-        shown(.found),
-        shown(.expected)
-    )]
-    WrongEd25519Key {
-        /// What the home chain says.
-        expected: Option<B256>,
-        /// What the join names.
-        found: Option<B256>,
-    },
-    /// The registered Ed25519 key did not sign this.
-    #[error("the Ed25519 signature of the join is not by its key on this join")]
-    Ed25519Signature,
     /// The peer binding beside the proof does not hold.
     #[error("the peer binding of the join does not hold: {0}")]
     Binding(ResponseError),
 }
 
-fn shown(key: &Option<B256>) -> String {
-    key.map_or("none".to_owned(), |key| key.to_string())
-}
-
 impl JoinError {
-    /// Whether whoever holds the operator's keys never causes it. Counts against the caller.
+    /// Whether whoever holds the operator's signing key never causes it. Counts against the caller.
     #[must_use]
     pub const fn is_fault(&self) -> bool {
-        !matches!(self, Self::StaleChallenge | Self::WrongEd25519Key { .. })
+        !matches!(self, Self::StaleChallenge)
     }
 
     /// Whether another try, with a new challenge, may succeed.
@@ -107,11 +76,10 @@ impl JoinError {
     pub const fn code(&self) -> RegistryErrorCode {
         match self {
             Self::StaleChallenge => RegistryErrorCode::StaleChallenge,
-            Self::WrongKey { .. } | Self::WrongEd25519Key { .. } => RegistryErrorCode::WrongKey,
-            Self::Binding(ResponseError::WrongKey { .. }) => RegistryErrorCode::WrongKey,
-            Self::Signature(_) | Self::Ed25519Signature | Self::Binding(_) => {
-                RegistryErrorCode::BadSignature
+            Self::WrongKey { .. } | Self::Binding(ResponseError::WrongKey { .. }) => {
+                RegistryErrorCode::WrongKey
             }
+            Self::Signature(_) | Self::Binding(_) => RegistryErrorCode::BadSignature,
         }
     }
 }
@@ -133,32 +101,13 @@ impl RegistryErrorCode {
 
 impl JoinProof {
     /// The digest that the operator's signing key signs:
-    /// `Join(address operator,bytes32 peerKey,bytes32 ed25519Key,bytes32 challenge)`, an absent
-    /// Ed25519 key as zero.
+    /// `Join(address operator,bytes32 peerKey,bytes32 challenge)`.
     #[must_use]
-    pub fn digest(
-        domain: &Domain,
-        operator: Address,
-        peer_key: [u8; 32],
-        ed25519_key: Option<[u8; 32]>,
-        challenge: B256,
-    ) -> B256 {
-        domain.join_digest(operator, peer_key, ed25519_key, challenge)
+    pub fn digest(domain: &Domain, operator: Address, peer_key: [u8; 32], challenge: B256) -> B256 {
+        domain.join_digest(operator, peer_key, challenge)
     }
 
-    /// The message that the Ed25519 signing key signs:
-    /// `"quorate:v1:" ‖ 0xf1 ‖ home chain id (u64 LE) ‖ registry ‖ operator ‖ peer key ‖ challenge`.
-    #[must_use]
-    pub fn ed25519_message(
-        domain: &Domain,
-        operator: Address,
-        peer_key: [u8; 32],
-        challenge: B256,
-    ) -> Vec<u8> {
-        domain.ed25519_join(operator, peer_key, challenge)
-    }
-
-    /// Signs with keys in memory.
+    /// Signs with a key in memory.
     ///
     /// # Errors
     /// As [`SecretKey::sign`].
@@ -168,64 +117,38 @@ impl JoinProof {
         peer_key: [u8; 32],
         challenge: B256,
         signing_key: &SecretKey,
-        ed25519_key: Option<&PeerSecret>,
     ) -> Result<Self, SignatureError> {
-        let public = ed25519_key.map(PeerSecret::public);
-        let digest = Self::digest(domain, operator, peer_key, public, challenge);
-        let message = Self::ed25519_message(domain, operator, peer_key, challenge);
-        let prove = |secret: &PeerSecret| Ed25519Proof {
-            key: secret.public(),
-            signature: secret.sign(&message),
-        };
+        let digest = Self::digest(domain, operator, peer_key, challenge);
         Ok(Self {
             operator,
             peer_key,
             challenge,
             signature: signing_key.sign(digest)?,
-            ed25519: ed25519_key.map(prove),
         })
     }
 
-    /// Checks that it answers `challenge` and was made with the keys that the home chain has for
-    /// the operator.
+    /// Checks that it answers `challenge` and was made with the key that the home chain has for the
+    /// operator.
     ///
     /// # Errors
     /// [`JoinError`] names the first thing that is wrong.
     pub fn verify(
         &self,
         signing_key: Address,
-        ed25519_key: Option<[u8; 32]>,
         domain: &Domain,
         challenge: B256,
     ) -> Result<(), JoinError> {
         if self.challenge != challenge {
             return Err(JoinError::StaleChallenge);
         }
-        let named = self.ed25519.map(|proof| proof.key);
-        let digest = Self::digest(domain, self.operator, self.peer_key, named, challenge);
+        let digest = Self::digest(domain, self.operator, self.peer_key, challenge);
         let found = self.signature.recover(digest);
         let found = found.map_err(JoinError::Signature)?;
         if found != signing_key {
             let expected = signing_key;
             return Err(JoinError::WrongKey { expected, found });
         }
-        if named != ed25519_key {
-            return Err(JoinError::WrongEd25519Key {
-                expected: ed25519_key.map(B256::from),
-                found: named.map(B256::from),
-            });
-        }
-        let message = Self::ed25519_message(domain, self.operator, self.peer_key, challenge);
-        self.ed25519.map_or(Ok(()), |proof| proof.verify(&message))
-    }
-}
-
-impl Ed25519Proof {
-    fn verify(&self, message: &[u8]) -> Result<(), JoinError> {
-        let signature = ed25519_dalek::Signature::from_bytes(&self.signature);
-        VerifyingKey::from_bytes(&self.key)
-            .and_then(|key| key.verify_strict(message, &signature))
-            .map_err(|_| JoinError::Ed25519Signature)
+        Ok(())
     }
 }
 
@@ -237,12 +160,10 @@ impl JoinRequest {
     pub fn verify(
         &self,
         signing_key: Address,
-        ed25519_key: Option<[u8; 32]>,
         domain: &Domain,
         challenge: B256,
     ) -> Result<(), JoinError> {
-        self.proof
-            .verify(signing_key, ed25519_key, domain, challenge)?;
+        self.proof.verify(signing_key, domain, challenge)?;
         self.binding
             .verify(signing_key, domain)
             .map_err(JoinError::Binding)
@@ -251,14 +172,11 @@ impl JoinRequest {
 
 impl From<&JoinProof> for wire::JoinProof {
     fn from(proof: &JoinProof) -> Self {
-        let ed25519 = proof.ed25519;
         Self {
             operator: proof.operator.to_vec(),
             peer_key: proof.peer_key.to_vec(),
-            ed25519_key: ed25519.map(|e| e.key.to_vec()).unwrap_or_default(),
             challenge: proof.challenge.to_vec(),
             signature: proof.signature.as_bytes().to_vec(),
-            ed25519_signature: ed25519.map(|e| e.signature.to_vec()).unwrap_or_default(),
         }
     }
 }
@@ -273,21 +191,8 @@ impl TryFrom<&wire::JoinProof> for JoinProof {
             challenge: b256("challenge", &message.challenge)?,
             signature: Signature::parse(&message.signature)
                 .map_err(|_| WireError::new("signature", "is malformed"))?,
-            ed25519: ed25519_proof(&message.ed25519_key, &message.ed25519_signature)?,
         })
     }
-}
-
-/// Key and signature are both there, or both not.
-fn ed25519_proof(key: &[u8], signature: &[u8]) -> Result<Option<Ed25519Proof>, WireError> {
-    if key.is_empty() && signature.is_empty() {
-        return Ok(None);
-    }
-    let length = WireError::new("ed25519_signature", "must have 64 bytes");
-    Ok(Some(Ed25519Proof {
-        key: b256("ed25519_key", key)?.0,
-        signature: signature.try_into().map_err(|_| length)?,
-    }))
 }
 
 impl From<&JoinRequest> for wire::JoinRequest {

@@ -5,6 +5,7 @@
 //! which the rest of the project works. Converting is total in one direction
 //! (`From` to the wire) and checked in the other (`TryFrom` from the wire).
 
+mod attestation;
 mod certificate;
 mod domain;
 mod envelope;
@@ -28,13 +29,14 @@ mod sync;
 mod wire_error;
 
 pub use alloy_primitives::{Address, B256, U256, keccak256};
+pub use attestation::{Attestation, SignedAttestation};
 pub use certificate::{Certificate, CertificateError, CompactError, SignerSignature};
 pub use domain::{Domain, Kind, NetworkId};
 pub use envelope::{Batch, Envelope, EnvelopeError, PeerBinding, PeerSecret, Sealed, Task};
 pub use epoch::{EpochInterval, EpochSchedule};
-pub use evidence::{EquivocationEvidence, EvidenceError, SignedStatement};
+pub use evidence::{EquivocationEvidence, EvidenceError};
 pub use id::{Epoch, EvidenceId, SlotId, TaskId, Timestamp};
-pub use join::{Ed25519Proof, JoinError, JoinProof, JoinRequest};
+pub use join::{JoinError, JoinProof, JoinRequest};
 pub use membership::{
     Binding, LifecycleCause, LogPosition, Member, OperatorStatus, RegistrationChange, Transition,
 };

@@ -27,6 +27,10 @@ pub const MAX_ADDRESS_BYTES: usize = 256;
 /// gRPC's usual limit of 4 MiB.
 pub const MAX_PAGE: usize = 500;
 
+/// Operators of one set: what a light registry can take in one transaction, and what fits the frames below. The
+/// contracts have the same number.
+pub const MAX_OPERATORS: usize = 500;
+
 /// Operators whose place in the network a registry keeps: 500 that serve and 100 times as many
 /// that once registered, at about 250 bytes each 16 MB.
 pub const MAX_MEMBERS: usize = 65_536;
@@ -38,9 +42,9 @@ pub const EPOCH_GRACE_MS: u64 = 30_000;
 /// Entries of one gossip batch. A signature takes 230 bytes, so 256 of them are 58 KiB.
 pub const MAX_BATCH_ITEMS: usize = 256;
 
-/// Signers of one certificate: all of 500 operators, for when the heaviest are silent. With 91
+/// Signers of one certificate: all operators, for when the heaviest are silent. With 91
 /// bytes each a certificate stays below 64 KiB.
-pub const MAX_SIGNERS: usize = 500;
+pub const MAX_SIGNERS: usize = MAX_OPERATORS;
 
 /// Bytes of one gossip message: 256 results of 19 operators (13 signers of 91 bytes and the
 /// statement, 1.3 KiB) are 340 KiB. Larger sets put fewer results into a batch.
@@ -57,7 +61,7 @@ pub const MAX_REQUEST_FRAME: usize = 1024;
 /// addresses each is about 180 KiB, a certificate of 500 signers with its ABI form 142 KiB.
 pub const MAX_REPLY_FRAME: usize = 256 * 1024;
 
-/// Entries of one reply with evidence: 128 of at most 450 bytes are 56 KiB.
+/// Entries of one reply with evidence: 128 of at most 700 bytes are 88 KiB.
 pub const MAX_EVIDENCE_PAGE: usize = 128;
 
 /// Bytes of the free text in a refusal.

@@ -1,12 +1,12 @@
 //! The operators of one epoch.
 
-use alloy_primitives::{Address, B256, U256, keccak256};
-use alloy_sol_types::SolValue;
+mod hash;
 
-use crate::Epoch;
+use alloy_primitives::{Address, B256, U256};
+
 use crate::store::{MemberRecord, OperatorSetRecord};
-use crate::wire;
-use crate::wire_error::{WireError, address, b256, u256};
+use crate::wire_error::{WireError, address, u256};
+use crate::{Epoch, limits, wire};
 
 /// One operator as the home chain knows it in one epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,9 +15,7 @@ pub struct Operator {
     pub address: Address,
     /// The key whose signatures count for it.
     pub signing_key: Address,
-    /// Its key for SVM chains, where the registry knows one.
-    pub ed25519_key: Option<[u8; 32]>,
-    /// Its stake.
+    /// Its stake; fits 96 bits.
     pub weight: U256,
 }
 
@@ -27,8 +25,11 @@ pub struct OperatorSet {
     epoch: Epoch,
     members: Vec<Operator>,
     total_weight: U256,
-    threshold: U256,
+    fixed_at: u64,
 }
+
+/// Weights fit so many bits, in the registry as here.
+const WEIGHT_BITS: usize = 96;
 
 /// Why members do not make a set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -36,26 +37,34 @@ pub enum SetError {
     /// The same operator twice.
     #[error("operator {0} appears twice in the set")]
     Duplicate(Address),
-    /// A threshold of zero would certify anything.
-    #[error("the threshold of epoch {0} is zero: the registry has no stake for it")]
-    NoThreshold(Epoch),
+    /// More than other chains can take, and than messages have room for.
+    #[error("the set has {0} operators, at most {max} are allowed", max = limits::MAX_OPERATORS)]
+    TooMany(usize),
+    /// No registry gives such a weight.
+    #[error("the weight of operator {0} does not fit 96 bits")]
+    Weight(Address),
 }
 
 impl OperatorSet {
-    /// Sorts the members by address and leaves out those without weight.
+    /// Sorts the members by address and leaves out those without weight. The threshold follows from
+    /// the total; where that is zero nobody can certify anything. `fixed_at` is the time, in Unix seconds, from which on it could not change any more:
+    /// that of the first block of the grace period before its epoch.
     ///
     /// # Errors
-    /// [`SetError`] for a member that appears twice and for a threshold of zero.
+    /// [`SetError`] for a member that appears twice or is too heavy, and for too many of them.
     pub fn new(
         epoch: Epoch,
         mut members: Vec<Operator>,
         total_weight: U256,
-        threshold: U256,
+        fixed_at: u64,
     ) -> Result<Self, SetError> {
-        if threshold.is_zero() {
-            return Err(SetError::NoThreshold(epoch));
-        }
         members.retain(|member| !member.weight.is_zero());
+        if members.len() > limits::MAX_OPERATORS {
+            return Err(SetError::TooMany(members.len()));
+        }
+        if let Some(heavy) = members.iter().find(|m| m.weight.bit_len() > WEIGHT_BITS) {
+            return Err(SetError::Weight(heavy.address));
+        }
         members.sort_by_key(|member| member.address);
         if let Some(pair) = members.windows(2).find(|w| w[0].address == w[1].address) {
             return Err(SetError::Duplicate(pair[0].address));
@@ -64,7 +73,7 @@ impl OperatorSet {
             epoch,
             members,
             total_weight,
-            threshold,
+            fixed_at,
         })
     }
 
@@ -108,10 +117,17 @@ impl OperatorSet {
         self.total_weight
     }
 
-    /// A certificate needs at least this weight.
+    /// A certificate needs at least this weight: [`threshold_of`] the total.
     #[must_use]
-    pub const fn threshold(&self) -> U256 {
-        self.threshold
+    pub fn threshold(&self) -> U256 {
+        threshold_of(self.total_weight)
+    }
+
+    /// When it was fixed, in Unix seconds on the home chain. Its hash leaves that out; the
+    /// [`EpochUpdate`](crate::EpochUpdate) over it has both.
+    #[must_use]
+    pub const fn fixed_at(&self) -> u64 {
+        self.fixed_at
     }
 
     /// Whether the weights of its members add up to the total, so that nobody is left out.
@@ -121,25 +137,12 @@ impl OperatorSet {
         weights.fold(U256::ZERO, |sum, weight| sum.saturating_add(weight)) == self.total_weight
     }
 
-    /// keccak256(abi.encode(address[] operators, address[] signingKeys, bytes32[] ed25519Keys,
-    /// uint256[] weights, uint256 threshold)), ascending by operator, an absent Ed25519 key as
-    /// zero: what an [`EpochUpdate`](crate::EpochUpdate) hands over. The epoch is not part of it.
+    /// keccak256(number of members 4 ‖ total 32 ‖ Merkle root of the members 32): what an
+    /// [`EpochUpdate`](crate::EpochUpdate) hands over. Neither the epoch nor the time is part of it.
+    /// The tree is RFC 6962's, over the members ascending by operator.
     #[must_use]
     pub fn hash(&self) -> B256 {
-        keccak256(self.abi_encoded())
-    }
-
-    fn abi_encoded(&self) -> Vec<u8> {
-        let members = || self.members.iter();
-        let ed25519_key = |m: &Operator| B256::from(m.ed25519_key.unwrap_or_default());
-        (
-            members().map(|m| m.address).collect::<Vec<Address>>(),
-            members().map(|m| m.signing_key).collect::<Vec<Address>>(),
-            members().map(ed25519_key).collect::<Vec<B256>>(),
-            members().map(|m| m.weight).collect::<Vec<U256>>(),
-            self.threshold,
-        )
-            .abi_encode_params()
+        hash::of(&self.members, self.total_weight)
     }
 }
 
@@ -160,14 +163,13 @@ impl From<&OperatorSet> for OperatorSetRecord {
         let member = |m: &Operator| MemberRecord {
             operator: m.address.to_vec(),
             signing_key: m.signing_key.to_vec(),
-            ed25519_key: m.ed25519_key.map(Vec::from).unwrap_or_default(),
             weight: m.weight.to_be_bytes_vec(),
         };
         Self {
             epoch: set.epoch.0,
             total_weight: set.total_weight.to_be_bytes_vec(),
-            threshold: set.threshold.to_be_bytes_vec(),
             members: set.members.iter().map(member).collect(),
+            fixed_at: set.fixed_at,
         }
     }
 }
@@ -176,14 +178,13 @@ impl TryFrom<&OperatorSetRecord> for OperatorSet {
     type Error = WireError;
 
     fn try_from(record: &OperatorSetRecord) -> Result<Self, WireError> {
+        if record.members.len() > limits::MAX_OPERATORS {
+            return Err(WireError::new("members", "must be at most 500"));
+        }
         let member = |m: &MemberRecord| {
             Ok(Operator {
                 address: address("operator", &m.operator)?,
                 signing_key: address("signing_key", &m.signing_key)?,
-                ed25519_key: match m.ed25519_key.is_empty() {
-                    true => None,
-                    false => Some(b256("ed25519_key", &m.ed25519_key)?.0),
-                },
                 weight: u256("weight", &m.weight)?,
             })
         };
@@ -193,8 +194,7 @@ impl TryFrom<&OperatorSetRecord> for OperatorSet {
             .map(member)
             .collect::<Result<_, _>>()?;
         let total = u256("total_weight", &record.total_weight)?;
-        let threshold = u256("threshold", &record.threshold)?;
-        Self::new(Epoch(record.epoch), members, total, threshold)
+        Self::new(Epoch(record.epoch), members, total, record.fixed_at)
             .map_err(|_| WireError::new("members", "do not make a set"))
     }
 }
@@ -205,15 +205,14 @@ impl From<&OperatorSet> for wire::OperatorList {
         let entry = |m: &Operator| wire::OperatorEntry {
             operator: m.address.to_vec(),
             signing_key: m.signing_key.to_vec(),
-            ed25519_key: m.ed25519_key.map(Vec::from).unwrap_or_default(),
             weight: m.weight.to_be_bytes_vec(),
             ..wire::OperatorEntry::default()
         };
         Self {
             epoch: set.epoch.0,
             total_weight: set.total_weight.to_be_bytes_vec(),
-            threshold: set.threshold.to_be_bytes_vec(),
             operators: set.members.iter().map(entry).collect(),
+            fixed_at: set.fixed_at,
         }
     }
 }
@@ -222,17 +221,19 @@ impl TryFrom<&wire::OperatorList> for OperatorSet {
     type Error = WireError;
 
     fn try_from(list: &wire::OperatorList) -> Result<Self, WireError> {
+        if list.operators.len() > limits::MAX_OPERATORS {
+            return Err(WireError::new("operators", "must be at most 500"));
+        }
         let member = |entry: &wire::OperatorEntry| MemberRecord {
             operator: entry.operator.clone(),
             signing_key: entry.signing_key.clone(),
-            ed25519_key: entry.ed25519_key.clone(),
             weight: entry.weight.clone(),
         };
         Self::try_from(&OperatorSetRecord {
             epoch: list.epoch,
             total_weight: list.total_weight.clone(),
-            threshold: list.threshold.clone(),
             members: list.operators.iter().map(member).collect(),
+            fixed_at: list.fixed_at,
         })
     }
 }

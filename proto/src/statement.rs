@@ -6,7 +6,7 @@ use alloy_primitives::{Address, B256, U256, keccak256};
 
 pub use self::epoch_update::EpochUpdate;
 use crate::wire_error::{address, present, u256};
-use crate::{Domain, Epoch, RefusalCode, SlotId, TaskId, WireError, wire};
+use crate::{Attestation, Domain, Epoch, RefusalCode, SlotId, TaskId, WireError, wire};
 
 /// One fact about a chain that can be checked and signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -35,7 +35,7 @@ pub struct StateProof {
     pub chain_id: u32,
     /// The block asked about. The value is that of the last entry at or before it.
     pub block_number: u64,
-    /// Unix seconds of that block; 48 bits are signed.
+    /// Unix seconds of that block; fits 48 bits.
     pub timestamp: u64,
     /// The birth epoch.
     pub epoch: Epoch,
@@ -45,11 +45,11 @@ pub struct StateProof {
     pub value: U256,
 }
 
-/// Kind bytes, in SVM messages and slots. 2 is kept for transfers.
+/// Kind bytes, the first of a slot's preimage. 2 is kept for transfers.
 const KIND_STATE_PROOF: u8 = 1;
 const KIND_EPOCH_UPDATE: u8 = 3;
 
-/// Largest timestamp that fits the signed 48 bits.
+/// Largest timestamp that fits the 48 bits of a task id.
 const MAX_TIMESTAMP: u64 = (1 << 48) - 1;
 
 impl Statement {
@@ -103,23 +103,25 @@ impl Statement {
     #[must_use]
     pub fn fact(&self) -> B256 {
         match self {
-            Self::StateProof(proof) => {
-                let mut preimage = self.slot().0.to_vec();
-                preimage.extend(proof.timestamp.to_be_bytes());
-                preimage.extend(proof.value.to_be_bytes::<32>());
-                keccak256(preimage)
-            }
+            Self::StateProof(proof) => proof.fact(),
             Self::EpochUpdate(update) => update.fact(),
         }
     }
 
-    /// The EIP-712 digest that operators sign and contracts check.
+    /// When that became true, in Unix seconds on the chain that it is about: the time of the block
+    /// for a state proof, that of the block that fixed the set for an epoch update.
+    #[must_use]
+    pub const fn fact_time(&self) -> u64 {
+        match self {
+            Self::StateProof(proof) => proof.timestamp,
+            Self::EpochUpdate(update) => update.time,
+        }
+    }
+
+    /// The digest that operators sign and contracts check: that of its [`Attestation`].
     #[must_use]
     pub fn digest(&self, domain: &Domain) -> B256 {
-        match self {
-            Self::StateProof(proof) => domain.digest(&proof.to_sol()),
-            Self::EpochUpdate(update) => domain.digest(&update.to_sol()),
-        }
+        Attestation::from(self).digest(domain)
     }
 
     /// The EIP-712 digest of a refusal of this statement:
@@ -131,19 +133,6 @@ impl Statement {
             epoch: self.epoch().0,
             code: code as u32,
         })
-    }
-
-    /// The message for the Ed25519 signing key:
-    /// `"quorate:v1:" ‖ kind ‖ home chain id (u64 LE) ‖ registry ‖ borsh(statement)`.
-    #[must_use]
-    pub fn svm_message(&self, domain: &Domain) -> Vec<u8> {
-        let (kind, body) = match self {
-            Self::StateProof(proof) => (KIND_STATE_PROOF, proof.borsh()),
-            Self::EpochUpdate(update) => (KIND_EPOCH_UPDATE, update.borsh()),
-        };
-        let mut message = domain.svm_prefix(kind);
-        message.extend(body);
-        message
     }
 }
 
@@ -163,6 +152,15 @@ impl StateProof {
         TaskId(keccak256(packed))
     }
 
+    /// keccak256(slot ‖ timestamp 8 ‖ value 32).
+    fn fact(&self) -> B256 {
+        let slot = Self::slot(self.chain_id, self.user, self.key, self.block_number);
+        let mut preimage = slot.0.to_vec();
+        preimage.extend(self.timestamp.to_be_bytes());
+        preimage.extend(self.value.to_be_bytes::<32>());
+        keccak256(preimage)
+    }
+
     /// Names the question that a state proof answers.
     #[must_use]
     pub fn slot(chain_id: u32, user: Address, key: U256, block_number: u64) -> SlotId {
@@ -173,31 +171,6 @@ impl StateProof {
         packed.extend(key.to_be_bytes::<32>());
         packed.extend(block_number.to_be_bytes());
         SlotId(keccak256(packed))
-    }
-
-    fn to_sol(self) -> sol::StateProof {
-        sol::StateProof {
-            user: self.user,
-            chainId: self.chain_id,
-            blockNumber: self.block_number,
-            timestamp: alloy_primitives::Uint::from(self.timestamp & MAX_TIMESTAMP),
-            epoch: self.epoch.0,
-            key: self.key,
-            value: self.value,
-        }
-    }
-
-    /// Borsh of the fields in their order; 256-bit numbers are 32 bytes, big endian.
-    fn borsh(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(20 + 4 + 8 + 8 + 4 + 32 + 32);
-        bytes.extend(self.user);
-        bytes.extend(self.chain_id.to_le_bytes());
-        bytes.extend(self.block_number.to_le_bytes());
-        bytes.extend(self.timestamp.to_le_bytes());
-        bytes.extend(self.epoch.0.to_le_bytes());
-        bytes.extend(self.key.to_be_bytes::<32>());
-        bytes.extend(self.value.to_be_bytes::<32>());
-        bytes
     }
 }
 
@@ -259,15 +232,6 @@ impl TryFrom<&wire::StateProof> for StateProof {
 
 mod sol {
     alloy_sol_types::sol! {
-        struct StateProof {
-            address user;
-            uint32 chainId;
-            uint64 blockNumber;
-            uint48 timestamp;
-            uint32 epoch;
-            uint256 key;
-            uint256 value;
-        }
         struct Refusal {
             bytes32 taskId;
             uint32 epoch;

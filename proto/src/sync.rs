@@ -79,7 +79,7 @@ impl MemberBits {
     }
 
     fn parse(field: &'static str, bytes: &[u8]) -> Result<Self, WireError> {
-        if bytes.len() > limits::MAX_SIGNERS.div_ceil(8) {
+        if bytes.len() > limits::MAX_OPERATORS.div_ceil(8) {
             return Err(WireError::new(
                 field,
                 "has more bits than a set has members",
@@ -301,7 +301,7 @@ impl TryFrom<&wire::SyncItem> for SyncItem {
                 "must be 65 bytes for each signer",
             ));
         }
-        if message.refusals.len() > limits::MAX_SIGNERS {
+        if message.refusals.len() > limits::MAX_OPERATORS {
             return Err(WireError::new("refusals", "must be at most 500"));
         }
         let mut answers =
@@ -315,7 +315,7 @@ impl TryFrom<&wire::SyncItem> for SyncItem {
             let refusal: Refusal = present("refusal", refused.refusal.as_ref())?.try_into()?;
             // Memory for a set is taken up to its last member.
             let member = usize::try_from(refused.member).unwrap_or(usize::MAX);
-            if member >= limits::MAX_SIGNERS {
+            if member >= limits::MAX_OPERATORS {
                 return Err(WireError::new("member", "must be below 500"));
             }
             answers.push((member, Outcome::Refused(refusal)));

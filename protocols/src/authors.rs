@@ -37,8 +37,8 @@ const GROSS: u32 = 4;
 /// What a task costs that is not taken because those before it came to nothing, in messages: of a share
 /// of 1,000 messages a second, ten such tasks leave nothing.
 const DOUBT_COST: u32 = 100;
-/// Operators that are remembered: the members of two live sets of 500, and some.
-const MAX_AUTHORS: usize = 1_024;
+/// Operators that are remembered: the members of two live sets, and some.
+const MAX_AUTHORS: usize = 2 * limits::MAX_OPERATORS + 24;
 
 /// What all operators together may publish per second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

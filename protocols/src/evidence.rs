@@ -3,7 +3,7 @@
 //! # Design Decisions
 //!
 //! - Evidence that comes in is checked by the driver first ([`EquivocationEvidence::verify`]).
-//! - One case per operator and slot, whatever pair of statements proves it: what came first stands.
+//! - One case per operator and slot, whatever pair of attestations proves it: what came first stands.
 //! - Whoever equivocates can sign as many pairs as it likes, and every one of them is true. So it is
 //!   not how many there are that counts, and the books are bounded per operator: by the hour, so that
 //!   nobody spreads a flood against itself, and in all, where a new case replaces the oldest.
@@ -21,8 +21,8 @@ pub const MAX_PER_HOUR: usize = 16;
 /// Cases against one operator that are kept: four hours of a flood.
 pub const MAX_PER_OPERATOR: usize = 64;
 
-/// Cases that are kept: 500 operators, of whom all equivocate, and half again. At 700 bytes on disk
-/// and 130 in memory they are 34 MB and 6 MB.
+/// Cases that are kept: 500 operators, of whom all equivocate, and half again. At 800 bytes on disk
+/// and 110 in memory they are 39 MB and 5 MB.
 pub const MAX_CASES: usize = 49_152;
 
 /// Milliseconds that [`MAX_PER_HOUR`] is about.
@@ -31,7 +31,7 @@ pub const HOUR_MS: u64 = 3_600_000;
 /// What a [`Docket`] is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Input {
-    /// This node heard both statements, by the driver of the pipeline.
+    /// This node heard both facts, by the driver of the pipeline.
     Found(EquivocationEvidence),
     /// Another node published it; verified, by the gossip driver.
     Heard(EquivocationEvidence),
@@ -69,8 +69,6 @@ pub struct Case {
     pub slot: SlotId,
     /// Who signed both.
     pub operator: Address,
-    /// With which key.
-    pub signing_key: Address,
     /// When this node found it or heard of it.
     pub since: Timestamp,
 }
@@ -100,7 +98,6 @@ impl Docket {
         self.restore(Case {
             slot,
             operator,
-            signing_key: evidence.signing_key(),
             since: now,
         });
         outputs.push(Output::Keep(evidence));

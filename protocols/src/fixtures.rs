@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use quorate_proto::{
     Address, Certificate, Epoch, Operator, OperatorSet, Outcome, ReadBasis, Refusal, RefusalCode,
-    Response, Signature, SignerSignature, StateProof, Statement, Timestamp, U256, threshold_of,
+    Response, Signature, SignerSignature, StateProof, Statement, Timestamp, U256,
 };
 
 /// The operator with this number, from 1.
@@ -22,14 +22,13 @@ pub(crate) fn set_of(epoch: u32, weights: &[u64]) -> Arc<OperatorSet> {
     let member = |(number, weight): (u8, &u64)| Operator {
         address: operator(number),
         signing_key: operator(number),
-        ed25519_key: None,
         weight: U256::from(*weight),
     };
     let members = (1..).zip(weights).map(member).collect();
     let total = weights
         .iter()
         .fold(U256::ZERO, |sum, w| sum + U256::from(*w));
-    Arc::new(OperatorSet::new(Epoch(epoch), members, total, threshold_of(total)).unwrap())
+    Arc::new(OperatorSet::new(Epoch(epoch), members, total, 0).unwrap())
 }
 
 /// A statement of epoch 1: the value under key 1 is `value`.

@@ -109,7 +109,8 @@ impl Membership {
                 operator,
                 peer_key,
                 sequence,
-            } => self.joined(now, operator, peer_key, sequence),
+                counts,
+            } => self.joined(now, operator, peer_key, (sequence, counts)),
             Input::EpochBegan { set, block } => Ok(self.epoch_began(now, set, block)),
             Input::TaskClosed(closed) => Ok(self.task_closed(now, &closed)),
             Input::Witnessed {
@@ -195,7 +196,7 @@ impl Membership {
         now: Timestamp,
         operator: Address,
         peer_key: [u8; 32],
-        sequence: u64,
+        (sequence, counts): (u64, bool),
     ) -> Result<Vec<Output>, Refused> {
         let unknown = Refused::UnknownOperator(operator);
         let member = self.members.get_mut(&operator).ok_or(unknown)?;
@@ -206,7 +207,7 @@ impl Membership {
         if old.is_some_and(|old| (old.peer_key, old.sequence) == (peer_key, sequence)) {
             return Ok(Vec::new());
         }
-        if let Some(old) = old.filter(|old| sequence <= old.sequence) {
+        if let Some(old) = old.filter(|old| !counts && sequence <= old.sequence) {
             let known = old.sequence;
             return Err(Refused::StaleJoin { known, sequence });
         }

@@ -101,6 +101,7 @@ fn entry(caller: u64, number: u64) -> SigningEntry {
     slot[..8].copy_from_slice(&number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes());
     slot[8..16].copy_from_slice(&caller.to_be_bytes());
     SigningEntry {
+        operator: [9; 20],
         key: [7; 20],
         slot,
         fact: slot,

@@ -19,8 +19,9 @@ pub enum StoreError {
     },
     /// The store was written under another layout.
     #[error(
-        "store {} has schema version {found}, this build knows version {known}; {}",
+        "store {} has schema version {found} and was made by {}, this build reads version {known}; {}",
         path.display(),
+        maker(made_by),
         schema_cure(*found, *known)
     )]
     UnknownSchema {
@@ -28,6 +29,8 @@ pub enum StoreError {
         path: PathBuf,
         /// The version it was written with.
         found: u32,
+        /// Version of the program that made it; empty where it does not say.
+        made_by: String,
         /// The only version this build reads.
         known: u32,
     },
@@ -66,14 +69,14 @@ pub enum StoreError {
         /// The folder asked for.
         path: PathBuf,
     },
-    /// The key must not sign with this log, or not in this process.
+    /// The operator must not sign with this log, or not in this process or with this key.
     #[error(
-        "the signing log of key 0x{key} is not known to be whole, or another process holds the key; \
-         import the log, or make another key"
+        "the signing log of operator 0x{operator} may not be signed with in this process and with this \
+         key; import the log, or make another key"
     )]
     LogNotWhole {
-        /// The key in hex.
-        key: String,
+        /// The operator in hex.
+        operator: String,
     },
 
     // -- the disk: act, then start again
@@ -152,12 +155,13 @@ pub enum StoreError {
 /// Two facts for one slot.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "refusing to sign task {}: slot {} of this key holds another fact, {} for task {} in epoch {}",
+    "refusing to sign task {}: slot {} of this operator holds another fact, {} for task {} in epoch {} with key 0x{}",
     hex(&asked.task),
     hex(&asked.slot),
     if *committed { "signed" } else { "being signed" },
     hex(&recorded.task),
-    recorded.epoch
+    recorded.epoch,
+    hex(&recorded.key)
 )]
 pub struct Conflict {
     /// What was to be signed.
@@ -212,11 +216,19 @@ impl StoreError {
     }
 }
 
+fn maker(made_by: &str) -> String {
+    match made_by {
+        "" => "an unknown version of the program".to_owned(),
+        version => format!("version {version} of the program"),
+    }
+}
+
 fn schema_cure(found: u32, known: u32) -> &'static str {
     if found > known {
-        "it was written by a newer build: run that build, or choose another --data-dir"
+        "it is of a later build: run that build"
     } else {
-        "it was written by an older build: run that build, or choose another --data-dir"
+        "it is of an earlier build and is not brought forward: run that build for that network, and name \
+         another --data-dir for the network of this one"
     }
 }
 

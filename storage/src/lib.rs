@@ -22,7 +22,7 @@ mod writer;
 pub use engine::{Engine, EngineKind, KeyRange, Order, RawRows};
 pub use error::{Conflict, StoreError};
 pub use key::{EncodeKey, FixedKey, Key, PrefixOf};
-pub use signer::{Holder, Lease, LogStanding, MAX_SIGNING_KEYS, Signers, standing};
+pub use signer::{Holder, Import, Lease, LogStanding, MAX_SIGNING_KEYS, Signers, covers, standing};
 pub use signing::{
     Admission, Imported, Permit, Permits, Reservation, SigningEntry, SigningLog, Verdict,
 };

@@ -28,7 +28,7 @@ macro_rules! tables {
 tables! {
     /// What this store is: one row, `"store"`.
     pub(crate) META = 1, Point: String => store::Meta;
-    /// (signing key, slot): what was signed. Only [`crate::SigningLog`] writes here.
+    /// (operator, slot): what was signed. Only [`crate::SigningLog`] writes here.
     pub(crate) SIGNING_LOG = 2, Point: (Address, Id) => store::SigningRecord;
     /// Task: its statement and its life on this node.
     pub TASKS = 3, Point: Id => store::TaskRecord;
@@ -66,8 +66,10 @@ tables! {
     pub TASK_INDEX = 21, Point: (u32, Id) => store::TaskIndexRecord;
     /// The first half of a task's id: it was here once, and was pruned.
     pub PRUNED = 22, Point: [u8; 16] => store::PrunedRecord;
-    /// Signing key: why its log may be signed with, and who does. Only [`crate::Signers`] writes here.
+    /// Operator: why its log may be signed with, and who does. Only [`crate::Signers`] writes here.
     pub(crate) SIGNERS = 19, Point: Address => store::SignerRecord;
     /// (slot, task): tasks that ended without certificate although somebody had signed.
     pub UNCERTIFIED = 23, Scan: (Id, Id) => store::Empty;
+    /// Chain id: this node has read a proof of its state. Written once, and kept for good.
+    pub PROVEN_CHAINS = 30, Scan: u64 => store::Empty;
 }

@@ -1,49 +1,67 @@
-//! Whether a signing key may sign with the log of this store, and which process does.
+//! Whether an operator may sign with the log of this store, with which keys, and which process does.
 
-use quorate_proto::store::{Lease as LeaseRecord, LogOrigin, SignerRecord};
+use quorate_proto::store::{Lease as LeaseRecord, LogBeginning, LogOrigin, SignerRecord};
 
 use crate::{
-    Ack, Batch, Durability, EncodeKey, KeyRange, Order, Store, StoreError, WriteQueue,
-    schema::{Address, SIGNERS, SIGNING_LOG},
+    Ack, Batch, Durability, Store, StoreError, WriteQueue,
+    schema::{Address, SIGNERS},
 };
 
-/// Keys of one store: an operator has one at a time and takes another a few times in its life.
-pub const MAX_SIGNING_KEYS: usize = 1_024;
+mod lease;
 
-/// The signing keys of a store.
+pub use lease::{Holder, Lease};
+
+/// Keys that are remembered of one operator, which takes another a few times in its life. The oldest
+/// is forgotten first: it is taken for one whose signatures may be missing.
+pub const MAX_SIGNING_KEYS: usize = 64;
+
+/// The operators that sign with a store: one, as a rule.
 ///
 /// # Contract
 ///
-/// A key signs only under a [`Lease`], and a lease is given only where its log is known to be whole:
-/// somebody has said why by [`Signers::establish`], and the store was not restored from a backup
-/// since. Every write here is synced.
+/// A log belongs to an operator, whatever key it signs with. It is signed with only under a
+/// [`Lease`], which is given only where somebody has said why that is safe ([`Signers::establish`],
+/// [`Signers::begin`]), nothing speaks against it since (the store was restored from a backup,
+/// another store has signed), and only for a key that the log covers. Every write here is synced.
 #[derive(Debug, Clone)]
 pub struct Signers {
     queue: WriteQueue,
 }
 
-/// How a key's log stands.
+/// How an operator's log stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogStanding {
-    /// Nobody has said that it is whole.
+    /// Nobody has said that it may be signed with.
     Unknown,
-    /// It was whole at some time before this one, in Unix milliseconds: it came from a backup then.
+    /// It was good at some time before this one, in Unix milliseconds: it came from a backup then.
     Restored(u64),
-    /// It may be signed with.
+    /// Something was made with another log under this sequence, which this one does not hold.
+    Behind(u64),
+    /// It begins with a key that had signed nothing; what others signed before may be missing.
+    Young,
+    /// It holds all that the operator has signed.
     Whole(LogOrigin),
 }
 
-/// Who takes a lease.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Holder {
-    /// 32 random bytes, others at every start.
-    pub instance: [u8; 32],
-    /// Name of the machine.
-    pub host: String,
-    /// Process id.
-    pub pid: u32,
-    /// What tells the process from others with the same id; empty where the system does not say.
-    pub process: String,
+impl LogStanding {
+    /// Whether it may be signed with: all of it, or what is younger than its beginning.
+    #[must_use]
+    pub const fn is_usable(self) -> bool {
+        matches!(self, Self::Young | Self::Whole(_))
+    }
+}
+
+/// What an import brought.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Import {
+    /// Keys whose signatures it holds.
+    pub keys: Vec<Address>,
+    /// The newest sequence of a binding or presence that it stands behind.
+    pub sequence: u64,
+    /// Unix milliseconds up to which it holds everything; `None` where it was not whole itself.
+    pub whole_until_ms: Option<u64>,
+    /// The newest epoch up to which the operator had no other keys.
+    pub seen_epoch: u32,
 }
 
 impl Signers {
@@ -51,210 +69,215 @@ impl Signers {
         Self { queue }
     }
 
-    /// What is known of a key; an empty record where nothing is.
-    pub fn get(&self, key: &Address) -> Result<SignerRecord, StoreError> {
-        self.queue.store().signer(key)
+    /// What is known of an operator; an empty record where nothing is.
+    pub fn get(&self, operator: &Address) -> Result<SignerRecord, StoreError> {
+        self.queue.store().signer(operator)
     }
 
-    /// Notes why the log of `key` is whole. `sequence` is the newest one that is known to have been
-    /// made with the key.
+    /// Notes why the log of `operator` is whole, and that it goes on with `key`. `sequence` is the
+    /// newest one that is known to have been made for the operator.
     pub fn establish(
         &self,
+        operator: &Address,
         key: &Address,
-        origin: LogOrigin,
-        sequence: u64,
+        (origin, sequence): (LogOrigin, u64),
         now_ms: u64,
     ) -> Result<Ack, StoreError> {
-        let mut record = self.get(key)?;
-        record.set_origin(origin);
-        record.origin_ms = now_ms;
-        record.restored_ms = 0;
+        let mut record = self.get(operator)?;
+        founded(&mut record, origin, now_ms);
         record.sequence = record.sequence.max(sequence);
-        Ok(self.put(key, &record))
+        add_key(&mut record, key);
+        Ok(self.put(operator, &record))
     }
 
-    /// Notes that an import has brought records up to `sequence`. Of a log that was restored from a
-    /// backup only one that is newer than the backup says that it is whole; whether it did is
-    /// returned.
+    /// Notes that the log begins with `key`, which has signed nothing: what other keys signed before
+    /// may be missing.
+    pub fn begin(&self, operator: &Address, key: &Address, now_ms: u64) -> Result<Ack, StoreError> {
+        let mut record = self.get(operator)?;
+        founded(&mut record, LogOrigin::NewKey, now_ms);
+        record.signing_keys = vec![key.to_vec()];
+        record.beginning = Some(LogBeginning {
+            signing_key: key.to_vec(),
+            ..LogBeginning::default()
+        });
+        Ok(self.put(operator, &record))
+    }
+
+    /// Notes when the log's first key began to count. Nothing where it has no such beginning any
+    /// more.
+    pub fn began(&self, operator: &Address, beginning: &LogBeginning) -> Result<Ack, StoreError> {
+        let mut record = self.get(operator)?;
+        if let Some(known) = &mut record.beginning
+            && known.signing_key == beginning.signing_key
+        {
+            known.clone_from(beginning);
+        }
+        Ok(self.put(operator, &record))
+    }
+
+    /// Notes that the log goes on with `key` too, which has signed nothing without it.
+    pub fn go_on(&self, operator: &Address, key: &Address) -> Result<Ack, StoreError> {
+        let mut record = self.get(operator)?;
+        add_key(&mut record, key);
+        Ok(self.put(operator, &record))
+    }
+
+    /// Notes up to which epoch the home chain had no key for the operator but those of the log.
+    pub fn seen(&self, operator: &Address, epoch: u32) -> Result<Ack, StoreError> {
+        let mut record = self.get(operator)?;
+        record.seen_epoch = record.seen_epoch.max(epoch);
+        Ok(self.put(operator, &record))
+    }
+
+    /// Notes that another log stands behind `sequence`, and this one does not. Outlives the process,
+    /// so that no other key makes one forget it.
+    pub fn behind(&self, operator: &Address, sequence: u64) -> Result<Ack, StoreError> {
+        let mut record = self.get(operator)?;
+        record.missing_sequence = record.missing_sequence.max(sequence);
+        Ok(self.put(operator, &record))
+    }
+
+    /// Notes what an import has brought. Of a log that lacks something only one that is newer and
+    /// was whole says that it may be signed with.
     pub fn imported(
         &self,
-        key: &Address,
-        sequence: u64,
+        operator: &Address,
+        import: &Import,
         now_ms: u64,
-    ) -> Result<(bool, Ack), StoreError> {
-        let mut record = self.get(key)?;
-        let completes = standing(&record) == LogStanding::Unknown || sequence > record.sequence;
-        if completes {
-            record.set_origin(LogOrigin::Imported);
-            record.origin_ms = now_ms;
-            record.restored_ms = 0;
+    ) -> Result<Ack, StoreError> {
+        let mut record = self.get(operator)?;
+        if let Some(until) = import.whole_until_ms {
+            record.imported_ms = record.imported_ms.max(until);
+            complete(&mut record, import, now_ms);
         }
-        record.sequence = record.sequence.max(sequence);
-        Ok((completes, self.put(key, &record)))
+        record.sequence = record.sequence.max(import.sequence);
+        Ok(self.put(operator, &record))
     }
 
-    /// Gives `holder` the key. What it returns may be used once the acknowledgement is there.
+    /// Gives `holder` the log, to sign with `key`. What it returns may be used once the
+    /// acknowledgement is there.
     ///
     /// # Errors
     /// [`StoreError::LogNotWhole`].
     pub fn take(
         &self,
+        operator: &Address,
         key: &Address,
         holder: Holder,
         now_ms: u64,
     ) -> Result<(Lease, Ack), StoreError> {
-        let mut record = self.get(key)?;
-        if !matches!(standing(&record), LogStanding::Whole(_)) {
-            return Err(StoreError::LogNotWhole {
-                key: crate::error::hex(key),
-            });
+        let mut record = self.get(operator)?;
+        if !standing(&record).is_usable() || !covers(&record, key) {
+            return Err(not_whole(operator));
         }
-        let Holder {
-            instance,
-            host,
-            pid,
-            process,
-        } = holder;
         let sequence = next(record.sequence, now_ms);
         record.sequence = sequence;
-        record.lease = Some(LeaseRecord {
-            instance: instance.to_vec(),
-            host,
-            pid,
-            process,
-            started_ms: now_ms,
-            renewed_ms: sequence,
-            released: false,
-        });
-        let ack = self.put(key, &record);
+        record.unproven = false;
+        let instance = holder.instance;
+        record.lease = Some(holder.into_record(key, (now_ms, sequence)));
+        let ack = self.put(operator, &record);
         let lease = Lease {
             signers: self.clone(),
-            key: *key,
+            operator: *operator,
             instance,
         };
         Ok((lease, ack))
     }
 
-    fn put(&self, key: &Address, record: &SignerRecord) -> Ack {
+    fn put(&self, operator: &Address, record: &SignerRecord) -> Ack {
         let mut batch = Batch::new();
-        batch.put(SIGNERS, key, record);
+        batch.put(SIGNERS, operator, record);
         // A node that cannot renew its lease ends: a busy disk must not be the reason.
         self.queue.submit_small(batch, Durability::Synced)
     }
 }
 
-/// The right of this process to sign with a key.
-#[derive(Debug)]
-pub struct Lease {
-    signers: Signers,
-    key: Address,
-    instance: [u8; 32],
+/// From now on the log may be signed with for this reason, and nothing speaks against it.
+fn founded(record: &mut SignerRecord, origin: LogOrigin, now_ms: u64) {
+    record.set_origin(origin);
+    record.origin_ms = now_ms;
+    record.restored_ms = 0;
+    record.missing_sequence = 0;
+    record.unproven = false;
+    record.beginning = None;
 }
 
-impl Lease {
-    /// Takes the next sequence, `now_ms` or one above the last where the clock has not moved on. It
-    /// may be shown to others once the acknowledgement is there.
-    ///
-    /// # Errors
-    /// [`StoreError::LogNotWhole`] where somebody else holds the key by now.
-    pub fn renew(&self, now_ms: u64) -> Result<(u64, Ack), StoreError> {
-        let mut record = self.held()?;
-        record.sequence = next(record.sequence, now_ms);
-        if let Some(lease) = &mut record.lease {
-            lease.renewed_ms = record.sequence;
+fn complete(record: &mut SignerRecord, import: &Import, now_ms: u64) {
+    let is_newer = import.sequence > record.sequence && import.sequence >= record.missing_sequence;
+    match standing(record) {
+        LogStanding::Unknown => founded(record, LogOrigin::Imported, now_ms),
+        LogStanding::Restored(_) | LogStanding::Behind(_) if is_newer => {
+            founded(record, LogOrigin::Imported, now_ms);
         }
-        Ok((record.sequence, self.signers.put(&self.key, &record)))
+        // Another store has signed after this one.
+        LogStanding::Whole(_) if is_newer => {}
+        // When a beginning needs no excuse any more is found where the home chain is at hand.
+        _ => return,
     }
-
-    /// Says that nothing is signed under it any more.
-    ///
-    /// # Errors
-    /// As [`Lease::renew`].
-    pub fn release(self) -> Result<Ack, StoreError> {
-        let mut record = self.held()?;
-        if let Some(lease) = &mut record.lease {
-            lease.released = true;
-        }
-        Ok(self.signers.put(&self.key, &record))
-    }
-
-    fn held(&self) -> Result<SignerRecord, StoreError> {
-        let record = self.signers.get(&self.key)?;
-        let lease = record.lease.as_ref();
-        match lease.is_some_and(|lease| lease.instance == self.instance) {
-            true => Ok(record),
-            false => Err(StoreError::LogNotWhole {
-                key: crate::error::hex(&self.key),
-            }),
-        }
+    record.unproven = true;
+    record.seen_epoch = record.seen_epoch.max(import.seen_epoch);
+    for key in &import.keys {
+        add_key(record, key);
     }
 }
 
-/// How the log of a key stands.
+/// How the log of an operator stands.
+#[must_use]
 pub fn standing(record: &SignerRecord) -> LogStanding {
-    match (record.origin(), record.restored_ms) {
-        (LogOrigin::Unspecified, _) => LogStanding::Unknown,
-        (_, restored) if restored > 0 => LogStanding::Restored(restored),
-        (origin, _) => LogStanding::Whole(origin),
+    match (record.origin(), record.restored_ms, record.missing_sequence) {
+        (LogOrigin::Unspecified, ..) => LogStanding::Unknown,
+        (_, restored, _) if restored > 0 => LogStanding::Restored(restored),
+        (_, _, missing) if missing > 0 => LogStanding::Behind(missing),
+        (LogOrigin::NewKey, ..) => LogStanding::Young,
+        (origin, ..) => LogStanding::Whole(origin),
     }
+}
+
+/// Whether the log holds what `key` signed, as far as it holds anything.
+#[must_use]
+pub fn covers(record: &SignerRecord, key: &Address) -> bool {
+    record.signing_keys.iter().any(|known| known == key)
+}
+
+fn add_key(record: &mut SignerRecord, key: &Address) {
+    record.signing_keys.retain(|known| known != key);
+    record.signing_keys.push(key.to_vec());
+    let many = record.signing_keys.len().saturating_sub(MAX_SIGNING_KEYS);
+    record.signing_keys.drain(..many);
 }
 
 fn next(last: u64, now_ms: u64) -> u64 {
     now_ms.max(last.saturating_add(1))
 }
 
-impl Store {
-    /// What is known of a signing key; an empty record where nothing is.
-    pub fn signer(&self, key: &Address) -> Result<SignerRecord, StoreError> {
-        Ok(self.get(SIGNERS, key)?.unwrap_or_default())
-    }
-
-    /// Every key that has signed here or is known otherwise, ascending; at most
-    /// [`MAX_SIGNING_KEYS`].
-    pub fn signing_keys(&self) -> Result<Vec<Address>, StoreError> {
-        let mut keys = logged_keys(self.engine())?;
-        for row in self.rows(SIGNERS, &()) {
-            keys.push(row?.0);
-        }
-        keys.sort_unstable();
-        keys.dedup();
-        keys.truncate(MAX_SIGNING_KEYS);
-        Ok(keys)
-    }
-
-    /// Marks every key of a store that came from a backup: what was signed after the backup is not
-    /// in it.
-    pub fn mark_restored(&self, now_ms: u64) -> Result<(), StoreError> {
-        let mut batch = Batch::new();
-        for key in self.signing_keys()? {
-            let mut record = self.signer(&key)?;
-            record.restored_ms = now_ms.max(1);
-            record.lease = None;
-            batch.put(SIGNERS, &key, &record);
-        }
-        self.write(&batch, Durability::Synced)
+fn not_whole(operator: &Address) -> StoreError {
+    StoreError::LogNotWhole {
+        operator: crate::error::hex(operator),
     }
 }
 
-/// Keys with records in the signing log: one look behind the last record of each.
-pub(crate) fn logged_keys(engine: &dyn crate::Engine) -> Result<Vec<Address>, StoreError> {
-    let (mut keys, mut range) = (Vec::new(), KeyRange::default());
-    while keys.len() < MAX_SIGNING_KEYS {
-        let found = engine.scan(SIGNING_LOG.def(), &range, Order::Ascending, 1)?;
-        let Some((row, _)) = found.rows.first() else {
-            break;
-        };
-        let Some(key) = row.first_chunk::<20>() else {
-            let reason = "the key does not have the form of this table";
-            return Err(StoreError::corrupt(SIGNING_LOG.def().name, row, reason));
-        };
-        keys.push(*key);
-        let Some(behind) = KeyRange::prefix(key.key_bytes()).end else {
-            break;
-        };
-        range.start = behind;
+impl Store {
+    /// What is known of an operator; an empty record where nothing is.
+    pub fn signer(&self, operator: &Address) -> Result<SignerRecord, StoreError> {
+        Ok(self.get(SIGNERS, operator)?.unwrap_or_default())
     }
-    Ok(keys)
+
+    /// Every operator that signs with this store, or has a log in it, ascending.
+    pub fn signers(&self) -> Result<Vec<(Address, SignerRecord)>, StoreError> {
+        self.rows(SIGNERS, &()).collect()
+    }
+
+    /// Marks every log of a store that came from a backup: what was signed after the backup is not
+    /// in it.
+    pub fn mark_restored(&self, now_ms: u64) -> Result<(), StoreError> {
+        let mut batch = Batch::new();
+        for (operator, mut record) in self.signers()? {
+            record.restored_ms = now_ms.max(1);
+            record.lease = None;
+            batch.put(SIGNERS, &operator, &record);
+        }
+        self.write(&batch, Durability::Synced)
+    }
 }
 
 #[cfg(test)]

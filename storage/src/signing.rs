@@ -1,25 +1,27 @@
 use std::{
-    collections::{HashMap, hash_map},
     fmt,
     pin::Pin,
-    sync::{Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
 };
 
 use futures::future::FutureExt;
-use quorate_proto::store::SigningRecord;
 
 use crate::{
-    Ack, Batch, Conflict, Durability, EncodeKey, Store, StoreError, WriteQueue,
+    Ack, Batch, Conflict, Durability, Store, StoreError, WriteQueue,
     schema::{Address, Id, SIGNING_LOG},
 };
 
-/// Slots reserved at a time: every open task of a node (8,192) twice over; 300 bytes each are 5 MB.
-const MAX_RESERVED: usize = 16_384;
+mod holds;
+mod record;
 
+use holds::{Hold, hold, judge, newest};
+pub(crate) use holds::{Holds, Overlay};
+use record::{from_record, recorded, to_record};
+
+/// (operator, slot).
 type SlotKey = (Address, Id);
 
-/// Which fact each signing key has put its name to: one per slot, for ever.
+/// Which fact each operator has put its name to, with whatever key: one per slot, for ever.
 ///
 /// # Contract
 ///
@@ -27,7 +29,8 @@ type SlotKey = (Address, Id);
 /// on disk; a reservation comes only from here, and only while no other fact holds the slot, be it
 /// on disk or reserved by somebody else in this process (the store's lock keeps other processes
 /// out). The table takes no other writes and no deletes. The same fact may be signed again, also in
-/// a later epoch: the digest differs then, the truth does not.
+/// a later epoch or with another key: the digest differs then, the truth does not. The record keeps
+/// the newest epoch in which it was.
 ///
 /// Dropping a reservation frees its slot. Dropping the future of a commit does not: the slot stays
 /// reserved until the write is decided.
@@ -39,6 +42,8 @@ pub struct SigningLog {
 /// One signature about to be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SigningEntry {
+    /// Who signs: its log is asked, whichever of its keys it takes.
+    pub operator: Address,
     /// Address of the signing key.
     pub key: Address,
     /// What may have one truth only.
@@ -115,41 +120,43 @@ impl SigningLog {
         }
     }
 
-    /// What `key` last signed for `slot`, as far as it is committed.
-    pub fn recorded(&self, key: &Address, slot: &Id) -> Result<Option<SigningEntry>, StoreError> {
-        recorded(self.store(), &(*key, *slot))
+    /// What `operator` signed for `slot` in the newest epoch in which it did, as far as it is
+    /// committed.
+    pub fn recorded(
+        &self,
+        operator: &Address,
+        slot: &Id,
+    ) -> Result<Option<SigningEntry>, StoreError> {
+        recorded(self.store(), &(*operator, *slot))
     }
 
-    /// Everything `key` ever signed, by slot.
+    /// Everything `operator` ever signed, by slot.
     pub fn signed_by(
         &self,
-        key: &Address,
+        operator: &Address,
     ) -> impl Iterator<Item = Result<SigningEntry, StoreError>> {
-        let rows = self.store().rows(SIGNING_LOG, key);
+        let rows = self.store().rows(SIGNING_LOG, operator);
         rows.map(|row| row.and_then(|(slot, record)| from_record(&slot, &record)))
     }
 
-    /// Adds records of another log, all of them or none. What is recorded already stays as it is.
-    /// For commands: nothing may be reserved meanwhile.
+    /// Adds records of another log, all of them or none. What is recorded already takes the newer of
+    /// both epochs. For commands: nothing may be reserved meanwhile.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] where another fact holds a slot, in the log or among `entries`.
     pub fn import(&self, entries: &[SigningEntry]) -> Result<Imported, StoreError> {
-        let admission = self.admit(entries);
-        if let Some((_, refusal)) = admission.refused.into_iter().next() {
+        let mut admission = self.admit(entries);
+        if let Some((_, refusal)) = admission.refused.drain(..).next() {
             return Err(refusal);
         }
-        let mut batch = Batch::new();
         let mut imported = Imported::default();
         for entry in entries {
-            match recorded(self.store(), &(entry.key, entry.slot))? {
+            match recorded(self.store(), &slot_of(entry))? {
                 Some(_) => imported.known += 1,
-                None => {
-                    imported.added += 1;
-                    batch.put(SIGNING_LOG, &(entry.key, entry.slot), &to_record(entry));
-                }
+                None => imported.added += 1,
             }
         }
+        let batch = with_records(Batch::new(), &admission.reservation);
         self.store().write(&batch, Durability::Synced)?;
         Ok(imported)
     }
@@ -197,8 +204,9 @@ impl Reservation {
 
     /// Writes the records, with `batch` beside them in the same commit, and syncs. The permits come
     /// when all of it is on disk. The write begins at once, whether or not the future is polled.
+    /// Where another reservation for the same slot is of a newer epoch, its record is written.
     pub fn commit(self, batch: Batch) -> Permits {
-        let batch = with_records(batch, &self.entries);
+        let batch = with_records(batch, &self);
         let ack = self
             .queue
             .submit_holding(batch, Durability::Synced, Some(self.holds));
@@ -211,7 +219,7 @@ impl Reservation {
     /// As [`Reservation::commit`], once the queue has room. Dropping the future before that writes
     /// nothing and frees the slots.
     pub async fn commit_in_turn(self, batch: Batch) -> Result<Vec<Permit>, StoreError> {
-        let batch = with_records(batch, &self.entries);
+        let batch = with_records(batch, &self);
         let holds = Some(self.holds);
         let submitted = self
             .queue
@@ -280,128 +288,17 @@ impl Permit {
     }
 }
 
-/// Reservations of this process, of all handles to one store.
-#[derive(Default)]
-pub(crate) struct Overlay {
-    pending: Mutex<Pending>,
+fn slot_of(entry: &SigningEntry) -> SlotKey {
+    (entry.operator, entry.slot)
 }
 
-type Pending = HashMap<SlotKey, Held>;
-
-struct Held {
-    entry: SigningEntry,
-    holders: usize,
-}
-
-impl Overlay {
-    fn pending(&self) -> MutexGuard<'_, Pending> {
-        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The reservations that travel with one batch.
-pub(crate) type Holds = Vec<Hold>;
-
-/// One holder of a slot; frees it when dropped as the last one.
-pub(crate) struct Hold {
-    store: Store,
-    slot: SlotKey,
-}
-
-impl Drop for Hold {
-    fn drop(&mut self) {
-        let mut pending = self.store.overlay().pending();
-        if let hash_map::Entry::Occupied(mut held) = pending.entry(self.slot) {
-            held.get_mut().holders -= 1;
-            if held.get().holders == 0 {
-                held.remove();
-            }
-        }
-    }
-}
-
-/// The decision and its reservation under one lock. A commit frees its slot only after its record
-/// can be read, so a slot is seen reserved or recorded, never neither.
-fn hold(store: &Store, entry: &SigningEntry) -> Result<Hold, StoreError> {
-    if let Some(cause) = store.failed() {
-        return Err(cause.stopped_by());
-    }
-    let mut pending = store.overlay().pending();
-    if let Verdict::Conflict(conflict) = judge(store, &pending, entry)? {
-        return Err(StoreError::Conflict(conflict));
-    }
-    if pending.len() >= MAX_RESERVED {
-        return Err(StoreError::QueueFull {
-            what: "signing log",
-            limit: MAX_RESERVED,
-        });
-    }
-    let slot = (entry.key, entry.slot);
-    pending
-        .entry(slot)
-        .or_insert(Held {
-            entry: *entry,
-            holders: 0,
-        })
-        .holders += 1;
-    Ok(Hold {
-        store: store.clone(),
-        slot,
-    })
-}
-
-fn judge(store: &Store, pending: &Pending, asked: &SigningEntry) -> Result<Verdict, StoreError> {
-    let slot = (asked.key, asked.slot);
-    let (recorded, committed) = match pending.get(&slot) {
-        Some(held) => (Some(held.entry), false),
-        None => (recorded(store, &slot)?, true),
-    };
-    Ok(match recorded {
-        None => Verdict::Fresh,
-        Some(recorded) if recorded.fact == asked.fact => Verdict::Same { recorded },
-        Some(recorded) => Verdict::Conflict(Box::new(Conflict {
-            asked: *asked,
-            recorded,
-            committed,
-        })),
-    })
-}
-
-fn recorded(store: &Store, slot: &SlotKey) -> Result<Option<SigningEntry>, StoreError> {
-    let record = store.get(SIGNING_LOG, slot)?;
-    record.map(|record| from_record(slot, &record)).transpose()
-}
-
-fn with_records(mut batch: Batch, entries: &[SigningEntry]) -> Batch {
-    for entry in entries {
-        batch.put(SIGNING_LOG, &(entry.key, entry.slot), &to_record(entry));
+/// Adds the records of a reservation, each of the newest epoch that anybody asked for.
+fn with_records(mut batch: Batch, reservation: &Reservation) -> Batch {
+    let store = reservation.queue.store();
+    for entry in &reservation.entries {
+        let slot = slot_of(entry);
+        let newest = newest(store, &slot).unwrap_or(*entry);
+        batch.put(SIGNING_LOG, &slot, &to_record(&newest));
     }
     batch
-}
-
-fn to_record(entry: &SigningEntry) -> SigningRecord {
-    SigningRecord {
-        fact: entry.fact.to_vec(),
-        digest: entry.digest.to_vec(),
-        task_id: entry.task.to_vec(),
-        epoch: entry.epoch,
-        signed_at_ms: entry.time_ms,
-    }
-}
-
-fn from_record(slot: &SlotKey, record: &SigningRecord) -> Result<SigningEntry, StoreError> {
-    let id = |name: &str, bytes: &[u8]| {
-        let wrong = format!("{name} has {} bytes, not 32", bytes.len());
-        let corrupt = |_| StoreError::corrupt(SIGNING_LOG.def().name, &slot.key_bytes(), wrong);
-        Id::try_from(bytes).map_err(corrupt)
-    };
-    Ok(SigningEntry {
-        key: slot.0,
-        slot: slot.1,
-        fact: id("fact", &record.fact)?,
-        digest: id("digest", &record.digest)?,
-        task: id("task", &record.task_id)?,
-        epoch: record.epoch,
-        time_ms: record.signed_at_ms,
-    })
 }

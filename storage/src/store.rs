@@ -18,16 +18,14 @@ mod copy;
 mod failstop;
 mod folder;
 mod identity;
-mod migrate;
 
 pub use self::{failstop::FailureWatch, identity::Identity};
 
 #[cfg(test)]
 mod tests;
 
-/// Layout of the tables in [`schema`]. A store of an earlier version is migrated when it is opened,
-/// one of a later version is refused.
-pub const SCHEMA_VERSION: u32 = 2;
+/// Layout of the tables in [`schema`]. A store of any other version is refused.
+pub const SCHEMA_VERSION: u32 = 3;
 
 /// One open store. A clone is another handle to the same one; the last to go closes it.
 ///

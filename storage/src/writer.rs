@@ -215,7 +215,7 @@ impl WriteQueue {
         SigningLog::new(self.clone())
     }
 
-    /// The keys that sign with it.
+    /// The operators that sign with it.
     pub fn signers(&self) -> Signers {
         Signers::new(self.clone())
     }

@@ -7,10 +7,12 @@ use alloy::providers::{DynProvider, Provider};
 use anyhow::{Context, Result, ensure};
 use quorate_chain::anvil::{AnvilChain, AnvilOptions};
 use quorate_chain::contracts::{
-    EpochManager, EquivocationJudge, LightStakeRegistry, OwnerSlashingDecider, StakeRegistry,
+    ChainDirectory, EpochManager, LightStakeRegistry, OwnerSlashingDecider, StakeRegistry,
     StakeVault, StateManager, send,
 };
-use quorate_proto::{Domain, Epoch, Operator, OperatorSet};
+use quorate_proto::{Domain, Epoch, Operator, OperatorSet, SecretKey};
+
+use sha2::{Digest, Sha256};
 
 use crate::OperatorKeys;
 
@@ -25,6 +27,8 @@ pub struct DeploymentOptions {
     pub grace: u64,
     /// Time between blocks; `None` for blocks on demand.
     pub block_time: Option<Duration>,
+    /// Epochs and grace periods for which stake stays within reach: at least 2.
+    pub reach: u64,
     /// Whether the source chain gets a light registry, with the set of the first epoch.
     pub light: bool,
 }
@@ -36,6 +40,7 @@ impl Default for DeploymentOptions {
             epoch_length: 100,
             grace: 20,
             block_time: None,
+            reach: 20,
             light: false,
         }
     }
@@ -63,6 +68,8 @@ pub struct Deployment {
     pub vault: Address,
     /// On the home chain; the last account decides what becomes of frozen stake.
     pub judge: Address,
+    /// On the home chain; the last account adds chains. It has the source chain.
+    pub directory: Address,
     /// On the source chain.
     pub state_manager: Address,
     /// On the source chain, where it was asked for.
@@ -100,35 +107,26 @@ impl Deployment {
         source: AnvilChain,
         options: &DeploymentOptions,
     ) -> Result<Self> {
-        let provider = home.provider().clone();
         let deployer = *home.accounts().last().context("no accounts")?;
-        let epochs = EpochManager::deploy_builder(&provider, options.epoch_length, options.grace);
-        let epoch_manager = deploy(epochs.from(deployer).deploy().await, "EpochManager")?;
-        let vault = StakeVault::deploy_builder(&provider, epoch_manager, 10);
-        let vault = deploy(vault.from(deployer).deploy().await, "StakeVault")?;
-        let minimum = ether(1);
-        let registry = StakeRegistry::deploy_builder(&provider, epoch_manager, vault, minimum);
-        let registry = deploy(registry.from(deployer).deploy().await, "StakeRegistry")?;
-        let link = StakeVault::new(vault, &provider)
-            .setRegistry(registry)
-            .from(deployer)
-            .send()
-            .await?;
-        ensure!(link.get_receipt().await?.status(), "setRegistry reverted");
-        let judge = deploy_judge(&provider, registry, deployer).await?;
+        let contracts = HomeContracts::deploy(home.provider(), deployer, options).await?;
         let states = StateManager::deploy_builder(source.provider());
         let state_manager = deploy(states.from(deployer).deploy().await, "StateManager")?;
         let mut deployment = Self {
             home,
             source,
-            epoch_manager,
-            registry,
-            vault,
-            judge,
+            epoch_manager: contracts.epoch_manager,
+            registry: contracts.registry,
+            vault: contracts.vault,
+            judge: contracts.judge,
+            directory: contracts.directory,
             state_manager,
             light: None,
             operators: Vec::new(),
         };
+        let states = B256::left_padding_from(state_manager.as_slice());
+        deployment
+            .list_chain(SOURCE_CHAIN, &deployment.source, states)
+            .await?;
         for (number, stake) in options.stakes.iter().enumerate() {
             deployment.register(number, *stake).await?;
         }
@@ -141,18 +139,55 @@ impl Deployment {
         Ok(deployment)
     }
 
-    /// A light registry on the source chain that begins with the current set.
+    /// Writes a chain into the directory, whose state manager is this one.
+    ///
+    /// # Errors
+    /// It is listed already, or a chain is gone.
+    pub async fn list_chain(&self, chain_id: u64, chain: &AnvilChain, states: B256) -> Result<()> {
+        let first = chain.provider().get_block_by_number(0.into()).await?;
+        let entry = ChainDirectory::Chain {
+            family: 1,
+            blockNumbers: 0,
+            genesis: first.context("no first block")?.header.hash,
+            stateManager: states,
+            historySlot: U256::ZERO,
+        };
+        let owner = *self.home.accounts().last().context("no accounts")?;
+        let directory = ChainDirectory::new(self.directory, self.home.provider());
+        let listed = directory.add(u32::try_from(chain_id)?, entry).from(owner);
+        let receipt = send(listed).await?.get_receipt().await?;
+        ensure!(receipt.status(), "chain {chain_id} was not listed");
+        Ok(())
+    }
+
+    /// A light registry on the source chain that begins with the current set. The deployer may anchor it anew.
     async fn deploy_light(&self, deployer: Address) -> Result<Address> {
         let set = self.set_of(self.epoch().await?).await?;
-        let provider = self.source.provider();
+        let registry = StakeRegistry::new(self.registry, self.home.provider());
+        let lifetime = registry.certificateLifetime().call().await?;
+        let home = LightStakeRegistry::Home {
+            chainId: HOME_CHAIN,
+            registry: self.registry,
+            lifetime,
+            guardian: deployer,
+            anchorDelay: lifetime / 2,
+        };
         let light = LightStakeRegistry::deploy_builder(
-            provider,
-            HOME_CHAIN,
-            self.registry,
+            self.source.provider(),
+            home,
             set.epoch().0,
-            (&set).into(),
+            set.fixed_at(),
+            set.hash(),
         );
-        deploy(light.from(deployer).deploy().await, "LightStakeRegistry")
+        let light = deploy(light.from(deployer).deploy().await, "LightStakeRegistry")?;
+        let registry = LightStakeRegistry::new(light, self.source.provider());
+        let first = registry.anchor(set.epoch().0, set.fixed_at(), (&set).into());
+        let begun = send(first.from(deployer)).await?.get_receipt().await?;
+        ensure!(
+            begun.status(),
+            "the light registry did not take its first set"
+        );
+        Ok(light)
     }
 
     /// The epoch of the newest block of the home chain.
@@ -180,20 +215,34 @@ impl Deployment {
     /// The chain is gone, or the epoch has no stake.
     pub async fn set_of(&self, epoch: Epoch) -> Result<OperatorSet> {
         let registry = StakeRegistry::new(self.registry, self.home.provider());
-        let mut members = Vec::new();
-        for (address, keys) in &self.operators {
-            let key = registry.getOperatorSigningKeyAtEpoch(*address, epoch.0);
-            let weight = registry.getOperatorWeightAtEpoch(*address, epoch.0);
-            members.push(Operator {
-                address: *address,
-                signing_key: key.call().await?,
-                ed25519_key: Some(keys.ed25519_secret().public()),
-                weight: weight.call().await?,
-            });
-        }
-        let total = registry.getTotalWeightAtEpoch(epoch.0).call().await?;
-        let threshold = registry.getThresholdStake(epoch.0).call().await?;
-        Ok(OperatorSet::new(epoch, members, total, threshold)?)
+        let told = registry.getOperatorSet(epoch.0).call().await?;
+        let keys = told.set.signingKeys.into_iter().zip(told.set.weights);
+        let members = told.set.operators.into_iter().zip(keys);
+        let members = members.map(|(address, (signing_key, weight))| Operator {
+            address,
+            signing_key,
+            weight,
+        });
+        let fixed_at = self.fixed_at(epoch).await?;
+        Ok(OperatorSet::new(
+            epoch,
+            members.collect(),
+            told.total,
+            fixed_at,
+        )?)
+    }
+
+    /// When the set of an epoch was fixed: the time of the first block of the grace period before it.
+    ///
+    /// # Errors
+    /// The chain is gone, or has not come that far.
+    pub async fn fixed_at(&self, epoch: Epoch) -> Result<u64> {
+        let number = match epoch.previous() {
+            Some(before) => self.interval(before).await?.1,
+            None => self.interval(epoch).await?.0,
+        };
+        let block = self.home.provider().get_block_by_number(number.into());
+        Ok(block.await?.context("not mined yet")?.header.timestamp)
     }
 
     /// Stakes for, and registers, the account with this number.
@@ -219,21 +268,10 @@ impl Deployment {
         let (account, keys) = self.operators.get(number).context("no such operator")?;
         let account = *account;
         let signing_key = keys.signing.address();
-        let ed25519_key = B256::from(keys.ed25519_secret().public());
-        let proof = keys.signing.sign(self.domain().registration_digest(
-            account,
-            signing_key,
-            ed25519_key,
-        ))?;
-        let message = self.domain().ed25519_registration(account, signing_key);
-        let ed25519_proof = keys.ed25519_secret().sign(&message);
+        let digest = self.domain().registration_digest(account, signing_key);
+        let proof = Bytes::copy_from_slice(keys.signing.sign(digest)?.as_bytes());
         let registry = StakeRegistry::new(self.registry, self.provider());
-        let registration = registry.registerOperator(
-            signing_key,
-            Bytes::copy_from_slice(proof.as_bytes()),
-            ed25519_key,
-            Bytes::copy_from_slice(&ed25519_proof),
-        );
+        let registration = registry.registerOperator(signing_key, proof);
         let registered = send(registration.from(account))
             .await?
             .get_receipt()
@@ -241,6 +279,24 @@ impl Deployment {
         ensure!(
             registered.status(),
             "the registration of operator {number} reverted"
+        );
+        Ok(())
+    }
+
+    /// Has an operator sign with another key from the next epoch on, whichever key its node has.
+    ///
+    /// # Errors
+    /// It is not registered, has that key, or the chain is gone.
+    pub async fn change_key(&self, number: usize, key: &SecretKey) -> Result<()> {
+        let (account, _) = self.operators.get(number).context("no such operator")?;
+        let digest = self.domain().registration_digest(*account, key.address());
+        let proof = Bytes::copy_from_slice(key.sign(digest)?.as_bytes());
+        let registry = StakeRegistry::new(self.registry, self.provider());
+        let change = registry.updateSigningKey(key.address(), proof);
+        let changed = send(change.from(*account)).await?.get_receipt().await?;
+        ensure!(
+            changed.status(),
+            "the key of operator {number} was not changed"
         );
         Ok(())
     }
@@ -255,6 +311,37 @@ impl Deployment {
         let exit = registry.deregisterOperator().from(*account);
         let left = send(exit).await?.get_receipt().await?;
         ensure!(left.status(), "the exit of operator {number} reverted");
+        Ok(())
+    }
+
+    /// Has so many strangers stake this much and register, where the registry takes them. Nobody runs nodes for
+    /// them.
+    ///
+    /// # Errors
+    /// The chain is gone.
+    pub async fn crowd(&self, count: usize, stake: u64) -> Result<()> {
+        /// More than it takes where the set is full.
+        const GAS: u64 = 4_000_000;
+        let provider = self.provider();
+        let () = provider
+            .raw_request("anvil_autoImpersonateAccount".into(), (true,))
+            .await?;
+        let vault = StakeVault::new(self.vault, &provider);
+        let registry = StakeRegistry::new(self.registry, &provider);
+        for number in 0..count {
+            let (account, key) = stranger(number)?;
+            let balance = ether(stake + 1);
+            let () = provider
+                .raw_request("anvil_setBalance".into(), (account, balance))
+                .await?;
+            // Each is mined when it is sent; those that the registry refuses revert.
+            let deposit = vault.deposit(account).value(ether(stake)).from(account);
+            let _ = deposit.gas(GAS).send().await?;
+            let digest = self.domain().registration_digest(account, key.address());
+            let proof = Bytes::copy_from_slice(key.sign(digest)?.as_bytes());
+            let registration = registry.registerOperator(key.address(), proof);
+            let _ = registration.from(account).gas(GAS).send().await?;
+        }
         Ok(())
     }
 
@@ -290,23 +377,66 @@ impl Deployment {
     }
 }
 
-/// The judge of a registry, with verdicts by `owner`.
-async fn deploy_judge(
-    provider: &DynProvider,
+/// What is on the home chain.
+struct HomeContracts {
+    epoch_manager: Address,
+    directory: Address,
+    vault: Address,
     registry: Address,
-    owner: Address,
-) -> Result<Address> {
-    let decider = OwnerSlashingDecider::deploy_builder(provider, owner);
-    let decider = deploy(decider.from(owner).deploy().await, "OwnerSlashingDecider")?;
-    let judge = EquivocationJudge::deploy_builder(provider, registry, decider);
-    let judge = deploy(judge.from(owner).deploy().await, "EquivocationJudge")?;
-    let named = StakeRegistry::new(registry, provider)
-        .setJudge(judge)
-        .from(owner)
-        .send()
-        .await?;
-    ensure!(named.get_receipt().await?.status(), "setJudge reverted");
-    Ok(judge)
+    judge: Address,
+}
+
+impl HomeContracts {
+    async fn deploy(
+        provider: &DynProvider,
+        owner: Address,
+        options: &DeploymentOptions,
+    ) -> Result<Self> {
+        let epochs = EpochManager::deploy_builder(provider, options.epoch_length, options.grace);
+        let epoch_manager = deploy(epochs.from(owner).deploy().await, "EpochManager")?;
+        let directory = ChainDirectory::deploy_builder(provider, owner).from(owner);
+        let directory = deploy(directory.deploy().await, "ChainDirectory")?;
+        let decider = OwnerSlashingDecider::deploy_builder(provider, owner).from(owner);
+        let decider = deploy(decider.deploy().await, "OwnerSlashingDecider")?;
+        // Vault and registry name each other, so the vault is told where the registry will be: the next
+        // contract of the same account.
+        let nonce = provider.get_transaction_count(owner).await?;
+        let next = owner.create(nonce + 1);
+        let blocks = options.reach * (options.epoch_length + options.grace);
+        let block_time = options.block_time.map_or(1, |time| time.as_secs().max(1));
+        let vault =
+            StakeVault::deploy_builder(provider, epoch_manager, next, blocks, blocks * block_time);
+        let vault = deploy(vault.from(owner).deploy().await, "StakeVault")?;
+        let registry = StakeRegistry::deploy_builder(
+            provider,
+            epoch_manager,
+            vault,
+            ether(1),
+            decider,
+            directory,
+        );
+        let registry = deploy(registry.from(owner).deploy().await, "StakeRegistry")?;
+        let judge = StakeRegistry::new(registry, provider)
+            .judge()
+            .call()
+            .await?;
+        Ok(Self {
+            epoch_manager,
+            directory,
+            vault,
+            registry,
+            judge,
+        })
+    }
+}
+
+/// Account and signing key of one of a crowd.
+fn stranger(number: usize) -> Result<(Address, SecretKey)> {
+    let secret = |what: &str| -> [u8; 32] {
+        Sha256::digest(format!("quorate local network, stranger {number}, {what}")).into()
+    };
+    let account = SecretKey::from_bytes(&secret("account"))?.address();
+    Ok((account, SecretKey::from_bytes(&secret("signing"))?))
 }
 
 fn ether(amount: u64) -> U256 {

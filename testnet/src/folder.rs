@@ -141,13 +141,6 @@ fn write_keys(dir: &Path, keys: &OperatorKeys, operator: bool) -> Result<()> {
         store.import(KeyKind::Signing, "default", &signing, &password, saving)?;
         // Known to everybody, but this network is new, and so is every log in it.
         store.note_unused("default", &signing)?;
-        store.import(
-            KeyKind::Ed25519,
-            "default",
-            &Secret::new(keys.ed25519),
-            &password,
-            saving,
-        )?;
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Keys of local networks: made from a number, so that every run has the same. Never use them
 //! where there is anything to lose.
 
-use quorate_proto::{PeerSecret, SecretKey};
+use quorate_proto::SecretKey;
 use sha2::{Digest, Sha256};
 
 /// The keys of one node.
@@ -9,8 +9,6 @@ use sha2::{Digest, Sha256};
 pub struct OperatorKeys {
     /// secp256k1 signing key.
     pub signing: SecretKey,
-    /// Secret of the Ed25519 signing key.
-    pub ed25519: [u8; 32],
     /// Secret of the peer identity.
     pub peer: [u8; 32],
 }
@@ -28,14 +26,7 @@ impl OperatorKeys {
         };
         Self {
             signing: SecretKey::from_bytes(&secret("signing")).expect("a hash below the order"),
-            ed25519: secret("ed25519"),
             peer: secret("peer"),
         }
-    }
-
-    /// The Ed25519 signing key. (An Ed25519 secret of the same kind as the peer key.)
-    #[must_use]
-    pub fn ed25519_secret(&self) -> PeerSecret {
-        PeerSecret::from_bytes(&self.ed25519)
     }
 }

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 
 use anyhow::Result;
+use quorate_proto::Address;
 use quorate_storage::{Identity, Store, WriteQueue};
 
-use crate::{Deployment, NodeProcess, OperatorKeys};
+use crate::{Deployment, NodeProcess};
 
 /// Its store. Nobody else may have it open.
 ///
@@ -17,15 +18,15 @@ pub fn open(deployment: &Deployment, node: &NodeProcess) -> Result<Store> {
     Ok(Store::open(node.dir.join("data/store"), engine, &identity)?)
 }
 
-/// What its signing log has under these keys: facts by slot.
+/// What its signing log has of this operator: facts by slot.
 ///
 /// # Errors
 /// A record that cannot be read.
-pub fn signing_log(store: Store, keys: &OperatorKeys) -> Result<HashMap<[u8; 32], [u8; 32]>> {
+pub fn signing_log(store: Store, operator: Address) -> Result<HashMap<[u8; 32], [u8; 32]>> {
     let (queue, guard) = WriteQueue::new(store)?;
     let log = queue.signing_log();
     let mut facts = HashMap::new();
-    for entry in log.signed_by(&keys.signing.address().into_array()) {
+    for entry in log.signed_by(&operator.into_array()) {
         let entry = entry?;
         facts.insert(entry.slot, entry.fact);
     }

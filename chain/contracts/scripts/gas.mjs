@@ -1,4 +1,4 @@
-// What certificate checks, stored sets and judgements cost on chain, as tables or with --json.
+// What certificate checks, stored sets, changes of a full set and judgements cost on chain, as tables or with --json.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { forge } from "./forge.mjs";
@@ -20,6 +20,8 @@ if (process.argv.includes("--json")) {
   console.log(JSON.stringify(rows, null, 2));
 } else {
   table("Gas of isValidSignature by form and number of signers, storage cold", rows.filter((row) => row.form));
-  table("\nGas of storing a set, all of it new or unchanged since the epoch before", rows.filter((row) => row.call));
+  const isStored = (row) => row.call && row.set !== "full";
+  table("\nGas of storing a set: new, unchanged since the epoch before, or changed by all since it was fixed", rows.filter(isStored));
+  table("\nGas of a change that replaces the lightest member of a full set", rows.filter((row) => row.set === "full"));
   table("\nGas of a judgement: the first case of an operator, another while it is jailed", rows.filter((row) => row.judge));
 }

@@ -5,11 +5,13 @@ pragma solidity 0.8.37;
 /// @notice Two forms, told apart by their first byte, and read where they lie in calldata: decoding into memory would
 /// cost several hundred gas per signer.
 ///
-/// ABI form (first byte 0): `abi.encode(address[] operators, bytes[] signatures, uint32 epoch)`.
+/// ABI form (first byte 0): `abi.encode(address[] operators, bytes[] signatures, uint32 epoch)`, signatures of 65 bytes.
 ///
 /// Compact form (first byte 1), tightly packed: 0x01, epoch (4 bytes, big endian), bitmap of the signers over the
 /// epoch's members in ascending order (bit i % 8 of byte i / 8, least significant bit first, one byte per 8 members),
-/// then per set bit, ascending, a signature in 64 bytes (EIP-2098). Nothing follows.
+/// then per set bit, ascending, a signature in 64 bytes (EIP-2098).
+///
+/// Nothing follows in either. A certificate is still no identity: other signers make another one for the same digest.
 library Certificates {
     /// @dev The first byte: of the compact form its version, of the ABI form the upper end of an offset.
     uint8 private constant ABI = 0;
@@ -20,6 +22,10 @@ library Certificates {
     uint256 private constant COMPACT_SIGNATURE = 64;
     /// @dev Offsets of the two arrays, and the epoch.
     uint256 private constant ABI_HEAD = 96;
+    /// @dev The head and the lengths of the two arrays.
+    uint256 private constant ABI_FIXED = 160;
+    /// @dev A signer's address, the offset and the length of its signature, and 65 bytes in three words.
+    uint256 private constant ABI_SIGNER = 192;
 
     /// @notice The bytes are no encoding of a certificate.
     error MalformedCertificate();
@@ -45,7 +51,7 @@ library Certificates {
         return (false, uint32(word));
     }
 
-    /// @notice The parts of a certificate in ABI form whose {header} was read.
+    /// @notice The parts of a certificate in ABI form whose {header} was read. Its length is that of as many signers.
     function split(
         bytes calldata certificate
     ) internal pure returns (address[] calldata operators, bytes[] calldata signatures) {
@@ -59,6 +65,7 @@ library Certificates {
             signatures.offset := start
             signatures.length := length
         }
+        if (certificate.length != ABI_FIXED + operators.length * ABI_SIGNER) revert MalformedCertificate();
     }
 
     /// @notice The parts of a certificate in compact form whose {header} was read. `signatures` holds whole ones;

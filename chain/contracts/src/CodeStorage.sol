@@ -37,8 +37,10 @@ library CodeStorage {
     /// @notice All that is behind `pointer`.
     function read(address pointer) internal view returns (bytes memory content) {
         uint256 length = size(pointer);
-        content = new bytes(length);
         assembly ("memory-safe") {
+            content := mload(0x40)
+            mstore(0x40, add(content, and(add(length, 63), not(31))))
+            mstore(content, length)
             extcodecopy(pointer, add(content, 32), 1, length)
         }
     }

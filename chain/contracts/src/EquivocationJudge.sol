@@ -1,114 +1,98 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.37;
 
-import {EpochUpdate, EpochUpdates, SignedEpochUpdate} from "./EpochUpdates.sol";
-import {IEquivocationJudge} from "./IEquivocationJudge.sol";
+import {Attestations, SignedAttestation} from "./Attestations.sol";
+import {IEquivocationJudge, Term} from "./IEquivocationJudge.sol";
 import {ISlashingDecider, Verdict} from "./ISlashingDecider.sol";
 import {IStakeRegistry} from "./IStakeRegistry.sol";
+import {IWeightSource} from "./IWeightSource.sol";
 import {Signatures} from "./Signatures.sol";
-import {StakeVault} from "./StakeVault.sol";
-import {SignedStateProof, StateProof, StateProofs} from "./StateProofs.sol";
 
 /// @title Jails operators that signed two facts for one slot
-/// @notice Nobody owns it, and it believes nobody: two signatures are all it takes, and nothing less will do. What the
+/// @notice Made by its registry, owned by nobody, and it believes nobody: two signatures are all it takes, and nothing less
+/// will do. It need not know what they are about, so it judges every kind of statement, also those to come. What the
 /// frozen stake is worth afterwards is for the decider.
-/// @dev Only secp256k1 keys are judged. What a contract answers by EIP-1271 can change from block to block, so its
-/// approval proves nothing afterwards.
+///
+/// Evidence counts while stake behind both signatures is within reach, once per key: neither old signatures nor a key that
+/// was stolen freeze an operator again and again.
 contract EquivocationJudge is IEquivocationJudge {
-    using EpochUpdates for EpochUpdate;
-    using StateProofs for StateProof;
-
     /// @inheritdoc IEquivocationJudge
     IStakeRegistry public immutable registry;
-    /// @notice Where the stake is frozen.
-    StakeVault public immutable vault;
+    /// @inheritdoc IEquivocationJudge
+    IWeightSource public immutable source;
     /// @inheritdoc IEquivocationJudge
     ISlashingDecider public immutable decider;
-
     /// @inheritdoc IEquivocationJudge
-    mapping(bytes32 id => bool) public judged;
-    /// @inheritdoc IEquivocationJudge
-    mapping(address operator => uint256) public terms;
+    uint64 public immutable minimumDelay;
 
-    /// @param registry_ Registry whose operators are judged. Its weight source must be a {StakeVault}.
+    mapping(address operator => Term) private _terms;
+
+    /// @param registry_ Registry whose operators are judged; it is being made.
+    /// @param source_ Its weight source, which freezes.
     /// @param decider_ Who decides about frozen stake.
-    constructor(IStakeRegistry registry_, ISlashingDecider decider_) {
+    /// @param delay Least blocks between a conviction and its verdict.
+    constructor(IStakeRegistry registry_, IWeightSource source_, ISlashingDecider decider_, uint64 delay) {
+        if (address(decider_).code.length == 0) revert NoDecider();
+        if (delay >= source_.freezeBlocks()) revert NoTimeToDecide();
         registry = registry_;
-        vault = StakeVault(address(registry_.weightSource()));
+        source = source_;
         decider = decider_;
+        minimumDelay = delay;
     }
 
     /// @inheritdoc IEquivocationJudge
-    function judgeStateProofs(
-        address operator,
-        SignedStateProof calldata first,
-        SignedStateProof calldata second
-    ) external {
-        StateProof memory proof = first.proof;
-        StateProof memory other = second.proof;
-        bytes32 slot = proof.slot();
-        _requireContradiction(slot, other.slot(), proof.fact(), other.fact());
-        address key = _keyAt(operator, proof.epoch);
-        if (_keyAt(operator, other.epoch) != key) revert OtherKey();
-        _requireSigned(key, StateProofs.digest(registry, proof), first.signature);
-        _requireSigned(key, StateProofs.digest(registry, other), second.signature);
-        _convict(operator, slot, key);
-    }
-
-    /// @inheritdoc IEquivocationJudge
-    function judgeEpochUpdates(
-        address operator,
-        SignedEpochUpdate calldata first,
-        SignedEpochUpdate calldata second
-    ) external {
-        EpochUpdate memory update = first.update;
-        EpochUpdate memory other = second.update;
-        bytes32 slot = update.slot();
-        _requireContradiction(slot, other.slot(), update.fact(), other.fact());
-        address key = _keyAt(operator, update.epoch);
-        if (_keyAt(operator, other.epoch) != key) revert OtherKey();
-        bytes32 domain = registry.domainSeparator();
-        _requireSigned(key, EpochUpdates.digest(domain, update), first.signature);
-        _requireSigned(key, EpochUpdates.digest(domain, other), second.signature);
-        _convict(operator, slot, key);
+    function judge(address operator, SignedAttestation calldata first, SignedAttestation calldata second) external {
+        if (first.slot != second.slot) revert OtherSlot();
+        if (first.fact == second.fact) revert SameFact();
+        address firstKey = _signerOf(operator, first);
+        address secondKey = _signerOf(operator, second);
+        emit EquivocationProven(operator, first.slot, firstKey, secondKey, msg.sender);
+        registry.jail(operator, firstKey, secondKey);
+        // One verdict covers all that is proven until then.
+        if (_isOpen(_terms[operator])) return;
+        Term storage term = _terms[operator];
+        ++term.number;
+        term.openedAt = uint64(block.number);
+        term.isSettled = false;
+        emit TermBegan(operator, term.number);
+        source.freeze(operator);
     }
 
     /// @inheritdoc IEquivocationJudge
     function settle(address operator) external {
-        if (vault.frozenSince(operator) == 0) revert NoTerm();
-        uint256 term = terms[operator];
-        Verdict memory verdict = decider.verdictOn(operator, term);
+        Term storage term = _terms[operator];
+        if (term.openedAt == 0 || term.isSettled) revert NoTerm();
+        Verdict memory verdict = decider.verdictOn(operator, term.number);
         if (!verdict.decided) revert Undecided();
-        emit TermEnded(operator, term, verdict.slashedBips, verdict.readmitted);
-        vault.unfreeze(operator, verdict.slashedBips);
+        if (_isOpen(term)) {
+            if (block.number < term.openedAt + minimumDelay) revert TooEarly(term.openedAt + minimumDelay);
+        } else {
+            verdict.slashedBips = 0;
+        }
+        term.isSettled = true;
+        emit TermEnded(operator, term.number, verdict.slashedBips, verdict.readmitted);
+        source.unfreeze(operator, verdict.slashedBips);
         if (verdict.readmitted) registry.release(operator);
     }
 
-    function _convict(address operator, bytes32 slot, address key) private {
-        bytes32 id = keccak256(abi.encodePacked(slot, operator));
-        if (judged[id]) revert AlreadyJudged(id);
-        judged[id] = true;
-        emit EquivocationProven(operator, slot, id, key, msg.sender);
-        // One verdict covers all that is proven until then.
-        if (vault.frozenSince(operator) != 0) return;
-        emit TermBegan(operator, ++terms[operator]);
-        registry.jail(operator);
-        vault.freeze(operator);
+    /// @inheritdoc IEquivocationJudge
+    function termOf(address operator) external view returns (Term memory term, bool isOpen) {
+        return (_terms[operator], _isOpen(_terms[operator]));
     }
 
-    /// @dev The one key that signed for `operator` in `epoch`.
-    function _keyAt(address operator, uint32 epoch) private view returns (address) {
+    /// @dev The operator's key in the epoch of what is signed; reverts unless it signed, and the case counts.
+    function _signerOf(address operator, SignedAttestation calldata signed) private view returns (address key) {
+        uint32 epoch = signed.epoch;
         if (epoch > registry.newestEpoch()) revert EpochNotBegun(epoch);
+        if (!registry.isWithinReach(epoch)) revert TooLate(epoch);
         if (registry.getOperatorWeightAtEpoch(operator, epoch) == 0) revert NotAnOperator(epoch);
-        return registry.getOperatorSigningKeyAtEpoch(operator, epoch);
+        key = registry.getOperatorSigningKeyAtEpoch(operator, epoch);
+        if (registry.convicted(key)) revert AlreadyJudged(key);
+        bytes32 digest = Attestations.digest(registry.domainSeparator(), epoch, signed.slot, signed.fact);
+        if (!Signatures.isSignedBy(key, digest, signed.signature)) revert InvalidSignature();
     }
 
-    function _requireContradiction(bytes32 slot, bytes32 otherSlot, bytes32 fact, bytes32 otherFact) private pure {
-        if (slot != otherSlot) revert OtherSlot();
-        if (fact == otherFact) revert SameFact();
-    }
-
-    function _requireSigned(address key, bytes32 digest, bytes calldata signature) private view {
-        if (!Signatures.isEcdsaBy(key, digest, signature)) revert InvalidSignature();
+    function _isOpen(Term storage term) private view returns (bool) {
+        return term.openedAt != 0 && !term.isSettled && block.number < term.openedAt + source.freezeBlocks();
     }
 }

@@ -15,9 +15,7 @@ contract ExampleConsumer {
 
     /// @notice Registry whose operators are trusted.
     IQuorumRegistry public immutable registry;
-    /// @notice Oldest accepted certificate, in epochs before the newest one that the registry knows. Stake that has
-    /// been withdrawn since no longer stands behind its signatures, so this should be shorter than the vault's
-    /// withdrawal delay.
+    /// @notice Oldest accepted certificate, in epochs before the newest one that the registry knows.
     uint32 public immutable maxAge;
 
     /// @notice The newest accepted value.
@@ -26,14 +24,16 @@ contract ExampleConsumer {
     /// @notice A proof was accepted.
     event Accepted(bytes32 indexed taskId, address indexed user, uint256 indexed key, uint256 value);
 
-    /// @notice The certificate is older than {maxAge}.
-    error CertificateTooOld();
+    /// @notice Certificates that old hold only in a part of an epoch: `limit` is the most.
+    error AgeBeyondStake(uint32 limit);
     /// @notice A value of the same or a later block is known already.
     error NotNewer();
 
     /// @param quorumRegistry Registry whose operators are trusted.
-    /// @param maxAgeInEpochs Oldest accepted certificate, in epochs.
+    /// @param maxAgeInEpochs Oldest accepted certificate, in epochs; at most the registry's own limit.
     constructor(IQuorumRegistry quorumRegistry, uint32 maxAgeInEpochs) {
+        uint32 limit = quorumRegistry.maxAge();
+        if (maxAgeInEpochs > limit) revert AgeBeyondStake(limit);
         registry = quorumRegistry;
         maxAge = maxAgeInEpochs;
     }
@@ -52,8 +52,7 @@ contract ExampleConsumer {
     /// @notice Reverts unless the certificate is recent and proves the proof.
     /// @return The proven value.
     function check(StateProof calldata proof, bytes calldata certificate) public view returns (uint256) {
-        if (uint256(proof.epoch) + maxAge < registry.newestEpoch()) revert CertificateTooOld();
-        StateProofs.verify(registry, proof, certificate);
+        StateProofs.verify(registry, proof, certificate, maxAge);
         return proof.value;
     }
 }

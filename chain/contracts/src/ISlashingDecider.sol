@@ -14,6 +14,7 @@ struct Verdict {
 /// @title Who decides about frozen stake
 /// @notice The proof of equivocation is mechanical; what it costs is not. Governance, a court or a fixed rule goes here.
 interface ISlashingDecider {
-    /// @notice The verdict on `operator` for its `term`th time in jail, counted from 1. Final once it is decided.
-    function verdictOn(address operator, uint256 term) external view returns (Verdict memory);
+    /// @notice The verdict on `operator` for its `term`th time in jail, counted from 1, at the judge that asks. Final once it
+    /// is decided. The judge waits for its least delay, whatever is said here.
+    function verdictOn(address operator, uint64 term) external view returns (Verdict memory);
 }

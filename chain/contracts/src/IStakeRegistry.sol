@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.37;
 
+import {ChainDirectory} from "./ChainDirectory.sol";
 import {IEpochManager} from "./IEpochManager.sol";
+import {IEquivocationJudge} from "./IEquivocationJudge.sol";
 import {IQuorumRegistry} from "./IQuorumRegistry.sol";
 import {IWeightSource} from "./IWeightSource.sol";
+import {OperatorSet} from "./OperatorSets.sol";
 
 /// @title The operator set and its changes
 /// @notice Every change counts from the effective epoch of its block on, and carries forward until the next one.
@@ -20,8 +23,6 @@ interface IStakeRegistry is IQuorumRegistry {
     event OperatorDeregistered(address indexed operator, uint256 indexed blockNumber, address indexed avs);
     /// @notice `operator` signs with `signingKey` from `epoch` on; zero after an exit.
     event SigningKeyUpdated(address indexed operator, uint32 indexed epoch, address signingKey);
-    /// @notice `operator` signs with `ed25519Key` from `epoch` on; zero after an exit.
-    event Ed25519KeyUpdated(address indexed operator, uint32 indexed epoch, bytes32 ed25519Key);
     /// @notice `operator` weighs `weight` from `epoch` on.
     event OperatorWeightUpdated(address indexed operator, uint32 indexed epoch, uint256 weight);
     /// @notice The set weighs `totalWeight` from `epoch` on and needs `threshold`.
@@ -29,8 +30,8 @@ interface IStakeRegistry is IQuorumRegistry {
     /// @notice The set of `epoch` was stored as the code of `pointer`. `setHash` is what an {EpochUpdate} calls it.
     event EpochSealed(uint32 indexed epoch, bytes32 setHash, address pointer);
 
-    /// @notice The judge was named.
-    event JudgeSet(address indexed judge);
+    /// @notice The set was full, and `heavier` takes the place of `lighter` from `epoch` on.
+    event OperatorReplaced(address indexed lighter, address indexed heavier, uint32 indexed epoch);
     /// @notice `operator` may not be in the set, from `epoch` on.
     event OperatorJailed(address indexed operator, uint32 indexed epoch);
     /// @notice `operator` may register again.
@@ -46,8 +47,14 @@ interface IStakeRegistry is IQuorumRegistry {
     error KeyTaken();
     /// @notice The signing key did not sign this operator's registration at this registry.
     error InvalidSigningKeyProof();
-    /// @notice The Ed25519 key did not sign this operator's registration at this registry.
-    error InvalidEd25519Proof();
+    /// @notice The key signed two facts for one slot once, and is never taken again.
+    error KeyConvicted();
+    /// @notice The key is the present one.
+    error SameKey();
+    /// @notice The caller weighs less than `minimum`.
+    error InsufficientWeight(uint256 minimum);
+    /// @notice The set has as many members as it may have, all of them heavier than the caller.
+    error SetFull(uint256 limit);
     /// @notice The set of `epoch` is sealed already.
     error AlreadySealed(uint32 epoch);
     /// @notice The set of `epoch` can still change.
@@ -56,42 +63,34 @@ interface IStakeRegistry is IQuorumRegistry {
     error IncompleteSet();
     /// @notice The operator is jailed: it was proven to have signed two facts for one slot.
     error Jailed();
-    /// @notice Only the deployer may do this.
-    error NotDeployer();
     /// @notice Only the judge may do this.
     error NotJudge();
-    /// @notice The judge can be named only once.
-    error JudgeAlreadySet();
-    /// @notice The judge judges for another registry.
-    error WrongJudge();
+    /// @notice The weight source is for another registry.
+    error WrongSource();
+    /// @notice There is no contract at the directory's address.
+    error NoDirectory();
+    /// @notice A set may not be open to those without weight.
+    error ZeroMinimum();
+    /// @notice Stake stays within reach for less than two epochs and two grace periods: sets would certify without it.
+    error DelayTooShort();
 
-    /// @notice Joins the set as `msg.sender`.
-    /// @param signingKey secp256k1 address, or a contract that answers EIP-1271.
-    /// @param signingKeyProof Signature by `signingKey` over
-    /// `OperatorRegistration(address operator,address signingKey,bytes32 ed25519Key)` in this registry's EIP-712 domain.
-    /// @param ed25519Key Ed25519 public key.
-    /// @param ed25519Proof Signature by `ed25519Key` over {ed25519RegistrationMessage}.
-    function registerOperator(
-        address signingKey,
-        bytes calldata signingKeyProof,
-        bytes32 ed25519Key,
-        bytes calldata ed25519Proof
-    ) external;
+    /// @notice Joins the set as `msg.sender`, which must weigh at least {minimumWeight}, and where the set is full more than
+    /// its lightest member, which it replaces. Of two that weigh the same the lower address wins.
+    /// @param signingKey secp256k1 address. Contracts sign nothing.
+    /// @param proof Signature by `signingKey`, in 65 bytes, over
+    /// `OperatorRegistration(address operator,address signingKey)` in this registry's EIP-712 domain.
+    function registerOperator(address signingKey, bytes calldata proof) external;
 
     /// @notice Replaces the caller's signing key.
     /// @param newKey The new signing key.
-    /// @param proof As for {registerOperator}, with the new signing key and the present Ed25519 key.
+    /// @param proof As for {registerOperator}, by the new key.
     function updateSigningKey(address newKey, bytes calldata proof) external;
-
-    /// @notice Replaces the caller's Ed25519 key.
-    /// @param newKey The new Ed25519 key.
-    /// @param proof As for {registerOperator}, with the present signing key and the new Ed25519 key.
-    function updateEd25519Key(bytes32 newKey, bytes calldata proof) external;
 
     /// @notice Leaves the set. The caller may register again at any time.
     function deregisterOperator() external;
 
-    /// @notice Reads the weights of `operators` again. Anybody may call; who is not in the set is skipped.
+    /// @notice Reads the weights of `operators` again. Anybody may call; who is not registered is skipped. One that is not in
+    /// the set, because it was too light, enters it where it weighs enough by now.
     /// @param operators Operators whose weight may have changed.
     function updateOperators(address[] calldata operators) external;
 
@@ -101,27 +100,49 @@ interface IStakeRegistry is IQuorumRegistry {
     /// @param operators All members, strictly ascending: those with a weight in that epoch.
     function sealEpoch(uint32 epoch, address[] calldata operators) external;
 
-    /// @notice Names the judge, once and for all. Whoever could replace it could jail anybody.
-    /// @param newJudge An {EquivocationJudge} of this registry.
-    function setJudge(address newJudge) external;
+    /// @notice Notes the time for the newest set that is fixed, if that has not happened yet, so that {validUntil} knows it.
+    /// Every change and {sealEpoch} do the same. Anybody may call.
+    /// @return The epoch of that set.
+    function noteEpoch() external returns (uint32);
 
-    /// @notice Takes `operator` out of the set, as an exit does, and keeps it out. For the judge.
-    function jail(address operator) external;
+    /// @notice Takes `operator` out of the set, as an exit does, and keeps it out; its weight counts in no certificate of an
+    /// earlier epoch from now on. Neither key is ever taken again. For the judge.
+    function jail(address operator, address firstKey, address secondKey) external;
 
     /// @notice Lets `operator` register again. For the judge.
     function release(address operator) external;
 
-    /// @notice Who may jail; zero if nobody may.
-    function judge() external view returns (address);
+    /// @notice Who may jail.
+    function judge() external view returns (IEquivocationJudge);
+
+    /// @notice Which chains there are, and which contract is read on each.
+    function directory() external view returns (ChainDirectory);
 
     /// @notice Whether `operator` is kept out of the set.
     function jailed(address operator) external view returns (bool);
 
+    /// @notice Whether this key signed two facts for one slot.
+    function convicted(address signingKey) external view returns (bool);
+
+    /// @notice The weight of `operator` counts in no certificate of an epoch before this one; 0 if it was never convicted.
+    function barredUntil(address operator) external view returns (uint32);
+
+    /// @notice Whether the stake that counts in the set of `epoch` can still be reached by the judge.
+    function isWithinReach(uint32 epoch) external view returns (bool);
+
+    /// @notice The set of the present epoch, the one before it, or one that is coming as far as it is known, in no order.
+    /// Of older epochs members may be missing: the set is whole where its weights add up to `total`.
+    function getOperatorSet(uint32 epoch) external view returns (OperatorSet memory set, uint256 total);
+
+    /// @notice Keys and weights of `operators` in `epoch`, as they are given, with the total weight of that epoch; zeros for
+    /// those that were no members.
+    function getMembersAtEpoch(
+        address[] calldata operators,
+        uint32 epoch
+    ) external view returns (OperatorSet memory set, uint256 total);
+
     /// @notice Schedule that epochs refer to.
     function epochManager() external view returns (IEpochManager);
-
-    /// @notice Ed25519 key of `operator` in `epoch`; zero if it is not in that epoch's set.
-    function getOperatorEd25519KeyAtEpoch(address operator, uint32 epoch) external view returns (bytes32);
 
     /// @notice Weights below this count as 0.
     function minimumWeight() external view returns (uint256);
@@ -134,10 +155,4 @@ interface IStakeRegistry is IQuorumRegistry {
 
     /// @notice The operator that `signingKey` is bound to, now or in the past; zero if none.
     function getOperatorBySigningKey(address signingKey) external view returns (address);
-
-    /// @notice The operator that `ed25519Key` is bound to, now or in the past; zero if none.
-    function getOperatorByEd25519Key(bytes32 ed25519Key) external view returns (address);
-
-    /// @notice The bytes that an Ed25519 key signs to be bound to `operator`.
-    function ed25519RegistrationMessage(address operator, address signingKey) external view returns (bytes memory);
 }

@@ -3,51 +3,17 @@ pragma solidity 0.8.37;
 
 import {Certificates} from "./Certificates.sol";
 import {CodeStorage} from "./CodeStorage.sol";
-import {OperatorSet} from "./EpochUpdates.sol";
 import {IQuorumRegistry} from "./IQuorumRegistry.sol";
+import {OperatorSet} from "./OperatorSets.sol";
 import {Signatures} from "./Signatures.sol";
 
 /// @title An epoch's set as contract code
 /// @notice The total weight in one word, then one word per member in ascending order of operators: signing key in the
 /// upper 160 bits, weight in the lower 96. A certificate in compact form is checked against these words alone.
 library SealedSets {
-    /// @notice Most members of a sealed set, as their words and the total must fit into one contract's code: 766.
-    uint256 internal constant MAX_MEMBERS = CodeStorage.MAX_SIZE / 32 - 1;
-    /// @notice Largest weight of a member of a sealed set.
-    uint256 internal constant MAX_WEIGHT = type(uint96).max;
-
     uint256 private constant KEY_SHIFT = 96;
 
-    /// @notice More than {MAX_MEMBERS}.
-    error TooManyMembers();
-    /// @notice The operator has no weight in that epoch, so it is no member of the set.
-    error ZeroWeight(address operator);
-    /// @notice The operator has no signing key.
-    error ZeroSigningKey(address operator);
-    /// @notice The operator weighs more than {MAX_WEIGHT}.
-    error WeightTooLarge(address operator);
-
-    /// @notice Reverts unless the members of `set` are such as a set can have; the arrays are as long as each other.
-    /// Says nothing about Ed25519 keys and threshold.
-    /// @return total Sum of the weights.
-    function check(OperatorSet memory set) internal pure returns (uint256 total) {
-        uint256 count = set.operators.length;
-        if (count == 0) revert IQuorumRegistry.InvalidLength();
-        if (count > MAX_MEMBERS) revert TooManyMembers();
-        address previous;
-        for (uint256 i; i < count; ++i) {
-            address operator = set.operators[i];
-            if (operator <= previous) revert IQuorumRegistry.NotSorted();
-            previous = operator;
-            uint256 weight = set.weights[i];
-            if (weight == 0) revert ZeroWeight(operator);
-            if (weight > MAX_WEIGHT) revert WeightTooLarge(operator);
-            if (set.signingKeys[i] == address(0)) revert ZeroSigningKey(operator);
-            total += weight;
-        }
-    }
-
-    /// @notice Stores a set that {check} has passed.
+    /// @notice Stores a set that {OperatorSets-check} has passed.
     /// @param total Sum of the weights.
     function write(OperatorSet memory set, uint256 total) internal returns (address pointer) {
         uint256 count = set.operators.length;
@@ -81,6 +47,23 @@ library SealedSets {
     /// @notice Signing key and weight of member number `index` in what {read} returned.
     function memberOf(uint256[] memory words, uint256 index) internal pure returns (address key, uint256 weight) {
         return _decode(words[index + 1]);
+    }
+
+    /// @notice Signing keys and weights of those whose bits a certificate in compact form has set.
+    function signers(
+        address pointer,
+        bytes calldata certificate
+    ) internal view returns (address[] memory keys, uint256[] memory weights) {
+        uint256[] memory words = read(pointer);
+        (bytes calldata bitmap, bytes calldata signatures) = Certificates.splitCompact(certificate, words.length - 1);
+        keys = new address[](signatures.length / 64);
+        weights = new uint256[](keys.length);
+        uint256 next;
+        for (uint256 i; i < words.length - 1 && next < keys.length; ++i) {
+            if ((uint8(bitmap[i / 8]) >> (i % 8)) & 1 == 0) continue;
+            (keys[next], weights[next]) = memberOf(words, i);
+            ++next;
+        }
     }
 
     /// @notice Signing keys and weights of all members, in ascending order of operators.

@@ -1,24 +1,17 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.37;
 
-import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
-
-/// @title Signatures by a secp256k1 key or by a contract
+/// @title Signatures by a secp256k1 key
+/// @notice Keys only. What a contract answers for a key (EIP-1271), also by code that the key delegated to (EIP-7702),
+/// can change from block to block: it would count in certificates and convict nobody.
 library Signatures {
     /// @notice Half the order of secp256k1: the largest s that counts as low.
     uint256 internal constant MAX_S = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0;
 
-    /// @notice Whether `signature` is `key`'s on `digest`: r, s and v in 65 bytes with low s and v of 27 or 28, or
-    /// whatever the contract `key` accepts by EIP-1271. The zero key signs nothing.
-    /// @dev ECDSA first: to ask for the key's code would cost a cold account access per signer.
-    function isSignedBy(address key, bytes32 digest, bytes calldata signature) internal view returns (bool) {
-        if (isEcdsaBy(key, digest, signature)) return true;
-        return SignatureChecker.isValidERC1271SignatureNowCalldata(key, digest, signature);
-    }
-
-    /// @notice As {isSignedBy}, for keys that are no contracts.
+    /// @notice Whether `signature` is `key`'s on `digest`: r, s and v in 65 bytes with low s and v of 27 or 28. The zero
+    /// key signs nothing.
     /// @dev The precompile itself refuses every other v, and then leaves the output as it was: zero.
-    function isEcdsaBy(address key, bytes32 digest, bytes calldata signature) internal view returns (bool valid) {
+    function isSignedBy(address key, bytes32 digest, bytes calldata signature) internal view returns (bool valid) {
         if (signature.length != 65) return false;
         assembly ("memory-safe") {
             let s := calldataload(add(signature.offset, 32))

@@ -23,6 +23,8 @@ contract StakeVault is IWeightSource, ReentrancyGuard {
         // How many cuts its operator had been through when it was requested.
         uint32 cuts;
         address operator;
+        // Unix seconds; both this and the block must have come.
+        uint64 unlockTime;
         uint256 amount;
     }
 
@@ -30,8 +32,15 @@ contract StakeVault is IWeightSource, ReentrancyGuard {
     struct Cut {
         // In hundredths of a percent.
         uint16 bips;
-        // The block in which it was frozen. Withdrawals that had been unlocked by then are not cut.
-        uint64 since;
+        // Block and Unix seconds at which it was frozen. Withdrawals that had been unlocked by then are not cut.
+        uint64 sinceBlock;
+        uint64 sinceTime;
+    }
+
+    /// @dev Both zero where nothing was ever frozen.
+    struct Freeze {
+        uint64 sinceBlock;
+        uint64 sinceTime;
     }
 
     /// @dev As it was after the first `cuts` cuts.
@@ -42,61 +51,49 @@ contract StakeVault is IWeightSource, ReentrancyGuard {
 
     uint256 private constant BIPS = 10_000;
 
-    /// @notice Schedule by which weights become effective.
-    IEpochManager public immutable epochManager;
-    /// @notice Least blocks between request and payment of a withdrawal.
-    uint64 public immutable withdrawalDelay;
-    /// @notice Who may set the registry, once.
-    address public immutable deployer;
+    /// @inheritdoc IWeightSource
+    /// @dev Least blocks between request and payment of a withdrawal.
+    uint64 public immutable withdrawalBlocks;
+    /// @inheritdoc IWeightSource
+    /// @dev Least seconds between them.
+    uint64 public immutable withdrawalSeconds;
+    /// @inheritdoc IWeightSource
+    /// @dev Is told of every change.
+    address public immutable registry;
 
-    /// @notice Registry that is told of every change.
-    IStakeRegistry public registry;
     /// @notice Number of withdrawals ever requested, which is also the id of the last one.
     uint256 public withdrawalCount;
 
     /// @inheritdoc IWeightSource
     mapping(address operator => uint256) public weightOf;
-    /// @notice The block from which on everything behind `operator` is frozen; 0 if it is not.
-    mapping(address operator => uint64) public frozenSince;
+    mapping(address operator => Freeze) private _freezes;
     mapping(address depositor => mapping(address operator => Stake)) private _stakes;
     mapping(address operator => Cut[]) private _cuts;
     mapping(uint256 id => Withdrawal) private _withdrawals;
 
-    /// @notice The registry was set.
-    event RegistrySet(address indexed registry);
     /// @notice `depositor` staked `amount` to `operator`.
     event Deposited(address indexed depositor, address indexed operator, uint256 amount);
-    /// @notice `amount` no longer counts for `operator` and can be paid out from block `unlockBlock` on.
+    /// @notice `amount` no longer counts for `operator` and can be paid out from block `unlockBlock` on, not before
+    /// `unlockTime`.
     event WithdrawalQueued(
         uint256 indexed id,
         address indexed depositor,
         address indexed operator,
         uint256 amount,
-        uint64 unlockBlock
+        uint64 unlockBlock,
+        uint64 unlockTime
     );
     /// @notice A withdrawal was paid out.
     event WithdrawalCompleted(uint256 indexed id, address indexed depositor, uint256 amount);
-    /// @notice Nothing is staked to `operator` or taken from it until the judge says so.
+    /// @notice Nothing is staked to `operator` or paid out from it until the judge says so, or {freezeBlocks} are over.
     event Frozen(address indexed operator);
     /// @notice All but `bips` hundredths of a percent is free again; what was staked to `operator` became `weight`.
     event Unfrozen(address indexed operator, uint16 bips, uint256 weight);
 
     /// @notice What stands behind `operator` is frozen.
     error OperatorFrozen(address operator);
-    /// @notice What stands behind the operator is not frozen.
-    error NotFrozen();
-    /// @notice Only the registry's judge may do this.
-    error NotJudge();
-    /// @notice More than all of it.
-    error TooMuch();
-    /// @notice Only the deployer may do this.
-    error NotDeployer();
-    /// @notice The registry can be set only once.
-    error RegistryAlreadySet();
-    /// @notice The registry reads its weights or epochs elsewhere.
-    error WrongRegistry();
-    /// @notice The registry must be set first.
-    error RegistryNotSet();
+    /// @notice Withdrawals need time, at least two epochs and two grace periods, and a registry to be told.
+    error InvalidVault();
     /// @notice The operator must not be zero.
     error ZeroOperator();
     /// @notice The amount must not be zero.
@@ -105,26 +102,19 @@ contract StakeVault is IWeightSource, ReentrancyGuard {
     error InsufficientStake();
     /// @notice There is no such withdrawal of the caller, or it was paid already.
     error UnknownWithdrawal();
-    /// @notice The withdrawal is locked until block `unlockBlock`.
-    error WithdrawalLocked(uint64 unlockBlock);
+    /// @notice The withdrawal is locked until block `unlockBlock` and until `unlockTime`.
+    error WithdrawalLocked(uint64 unlockBlock, uint64 unlockTime);
 
     /// @param manager Schedule by which weights become effective; the same as the registry's.
-    /// @param delay Least blocks between request and payment of a withdrawal.
-    constructor(IEpochManager manager, uint64 delay) {
-        epochManager = manager;
-        withdrawalDelay = delay;
-        deployer = msg.sender;
-    }
-
-    /// @notice Names the registry, once and for all.
-    /// @param newRegistry A registry whose weight source is this vault.
-    function setRegistry(IStakeRegistry newRegistry) external {
-        if (msg.sender != deployer) revert NotDeployer();
-        if (address(registry) != address(0)) revert RegistryAlreadySet();
-        if (address(newRegistry.weightSource()) != address(this)) revert WrongRegistry();
-        if (address(newRegistry.epochManager()) != address(epochManager)) revert WrongRegistry();
-        registry = newRegistry;
-        emit RegistrySet(address(newRegistry));
+    /// @param registry_ The registry, which may be yet to be made at this address: it refuses a vault of another one.
+    /// @param delayBlocks Least blocks between request and payment of a withdrawal, at least two epochs and two grace periods.
+    /// @param delaySeconds Least seconds between them; other chains know time alone.
+    constructor(IEpochManager manager, address registry_, uint64 delayBlocks, uint64 delaySeconds) {
+        uint256 least = 2 * (uint256(manager.epochLength()) + manager.gracePeriod());
+        if (delayBlocks < least || delaySeconds == 0 || registry_ == address(0)) revert InvalidVault();
+        registry = registry_;
+        withdrawalBlocks = delayBlocks;
+        withdrawalSeconds = delaySeconds;
     }
 
     /// @notice Stakes the value sent to `operator`, registered or not.
@@ -144,14 +134,15 @@ contract StakeVault is IWeightSource, ReentrancyGuard {
         if (amount == 0) revert ZeroAmount();
         uint256 staked = delegation(msg.sender, operator);
         if (amount > staked) revert InsufficientStake();
-        _requireFree(operator);
         _setStake(operator, staked - amount);
         weightOf[operator] -= amount;
 
         id = ++withdrawalCount;
-        uint64 unlockBlock = _unlockBlock();
-        _withdrawals[id] = Withdrawal(msg.sender, unlockBlock, _cutsOf(operator), operator, amount);
-        emit WithdrawalQueued(id, msg.sender, operator, amount, unlockBlock);
+        // Two epochs and two grace periods at least: the weight signs no longer, and the old set has finished its tasks.
+        uint64 unlockBlock = block.number.toUint64() + withdrawalBlocks;
+        uint64 unlockTime = uint64(block.timestamp) + withdrawalSeconds;
+        _withdrawals[id] = Withdrawal(msg.sender, unlockBlock, _cutsOf(operator), operator, unlockTime, amount);
+        emit WithdrawalQueued(id, msg.sender, operator, amount, unlockBlock, unlockTime);
         _tellRegistry(operator);
     }
 
@@ -159,35 +150,56 @@ contract StakeVault is IWeightSource, ReentrancyGuard {
     function completeWithdrawal(uint256 id) external nonReentrant {
         Withdrawal memory withdrawal = getWithdrawal(id);
         if (withdrawal.depositor != msg.sender) revert UnknownWithdrawal();
-        if (block.number < withdrawal.unlockBlock) revert WithdrawalLocked(withdrawal.unlockBlock);
-        uint64 since = frozenSince[withdrawal.operator];
-        if (since != 0 && withdrawal.unlockBlock > since) revert OperatorFrozen(withdrawal.operator);
+        if (block.number < withdrawal.unlockBlock || block.timestamp < withdrawal.unlockTime) {
+            revert WithdrawalLocked(withdrawal.unlockBlock, withdrawal.unlockTime);
+        }
+        Freeze memory since = _freezes[withdrawal.operator];
+        if (_isFrozen(since) && _isCaught(withdrawal, since.sinceBlock, since.sinceTime)) {
+            revert OperatorFrozen(withdrawal.operator);
+        }
         delete _withdrawals[id];
         emit WithdrawalCompleted(id, msg.sender, withdrawal.amount);
         Address.sendValue(payable(msg.sender), withdrawal.amount);
     }
 
-    /// @notice Freezes what is staked to `operator`, and withdrawals from it that are not unlocked yet. For the judge.
+    /// @inheritdoc IWeightSource
     function freeze(address operator) external {
         _onlyJudge();
-        if (frozenSince[operator] != 0) return;
-        frozenSince[operator] = block.number.toUint64();
+        if (_isFrozen(_freezes[operator])) return;
+        _freezes[operator] = Freeze(block.number.toUint64(), uint64(block.timestamp));
         emit Frozen(operator);
     }
 
-    /// @notice Ends that, and takes a share of what was frozen. For the judge.
-    /// @param bips The share, in hundredths of a percent.
+    /// @inheritdoc IWeightSource
     function unfreeze(address operator, uint16 bips) external {
         _onlyJudge();
-        uint64 since = frozenSince[operator];
-        if (since == 0) revert NotFrozen();
+        Freeze memory since = _freezes[operator];
+        if (since.sinceBlock == 0) revert NotFrozen();
         if (bips > BIPS) revert TooMuch();
-        delete frozenSince[operator];
+        if (!_isFrozen(since)) bips = 0;
+        delete _freezes[operator];
         if (bips > 0) {
-            _cuts[operator].push(Cut(bips, since));
+            _cuts[operator].push(Cut(bips, since.sinceBlock, since.sinceTime));
             weightOf[operator] = _less(weightOf[operator], bips);
         }
         emit Unfrozen(operator, bips, weightOf[operator]);
+    }
+
+    /// @inheritdoc IWeightSource
+    /// @dev Whoever stakes here is held back by no verdict for longer than it would wait for its stake anyway.
+    function freezeBlocks() public view returns (uint64) {
+        return withdrawalBlocks;
+    }
+
+    /// @inheritdoc IWeightSource
+    function freshEpochs() external pure returns (uint32) {
+        return 0;
+    }
+
+    /// @notice The block from which on everything behind `operator` is frozen; 0 if it is not.
+    function frozenSince(address operator) external view returns (uint64) {
+        Freeze memory since = _freezes[operator];
+        return _isFrozen(since) ? since.sinceBlock : 0;
     }
 
     /// @notice What `depositor` has staked to `operator`, without what is being withdrawn.
@@ -206,16 +218,10 @@ contract StakeVault is IWeightSource, ReentrancyGuard {
         Cut[] storage cuts = _cuts[withdrawal.operator];
         for (uint256 i = withdrawal.cuts; i < cuts.length; ++i) {
             Cut memory cut = cuts[i];
-            if (withdrawal.unlockBlock > cut.since) withdrawal.amount = _less(withdrawal.amount, cut.bips);
+            if (_isCaught(withdrawal, cut.sinceBlock, cut.sinceTime)) {
+                withdrawal.amount = _less(withdrawal.amount, cut.bips);
+            }
         }
-    }
-
-    /// @dev The weight signs until its reduction is effective, and the old set may finish its tasks for a grace period
-    /// more. Stake must not leave before that, or signatures would have nothing behind them.
-    function _unlockBlock() private view returns (uint64) {
-        uint32 effective = epochManager.getEffectiveEpochForBlock(block.number.toUint64());
-        (uint64 start, , ) = epochManager.getEpochInterval(effective);
-        return Math.max(block.number + withdrawalDelay, uint256(start) + epochManager.gracePeriod()).toUint64();
     }
 
     function _setStake(address operator, uint256 amount) private {
@@ -227,11 +233,25 @@ contract StakeVault is IWeightSource, ReentrancyGuard {
     }
 
     function _requireFree(address operator) private view {
-        if (frozenSince[operator] != 0) revert OperatorFrozen(operator);
+        if (_isFrozen(_freezes[operator])) revert OperatorFrozen(operator);
+    }
+
+    /// @dev A freeze that nobody ended is over by itself.
+    function _isFrozen(Freeze memory since) private view returns (bool) {
+        return since.sinceBlock != 0 && block.number < uint256(since.sinceBlock) + freezeBlocks();
+    }
+
+    /// @dev Whether a withdrawal was still locked then.
+    function _isCaught(
+        Withdrawal memory withdrawal,
+        uint64 sinceBlock,
+        uint64 sinceTime
+    ) private pure returns (bool) {
+        return withdrawal.unlockBlock > sinceBlock || withdrawal.unlockTime > sinceTime;
     }
 
     function _onlyJudge() private view {
-        if (address(registry) == address(0) || msg.sender != registry.judge()) revert NotJudge();
+        if (msg.sender != address(IStakeRegistry(registry).judge())) revert NotJudge();
     }
 
     /// @dev Rounded down, so that what is owed to all together is never more than there is.
@@ -240,9 +260,8 @@ contract StakeVault is IWeightSource, ReentrancyGuard {
     }
 
     function _tellRegistry(address operator) private {
-        if (address(registry) == address(0)) revert RegistryNotSet();
         address[] memory operators = new address[](1);
         operators[0] = operator;
-        registry.updateOperators(operators);
+        IStakeRegistry(registry).updateOperators(operators);
     }
 }

@@ -5,6 +5,7 @@ import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 
 /// @title Key/value pairs with history
 /// @notice Anybody stores values under their own address; what was stored stays readable as of any later block.
+/// @dev The block of an entry is `block.number`. Where that is a block of another chain, deploy {ArbStateManager}.
 contract StateManager {
     /// @notice One value and since when it holds.
     struct History {
@@ -22,7 +23,7 @@ contract StateManager {
     /// @notice Most writes in one call of {batchSetValues}.
     uint256 public constant MAX_BATCH_SIZE = 100;
 
-    /// @dev Slot 0, for readers of storage proofs. Block numbers within an array are strictly ascending, so entry i is
+    /// @dev Slot 0, for readers of storage proofs. Blocks within an array are strictly ascending, so entry i is
     /// the truth at block B exactly if its block is <= B and there is no entry i + 1 or its block is > B.
     mapping(address user => mapping(uint256 key => History[])) private _histories;
 
@@ -101,16 +102,24 @@ contract StateManager {
         return history[index];
     }
 
+    /// @dev The number that users of this chain know the present block by.
+    function _blockNumber() internal view virtual returns (uint64) {
+        return uint64(block.number);
+    }
+
     function _set(uint256 key, uint256 value) private {
         History[] storage history = _histories[msg.sender][key];
         uint256 length = history.length;
-        // One entry per block: a proof of entry i then needs nothing but the block of entry i + 1.
-        if (length != 0 && history[length - 1].blockNumber == block.number) {
+        uint64 number = _blockNumber();
+        // One entry per block: a proof of entry i then needs nothing but the block of entry i + 1. Where several blocks of
+        // a chain share a number, each has its own time.
+        bool isSame = length != 0 && history[length - 1].blockNumber == number;
+        if (isSame && history[length - 1].timestamp == block.timestamp) {
             history[length - 1].value = value;
         } else {
-            history.push(History(value, uint64(block.number), uint48(block.timestamp)));
+            history.push(History(value, number, uint48(block.timestamp)));
         }
-        emit HistoryCommitted(msg.sender, key, value, block.timestamp, block.number);
+        emit HistoryCommitted(msg.sender, key, value, block.timestamp, number);
     }
 
     function _written(address user, uint256 key) private view returns (History[] storage history) {

@@ -3,28 +3,10 @@ pragma solidity 0.8.37;
 
 import {Certificates} from "../src/Certificates.sol";
 import {IQuorumRegistry} from "../src/IQuorumRegistry.sol";
-import {Fixture} from "./support/Fixture.sol";
-import {ContractKey} from "./support/ContractKey.sol";
+import {CertificateFixture} from "./support/CertificateFixture.sol";
 
-/// @dev Four operators with weights 40, 30, 20 and 10 in account order: total 100, threshold 67.
-contract CertificateTest is Fixture {
-    bytes4 internal constant MAGIC = 0x1626ba7e;
-    bytes32 internal constant DIGEST = keccak256("what is signed");
-    uint32 internal constant EPOCH = 1;
-
-    Operator[] internal ops;
-
-    function setUp() public override {
-        super.setUp();
-        Operator[] memory made = _operators(4);
-        for (uint256 i; i < 4; ++i) {
-            ops.push(made[i]);
-            _registerWithWeight(made[i], 40 - 10 * i);
-        }
-        _goTo(EPOCH, 0);
-        vm.assertEq(registry.getThresholdStake(EPOCH), 67);
-    }
-
+/// @notice Certificates in ABI form on the home chain.
+contract CertificateTest is CertificateFixture {
     // Accepted
 
     function test_acceptsTheWholeSet() public view {
@@ -52,30 +34,9 @@ contract CertificateTest is Fixture {
     }
 
     function test_acceptsPastEpochs() public {
-        _goTo(EPOCH + 50, 0);
-        _accept(_certificate(ops, DIGEST, EPOCH));
-        _accept(_certificate(ops, DIGEST, EPOCH + 50));
-    }
-
-    function test_acceptsContractKeys() public {
-        ContractKey key = new ContractKey(vm.addr(77));
-        _moveKey(ops[0], 77, address(key));
         _goTo(EPOCH + 1, 0);
-        Operator[] memory signers = _first(ops, 2);
-        bytes[] memory signatures = _signatures(signers, DIGEST);
-        signatures[0] = _sign(77, DIGEST);
-        _accept(abi.encode(_accounts(signers), signatures, EPOCH + 1));
-
-        signatures[0] = _sign(78, DIGEST);
-        _refuse(
-            abi.encode(_accounts(signers), signatures, EPOCH + 1),
-            IQuorumRegistry.InvalidSignature.selector
-        );
-        signatures[0] = _sign(77, keccak256("something else"));
-        _refuse(
-            abi.encode(_accounts(signers), signatures, EPOCH + 1),
-            IQuorumRegistry.InvalidSignature.selector
-        );
+        _accept(_certificate(ops, DIGEST, EPOCH));
+        _accept(_certificate(ops, DIGEST, EPOCH + 1));
     }
 
     // Refused
@@ -93,9 +54,25 @@ contract CertificateTest is Fixture {
     function test_refusesUnequalLengths() public {
         address[] memory accounts = _accounts(ops);
         bytes[] memory signatures = _signatures(ops, DIGEST);
-        _refuse(abi.encode(accounts, new bytes[](3), EPOCH), IQuorumRegistry.LengthMismatch.selector);
-        _refuse(abi.encode(new address[](0), signatures, EPOCH), IQuorumRegistry.LengthMismatch.selector);
-        _refuse(abi.encode(accounts, new bytes[](0), EPOCH), IQuorumRegistry.LengthMismatch.selector);
+        bytes[] memory fewer = new bytes[](3);
+        for (uint256 i; i < 3; ++i) {
+            fewer[i] = signatures[i];
+        }
+        _refuse(abi.encode(accounts, fewer, EPOCH), Certificates.MalformedCertificate.selector);
+        _refuse(abi.encode(_accounts(_first(ops, 3)), signatures, EPOCH), Certificates.MalformedCertificate.selector);
+        _refuse(abi.encode(new address[](0), signatures, EPOCH), Certificates.MalformedCertificate.selector);
+        _refuse(abi.encode(accounts, new bytes[](0), EPOCH), Certificates.MalformedCertificate.selector);
+    }
+
+    /// @dev Filled up to the length that as many operators want.
+    function test_refusesUnequalLengthsInTheRightLength() public {
+        bytes[] memory fewer = new bytes[](3);
+        for (uint256 i; i < 3; ++i) {
+            fewer[i] = _sign(ops[i].secret, DIGEST);
+        }
+        bytes memory certificate = abi.encode(_accounts(ops), fewer, EPOCH);
+        uint256 missing = 160 + 4 * 192 - certificate.length;
+        _refuse(abi.encodePacked(certificate, new bytes(missing)), IQuorumRegistry.LengthMismatch.selector);
     }
 
     function test_refusesNoSigners() public {
@@ -162,8 +139,10 @@ contract CertificateTest is Fixture {
         bytes[] memory signatures = _signatures(signers, DIGEST);
         signatures[3] = new bytes(65);
         _refuse(abi.encode(_accounts(signers), signatures, EPOCH), IQuorumRegistry.InvalidSignature.selector);
-        signatures[3] = "";
+        signatures[3] = new bytes(96);
         _refuse(abi.encode(_accounts(signers), signatures, EPOCH), IQuorumRegistry.InvalidSignature.selector);
+        signatures[3] = "";
+        _refuse(abi.encode(_accounts(signers), signatures, EPOCH), Certificates.MalformedCertificate.selector);
     }
 
     function test_refusesOtherFormsOfSignatures() public {
@@ -174,17 +153,22 @@ contract CertificateTest is Fixture {
         bytes32 highS = bytes32(SECP256K1_ORDER - uint256(s));
         _refuseFirst(abi.encodePacked(r, highS, uint8(55 - v)));
         bytes32 compact = bytes32(uint256(s) | (uint256(v - 27) << 255));
-        _refuseFirst(abi.encodePacked(r, compact)); // 64 bytes
         _refuseFirst(abi.encodePacked(r, s, v, uint8(0)));
-        _refuseFirst("");
+        _refuseFirst(abi.encodePacked(r, s, v, new bytes(31)));
         _refuseFirst(new bytes(65));
         _refuseFirst(abi.encodePacked(bytes32(0), s, v));
         _refuseFirst(abi.encodePacked(r, bytes32(0), v));
+        // 64 bytes and none need less room than there is to be.
+        bytes[] memory signatures = _signatures(ops, DIGEST);
+        signatures[0] = abi.encodePacked(r, compact);
+        _refuse(abi.encode(_accounts(ops), signatures, EPOCH), Certificates.MalformedCertificate.selector);
+        signatures[0] = "";
+        _refuse(abi.encode(_accounts(ops), signatures, EPOCH), Certificates.MalformedCertificate.selector);
     }
 
     function test_signingKeysCountInTheirEpochs() public {
         Operator[] memory before = ops;
-        _moveKey(ops[0], 99, vm.addr(99));
+        _moveKey(ops[0], 99);
         Operator[] memory later = ops;
         later[0].secret = 99;
 
@@ -234,14 +218,50 @@ contract CertificateTest is Fixture {
     }
 
     function test_refusesCutCertificates() public {
-        bytes memory certificate = _certificate(_first(ops, 2), DIGEST, EPOCH);
-        for (uint256 length; length < 224; length += 16) {
-            bytes memory cut = new bytes(length);
-            for (uint256 i; i < length; ++i) {
-                cut[i] = certificate[i];
+        bytes memory certificate = _certificate(ops, DIGEST, EPOCH);
+        for (uint256 length; length < certificate.length; ++length) {
+            bytes memory cut = bytes.concat(certificate);
+            assembly ("memory-safe") {
+                mstore(cut, length)
             }
-            vm.expectRevert(Certificates.MalformedCertificate.selector);
-            registry.isValidSignature(DIGEST, cut);
+            _refuse(cut, Certificates.MalformedCertificate.selector);
+        }
+    }
+
+    function test_refusesWhatFollows() public {
+        bytes memory certificate = _certificate(ops, DIGEST, EPOCH);
+        _accept(certificate);
+        for (uint256 length = 1; length <= 2 * 192; ++length) {
+            bytes memory long = abi.encodePacked(certificate, new bytes(length));
+            _refuse(long, Certificates.MalformedCertificate.selector);
+        }
+    }
+
+    /// @dev A gap in front of the second array, with all offsets right.
+    function test_refusesGaps() public {
+        bytes memory valid = _certificate(_first(ops, 2), DIGEST, EPOCH);
+        bytes memory certificate = new bytes(valid.length + 32);
+        for (uint256 i; i < valid.length; ++i) {
+            certificate[i < 192 ? i : i + 32] = valid[i];
+        }
+        assembly ("memory-safe") {
+            mstore(add(certificate, 64), add(mload(add(certificate, 64)), 32))
+        }
+        _refuse(certificate, Certificates.MalformedCertificate.selector);
+    }
+
+    /// @dev Elements that reach out of the certificate, to the end of calldata or around it.
+    function test_refusesElementsOutOfBounds() public {
+        bytes memory valid = _certificate(_first(ops, 2), DIGEST, EPOCH);
+        uint256[4] memory bad = [valid.length, 1 << 64, type(uint256).max, 1 << 255];
+        for (uint256 i; i < bad.length; ++i) {
+            bytes memory certificate = bytes.concat(valid);
+            uint256 value = bad[i];
+            assembly ("memory-safe") {
+                mstore(add(certificate, add(32, 224)), value)
+            }
+            vm.expectRevert();
+            registry.isValidSignature(DIGEST, certificate);
         }
     }
 
@@ -313,30 +333,10 @@ contract CertificateTest is Fixture {
         else _accept(certificate);
     }
 
-    function _accept(bytes memory certificate) private view {
-        vm.assertEq(bytes32(registry.isValidSignature(DIGEST, certificate)), bytes32(MAGIC));
-    }
-
-    function _refuse(bytes memory certificate, bytes4 selector) private {
-        vm.expectRevert(selector);
-        registry.isValidSignature(DIGEST, certificate);
-    }
-
-    function _refuse(bytes memory certificate, bytes memory reason) private {
-        vm.expectRevert(reason);
-        registry.isValidSignature(DIGEST, certificate);
-    }
-
     function _refuseFirst(bytes memory signature) private {
         bytes[] memory signatures = _signatures(ops, DIGEST);
         signatures[0] = signature;
         _refuse(abi.encode(_accounts(ops), signatures, EPOCH), IQuorumRegistry.InvalidSignature.selector);
-    }
-
-    function _moveKey(Operator memory op, uint256 secret, address key) private {
-        bytes memory proof = _sign(secret, _registrationDigest(registry, op.account, key, op.ed25519Key));
-        vm.prank(op.account);
-        registry.updateSigningKey(key, proof);
     }
 
     /// @dev In the encoding of two signers: the last 31 bytes of each signature's third word.

@@ -2,7 +2,6 @@
 pragma solidity 0.8.37;
 
 import {EpochHistory} from "../src/EpochHistory.sol";
-import {WeightCode} from "../src/WeightCode.sol";
 import {Vm} from "./support/Vm.sol";
 
 contract EpochHistoryTest {
@@ -37,6 +36,14 @@ contract EpochHistoryTest {
         vm.assertEq(_payloadAt(9), 2);
     }
 
+    function test_entriesTellSinceWhenTheyHold() public {
+        _trace.record(5, type(uint224).max);
+        _trace.record(7, 0);
+        vm.assertEq(EpochHistory.epochOf(_trace.entryAt(4)), 0);
+        vm.assertEq(EpochHistory.epochOf(_trace.entryAt(6)), 5);
+        vm.assertEq(EpochHistory.epochOf(_trace.entryAt(type(uint32).max)), 7);
+    }
+
     /// @dev Against an array with one value per epoch.
     function testFuzz_carriesForward(uint8[40] calldata steps, uint224[40] calldata values) public {
         uint224[64] memory expected;
@@ -52,36 +59,6 @@ contract EpochHistoryTest {
         for (uint32 i; i < expected.length; ++i) {
             vm.assertEq(_payloadAt(i), expected[i]);
         }
-    }
-
-    function testFuzz_exactWeightCodes(uint56 mantissa, uint8 exponent) public pure {
-        uint256 weight = uint256(mantissa) << (exponent % 201);
-        uint64 code = WeightCode.encode(weight);
-        vm.assertTrue(code != WeightCode.WIDE);
-        vm.assertEq(WeightCode.decode(code), weight);
-    }
-
-    function testFuzz_otherWeightsAreWide(uint256 weight) public pure {
-        uint64 code = WeightCode.encode(weight);
-        if (code != WeightCode.WIDE) vm.assertEq(WeightCode.decode(code), weight);
-        else vm.assertTrue(weight >= 1 << 56);
-    }
-
-    function test_weightCodeEdges() public pure {
-        uint256[7] memory exact = [
-            uint256(0),
-            1,
-            (1 << 56) - 1,
-            1 << 56,
-            1 << 255,
-            ((1 << 56) - 1) << 200,
-            32_000_000 ether
-        ];
-        for (uint256 i; i < exact.length; ++i) {
-            vm.assertEq(WeightCode.decode(WeightCode.encode(exact[i])), exact[i]);
-        }
-        vm.assertEq(WeightCode.encode((1 << 56) + 1), WeightCode.WIDE);
-        vm.assertEq(WeightCode.encode(type(uint256).max), WeightCode.WIDE);
     }
 
     function _payloadAt(uint32 epoch) private view returns (uint256) {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.37;
 
-import {EpochUpdate, EpochUpdates, OperatorSet} from "../src/EpochUpdates.sol";
-import {LightStakeRegistry} from "../src/LightStakeRegistry.sol";
+import {EpochUpdate, EpochUpdates} from "../src/EpochUpdates.sol";
+import {Home, LightStakeRegistry} from "../src/LightStakeRegistry.sol";
+import {OperatorSet, OperatorSets} from "../src/OperatorSets.sol";
 import {Fixture} from "./support/Fixture.sol";
 
 /// @notice Hashes, and one hand-over in bytes that other implementations are held to as well: the set of one epoch,
@@ -16,25 +17,31 @@ contract EpochUpdatesTest is Fixture {
         json = vm.readFile("test/vectors/epoch-update.json");
     }
 
-    function testFuzz_hashesFollowTheirDefinition(bytes32 domain, EpochUpdate memory update) public pure {
-        bytes32 typehash = keccak256("EpochUpdate(uint32 epoch,uint32 nextEpoch,bytes32 setHash)");
-        bytes32 content = keccak256(abi.encode(typehash, update.epoch, update.nextEpoch, update.setHash));
-        vm.assertEq(EpochUpdates.digest(domain, update), keccak256(abi.encodePacked(hex"1901", domain, content)));
-    }
-
-    function testFuzz_setHashFollowsItsDefinition(OperatorSet memory set) public pure {
-        vm.assertEq(EpochUpdates.setHash(set), _setHash(set));
+    function testFuzz_digestFollowsItsDefinition(bytes32 domain, uint32 epoch, uint32 nextEpoch, uint64 time) public view {
+        OperatorSet memory set = _vectorSet(".next");
+        EpochUpdate memory update = EpochUpdate(epoch, nextEpoch, time, _setHash(set));
+        vm.assertEq(EpochUpdates.digest(domain, update), _updateDigest(domain, epoch, nextEpoch, time, set));
     }
 
     function test_setHashVectors() public view {
-        vm.assertEq(EpochUpdates.setHash(_vectorSet(".set")), vm.parseJsonBytes32(json, ".set.setHash"));
-        vm.assertEq(EpochUpdates.setHash(_vectorSet(".next")), vm.parseJsonBytes32(json, ".next.setHash"));
+        string[2] memory places = [".set", ".next"];
+        for (uint256 i; i < 2; ++i) {
+            OperatorSet memory set = _vectorSet(places[i]);
+            bytes32 expected = vm.parseJsonBytes32(json, string.concat(places[i], ".setHash"));
+            vm.assertEq(OperatorSets.hash(set, OperatorSets.check(set)), expected);
+            vm.assertEq(_setHash(set), expected);
+        }
     }
 
     function test_digestVector() public view {
         bytes32 domain = vm.parseJsonBytes32(json, ".domainSeparator");
-        EpochUpdate memory update = EpochUpdate(_epoch(), _nextEpoch(), vm.parseJsonBytes32(json, ".next.setHash"));
+        bytes32 setHash = vm.parseJsonBytes32(json, ".next.setHash");
+        EpochUpdate memory update = EpochUpdate(_epoch(), _nextEpoch(), _time(), setHash);
+        vm.assertEq(EpochUpdates.slot(update), vm.parseJsonBytes32(json, ".slot"));
+        vm.assertEq(EpochUpdates.fact(update), vm.parseJsonBytes32(json, ".fact"));
         vm.assertEq(EpochUpdates.digest(domain, update), vm.parseJsonBytes32(json, ".digest"));
+        bytes memory task = abi.encodePacked(uint8(3), _epoch(), _nextEpoch(), setHash, _time());
+        vm.assertEq(keccak256(task), vm.parseJsonBytes32(json, ".taskId"));
     }
 
     function test_certificateVectors() public {
@@ -46,21 +53,27 @@ contract EpochUpdatesTest is Fixture {
     }
 
     function test_theVectorIsAccepted() public {
+        vm.warp(_time());
         LightStakeRegistry light = _vectorRegistry();
         vm.assertEq(light.domainSeparator(), vm.parseJsonBytes32(json, ".domainSeparator"));
         vm.assertEq(light.setHash(_epoch()), vm.parseJsonBytes32(json, ".set.setHash"));
-        light.updateEpoch(_epoch(), _nextEpoch(), _vectorSet(".next"), vm.parseJsonBytes(json, ".compact"));
+        bytes memory compact = vm.parseJsonBytes(json, ".compact");
+        light.updateEpoch(_epoch(), _nextEpoch(), _time(), _vectorSet(".next"), compact);
         vm.assertEq(light.setHash(_nextEpoch()), vm.parseJsonBytes32(json, ".next.setHash"));
 
         light = _vectorRegistry();
-        light.updateEpoch(_epoch(), _nextEpoch(), _vectorSet(".next"), vm.parseJsonBytes(json, ".abi"));
+        bytes memory listed = vm.parseJsonBytes(json, ".abi");
+        light.updateEpoch(_epoch(), _nextEpoch(), _time(), _vectorSet(".next"), listed);
         vm.assertEq(light.newestEpoch(), _nextEpoch());
     }
 
     function _vectorRegistry() private returns (LightStakeRegistry) {
-        uint64 chain = uint64(vm.parseJsonUint(json, ".homeChainId"));
-        address home = vm.parseJsonAddress(json, ".homeRegistry");
-        return new LightStakeRegistry(chain, home, _epoch(), _vectorSet(".set"));
+        Home memory home = _home(address(0), 0);
+        home.chainId = uint64(vm.parseJsonUint(json, ".homeChainId"));
+        home.registry = vm.parseJsonAddress(json, ".homeRegistry");
+        home.lifetime = 2 days;
+        uint64 time = uint64(vm.parseJsonUint(json, ".set.time"));
+        return _deployLight(home, _epoch(), time, _vectorSet(".set"));
     }
 
     function _epoch() private view returns (uint32) {
@@ -69,6 +82,11 @@ contract EpochUpdatesTest is Fixture {
 
     function _nextEpoch() private view returns (uint32) {
         return uint32(vm.parseJsonUint(json, ".nextEpoch"));
+    }
+
+    /// @dev When the set of the next epoch was fixed.
+    function _time() private view returns (uint64) {
+        return uint64(vm.parseJsonUint(json, ".next.time"));
     }
 
     /// @dev As a number with a bit for each.
@@ -82,9 +100,7 @@ contract EpochUpdatesTest is Fixture {
     function _vectorSet(string memory at) private view returns (OperatorSet memory set) {
         set.operators = vm.parseJsonAddressArray(json, string.concat(at, ".operators"));
         set.signingKeys = vm.parseJsonAddressArray(json, string.concat(at, ".signingKeys"));
-        set.ed25519Keys = vm.parseJsonBytes32Array(json, string.concat(at, ".ed25519Keys"));
         set.weights = vm.parseJsonUintArray(json, string.concat(at, ".weights"));
-        set.threshold = vm.parseJsonUint(json, string.concat(at, ".threshold"));
     }
 
     function _vectorOperators(string memory at) private returns (Operator[] memory) {
@@ -92,7 +108,7 @@ contract EpochUpdatesTest is Fixture {
         uint256[] memory secrets = vm.parseJsonUintArray(json, string.concat(at, ".secrets"));
         for (uint256 i; i < secrets.length; ++i) {
             vm.assertEq(vm.addr(secrets[i]), set.signingKeys[i]);
-            ops.push(Operator(set.operators[i], secrets[i], set.signingKeys[i], 0, set.ed25519Keys[i]));
+            ops.push(Operator(set.operators[i], secrets[i], set.signingKeys[i]));
         }
         return ops;
     }

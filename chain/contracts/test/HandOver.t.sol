@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.37;
 
-import {OperatorSet} from "../src/EpochUpdates.sol";
 import {ExampleConsumer} from "../src/ExampleConsumer.sol";
 import {IQuorumRegistry} from "../src/IQuorumRegistry.sol";
 import {LightStakeRegistry} from "../src/LightStakeRegistry.sol";
+import {OperatorSet, OperatorSets} from "../src/OperatorSets.sol";
 import {StateProof, StateProofs} from "../src/StateProofs.sol";
 import {Fixture} from "./support/Fixture.sol";
 
@@ -97,8 +97,23 @@ contract HandOverTest is Fixture {
         vm.assertEq(consumer.check(proof, certificate), 42);
         _goTo(2, 0);
         _handOver(2);
-        vm.expectRevert(ExampleConsumer.CertificateTooOld.selector);
+        vm.expectRevert(abi.encodeWithSelector(StateProofs.CertificateTooOld.selector, 1, 3));
         consumer.check(proof, certificate);
+    }
+
+    /// @dev Nobody told of epoch 2. The set of epoch 1 still lives, so it names that of epoch 3 itself.
+    function test_aMissedHandOverIsSteppedOver() public {
+        _changeInEpochOne();
+        Operator[] memory signers = _signersOf(1);
+        _goTo(2, 0);
+        _changeInEpochTwo();
+        _rollTo(_fixedBlock(3));
+        OperatorSet memory next = _setAt(3);
+        bytes32 digest = _updateDigest(registry.domainSeparator(), 1, 3, next);
+        light.updateEpoch(1, 3, _fixedAt(3), next, _compact(signers, (1 << signers.length) - 1, digest, 1));
+        registry.sealEpoch(3, next.operators);
+        _goTo(3, 0);
+        _agree(3);
     }
 
     /// @dev One leaves, one joins, one changes its key, one its weight.
@@ -108,7 +123,7 @@ contract HandOverTest is Fixture {
         _registerWithWeight(ops[4], 70);
         ops[2].secret = 77;
         ops[2].signingKey = vm.addr(77);
-        bytes memory proof = _signingKeyProof(ops[2]);
+        bytes memory proof = _keyProof(ops[2]);
         vm.prank(ops[2].account);
         registry.updateSigningKey(ops[2].signingKey, proof);
         _setWeight(ops[3], 55);
@@ -130,7 +145,7 @@ contract HandOverTest is Fixture {
         bytes memory certificate = _compact(signers, (1 << signers.length) - 1, digest, epoch);
 
         registry.sealEpoch(epoch + 1, next.operators);
-        light.updateEpoch(epoch, epoch + 1, next, certificate);
+        light.updateEpoch(epoch, epoch + 1, _fixedAt(epoch + 1), next, certificate);
         vm.assertEq(light.setHash(epoch + 1), _setHash(next));
     }
 
@@ -146,6 +161,8 @@ contract HandOverTest is Fixture {
             vm.assertEq(light.getOperatorSigningKeyAtEpoch(account, epoch), weight == 0 ? address(0) : key);
         }
         vm.assertEq(light.sealedSet(epoch).code, registry.sealedSet(epoch).code);
+        (OperatorSet memory set, uint256 total) = registry.getMembersAtEpoch(light.getOperatorsAtEpoch(epoch), epoch);
+        vm.assertEq(light.setHash(epoch), OperatorSets.hash(set, total));
 
         bytes32 digest = keccak256("digest");
         Operator[] memory signers = _signersOf(epoch);
@@ -178,16 +195,8 @@ contract HandOverTest is Fixture {
 
     /// @dev From the registry's own words.
     function _setAt(uint32 epoch) private view returns (OperatorSet memory set) {
-        set.operators = _accounts(_members(epoch));
-        uint256 count = set.operators.length;
-        set.signingKeys = new address[](count);
-        set.ed25519Keys = new bytes32[](count);
-        set.weights = new uint256[](count);
-        for (uint256 i; i < count; ++i) {
-            set.signingKeys[i] = registry.getOperatorSigningKeyAtEpoch(set.operators[i], epoch);
-            set.ed25519Keys[i] = registry.getOperatorEd25519KeyAtEpoch(set.operators[i], epoch);
-            set.weights[i] = registry.getOperatorWeightAtEpoch(set.operators[i], epoch);
-        }
-        set.threshold = registry.getThresholdStake(epoch);
+        uint256 total;
+        (set, total) = registry.getMembersAtEpoch(_accounts(_members(epoch)), epoch);
+        vm.assertEq(total, OperatorSets.check(set));
     }
 }

@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.37;
 
-import {Ownable} from "@openzeppelin/contracts/access/Ownable.sol";
-
 import {IEquivocationJudge} from "../src/IEquivocationJudge.sol";
 import {IStakeRegistry} from "../src/IStakeRegistry.sol";
-import {OwnerSlashingDecider} from "../src/OwnerSlashingDecider.sol";
 import {StakeVault} from "../src/StakeVault.sol";
-import {StateProof, StateProofs} from "../src/StateProofs.sol";
 import {JudgeFixture} from "./support/JudgeFixture.sol";
 
-/// @notice What becomes of a jailed operator and its stake.
+/// @notice What becomes of a jailed operator, and of those who staked to it.
 contract JailTest is JudgeFixture {
     address internal delegator = address(0xde1e6a70);
 
@@ -23,52 +19,15 @@ contract JailTest is JudgeFixture {
         vault.deposit{value: 1 ether}(alice.account);
     }
 
-    function _convict() private {
-        _judge(alice, _proof(1, 7), _proof(1, 8));
-    }
-
-    function test_judgedOncePerSlot() public {
-        _convict();
-        bytes32 id = keccak256(abi.encodePacked(StateProofs.slot(_proof(1, 7)), alice.account));
-        bytes memory reason = abi.encodeWithSelector(IEquivocationJudge.AlreadyJudged.selector, id);
-        _expectRefusal(reason, alice, _proof(1, 7), _proof(1, 8));
-        _expectRefusal(reason, alice, _proof(1, 9), _proof(1, 8));
-        // Another operator about the same slot is another case.
-        _judge(bob, _proof(1, 7), _proof(1, 8));
-        vm.assertEq(judge.terms(alice.account), 1);
-        vm.assertEq(judge.terms(bob.account), 1);
-    }
-
-    function test_oneTermCoversAllThatIsProvenUntilItsVerdict() public {
-        _convict();
-        for (uint64 i = 1; i < 4; ++i) {
-            _judgeAnother(i);
-        }
-        vm.assertEq(judge.terms(alice.account), 1);
-        decider.decide(alice.account, 1, 0, true);
-        judge.settle(alice.account);
-        _judgeAnother(4);
-        vm.assertEq(judge.terms(alice.account), 2);
-        // The old verdict says nothing about the new term.
-        vm.expectRevert(IEquivocationJudge.Undecided.selector);
-        judge.settle(alice.account);
-    }
-
-    /// @dev For another slot than {_convict}.
-    function _judgeAnother(uint64 number) private {
-        (StateProof memory first, StateProof memory second) = (_proof(1, 7), _proof(1, 8));
-        (first.blockNumber, second.blockNumber) = (number, number);
-        _judge(alice, first, second);
-    }
-
     function test_aJailedOperatorStaysOut() public {
-        _convict();
-        (bytes memory proof, bytes memory edProof) = (_signingKeyProof(alice), _ed25519Proof(alice));
+        _convict(alice, 1);
+        Operator memory renewed = _withKey(alice, 1);
+        bytes memory proof = _keyProof(renewed);
         vm.startPrank(alice.account);
         vm.expectRevert(IStakeRegistry.Jailed.selector);
-        registry.registerOperator(alice.signingKey, proof, alice.ed25519Key, edProof);
+        registry.registerOperator(renewed.signingKey, proof);
         vm.expectRevert(IStakeRegistry.NotRegistered.selector);
-        registry.updateSigningKey(alice.signingKey, proof);
+        registry.updateSigningKey(renewed.signingKey, proof);
         vm.expectRevert(IStakeRegistry.NotRegistered.selector);
         registry.deregisterOperator();
         vm.stopPrank();
@@ -76,32 +35,23 @@ contract JailTest is JudgeFixture {
         vm.assertEq(registry.getOperatorWeightAtEpoch(alice.account, 2), 0);
     }
 
-    function test_frozenStakeStays() public {
-        uint256 early = vault.queueWithdrawal(alice.account, 1 ether);
-        uint64 unlockBlock = vault.getWithdrawal(early).unlockBlock;
-        _goTo(2, 0);
-        uint256 late = vault.queueWithdrawal(alice.account, 0.5 ether);
-        vm.roll(unlockBlock);
-        _convict();
-        // It was unlocked, so it stood behind nothing any more.
-        vault.completeWithdrawal(early);
-        bytes memory reason = abi.encodeWithSelector(StakeVault.OperatorFrozen.selector, alice.account);
+    function test_nothingIsStakedToAFrozenOperator() public {
+        _convict(alice, 1);
+        bytes memory reason = _error(StakeVault.OperatorFrozen.selector, alice.account);
         vm.expectRevert(reason);
         vault.deposit{value: 1}(alice.account);
+        _rollTo(uint64(vm.getBlockNumber()) + REACH - 1);
         vm.expectRevert(reason);
-        vault.queueWithdrawal(alice.account, 1);
-        _goTo(9, 0);
-        vm.expectRevert(reason);
-        vault.completeWithdrawal(late);
+        vault.deposit{value: 1}(alice.account);
+        // Others go on.
         vault.deposit{value: 1}(bob.account);
         vault.queueWithdrawal(bob.account, 1);
     }
 
     function test_releaseGivesAllBack() public {
-        _convict();
-        vm.expectRevert(IEquivocationJudge.Undecided.selector);
-        judge.settle(alice.account);
-        decider.decide(alice.account, 1, 0, true);
+        _convict(alice, 1);
+        decider.decide(judge, alice.account, 1, 0, true);
+        _goTo(2, 0);
         vm.expectEmit(address(judge));
         emit IEquivocationJudge.TermEnded(alice.account, 1, 0, true);
         vm.expectEmit(address(vault));
@@ -109,20 +59,19 @@ contract JailTest is JudgeFixture {
         vm.expectEmit(address(registry));
         emit IStakeRegistry.OperatorReleased(alice.account);
         judge.settle(alice.account);
-        vm.expectRevert(IEquivocationJudge.NoTerm.selector);
-        judge.settle(alice.account);
 
         vm.assertEq(vault.delegation(delegator, alice.account), 1 ether);
         vm.assertEq(vault.weightOf(alice.account), 4 ether);
-        _register(alice);
-        vm.assertEq(registry.getOperatorWeightAtEpoch(alice.account, 2), 4 ether);
+        vm.assertFalse(registry.jailed(alice.account));
+        _register(_withKey(alice, 1));
+        vm.assertEq(registry.getOperatorWeightAtEpoch(alice.account, 2), 0);
+        vm.assertEq(registry.getOperatorWeightAtEpoch(alice.account, 3), 4 ether);
     }
 
     function test_aSlashCutsAllWhoStandBehindIt() public {
         uint256 id = vault.queueWithdrawal(alice.account, 1 ether);
-        _convict();
-        decider.decide(alice.account, 1, 2_500, false);
-        judge.settle(alice.account);
+        _convict(alice, 1);
+        _settle(alice, 2_500, false);
 
         vm.assertEq(vault.weightOf(alice.account), 2.25 ether);
         vm.assertEq(vault.delegation(address(this), alice.account), 1.5 ether);
@@ -138,12 +87,82 @@ contract JailTest is JudgeFixture {
         vault.queueWithdrawal(alice.account, 1.5 ether + 1);
         uint256 rest = vault.queueWithdrawal(alice.account, 1.5 ether);
         vm.assertEq(vault.getWithdrawal(rest).amount, 1.5 ether);
+        // Nobody else was cut, and what was cut stays for ever.
+        vm.assertEq(vault.weightOf(bob.account), STAKE);
+        vm.assertEq(address(vault).balance, 10 ether - 0.75 ether);
     }
 
-    function test_whatIsStakedLaterIsNotCutForIt() public {
-        _convict();
-        decider.decide(alice.account, 1, 10_000, true);
+    // Delegators
+
+    function test_delegatorsMayQueueWhileItIsFrozen() public {
+        _convict(alice, 1);
+        _rollTo(GENESIS + LENGTH + 10);
+        vm.prank(delegator);
+        uint256 id = vault.queueWithdrawal(alice.account, 0.4 ether);
+        vm.assertEq(vault.getWithdrawal(id).unlockBlock, vm.getBlockNumber() + REACH);
+        vm.assertEq(vault.getWithdrawal(id).unlockTime, block.timestamp + REACH * BLOCK_SECONDS);
+        // It is cut as if it had stayed.
+        _settle(alice, 5_000, false);
+        vm.assertEq(vault.getWithdrawal(id).amount, 0.2 ether);
+        vm.assertEq(vault.delegation(delegator, alice.account), 0.3 ether);
+        vm.assertEq(vault.weightOf(alice.account), 1.8 ether);
+
+        _rollTo(vault.getWithdrawal(id).unlockBlock);
+        vm.prank(delegator);
+        vault.completeWithdrawal(id);
+        vm.assertEq(delegator.balance, 9.2 ether);
+    }
+
+    /// @dev It stood behind nothing any more.
+    function test_whatWasUnlockedAtTheFreezeIsFree() public {
+        uint256 id = vault.queueWithdrawal(alice.account, 1 ether);
+        _rollTo(vault.getWithdrawal(id).unlockBlock);
+        _convict(alice, 4);
+        vault.completeWithdrawal(id);
+    }
+
+    function test_whatWasUnlockedAtTheFreezeIsNotCut() public {
+        uint256 id = vault.queueWithdrawal(alice.account, 1 ether);
+        _rollTo(vault.getWithdrawal(id).unlockBlock);
+        _convict(alice, 4);
+        _settle(alice, 10_000, false);
+        vm.assertEq(vault.getWithdrawal(id).amount, 1 ether);
+        vault.completeWithdrawal(id);
+    }
+
+    function test_oneBlockBeforeItIsCaught() public {
+        uint256 id = vault.queueWithdrawal(alice.account, 1 ether);
+        vm.roll(vault.getWithdrawal(id).unlockBlock - 1);
+        vm.warp(vault.getWithdrawal(id).unlockTime);
+        _expectCaught(id);
+    }
+
+    function test_oneSecondBeforeItIsCaught() public {
+        uint256 id = vault.queueWithdrawal(alice.account, 1 ether);
+        vm.roll(vault.getWithdrawal(id).unlockBlock);
+        vm.warp(vault.getWithdrawal(id).unlockTime - 1);
+        _expectCaught(id);
+    }
+
+    function _expectCaught(uint256 id) private {
+        _convict(alice, 4);
+        vm.roll(vm.getBlockNumber() + LENGTH);
+        vm.warp(block.timestamp + LENGTH);
+        vm.expectRevert(_error(StakeVault.OperatorFrozen.selector, alice.account));
+        vault.completeWithdrawal(id);
+        decider.decide(judge, alice.account, 1, 10_000, false);
         judge.settle(alice.account);
+        vm.assertEq(vault.getWithdrawal(id).amount, 0);
+        uint256 balance = address(this).balance;
+        vault.completeWithdrawal(id);
+        vm.assertEq(address(this).balance, balance);
+    }
+
+    // Who comes later
+
+    function test_whatIsStakedAfterTheVerdictIsNotCutForIt() public {
+        _convict(alice, 1);
+        _settle(alice, 10_000, true);
         vm.assertEq(vault.weightOf(alice.account), 0);
         vm.prank(delegator);
         vault.deposit{value: 2 ether}(alice.account);
@@ -152,52 +171,30 @@ contract JailTest is JudgeFixture {
         vm.assertEq(vault.weightOf(alice.account), 2 ether);
     }
 
-    function test_verdictsAreTheOwnersAndFinal() public {
-        vm.expectRevert(abi.encodeWithSelector(Ownable.OwnableUnauthorizedAccount.selector, bob.account));
-        vm.prank(bob.account);
-        decider.decide(alice.account, 1, 0, true);
-        vm.expectRevert(OwnerSlashingDecider.TooMuch.selector);
-        decider.decide(alice.account, 1, 10_001, true);
-        vm.expectEmit(address(decider));
-        emit OwnerSlashingDecider.Decided(alice.account, 1, 5_000, true);
-        decider.decide(alice.account, 1, 5_000, true);
-        vm.expectRevert(OwnerSlashingDecider.AlreadyDecided.selector);
-        decider.decide(alice.account, 1, 0, true);
-        // A verdict alone reaches nobody.
-        vm.expectRevert(IEquivocationJudge.NoTerm.selector);
-        judge.settle(alice.account);
-    }
+    /// @dev All the stake of epoch 1 was paid out, so those of today have nothing to do with it.
+    function test_oldEvidenceDoesNotReachTheDelegatorsOfToday() public {
+        vm.prank(alice.account);
+        registry.deregisterOperator();
+        uint256 id = vault.queueWithdrawal(alice.account, STAKE);
+        vm.prank(delegator);
+        vault.queueWithdrawal(alice.account, 1 ether);
+        _rollTo(vault.getWithdrawal(id).unlockBlock);
+        vault.completeWithdrawal(id);
+        vm.startPrank(delegator);
+        vault.completeWithdrawal(id + 1);
+        vault.deposit{value: 5 ether}(alice.account);
+        vm.stopPrank();
+        _register(alice);
+        _goTo(6, 0);
 
-    /// @dev Whatever is cut, and however often, the vault can pay all that it owes.
-    function testFuzz_theVaultStaysSolvent(uint64[5] calldata stakes, uint16[3] calldata bips) public {
-        uint256 paid = 4 ether;
-        for (uint256 i; i < 5; ++i) {
-            address depositor = address(uint160(1000 + i));
-            vm.deal(depositor, uint256(stakes[i]) + 1);
-            vm.prank(depositor);
-            vault.deposit{value: uint256(stakes[i]) + 1}(alice.account);
-            paid += uint256(stakes[i]) + 1;
-        }
-        for (uint64 round; round < 3; ++round) {
-            _judgeAnother(round);
-            decider.decide(alice.account, round + 1, uint16(_bound(bips[round], 0, 10_000)), true);
-            judge.settle(alice.account);
-            address depositor = address(uint160(1000 + round));
-            uint256 left = vault.delegation(depositor, alice.account);
-            if (left > 1) {
-                vm.prank(depositor);
-                vault.queueWithdrawal(alice.account, left / 2);
-            }
-        }
-        uint256 owed = vault.delegation(address(this), alice.account) + vault.delegation(delegator, alice.account);
-        for (uint256 i; i < 5; ++i) {
-            owed += vault.delegation(address(uint160(1000 + i)), alice.account);
-        }
-        vm.assertTrue(owed <= vault.weightOf(alice.account));
-        for (uint256 id = 1; id <= vault.withdrawalCount(); ++id) {
-            owed += vault.getWithdrawal(id).amount;
-        }
-        vm.assertTrue(owed <= paid);
-        vm.assertEq(address(vault).balance, paid + 2 * STAKE);
+        bytes memory reason = _error(IEquivocationJudge.TooLate.selector, 1);
+        _expectRefusal(reason, alice.account, _signed(alice, 1, "one"), _signed(alice, 1, "two"));
+        _expectRefusal(reason, alice.account, _signed(alice, 6, "one"), _signed(alice, 1, "two"));
+        vm.assertEq(vault.frozenSince(alice.account), 0);
+        vm.assertEq(vault.delegation(delegator, alice.account), 5 ether);
+        // For what it signs from now on, they answer.
+        _convict(alice, 6);
+        _settle(alice, 10_000, false);
+        vm.assertEq(vault.delegation(delegator, alice.account), 0);
     }
 }

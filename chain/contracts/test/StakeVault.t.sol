@@ -5,12 +5,13 @@ import {ReentrancyGuard} from "@openzeppelin/contracts/utils/ReentrancyGuard.sol
 
 import {EpochManager} from "../src/EpochManager.sol";
 import {IStakeRegistry} from "../src/IStakeRegistry.sol";
+import {IWeightSource} from "../src/IWeightSource.sol";
 import {StakeRegistry} from "../src/StakeRegistry.sol";
 import {StakeVault} from "../src/StakeVault.sol";
 import {Fixture} from "./support/Fixture.sol";
 
 contract StakeVaultTest is Fixture {
-    uint64 internal constant DELAY = 50;
+    uint64 internal constant REACH_SECONDS = REACH * BLOCK_SECONDS;
 
     StakeVault internal vault;
     Operator internal op;
@@ -19,11 +20,9 @@ contract StakeVaultTest is Fixture {
     receive() external payable {}
 
     function setUp() public override {
-        vm.roll(GENESIS);
-        epochs = new EpochManager(LENGTH, GRACE);
-        vault = new StakeVault(epochs, DELAY);
-        registry = new StakeRegistry(epochs, vault, MINIMUM);
-        vault.setRegistry(registry);
+        super.setUp();
+        vault = new StakeVault(epochs, _afterNext(), REACH, REACH_SECONDS);
+        registry = new StakeRegistry(epochs, vault, MINIMUM, decider, directory);
         op = _operator(1);
         vm.deal(delegator, 100 ether);
     }
@@ -35,10 +34,10 @@ contract StakeVaultTest is Fixture {
     }
 
     function test_depositAfterRegistration() public {
+        vault.deposit{value: 3 ether}(op.account);
         _register(op);
         vm.expectEmit(address(vault));
-        emit StakeVault.Deposited(address(this), op.account, 3 ether);
-        vault.deposit{value: 3 ether}(op.account);
+        emit StakeVault.Deposited(delegator, op.account, 2 ether);
         vm.prank(delegator);
         vault.deposit{value: 2 ether}(op.account);
 
@@ -51,12 +50,13 @@ contract StakeVaultTest is Fixture {
     }
 
     function test_withdraws() public {
-        _register(op);
         vault.deposit{value: 3 ether}(op.account);
+        _register(op);
         _goTo(4, 0);
-        uint64 unlockBlock = GENESIS + 5 * LENGTH + GRACE;
+        uint64 unlockBlock = GENESIS + 4 * LENGTH + REACH;
+        uint64 unlockTime = _timeOf(unlockBlock);
         vm.expectEmit(address(vault));
-        emit StakeVault.WithdrawalQueued(1, address(this), op.account, 1 ether, unlockBlock);
+        emit StakeVault.WithdrawalQueued(1, address(this), op.account, 1 ether, unlockBlock, unlockTime);
         uint256 id = vault.queueWithdrawal(op.account, 1 ether);
         vm.assertEq(id, 1);
         vm.assertEq(vault.withdrawalCount(), 1);
@@ -67,7 +67,7 @@ contract StakeVaultTest is Fixture {
         vm.assertEq(registry.getOperatorWeightAtEpoch(op.account, 5), 2 ether);
 
         uint256 balance = address(this).balance;
-        vm.roll(unlockBlock);
+        _rollTo(unlockBlock);
         vm.expectEmit(address(vault));
         emit StakeVault.WithdrawalCompleted(id, address(this), 1 ether);
         vault.completeWithdrawal(id);
@@ -76,35 +76,36 @@ contract StakeVaultTest is Fixture {
         vm.assertEq(vault.getWithdrawal(id).amount, 0);
     }
 
-    function test_stakeStaysUntilItsWeightStopsSigning() public {
+    function test_bothBlockAndTimeMustHaveCome() public {
         vault.deposit{value: 3 ether}(op.account);
-        // In the grace period: effective two epochs on, and the delay has long passed by then.
-        _goTo(4, LENGTH - GRACE);
+        _goTo(4, LENGTH - 1);
         uint256 id = vault.queueWithdrawal(op.account, 1 ether);
-        uint64 unlockBlock = GENESIS + 6 * LENGTH + GRACE;
+        uint64 unlockBlock = uint64(vm.getBlockNumber()) + REACH;
+        uint64 unlockTime = _timeOf(unlockBlock);
+        bytes memory reason = abi.encodeWithSelector(
+            StakeVault.WithdrawalLocked.selector,
+            unlockBlock,
+            unlockTime
+        );
+        // One block too early, though the time has long come.
         vm.roll(unlockBlock - 1);
-        vm.expectRevert(abi.encodeWithSelector(StakeVault.WithdrawalLocked.selector, unlockBlock));
+        vm.warp(unlockTime + 1_000_000);
+        vm.expectRevert(reason);
+        vault.completeWithdrawal(id);
+        // One second too early, though the block has long come.
+        vm.roll(unlockBlock + 1_000_000);
+        vm.warp(unlockTime - 1);
+        vm.expectRevert(reason);
         vault.completeWithdrawal(id);
         vm.roll(unlockBlock);
+        vm.warp(unlockTime);
         vault.completeWithdrawal(id);
-    }
-
-    function test_aLongDelayCounts() public {
-        StakeVault slow = new StakeVault(epochs, 10 * LENGTH);
-        slow.setRegistry(new StakeRegistry(epochs, slow, MINIMUM));
-        slow.deposit{value: 1 ether}(op.account);
-        uint256 id = slow.queueWithdrawal(op.account, 1 ether);
-        _goTo(9, LENGTH - 1);
-        vm.expectRevert(abi.encodeWithSelector(StakeVault.WithdrawalLocked.selector, GENESIS + 10 * LENGTH));
-        slow.completeWithdrawal(id);
-        _goTo(10, 0);
-        slow.completeWithdrawal(id);
     }
 
     function test_paysOnce() public {
         vault.deposit{value: 3 ether}(op.account);
         uint256 id = vault.queueWithdrawal(op.account, 1 ether);
-        _goTo(3, 0);
+        _goTo(4, 0);
         vault.completeWithdrawal(id);
         vm.expectRevert(StakeVault.UnknownWithdrawal.selector);
         vault.completeWithdrawal(id);
@@ -113,7 +114,7 @@ contract StakeVaultTest is Fixture {
     function test_paysTheDepositorOnly() public {
         vault.deposit{value: 3 ether}(op.account);
         uint256 id = vault.queueWithdrawal(op.account, 1 ether);
-        _goTo(3, 0);
+        _goTo(4, 0);
         vm.startPrank(delegator);
         vm.expectRevert(StakeVault.UnknownWithdrawal.selector);
         vault.completeWithdrawal(id);
@@ -128,6 +129,8 @@ contract StakeVaultTest is Fixture {
         vault.deposit{value: 3 ether}(op.account);
         vm.expectRevert(StakeVault.InsufficientStake.selector);
         vault.queueWithdrawal(op.account, 3 ether + 1);
+        vm.expectRevert(StakeVault.InsufficientStake.selector);
+        vault.queueWithdrawal(_operator(2).account, 1);
         vault.queueWithdrawal(op.account, 2 ether);
         vm.expectRevert(StakeVault.InsufficientStake.selector);
         vault.queueWithdrawal(op.account, 1 ether + 1);
@@ -142,56 +145,121 @@ contract StakeVaultTest is Fixture {
         vault.queueWithdrawal(op.account, 0);
     }
 
-    function test_registryIsSetOnceByTheDeployer() public {
-        vm.expectRevert(StakeVault.RegistryAlreadySet.selector);
-        vault.setRegistry(registry);
-
-        StakeVault fresh = new StakeVault(epochs, DELAY);
-        vm.expectRevert(StakeVault.RegistryNotSet.selector);
-        fresh.deposit{value: 1}(op.account);
-        vm.expectRevert(StakeVault.WrongRegistry.selector);
-        fresh.setRegistry(registry);
-        IStakeRegistry otherSchedule = new StakeRegistry(new EpochManager(7, 0), fresh, 0);
-        vm.expectRevert(StakeVault.WrongRegistry.selector);
-        fresh.setRegistry(otherSchedule);
-        IStakeRegistry right = new StakeRegistry(epochs, fresh, 0);
-        vm.expectRevert(StakeVault.NotDeployer.selector);
-        vm.prank(delegator);
-        fresh.setRegistry(right);
-        vm.expectEmit(address(fresh));
-        emit StakeVault.RegistrySet(address(right));
-        fresh.setRegistry(right);
-    }
-
     function test_receiversCannotReenter() public {
         Reentrant thief = new Reentrant{value: 2 ether}(vault, op.account);
         vault.deposit{value: 10 ether}(op.account);
         thief.queue();
-        _goTo(3, 0);
+        _goTo(4, 0);
         thief.complete();
         vm.assertEq(address(thief).balance, 1 ether);
         vm.assertEq(thief.refused(), 3);
     }
 
-    /// @dev The vault owes what is staked and what is queued, never more than it has.
-    function testFuzz_balanceCoversWhatIsOwed(uint64[6] calldata deposits, uint64[6] calldata withdrawals) public {
-        uint256 staked;
-        uint256 queued;
-        for (uint256 i; i < 6; ++i) {
-            uint256 amount = uint256(deposits[i]) + 1;
-            vault.deposit{value: amount}(op.account);
-            staked += amount;
-            uint256 out = _bound(withdrawals[i], 1, staked);
-            vault.queueWithdrawal(op.account, out);
-            (staked, queued) = (staked - out, queued + out);
-            vm.assertEq(vault.weightOf(op.account), staked);
-            vm.assertEq(address(vault).balance, staked + queued);
+    // Wiring
+
+    function test_whatItPromises() public view {
+        vm.assertEq(vault.registry(), address(registry));
+        vm.assertEq(vault.withdrawalBlocks(), REACH);
+        vm.assertEq(vault.withdrawalSeconds(), REACH_SECONDS);
+        vm.assertEq(vault.freezeBlocks(), REACH);
+        // Weights never lapse: the registry is told of every change.
+        vm.assertEq(vault.freshEpochs(), 0);
+    }
+
+    function test_refusesDelaysThatAreTooShort() public {
+        uint64 least = 2 * (LENGTH + GRACE);
+        vm.expectRevert(StakeVault.InvalidVault.selector);
+        new StakeVault(epochs, address(registry), least - 1, REACH_SECONDS);
+        vm.expectRevert(StakeVault.InvalidVault.selector);
+        new StakeVault(epochs, address(registry), 0, REACH_SECONDS);
+        vm.expectRevert(StakeVault.InvalidVault.selector);
+        new StakeVault(epochs, address(registry), least, 0);
+        vm.expectRevert(StakeVault.InvalidVault.selector);
+        new StakeVault(epochs, address(0), least, 1);
+        new StakeVault(epochs, address(registry), least, 1);
+    }
+
+    function test_theRegistryRefusesAVaultOfAnotherOne() public {
+        StakeVault other = new StakeVault(epochs, address(0xbad), REACH, REACH_SECONDS);
+        vm.expectRevert(IStakeRegistry.WrongSource.selector);
+        new StakeRegistry(epochs, other, MINIMUM, decider, directory);
+        // Also where there is a registry already: its judge could not freeze for two.
+        vm.expectRevert(IStakeRegistry.WrongSource.selector);
+        new StakeRegistry(epochs, vault, MINIMUM, decider, directory);
+    }
+
+    /// @dev By the registry's own schedule, whatever the vault was told.
+    function test_theRegistryRefusesADelayThatIsTooShortForIt() public {
+        EpochManager shorter = new EpochManager(LENGTH / 2, GRACE);
+        uint64 least = 2 * (LENGTH / 2 + GRACE);
+        StakeVault other = new StakeVault(shorter, _afterNext(), least, REACH_SECONDS);
+        vm.expectRevert(IStakeRegistry.DelayTooShort.selector);
+        new StakeRegistry(epochs, other, MINIMUM, decider, directory);
+    }
+
+    /// @dev Before its registry is there, it takes nothing.
+    function test_withoutRegistryItTakesNothing() public {
+        StakeVault early = new StakeVault(epochs, address(0xbad), REACH, REACH_SECONDS);
+        vm.expectRevert();
+        early.deposit{value: 1}(op.account);
+        vm.expectRevert();
+        early.freeze(op.account);
+        vm.assertEq(address(early).balance, 0);
+    }
+
+    // Freezes
+
+    function test_onlyTheJudgeFreezes() public {
+        address[3] memory others = [address(this), address(registry), op.account];
+        for (uint256 i; i < 3; ++i) {
+            vm.startPrank(others[i]);
+            vm.expectRevert(IWeightSource.NotJudge.selector);
+            vault.freeze(op.account);
+            vm.expectRevert(IWeightSource.NotJudge.selector);
+            vault.unfreeze(op.account, 0);
+            vm.stopPrank();
         }
-        _goTo(5, 0);
-        for (uint256 id = 1; id <= 6; ++id) {
-            vault.completeWithdrawal(id);
-        }
-        vm.assertEq(address(vault).balance, staked);
+        vm.prank(address(registry.judge()));
+        vault.freeze(op.account);
+    }
+
+    function test_whatIsNotFrozenIsNotCut() public {
+        vm.startPrank(address(registry.judge()));
+        vm.expectRevert(IWeightSource.NotFrozen.selector);
+        vault.unfreeze(op.account, 1);
+        vault.freeze(op.account);
+        vm.expectRevert(IWeightSource.TooMuch.selector);
+        vault.unfreeze(op.account, 10_001);
+        vault.unfreeze(op.account, 10_000);
+        vm.expectRevert(IWeightSource.NotFrozen.selector);
+        vault.unfreeze(op.account, 1);
+        vm.stopPrank();
+    }
+
+    function test_freezingAgainChangesNothingUntilItIsOver() public {
+        vm.startPrank(address(registry.judge()));
+        uint64 since = uint64(vm.getBlockNumber());
+        vault.freeze(op.account);
+        _rollTo(since + REACH - 1);
+        vault.freeze(op.account);
+        vm.assertEq(vault.frozenSince(op.account), since);
+        _rollTo(since + REACH);
+        vm.assertEq(vault.frozenSince(op.account), 0);
+        vault.freeze(op.account);
+        vm.assertEq(vault.frozenSince(op.account), since + REACH);
+        vm.stopPrank();
+    }
+
+    function test_aFreezeThatIsOverCutsNothing() public {
+        vault.deposit{value: 3 ether}(op.account);
+        vm.startPrank(address(registry.judge()));
+        vault.freeze(op.account);
+        _rollTo(uint64(vm.getBlockNumber()) + REACH);
+        vm.expectEmit(address(vault));
+        emit StakeVault.Unfrozen(op.account, 0, 3 ether);
+        vault.unfreeze(op.account, 10_000);
+        vm.stopPrank();
+        vm.assertEq(vault.delegation(address(this), op.account), 3 ether);
     }
 }
 

@@ -157,4 +157,18 @@ contract StateManagerTest {
         vm.assertEq(entry.blockNumber, blockNumber);
         vm.assertEq(entry.timestamp, timestamp);
     }
+
+    /// @dev As on a rollup whose contracts see the number of the parent chain's block: its own blocks share one.
+    function test_blocksThatShareANumberHaveAnEntryForEachTime() public {
+        vm.roll(1_204);
+        vm.warp(1_000);
+        state.setValue(7, 100);
+        vm.warp(1_008);
+        state.setValue(7, 200);
+        state.setValue(7, 250);
+        vm.assertEq(state.getHistoryCount(address(this), 7), 2);
+        vm.assertEq(state.getHistoryAtTimestamp(address(this), 7, 1_004).value, 100);
+        vm.assertEq(state.getHistoryAtTimestamp(address(this), 7, 1_008).value, 250);
+        vm.assertEq(state.getHistoryAtBlock(address(this), 7, 1_204).value, 250);
+    }
 }

@@ -2,31 +2,45 @@
 pragma solidity 0.8.37;
 
 import {Certificates} from "../src/Certificates.sol";
-import {ExampleConsumer} from "../src/ExampleConsumer.sol";
 import {IQuorumRegistry} from "../src/IQuorumRegistry.sol";
-import {StakeRegistry} from "../src/StakeRegistry.sol";
+import {LightStakeRegistry} from "../src/LightStakeRegistry.sol";
 import {StateProof, StateProofs} from "../src/StateProofs.sol";
-import {Fixture} from "./support/Fixture.sol";
+import {ProofFixture} from "./support/ProofFixture.sol";
 
-contract StateProofsTest is Fixture {
-    uint32 internal constant EPOCH = 3;
-    uint32 internal constant MAX_AGE = 2;
-
-    Operator[] internal ops;
-    ExampleConsumer internal consumer;
-    StateProof internal proof;
-
-    function setUp() public override {
-        super.setUp();
-        Operator[] memory made = _operators(4);
-        for (uint256 i; i < 4; ++i) {
-            ops.push(made[i]);
-            _registerWithWeight(made[i], 100);
-        }
-        consumer = new ExampleConsumer(registry, MAX_AGE);
-        proof = StateProof(address(0x1234), 137, 5_000_000, 1_700_000_000, EPOCH, 7, 42);
-        _goTo(EPOCH, 0);
+/// @notice The library behind calls, so that reverts can be expected.
+contract Verifier {
+    function verify(
+        IQuorumRegistry registry,
+        StateProof memory proof,
+        bytes calldata certificate,
+        uint32 maxAge
+    ) external view {
+        StateProofs.verify(registry, proof, certificate, maxAge);
     }
+
+    function validUntil(
+        IQuorumRegistry registry,
+        StateProof memory proof,
+        bytes calldata certificate
+    ) external view returns (uint64) {
+        return StateProofs.validUntil(registry, proof, certificate);
+    }
+}
+
+/// @notice Answers without reverting and without the magic value.
+contract Silent {
+    uint32 public constant newestEpoch = 0;
+    bytes32 public constant domainSeparator = 0;
+
+    function isValidSignature(bytes32, bytes calldata) external pure returns (bytes4) {
+        return 0xffffffff;
+    }
+}
+
+contract StateProofsTest is ProofFixture {
+    Verifier internal verifier = new Verifier();
+
+    // Names
 
     function test_taskIdVector() public pure {
         StateProof memory vector = StateProof(
@@ -50,122 +64,128 @@ contract StateProofsTest is Fixture {
         vm.assertTrue(StateProofs.taskId(other) != StateProofs.taskId(proof));
     }
 
-    function test_digestIsEip712() public view {
-        bytes32 typehash = keccak256(
-            "StateProof(address user,uint32 chainId,uint64 blockNumber,uint48 timestamp,uint32 epoch,uint256 key,uint256 value)"
-        );
-        bytes32 content = keccak256(
-            abi.encode(
-                typehash,
-                proof.user,
-                proof.chainId,
-                proof.blockNumber,
-                proof.timestamp,
-                proof.epoch,
-                proof.key,
-                proof.value
-            )
-        );
-        vm.assertEq(
-            StateProofs.digest(registry, proof),
-            keccak256(abi.encodePacked(hex"1901", _domainSeparator(registry), content))
-        );
+    // Age
+
+    function test_verifies() public view {
+        verifier.verify(registry, proof, _certify(proof), 0);
     }
 
-    function test_acceptsAndKeeps() public {
+    function test_refusesOlderEpochsThanAllowed() public {
         bytes memory certificate = _certify(proof);
-        vm.assertEq(consumer.check(proof, certificate), 42);
-        vm.expectEmit(address(consumer));
-        emit ExampleConsumer.Accepted(StateProofs.taskId(proof), proof.user, proof.key, 42);
-        vm.assertEq(consumer.accept(proof, certificate), 42);
-        (uint256 value, uint64 blockNumber) = consumer.known(137, proof.user, 7);
-        vm.assertEq(value, 42);
-        vm.assertEq(blockNumber, 5_000_000);
+        _goTo(EPOCH, LENGTH - 1);
+        verifier.verify(registry, proof, certificate, 0);
+        _goTo(EPOCH + 1, 0);
+        vm.expectRevert(abi.encodeWithSelector(StateProofs.CertificateTooOld.selector, EPOCH, EPOCH + 1));
+        verifier.verify(registry, proof, certificate, 0);
+        verifier.verify(registry, proof, certificate, 1);
+        _goTo(EPOCH + 2, 0);
+        vm.expectRevert(abi.encodeWithSelector(StateProofs.CertificateTooOld.selector, EPOCH, EPOCH + 2));
+        verifier.verify(registry, proof, certificate, 1);
+        verifier.verify(registry, proof, certificate, 2);
     }
 
-    function test_onlyNewerValuesReplace() public {
-        consumer.accept(proof, _certify(proof));
+    /// @dev Whatever age is allowed.
+    function test_theRegistryRefusesWhereStakeCanBeGone() public {
+        bytes memory certificate = _certify(proof);
+        _rollTo(_fixedBlock(EPOCH) + LIFETIME);
+        verifier.verify(registry, proof, certificate, type(uint32).max);
+        _rollTo(_fixedBlock(EPOCH) + LIFETIME + 1);
+        bytes memory reason = abi.encodeWithSelector(IQuorumRegistry.CertificateExpired.selector, EPOCH);
+        vm.expectRevert(reason);
+        verifier.verify(registry, proof, certificate, type(uint32).max);
+        vm.expectRevert(reason);
+        verifier.verify(registry, proof, certificate, 2);
+    }
+
+    /// @dev Numbers at their ends do not overflow into an age that is allowed.
+    function testFuzz_agesDoNotOverflow(uint32 epoch, uint32 newest, uint32 maxAge) public {
+        Newest target = new Newest(newest);
         StateProof memory other = proof;
-        other.value = 43;
-        bytes memory certificate = _certify(other);
-        vm.expectRevert(ExampleConsumer.NotNewer.selector);
-        consumer.accept(other, certificate);
-        other.blockNumber += 1;
-        vm.assertEq(consumer.accept(other, _certify(other)), 43);
+        other.epoch = epoch;
+        bytes memory certificate = abi.encodePacked(uint8(1), epoch);
+        if (uint256(epoch) + maxAge < newest) {
+            vm.expectRevert(abi.encodeWithSelector(StateProofs.CertificateTooOld.selector, epoch, newest));
+        }
+        verifier.verify(IQuorumRegistry(address(target)), other, certificate, maxAge);
     }
 
-    function test_everyFieldIsSigned() public {
-        bytes memory certificate = _certify(proof);
-        for (uint256 field; field < 6; ++field) {
-            StateProof memory other = proof;
-            if (field == 0) other.user = address(0x1235);
-            if (field == 1) other.chainId += 1;
-            if (field == 2) other.blockNumber += 1;
-            if (field == 3) other.timestamp += 1;
-            if (field == 4) other.key += 1;
-            if (field == 5) other.value += 1;
-            vm.expectRevert(IQuorumRegistry.InvalidSignature.selector);
-            consumer.check(other, certificate);
+    // Certificates
+
+    function test_refusesTheSetOfAnotherEpoch() public {
+        for (uint32 epoch = EPOCH - 1; epoch <= EPOCH + 1; epoch += 2) {
+            bytes memory reason = abi.encodeWithSelector(StateProofs.EpochMismatch.selector, EPOCH, epoch);
+            bytes memory certificate = _certificate(ops, StateProofs.digest(registry, proof), epoch);
+            vm.expectRevert(reason);
+            verifier.verify(registry, proof, certificate, 1);
+            vm.expectRevert(reason);
+            verifier.validUntil(registry, proof, certificate);
+            certificate = _compact(ops, 0xf, StateProofs.digest(registry, proof), epoch);
+            vm.expectRevert(reason);
+            verifier.verify(registry, proof, certificate, 1);
+            vm.expectRevert(reason);
+            verifier.validUntil(registry, proof, certificate);
         }
     }
 
-    function test_refusesTheSetOfAnotherEpoch() public {
-        bytes memory certificate = _certificate(ops, StateProofs.digest(registry, proof), EPOCH - 1);
-        vm.expectRevert(abi.encodeWithSelector(StateProofs.EpochMismatch.selector, EPOCH, EPOCH - 1));
-        consumer.check(proof, certificate);
+    function test_refusesEpochsToCome() public {
+        StateProof memory other = proof;
+        other.epoch = EPOCH + 1;
+        bytes memory certificate = _certify(other);
+        vm.expectRevert(IQuorumRegistry.InvalidEpoch.selector);
+        verifier.verify(registry, other, certificate, 1);
     }
 
     function test_refusesWhatIsNoCertificate() public {
         vm.expectRevert(Certificates.MalformedCertificate.selector);
-        consumer.check(proof, "");
+        verifier.verify(registry, proof, "", 1);
+        bytes memory long = abi.encodePacked(_certify(proof), uint8(0));
+        vm.expectRevert(Certificates.MalformedCertificate.selector);
+        verifier.verify(registry, proof, long, 1);
     }
 
     function test_refusesARegistryThatDoesNotSayYes() public {
-        consumer = new ExampleConsumer(IQuorumRegistry(address(new Silent())), MAX_AGE);
+        IQuorumRegistry silent = IQuorumRegistry(address(new Silent()));
         bytes memory certificate = _certify(proof);
         vm.expectRevert(StateProofs.CertificateRejected.selector);
-        consumer.check(proof, certificate);
+        verifier.verify(silent, proof, certificate, 1);
     }
 
-    function test_refusesOldCertificates() public {
+    // Validity
+
+    function test_validUntilAtHome() public {
         bytes memory certificate = _certify(proof);
-        _goTo(EPOCH + MAX_AGE, LENGTH - 1);
-        consumer.check(proof, certificate);
-        _goTo(EPOCH + MAX_AGE + 1, 0);
-        vm.expectRevert(ExampleConsumer.CertificateTooOld.selector);
-        consumer.check(proof, certificate);
+        vm.expectRevert(abi.encodeWithSelector(IQuorumRegistry.EpochTimeUnknown.selector, EPOCH));
+        verifier.validUntil(registry, proof, certificate);
+        registry.noteEpoch();
+        uint64 expected = uint64(block.timestamp) + LIFETIME_SECONDS;
+        vm.assertEq(verifier.validUntil(registry, proof, certificate), expected);
+        vm.warp(type(uint64).max);
+        vm.roll(0);
+        vm.assertEq(verifier.validUntil(registry, proof, certificate), expected);
+        proof.value += 1;
+        vm.expectRevert(IQuorumRegistry.InvalidSignature.selector);
+        verifier.validUntil(registry, proof, certificate);
     }
 
-    function test_refusesCertificatesOfOtherRegistriesAndChains() public {
-        bytes memory certificate = _certify(proof);
-        vm.chainId(block.chainid + 1);
-        vm.expectRevert(IQuorumRegistry.InvalidSignature.selector);
-        consumer.check(proof, certificate);
-        vm.chainId(block.chainid - 1);
-
-        vm.roll(GENESIS);
-        registry = new StakeRegistry(epochs, weights, MINIMUM);
-        for (uint256 i; i < 4; ++i) {
-            _register(ops[i]);
-        }
-        consumer = new ExampleConsumer(registry, MAX_AGE);
-        _goTo(EPOCH, 0);
-        vm.expectRevert(IQuorumRegistry.InvalidSignature.selector);
-        consumer.check(proof, certificate);
-        consumer.check(proof, _certify(proof));
-    }
-
-    function _certify(StateProof memory statement) private view returns (bytes memory) {
-        return _certificate(_first(ops, 3), StateProofs.digest(registry, statement), statement.epoch);
+    function test_validUntilOnOtherChains() public {
+        LightStakeRegistry light = _light(EPOCH, _setOfEqual(ops, 100));
+        vm.chainId(10);
+        bytes memory certificate = _certificate(ops, StateProofs.digest(light, proof), EPOCH);
+        vm.assertEq(verifier.validUntil(light, proof, certificate), _fixedAt(EPOCH) + LIFETIME_SECONDS);
+        verifier.verify(light, proof, certificate, 0);
     }
 }
 
-/// @notice Answers without reverting and without the magic value.
-contract Silent {
-    uint32 public constant newestEpoch = 0;
+/// @notice Accepts everything in its newest epoch.
+contract Newest {
+    uint32 public immutable newestEpoch;
     bytes32 public constant domainSeparator = 0;
 
+    constructor(uint32 epoch) {
+        newestEpoch = epoch;
+    }
+
     function isValidSignature(bytes32, bytes calldata) external pure returns (bytes4) {
-        return 0xffffffff;
+        return 0x1626ba7e;
     }
 }

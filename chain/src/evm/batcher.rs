@@ -5,6 +5,9 @@
 //! There is no timer. A lone call goes out at once; under load, batches grow by themselves to
 //! what arrives during a round trip. Requests run in tasks of their own, which end when nothing
 //! waits, so that a caller who gives up takes nobody else's answer along.
+//!
+//! A provider that asks for fewer requests gets pauses. What it refused goes out once more if the pause
+//! leaves time for it; what would wait too long is a "no" at once.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,11 +19,15 @@ use tokio::time::timeout;
 
 use super::RpcUrl;
 use super::provider::Figures;
-use super::rpc::{Answer, Call, Failure, Response, encode};
-use crate::{ChainError, RequestOutcome};
+use super::rpc::{Answer, Call, Failure, encode};
+use crate::ChainError;
 use limit::BatchLimit;
+pub(super) use outcome::{Outcome, read};
+use pace::Pace;
 
 pub(super) mod limit;
+mod outcome;
+mod pace;
 
 /// A provider that has not answered by then has not answered: a response is due within 3 s, and
 /// the rest of that time belongs to signing and the way through the network.
@@ -56,11 +63,37 @@ struct Queue {
     waiting: VecDeque<Waiting>,
     in_flight: usize,
     limit: BatchLimit,
+    pace: Pace,
+    /// With which words the provider last asked for fewer requests.
+    refusal: String,
+}
+
+impl Queue {
+    fn paced(&self) -> Failure {
+        Failure::Paced(self.refusal.clone())
+    }
+
+    /// Requests that may be under way; a provider that is short of them gets one at a time.
+    fn requests(&self) -> usize {
+        match self.pace.is_slow() {
+            true => 1,
+            false => self.limit.requests(),
+        }
+    }
+}
+
+/// As it came.
+struct HttpResponse {
+    status: StatusCode,
+    retry_after: Option<Duration>,
+    body: Vec<u8>,
 }
 
 struct Waiting {
     call: Call,
     reply: oneshot::Sender<Answer>,
+    /// The provider refused it once, for it had too many.
+    again: bool,
 }
 
 impl Waiting {
@@ -70,44 +103,14 @@ impl Waiting {
     }
 }
 
-/// What a response is to the calls that it should answer.
-pub(super) enum Outcome {
-    /// One answer per call, in order.
-    Answers(Vec<Answer>),
-    /// The same for all.
-    Failed(Failure),
-    /// The provider does not take that many calls at once.
-    TooMany,
-}
-
-impl Outcome {
-    /// Why the request as a whole counts as failed, if it does.
-    fn failure(&self) -> Option<&Failure> {
-        match self {
-            Self::Failed(failure) => Some(failure),
-            Self::TooMany => None,
-            Self::Answers(answers) => {
-                let failures = answers.iter().filter_map(|answer| answer.as_ref().err());
-                let limited = |f: &&Failure| f.outcome() == RequestOutcome::RateLimited;
-                let works = |a: &Answer| a.as_ref().err().is_none_or(Failure::is_answer);
-                let any = failures.clone().find(limited);
-                any.or_else(|| {
-                    failures
-                        .clone()
-                        .next()
-                        .filter(|_| !answers.iter().any(works))
-                })
-            }
-        }
-    }
-}
-
 impl Batcher {
     pub(super) fn new(http: Client, url: RpcUrl) -> Self {
         let queue = Queue {
             waiting: VecDeque::new(),
             in_flight: 0,
             limit: BatchLimit::default(),
+            pace: Pace::default(),
+            refusal: String::new(),
         };
         Self(Arc::new(Shared {
             http,
@@ -128,7 +131,8 @@ impl Batcher {
 
     /// The answer to `call`, or why there is none within [`CALL_TIMEOUT`].
     pub(super) async fn call(&self, call: Call) -> Answer {
-        wait(self.enqueue(call)).await
+        let answer = wait(self.enqueue(call)).await;
+        self.explain(answer)
     }
 
     /// As [`Self::call`], of two calls that go out next to each other: in one request, where the
@@ -141,7 +145,17 @@ impl Batcher {
                 self.enqueue_in(&mut queue, second),
             )
         };
-        tokio::join!(wait(first), wait(second))
+        let (first, second) = tokio::join!(wait(first), wait(second));
+        (self.explain(first), self.explain(second))
+    }
+
+    /// Who had to wait for a pause to end was not kept waiting by a provider that hangs.
+    fn explain(&self, answer: Answer) -> Answer {
+        let queue = self.0.queue();
+        match answer {
+            Err(Failure::Timeout(_)) if queue.pace.is_slow() => Err(queue.paced()),
+            answer => answer,
+        }
     }
 
     fn enqueue(&self, call: Call) -> Result<oneshot::Receiver<Answer>, Failure> {
@@ -160,8 +174,15 @@ impl Batcher {
         if queue.waiting.len() >= MAX_WAITING {
             return Err(Failure::Busy(MAX_WAITING));
         }
-        queue.waiting.push_back(Waiting { call, reply });
-        if queue.in_flight < queue.limit.requests() {
+        if queue.pace.left(Instant::now()) >= CALL_TIMEOUT {
+            return Err(queue.paced());
+        }
+        queue.waiting.push_back(Waiting {
+            call,
+            reply,
+            again: false,
+        });
+        if queue.in_flight < queue.requests() {
             self.0.add_worker(queue);
         }
         Ok(answer)
@@ -195,15 +216,33 @@ impl Shared {
 
     /// Sends batches until nothing waits.
     async fn work(self: Arc<Self>) {
-        while let Some(batch) = self.next_batch() {
+        loop {
+            self.pause().await;
+            let Some(batch) = self.next_batch() else {
+                return;
+            };
             self.exchange(batch).await;
         }
     }
 
-    /// Ends this worker's turn when nothing waits: both under one lock, so that no call is left
-    /// behind without a worker.
+    async fn pause(&self) {
+        loop {
+            let left = self.queue().pace.left(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            tokio::time::sleep(left).await;
+        }
+    }
+
+    /// Ends this worker's turn when nothing waits, or others do for what goes out: all under one lock,
+    /// so that no call is left behind without a worker.
     fn next_batch(&self) -> Option<Vec<Waiting>> {
         let mut queue = self.queue();
+        if queue.in_flight > queue.requests().max(1) {
+            queue.in_flight -= 1;
+            return None;
+        }
         let limit = queue.limit.get();
         let mut batch = Vec::new();
         while batch.len() < limit {
@@ -223,26 +262,57 @@ impl Shared {
     async fn exchange(self: &Arc<Self>, batch: Vec<Waiting>) {
         let body = encode(batch.iter().map(|waiting| &waiting.call));
         let sent = Instant::now();
+        let mut asked = None;
         let outcome = match timeout(CALL_TIMEOUT, self.post(body)).await {
             Err(_) => Outcome::Failed(Failure::Timeout(CALL_TIMEOUT.as_millis())),
             Ok(Err(failure)) => Outcome::Failed(failure),
-            Ok(Ok((status, body))) => read(&self.url, status, &body, batch.len()),
+            Ok(Ok(response)) => {
+                asked = response.retry_after;
+                read(&self.url, response.status, &response.body, batch.len())
+            }
         };
         self.figures()
             .record(Instant::now(), sent.elapsed(), outcome.failure());
+        self.keep_pace(sent, outcome.failure(), asked);
         match outcome {
             Outcome::Failed(failure) => {
-                for waiting in batch {
-                    waiting.answer(Err(failure.clone()));
-                }
+                let answers = vec![Err(failure); batch.len()];
+                self.hand_out(batch, answers);
             }
             Outcome::Answers(answers) => {
                 self.queue().limit.accepted(batch.len());
-                for (waiting, answer) in batch.into_iter().zip(answers) {
-                    waiting.answer(answer);
-                }
+                self.hand_out(batch, answers);
             }
             Outcome::TooMany => self.put_back(batch),
+        }
+    }
+
+    /// `asked` is the pause that the provider asks for.
+    fn keep_pace(&self, sent: Instant, failure: Option<&Failure>, asked: Option<Duration>) {
+        let mut queue = self.queue();
+        match failure {
+            Some(failure) if asked.is_some() || failure.is_rate_limit() => {
+                queue.pace.refused(sent, Instant::now(), asked);
+                queue.refusal = failure.to_string();
+            }
+            Some(_) => {}
+            None => queue.pace.answered(),
+        }
+    }
+
+    /// Everybody gets an answer, but those go out again, once and first, that were refused for what others
+    /// had asked before, where the pause leaves time for it.
+    fn hand_out(&self, batch: Vec<Waiting>, answers: Vec<Answer>) {
+        let mut queue = self.queue();
+        let in_time = queue.pace.left(Instant::now()) < CALL_TIMEOUT / 2;
+        for (mut waiting, answer) in batch.into_iter().zip(answers).rev() {
+            let limited = answer.as_ref().err().is_some_and(Failure::is_rate_limit);
+            if limited && in_time && !waiting.again {
+                waiting.again = true;
+                queue.waiting.push_front(waiting);
+            } else {
+                waiting.answer(answer);
+            }
         }
     }
 
@@ -253,13 +323,13 @@ impl Shared {
         for waiting in batch.into_iter().rev() {
             queue.waiting.push_front(waiting);
         }
-        while queue.in_flight < queue.limit.requests() {
+        while queue.in_flight < queue.requests() {
             self.add_worker(&mut queue);
         }
         tracing::info!(provider = %self.url, limit = queue.limit.get(), "provider takes smaller batches");
     }
 
-    async fn post(&self, body: String) -> Result<(StatusCode, Vec<u8>), Failure> {
+    async fn post(&self, body: String) -> Result<HttpResponse, Failure> {
         let request = self
             .http
             .post(self.url.url().clone())
@@ -275,7 +345,11 @@ impl Shared {
             }
             bytes.extend_from_slice(&chunk);
         }
-        Ok((response.status(), bytes))
+        Ok(HttpResponse {
+            status: response.status(),
+            retry_after: pace::retry_after(response.headers()),
+            body: bytes,
+        })
     }
 
     fn connection(&self, error: alloy::transports::http::reqwest::Error) -> Failure {
@@ -286,78 +360,6 @@ impl Shared {
         }
         Failure::Connection(self.url.scrub(&cause.to_string()))
     }
-}
-
-/// What the provider at `url` answered to that many calls. What it is that makes no sense is told as far
-/// as it may be shown.
-pub(super) fn read(url: &RpcUrl, status: StatusCode, body: &[u8], count: usize) -> Outcome {
-    if status == StatusCode::TOO_MANY_REQUESTS {
-        return Outcome::Failed(Failure::Http(status.as_u16()));
-    }
-    if count > 1
-        && let Ok(responses) = serde_json::from_slice::<Vec<Response<'_>>>(body)
-    {
-        return sort(url, responses, count);
-    }
-    let response = match serde_json::from_slice::<Response<'_>>(body) {
-        Ok(response) if response.is_complete() => Ok(response),
-        Ok(_) => Err("neither a result nor an error".to_owned()),
-        Err(problem) => Err(url.scrub(&problem.to_string())),
-    };
-    match response {
-        Ok(response) if count == 1 => Outcome::Answers(vec![response.into_answer(url)]),
-        Ok(response) => whole(url, response),
-        Err(problem) if count == 1 => Outcome::Failed(garbage(status, problem)),
-        Err(_) if is_refusal(status) => Outcome::TooMany,
-        Err(problem) => Outcome::Failed(garbage(status, problem)),
-    }
-}
-
-fn garbage(status: StatusCode, problem: String) -> Failure {
-    match status.is_success() {
-        true => Failure::Malformed(problem),
-        false => Failure::Http(status.as_u16()),
-    }
-}
-
-/// Answers of a batch come in any order.
-fn sort(url: &RpcUrl, responses: Vec<Response<'_>>, count: usize) -> Outcome {
-    let mut answers: Vec<Option<Answer>> = vec![None; count];
-    let mut about_all = None;
-    for response in responses {
-        match response.id().and_then(|id| answers.get_mut(id)) {
-            Some(answer) => *answer = Some(response.into_answer(url)),
-            None => about_all = Some(response),
-        }
-    }
-    match about_all {
-        Some(response) if answers.iter().all(Option::is_none) => whole(url, response),
-        _ => Outcome::Answers(answers.into_iter().map(or_missing).collect()),
-    }
-}
-
-fn or_missing(answer: Option<Answer>) -> Answer {
-    answer.unwrap_or_else(|| {
-        Err(Failure::Malformed(
-            "no answer to one call of a batch".to_owned(),
-        ))
-    })
-}
-
-/// One object in answer to a whole batch.
-fn whole(url: &RpcUrl, response: Response<'_>) -> Outcome {
-    if response.is_error() && !response.is_rate_limit() {
-        return Outcome::TooMany;
-    }
-    Outcome::Failed(match response.into_answer(url) {
-        Err(failure) => failure,
-        Ok(_) => Failure::Malformed("one result for a whole batch".to_owned()),
-    })
-}
-
-/// Statuses with which providers refuse a batch, as opposed to any request at this moment.
-fn is_refusal(status: StatusCode) -> bool {
-    status.is_client_error() && !matches!(status.as_u16(), 401..=403 | 407 | 408 | 429)
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use super::headers::{HeaderCache, Known};
 use super::provider::Provider;
 use super::quorum::Pool;
 use super::rpc::Failure;
-use super::{EvmConfig, Finality, ProviderConfig, Reads};
+use super::{BlockNumbers, EvmConfig, Finality, ProviderConfig, Reads};
 use crate::{At, BlockRef, ChainError, ProviderStatus, Providers, Question, ReadLog, Standing};
 
 mod check;
@@ -33,6 +33,7 @@ pub struct EvmClient {
     head: watch::Sender<Option<BlockRef>>,
     reads: Reads,
     history_slot: U256,
+    block_numbers: BlockNumbers,
     headers: Mutex<HeaderCache>,
     /// Something of this chain was proven, so it can be.
     proven: AtomicBool,
@@ -108,6 +109,7 @@ impl EvmClient {
             poll_interval: config.poll_interval,
             reads: config.reads,
             history_slot: config.history_slot,
+            block_numbers: config.block_numbers,
             pool: Pool::new(providers.map(provider).collect(), rule),
             head: watch::Sender::new(None),
             headers: Mutex::default(),
@@ -215,6 +217,10 @@ impl EvmClient {
 
     pub(super) const fn history_slot(&self) -> U256 {
         self.history_slot
+    }
+
+    pub(super) const fn block_numbers(&self) -> BlockNumbers {
+        self.block_numbers
     }
 
     /// This chain has proofs, as was seen before. From now on only a proof is good enough, whatever

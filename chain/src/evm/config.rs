@@ -5,7 +5,7 @@ use std::time::Duration;
 use alloy::primitives::U256;
 
 use super::rule::Rule;
-use super::{Finality, Reads, RpcUrl};
+use super::{BlockNumbers, Finality, Reads, RpcUrl};
 use crate::ChainError;
 
 /// How often heads are polled unless set otherwise: well below the block time of the slower
@@ -41,6 +41,8 @@ pub struct EvmConfig {
     pub reads: Reads,
     /// Storage slot of the state manager's `mapping(address => mapping(uint256 => History[]))`.
     pub history_slot: U256,
+    /// Whose blocks the state manager counts.
+    pub block_numbers: BlockNumbers,
 }
 
 /// One provider, and who is behind it.
@@ -99,6 +101,7 @@ impl EvmConfig {
             poll_interval: POLL_INTERVAL,
             reads: Reads::Auto,
             history_slot: U256::ZERO,
+            block_numbers: BlockNumbers::Own,
         }
     }
 

@@ -9,29 +9,38 @@ use tokio::sync::{OnceCell, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::client::Basis;
-use super::operator_set::{RegistryAt, interface::minimumWeightCall};
+use super::directory;
+use super::operator_set::{RegistryAt, Told, interface::minimumWeightCall, set_of};
 use super::registrations::registrations;
 use super::{EvmClient, EvmConfig};
-use crate::{At, BlockRef, ChainError, HomeReader, Providers, Registration};
+use crate::{
+    At, BlockRef, ChainEntry, ChainError, HomeReader, Providers, ReadLog, Registration, Withdrawal,
+};
 
 pub(super) mod interface {
     #![allow(missing_docs, unreachable_pub, clippy::all)]
     alloy::sol! {
         #[derive(Debug)]
         function getEpochInterval(uint32 epoch) external view returns (uint64 start, uint64 graceStart, uint64 end);
+        function weightSource() external view returns (address);
+        function certificateLifetime() external view returns (uint64);
+        function withdrawalBlocks() external view returns (uint64);
+        function withdrawalSeconds() external view returns (uint64);
     }
 }
 
-use interface::{getEpochIntervalCall, getEpochIntervalReturn as Interval};
+use interface::{
+    certificateLifetimeCall, getEpochIntervalCall, getEpochIntervalReturn as Interval,
+    weightSourceCall, withdrawalBlocksCall, withdrawalSecondsCall,
+};
 
 /// The stake registry and the epoch manager of the home chain.
-///
-/// Reads only what every deployed registry has, and the Ed25519 keys where there are any.
 pub struct EvmHome {
     client: Arc<EvmClient>,
     registry: Address,
     epoch_manager: Address,
     schedule: OnceCell<EpochSchedule>,
+    withdrawal: OnceCell<Withdrawal>,
 }
 
 impl EvmHome {
@@ -43,6 +52,7 @@ impl EvmHome {
             registry,
             epoch_manager,
             schedule: OnceCell::new(),
+            withdrawal: OnceCell::new(),
         }
     }
 
@@ -108,6 +118,48 @@ impl EvmHome {
         self.client.still_valid(basis, schedule)
     }
 
+    async fn read_block_time(&self, number: u64) -> Result<u64, ChainError> {
+        let final_now = |head: &BlockRef| head.number >= number;
+        let basis = self.client.basis(At::Block(number), final_now).await?;
+        let log = ReadLog::default();
+        let known = self.client.header(basis, number, &log).await?;
+        self.client.still_valid(basis, known.block.timestamp)
+    }
+
+    async fn read_withdrawal(&self) -> Result<Withdrawal, ChainError> {
+        let basis = self.basis().await?;
+        let (registry, at) = (self.registry_at(basis.head.hash), basis.head.hash);
+        let (source, certificate_lifetime) = tokio::try_join!(
+            registry.call(weightSourceCall {}),
+            registry.call(certificateLifetimeCall {})
+        )?;
+        let (blocks, seconds) = tokio::try_join!(
+            self.client.call(source, &withdrawalBlocksCall {}, at),
+            self.client.call(source, &withdrawalSecondsCall {}, at)
+        )?;
+        let withdrawal = Withdrawal {
+            blocks,
+            seconds,
+            certificate_lifetime,
+        };
+        self.client.still_valid(basis, withdrawal)
+    }
+
+    /// When the set of `epoch` was fixed, by the header of that block.
+    async fn fixed_at(&self, epoch: Epoch) -> Result<u64, ChainError> {
+        let schedule = self.schedule().await?;
+        self.read_block_time(schedule.fixing_block(epoch)).await
+    }
+
+    async fn dated(
+        &self,
+        epoch: Epoch,
+        told: impl Future<Output = Result<Told, ChainError>>,
+    ) -> Result<OperatorSet, ChainError> {
+        let (told, fixed_at) = tokio::try_join!(told, self.fixed_at(epoch))?;
+        set_of(epoch, told, fixed_at)
+    }
+
     async fn read_minimum_weight(&self) -> Result<U256, ChainError> {
         let basis = self.basis().await?;
         let weight = self
@@ -168,13 +220,23 @@ impl HomeReader for EvmHome {
         registrations(&self.client, self.registry, from_block, to_block).boxed()
     }
 
-    fn operator_set<'a>(
+    fn operator_set(
+        &self,
+        epoch: Epoch,
+        at: B256,
+    ) -> BoxFuture<'_, Result<OperatorSet, ChainError>> {
+        self.dated(epoch, self.registry_at(at).newest(epoch))
+            .boxed()
+    }
+
+    fn members<'a>(
         &'a self,
         epoch: Epoch,
         operators: &'a [Address],
         at: B256,
     ) -> BoxFuture<'a, Result<OperatorSet, ChainError>> {
-        self.registry_at(at).operator_set(epoch, operators).boxed()
+        let told = self.registry_at(at).named(epoch, operators);
+        self.dated(epoch, told).boxed()
     }
 
     fn operator(
@@ -186,8 +248,26 @@ impl HomeReader for EvmHome {
         self.registry_at(at).member(operator, epoch).boxed()
     }
 
+    fn withdrawal(&self) -> BoxFuture<'_, Result<Withdrawal, ChainError>> {
+        async {
+            self.withdrawal
+                .get_or_try_init(|| self.read_withdrawal())
+                .await
+                .copied()
+        }
+        .boxed()
+    }
+
+    fn chain_entry(&self, chain_id: u32) -> BoxFuture<'_, Result<Option<ChainEntry>, ChainError>> {
+        directory::entry(&self.client, self.registry, chain_id).boxed()
+    }
+
     fn minimum_weight(&self) -> BoxFuture<'_, Result<U256, ChainError>> {
         self.read_minimum_weight().boxed()
+    }
+
+    fn block_time(&self, number: u64) -> BoxFuture<'_, Result<u64, ChainError>> {
+        self.read_block_time(number).boxed()
     }
 }
 

@@ -3,23 +3,19 @@
 use std::collections::BTreeSet;
 
 use alloy::primitives::{Address, B256, U256};
-use futures::stream::{self, StreamExt, TryStreamExt};
 use quorate_proto::{Epoch, Operator, OperatorSet};
 
 use super::EvmClient;
 use crate::ChainError;
 
-/// Operators that are asked about at once, three calls each: three full batches.
-const AT_ONCE: usize = 64;
-
 pub(super) mod interface {
     #![allow(missing_docs, unreachable_pub, clippy::all)]
     alloy::sol! {
+        struct Members { address[] operators; address[] signingKeys; uint256[] weights; }
+        function getOperatorSet(uint32 epoch) external view returns (Members memory set, uint256 total);
+        function getMembersAtEpoch(address[] operators, uint32 epoch) external view returns (Members memory set, uint256 total);
         function getOperatorWeightAtEpoch(address operator, uint32 epoch) external view returns (uint256);
         function getOperatorSigningKeyAtEpoch(address operator, uint32 epoch) external view returns (address);
-        function getOperatorEd25519KeyAtEpoch(address operator, uint32 epoch) external view returns (bytes32);
-        function getTotalWeightAtEpoch(uint32 epoch) external view returns (uint256);
-        function getThresholdStake(uint32 epoch) external view returns (uint256);
         function minimumWeight() external view returns (uint256);
     }
 }
@@ -34,37 +30,33 @@ pub(super) struct RegistryAt<'a> {
     pub at: B256,
 }
 
+/// Members with the total weight of their epoch, as the registry tells them.
+pub(super) type Told = (abi::Members, U256);
+
 impl RegistryAt<'_> {
-    /// The set of `epoch`, made of those of `operators` that have weight in it.
-    pub(super) async fn operator_set(
+    /// All members of `epoch`, in one call whatever their number.
+    pub(super) async fn newest(self, epoch: Epoch) -> Result<Told, ChainError> {
+        let told = self.call(abi::getOperatorSetCall { epoch: epoch.0 });
+        let told = told.await?;
+        Ok((told.set, told.total))
+    }
+
+    /// Those of `operators` that are members of `epoch`, in one call.
+    pub(super) async fn named(
         self,
         epoch: Epoch,
         operators: &[Address],
-    ) -> Result<OperatorSet, ChainError> {
+    ) -> Result<Told, ChainError> {
         let distinct: BTreeSet<Address> = operators.iter().copied().collect();
-        let members = stream::iter(distinct)
-            .map(|operator| self.member(operator, epoch))
-            .buffered(AT_ONCE)
-            .try_collect::<Vec<_>>();
-        let total = self.call(abi::getTotalWeightAtEpochCall { epoch: epoch.0 });
-        let threshold = self.call(abi::getThresholdStakeCall { epoch: epoch.0 });
-        let (members, total, threshold) = tokio::try_join!(members, total, threshold)?;
-
-        let known = members
-            .iter()
-            .fold(U256::ZERO, |sum, member| sum.saturating_add(member.weight));
-        if known != total {
-            tracing::warn!(%epoch, %known, %total, "operators that are not known hold weight");
-        }
-        OperatorSet::new(epoch, members, total, threshold).map_err(|problem| {
-            ChainError::Malformed {
-                what: "operator set",
-                detail: problem.to_string(),
-            }
-        })
+        let told = self.call(abi::getMembersAtEpochCall {
+            operators: distinct.into_iter().collect(),
+            epoch: epoch.0,
+        });
+        let told = told.await?;
+        Ok((told.set, told.total))
     }
 
-    /// Keys and weight of one operator.
+    /// Key and weight of one operator.
     pub(super) async fn member(
         self,
         address: Address,
@@ -72,31 +64,15 @@ impl RegistryAt<'_> {
     ) -> Result<Operator, ChainError> {
         let epoch = epoch.0;
         let operator = address;
-        let (weight, signing_key, ed25519_key) = tokio::try_join!(
+        let (weight, signing_key) = tokio::try_join!(
             self.call(abi::getOperatorWeightAtEpochCall { operator, epoch }),
             self.call(abi::getOperatorSigningKeyAtEpochCall { operator, epoch }),
-            self.ed25519_key(operator, epoch),
         )?;
         Ok(Operator {
             address,
             signing_key,
-            ed25519_key,
             weight,
         })
-    }
-
-    /// Older registries do not have the function, and revert without data.
-    async fn ed25519_key(
-        self,
-        operator: Address,
-        epoch: u32,
-    ) -> Result<Option<[u8; 32]>, ChainError> {
-        let call = abi::getOperatorEd25519KeyAtEpochCall { operator, epoch };
-        match self.call(call).await {
-            Ok(key) => Ok(Some(key.0).filter(|_| !key.is_zero())),
-            Err(ChainError::Reverted { data }) if data.is_empty() => Ok(None),
-            Err(error) => Err(error),
-        }
     }
 
     pub(super) async fn call<C: alloy::sol_types::SolCall>(
@@ -105,4 +81,26 @@ impl RegistryAt<'_> {
     ) -> Result<C::Return, ChainError> {
         self.client.call(self.registry, &call, self.at).await
     }
+}
+
+/// The set that was told, fixed at this time.
+pub(super) fn set_of(epoch: Epoch, told: Told, fixed_at: u64) -> Result<OperatorSet, ChainError> {
+    let (told, total) = told;
+    let malformed = |detail: String| ChainError::Malformed {
+        what: "operator set",
+        detail,
+    };
+    let count = told.operators.len();
+    if told.signingKeys.len() != count || told.weights.len() != count {
+        return Err(malformed("its lists are not of one length".to_owned()));
+    }
+    let keys = told.signingKeys.into_iter().zip(told.weights);
+    let members = told.operators.into_iter().zip(keys);
+    let members = members.map(|(address, (signing_key, weight))| Operator {
+        address,
+        signing_key,
+        weight,
+    });
+    let set = OperatorSet::new(epoch, members.collect(), total, fixed_at);
+    set.map_err(|problem| malformed(problem.to_string()))
 }

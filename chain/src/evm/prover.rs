@@ -8,7 +8,7 @@ use futures::future::try_join_all;
 
 use super::halves::Halves;
 use super::proof::answer::{Contract, Forged, ProofAnswer};
-use super::proof::history::{Fact, HistoryRead, Step, Stop};
+use super::proof::history::{Cutoff, Fact, HistoryRead, Horizon, Step, Stop};
 use super::provider::Provider;
 use super::quorum::Pool;
 use super::rpc::Failure;
@@ -39,8 +39,8 @@ pub(super) struct State {
 pub(super) struct Entry {
     pub(super) user: Address,
     pub(super) key: U256,
-    /// As of this block.
-    pub(super) block: u64,
+    /// As of then.
+    pub(super) at: Cutoff,
 }
 
 /// What a state proves.
@@ -103,13 +103,9 @@ impl Prover {
     }
 
     /// What users will ask about at a new head.
-    pub(super) fn wanted_at(&self, head: u64) -> Vec<Entry> {
+    pub(super) fn wanted_at(&self, at: Cutoff) -> Vec<Entry> {
         let keys = lock(&self.wanted).at_new_head().into_iter();
-        let entry = |(user, key)| Entry {
-            user,
-            key,
-            block: head,
-        };
+        let entry = |(user, key)| Entry { user, key, at };
         keys.map(entry).collect()
     }
 
@@ -145,7 +141,7 @@ impl Prover {
                 found
             })
             .await?;
-        if let Found::Fact(Fact::Value(_) | Fact::BeforeFirstEntry) = found {
+        if let Found::Fact(Fact::Value(..) | Fact::BeforeFirstEntry(_)) = found {
             *lock(&self.fits) = true;
         }
         Ok(found)
@@ -180,8 +176,11 @@ impl Prover {
     fn search(&self, state: State, entry: Entry) -> (HistoryRead, u64) {
         let key = (entry.user, entry.key);
         let hint = lock(&self.hints).get(key).unwrap_or_default();
-        let head = state.block.number;
-        let search = HistoryRead::new(self.base, key, entry.block, head, hint);
+        let horizon = Horizon {
+            block: state.block.number,
+            time: state.block.timestamp,
+        };
+        let search = HistoryRead::new(self.base, key, entry.at, horizon, hint);
         (search, hint)
     }
 

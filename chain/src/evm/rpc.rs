@@ -49,6 +49,8 @@ pub(super) enum Failure {
     Slow,
     #[error("has {0} calls waiting already")]
     Busy(usize),
+    #[error("is not asked for a while, since it {0}")]
+    Paced(String),
     #[error("has no eth_getProof")]
     NoProofs,
     #[error("describes the block by fields that do not have its hash")]
@@ -87,7 +89,7 @@ impl Failure {
             Self::Malformed(_) => Said::Malformed,
             Self::Unknown(_) | Self::Syncing => Said::Behind,
             Self::WrongChain(_) | Self::Unverified => Said::WrongChain,
-            Self::Busy(_) => Said::Busy,
+            Self::Busy(_) | Self::Paced(_) => Said::Busy,
             Self::NoProofs | Self::NoHeader => Said::NoProofs,
             Self::False(_) => Said::False,
         }
@@ -98,13 +100,19 @@ impl Failure {
         match self {
             Self::Timeout(_) | Self::Slow => RequestOutcome::TimedOut,
             Self::Connection(_) => RequestOutcome::Unreachable,
-            Self::Http(429) | Self::Busy(_) => RequestOutcome::RateLimited,
+            Self::Http(429) | Self::Busy(_) | Self::Paced(_) => RequestOutcome::RateLimited,
             Self::Rpc { code, message, .. } if is_rate_limit(*code, message) => {
                 RequestOutcome::RateLimited
             }
             Self::Malformed(_) => RequestOutcome::Garbled,
             _ => RequestOutcome::Refused,
         }
+    }
+
+    /// The provider asks for fewer requests.
+    pub(super) fn is_rate_limit(&self) -> bool {
+        let ours = matches!(self, Self::Busy(_) | Self::Paced(_));
+        !ours && self.outcome() == RequestOutcome::RateLimited
     }
 
     /// The provider does its work and says that there is no such thing.
@@ -154,6 +162,7 @@ impl Failure {
     pub(super) const fn shrink_factor(&self) -> Option<u64> {
         match self {
             Self::Timeout(_) => Some(16),
+            Self::Http(429) => None,
             Self::Http(_) | Self::Rpc { .. } | Self::Malformed(_) => Some(2),
             _ => None,
         }

@@ -11,11 +11,12 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::client::Basis;
-use super::proof::history::Fact;
+use super::headers::Known;
+use super::proof::history::{Cutoff, Fact, Span};
 use super::prover::{Entry, Found, Prover, State};
 use super::revert::read_error;
 use super::timestamps::{Step, TimestampSearch};
-use super::{EvmClient, EvmConfig, Reads};
+use super::{BlockNumbers, EvmClient, EvmConfig, Reads};
 use crate::{At, BlockRef, ChainError, Providers, ReadLog, Reading, StateReader};
 
 pub(super) mod interface {
@@ -90,7 +91,8 @@ impl EvmChain {
                 std::future::pending::<()>().await;
             }
             let head = *heads.borrow_and_update();
-            let wanted = head.map_or_else(Vec::new, |head| self.prover.wanted_at(head.number));
+            let wanted =
+                head.map_or_else(Vec::new, |head| self.prover.wanted_at(self.cutoff(head)));
             let log = &ReadLog::default();
             let proofs = wanted.into_iter().map(|entry| self.prove_ahead(entry, log));
             let failed = join_all(proofs).await.into_iter().find_map(Result::err);
@@ -102,9 +104,16 @@ impl EvmChain {
     }
 
     async fn prove_ahead(&self, entry: Entry, log: &ReadLog) -> Result<(), ChainError> {
-        let at = At::Block(entry.block);
-        let basis = self.client.basis(at, |head| head.number >= entry.block);
-        self.prove(basis.await?, entry, log).await.map(drop)
+        let basis = self.client.basis(At::Block(0), |_| true).await?;
+        self.prove(basis, entry, log).await.map(drop)
+    }
+
+    /// Which entries are too late to count at this block.
+    fn cutoff(&self, block: BlockRef) -> Cutoff {
+        match self.client.block_numbers() {
+            BlockNumbers::Own => Cutoff::Block(block.number),
+            BlockNumbers::Parent => Cutoff::Time(block.timestamp),
+        }
     }
 
     /// Follows the final head.
@@ -170,22 +179,19 @@ impl EvmChain {
         number: u64,
         log: &ReadLog,
     ) -> Result<Reading, ChainError> {
-        let client = &self.client;
-        let basis = client
-            .basis(At::Block(number), |head| head.number >= number)
-            .await?;
+        let (basis, block) = self.found(number, log).await?;
         log.reads_at(basis.head);
-        let entry = Entry {
-            user,
-            key,
-            block: number,
+        let value = |at| self.value(basis, Entry { user, key, at }, log);
+        let (value, known) = match block {
+            Some(known) => (value(self.cutoff(known.block)).await, known),
+            None => {
+                let known = self.client.header(basis, number, log);
+                let (value, known) = futures::join!(value(Cutoff::Block(number)), known);
+                (value, known?)
+            }
         };
-        let (value, known) = tokio::try_join!(
-            self.value(basis, entry, log),
-            client.header(basis, number, log)
-        )?;
         let reading = Reading {
-            value,
+            value: self.dated(value?, known.block)?,
             block: known.block,
             read_at: basis.head,
             basis: match known.state_root {
@@ -194,20 +200,59 @@ impl EvmChain {
             },
         };
         log.rests_on(reading.basis);
-        client.still_valid(basis, reading)
+        self.client.still_valid(basis, reading)
     }
 
-    async fn value(&self, basis: Basis, entry: Entry, log: &ReadLog) -> Result<U256, ChainError> {
+    /// A final head that is enough for the block with this number, and that block where its time has to be
+    /// known first: what counts at its end is certain only once a final block is of a later second.
+    async fn found(
+        &self,
+        number: u64,
+        log: &ReadLog,
+    ) -> Result<(Basis, Option<Known>), ChainError> {
+        let (client, at) = (&self.client, At::Block(number));
+        let basis = client.basis(at, |head| head.number >= number).await?;
+        if client.block_numbers() == BlockNumbers::Own {
+            return Ok((basis, None));
+        }
+        let known = client.header(basis, number, log).await?;
+        let is_over = |head: &BlockRef| head.timestamp > known.block.timestamp;
+        Ok((client.basis(at, is_over).await?, Some(known)))
+    }
+
+    /// The value, if the time of the block is one in which it held.
+    fn dated(&self, held: Held, block: BlockRef) -> Result<U256, ChainError> {
+        let (outcome, span) = held;
+        if !span.may_contain(block.timestamp) {
+            let time = |at: Option<u64>| at.map_or("no entry".to_owned(), |at| at.to_string());
+            return Err(ChainError::OtherBlocks {
+                detail: format!(
+                    "{block} is of time {}, but what its number leads to held from {} to {}",
+                    block.timestamp,
+                    time(span.from),
+                    time(span.until)
+                ),
+            });
+        }
+        outcome
+    }
+
+    /// What held, and when. An absence that is not a matter of time has an open span.
+    async fn value(&self, basis: Basis, entry: Entry, log: &ReadLog) -> Result<Held, ChainError> {
         let (found, rests_on) = match self.prove(basis, entry, log).await? {
             Some(found) => {
-                if matches!(found, Found::Fact(Fact::Value(_))) {
+                if matches!(found, Found::Fact(Fact::Value(..))) {
                     self.prover.asked(entry);
                 }
                 (self.weigh(found, basis, entry, log).await, ReadBasis::Proof)
             }
             None => (self.vote(basis, entry, log).await, ReadBasis::Vote),
         };
-        if found.as_ref().map_or_else(ChainError::is_absence, |_| true) {
+        let is_known = match &found {
+            Ok(_) => true,
+            Err(error) => error.is_absence(),
+        };
+        if is_known {
             log.rests_on(rests_on);
         }
         found
@@ -256,12 +301,14 @@ impl EvmChain {
         basis: Basis,
         entry: Entry,
         log: &ReadLog,
-    ) -> Result<U256, ChainError> {
+    ) -> Result<Held, ChainError> {
         let address = self.state_manager;
         let misfit = |detail| Err(ChainError::Layout { address, detail });
         match found {
-            Found::Fact(Fact::Value(value)) => Ok(value),
-            Found::Fact(Fact::BeforeFirstEntry) => Err(ChainError::BeforeFirstEntry),
+            Found::Fact(Fact::Value(value, span)) => Ok((Ok(value), span)),
+            Found::Fact(Fact::BeforeFirstEntry(span)) => {
+                Ok((Err(ChainError::BeforeFirstEntry), span))
+            }
             Found::Fact(Fact::NoHistory) if self.prover.fits() => Err(ChainError::NoHistory),
             // With a wrong slot of the mapping every key looks empty, so that until an entry was
             // proven the contract is asked, too.
@@ -276,12 +323,22 @@ impl EvmChain {
         }
     }
 
-    /// What a quorum says that the contract says.
-    async fn vote(&self, basis: Basis, entry: Entry, log: &ReadLog) -> Result<U256, ChainError> {
+    /// What a quorum says that the contract says. By time it is not asked: deployed contracts do not agree
+    /// on what that means.
+    async fn vote(&self, basis: Basis, entry: Entry, log: &ReadLog) -> Result<Held, ChainError> {
+        let Cutoff::Block(block) = entry.at else {
+            return Err(ChainError::Settings {
+                detail: format!(
+                    "chain {} counts the blocks of its parent chain, so its values can be read by proof only; give it \
+                     providers with eth_getProof, and do not set reads = \"vote\"",
+                    self.client.chain_id()
+                ),
+            });
+        };
         let call = interface::getHistoryAtBlockCall {
             user: entry.user,
             key: entry.key,
-            blockNumber: U256::from(entry.block),
+            blockNumber: U256::from(block),
         };
         let history = self
             .client
@@ -291,18 +348,35 @@ impl EvmChain {
                 ChainError::Reverted { data } => read_error(data),
                 other => other,
             })?;
-        if history.blockNumber > entry.block {
+        if history.blockNumber > block {
             return Err(ChainError::Malformed {
                 what: "history entry",
                 detail: format!(
                     "of block {} in answer to block {}",
-                    history.blockNumber, entry.block
+                    history.blockNumber, block
                 ),
             });
         }
-        Ok(history.value)
+        let (entry, time) = (history.blockNumber, history.timestamp.to());
+        let known = self.client.agreed(basis, entry, log).await?;
+        if known.block.timestamp != time {
+            return Err(ChainError::OtherBlocks {
+                detail: format!(
+                    "{} is of time {}, but the contract made the entry of that number at {time}",
+                    known.block, known.block.timestamp
+                ),
+            });
+        }
+        let span = Span {
+            from: Some(time),
+            until: None,
+        };
+        Ok((Ok(history.value), span))
     }
 }
+
+/// A value or its absence, and the time in which that holds.
+type Held = (Result<U256, ChainError>, Span);
 
 impl StateReader for EvmChain {
     fn chain_id(&self) -> u64 {

@@ -26,8 +26,15 @@ impl RpcUrl {
     }
 
     /// The name or address of the machine.
-    pub(super) fn host(&self) -> String {
+    #[must_use]
+    pub fn host(&self) -> String {
         self.0.host_str().unwrap_or("?").to_lowercase()
+    }
+
+    /// Whether what is asked and answered can be read and changed on the way.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        self.0.scheme() == "http"
     }
 
     /// `text` as far as it may be shown: without this URL's secrets, in one line, cut.

@@ -27,6 +27,7 @@ pub(super) mod interface {
         error MalformedCertificate();
         error SetNotSealed(uint32 epoch);
         error UnknownVersion(uint8 version);
+        error CertificateExpired(uint32 epoch);
 
         error ECDSAStakeRegistry__InvalidEpoch();
         error ECDSAStakeRegistry__LengthMismatch();
@@ -72,6 +73,8 @@ pub enum Rejection {
     SetNotSealed(u32),
     /// A form of certificate that it does not know, by its first byte.
     UnknownVersion(u8),
+    /// So old that the stake of this epoch's set may be gone.
+    Expired(u32),
     /// It answered something else than the value for "valid".
     NotValid,
     /// An error that is not known here.
@@ -108,6 +111,12 @@ impl fmt::Display for Rejection {
                     "the set of epoch {epoch} is not sealed there: seal it with `node epoch seal`, or check the ABI form"
                 );
             }
+            Self::Expired(epoch) => {
+                return write!(
+                    f,
+                    "it has expired: the stake that stood behind epoch {epoch} may have been withdrawn; have the value certified again"
+                );
+            }
             Self::UnknownVersion(version) => {
                 return write!(
                     f,
@@ -124,6 +133,9 @@ impl Rejection {
     pub(super) fn from_revert(data: Bytes) -> Self {
         if let Ok(error) = abi::SetNotSealed::abi_decode(&data) {
             return Self::SetNotSealed(error.epoch);
+        }
+        if let Ok(error) = abi::CertificateExpired::abi_decode(&data) {
+            return Self::Expired(error.epoch);
         }
         if let Ok(error) = abi::UnknownVersion::abi_decode(&data) {
             return Self::UnknownVersion(error.version);

@@ -40,7 +40,7 @@ pub enum ChainError {
     },
     /// Operators that hold weight are not known.
     #[error(
-        "operators are missing from the set of epoch {epoch}: those that are known hold {known} of its weight of {total}, so that RPC providers of the home chain left registrations out of eth_getLogs; replace those that do not have all logs since the registry was deployed"
+        "operators are missing from the set of epoch {epoch}: those that are known hold {known} of its weight of {total}; check that the registry's address is right, and the RPC providers of the home chain"
     )]
     MissingOperators {
         /// Of the set.
@@ -49,6 +49,17 @@ pub enum ChainError {
         known: U256,
         /// What all weigh, as the registry says.
         total: U256,
+    },
+
+    /// It is not known yet what the home chain's directory says of the chain.
+    #[error(
+        "chain {chain_id} is not compared with the directory of chains yet: {detail}; ask again later"
+    )]
+    NotCompared {
+        /// The chain.
+        chain_id: u64,
+        /// What is waited for.
+        detail: String,
     },
 
     /// No provider showed a proof that holds, and a vote may not take its place.
@@ -107,6 +118,23 @@ pub enum ChainError {
         /// What does not fit.
         detail: String,
     },
+    /// Entries and blocks of a chain do not tell the same time: its contracts count other blocks.
+    #[error(
+        "the contracts of this chain count other blocks than its RPC: {detail}; where these are the blocks of its \
+         parent chain, set block_numbers = \"parent\", otherwise the chain is not supported"
+    )]
+    OtherBlocks {
+        /// What does not fit.
+        detail: String,
+    },
+    /// The home chain's directory does not mean the chain that is configured.
+    #[error("chain {chain_id} is not served: {detail}")]
+    NotListed {
+        /// The chain.
+        chain_id: u64,
+        /// What differs, and what to change.
+        detail: String,
+    },
     /// A setting makes no sense.
     #[error("{detail}")]
     Settings {
@@ -144,6 +172,7 @@ impl ChainError {
                 | Self::Unavailable { .. }
                 | Self::Disagreement { .. }
                 | Self::MissingOperators { .. }
+                | Self::NotCompared { .. }
                 | Self::NotProven { .. }
         )
     }
@@ -165,6 +194,8 @@ impl ChainError {
             Self::WrongChainId { .. }
                 | Self::NoContract { .. }
                 | Self::Layout { .. }
+                | Self::OtherBlocks { .. }
+                | Self::NotListed { .. }
                 | Self::Settings { .. }
         )
     }

@@ -3,16 +3,16 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use alloy::primitives::{Address, U256};
-use alloy::sol_types::SolCall;
-use quorate_chain::contracts::StakeRegistry;
-use quorate_chain::{At, ChainError, HomeReader};
+use alloy::primitives::{Address, B256, U256};
+use quorate_chain::contracts::ChainDirectory;
+use quorate_chain::evm::{BlockNumbers, EvmHome};
+use quorate_chain::{At, ChainEntry, ChainError, ChainFamily, HomeReader, Withdrawal};
 use quorate_proto::{Epoch, OperatorSet, threshold_of};
 use serde_json::{Value, json};
 
 use crate::support::TestResult;
 use crate::support::double::{Behaviour, Double, fail};
-use crate::support::network::{EPOCH, GRACE, Network};
+use crate::support::network::{EPOCH, GRACE, Member, Network, REACH};
 
 #[tokio::test]
 async fn the_schedule_is_read_once() -> TestResult {
@@ -51,15 +51,16 @@ async fn joins_and_exits_in_order() -> TestResult {
         .collect();
     let expected = [
         (a.operator, true, first),
-        (b.operator, true, first + 1),
-        (a.operator, false, first + 2),
+        // Between two registrations is the deposit for the later one.
+        (b.operator, true, first + 2),
+        (a.operator, false, first + 3),
         (a.operator, true, last),
     ];
     assert_eq!(short, expected);
 
     assert_eq!(home.registrations(first, first).await?, found[..1]);
     assert_eq!(home.registrations(first + 1, last - 1).await?, found[1..3]);
-    assert_eq!(home.registrations(first + 3, last - 1).await?, []);
+    assert_eq!(home.registrations(first + 4, last - 1).await?, []);
     assert_eq!(home.registrations(last, first).await?, []);
 
     let refusal = ChainError::NotFinal {
@@ -182,25 +183,46 @@ fn sorted(mut weights: Vec<(Address, u64)>) -> Vec<(Address, u64)> {
     weights
 }
 
+/// By name, which works for every epoch.
+async fn by_name(
+    home: &EvmHome,
+    operators: &[Address],
+    epoch: u32,
+) -> Result<OperatorSet, ChainError> {
+    let head = home.refresh().await?;
+    let set = home.members(Epoch(epoch), operators, head.hash).await;
+    // Whoever has left weighs nothing in the total either.
+    assert!(set.as_ref().is_ok_and(OperatorSet::is_whole), "{set:?}");
+    set
+}
+
+/// As the registry knows the newest ones.
+async fn newest(home: &EvmHome, epoch: u32) -> Result<OperatorSet, ChainError> {
+    let head = home.refresh().await?;
+    home.operator_set(Epoch(epoch), head.hash).await
+}
+
+/// In epoch 0; the third has too little to.
+async fn two_join(network: &Network, [a, b, c]: [&Member; 3]) -> TestResult {
+    for (member, amount) in [(a, 100), (b, 50), (c, 4)] {
+        network.stake(member, amount).await?;
+    }
+    network.register(a).await?;
+    network.register(b).await?;
+    assert!(network.register(c).await.is_err());
+    Ok(())
+}
+
 #[tokio::test]
 async fn sets_change_only_from_epoch_to_epoch() -> TestResult {
     let network = Network::start().await?;
     let home = network.home().await;
     let (mut a, b, c) = (network.member(1), network.member(2), network.member(3));
     let everyone = [a.operator, b.operator, c.operator, a.operator];
-    let set = async |epoch: u32| {
-        let head = home.refresh().await?;
-        let set = home.operator_set(Epoch(epoch), &everyone, head.hash).await;
-        // Whoever stakes too little or has left weighs nothing in the total either.
-        assert!(set.as_ref().is_ok_and(OperatorSet::is_whole), "{set:?}");
-        set
-    };
+    let set = |epoch| by_name(&home, &everyone, epoch);
+    let newest = |epoch| newest(&home, epoch);
 
-    // Epoch 0: three join; c stakes less than the minimum.
-    for (member, amount) in [(&a, 100), (&b, 50), (&c, 4)] {
-        network.register(member).await?;
-        network.stake(member, amount).await?;
-    }
+    two_join(&network, [&a, &b, &c]).await?;
     let first_key = a.signing.address();
     network.enter(1).await?;
     let first = set(1).await?;
@@ -212,13 +234,17 @@ async fn sets_change_only_from_epoch_to_epoch() -> TestResult {
     assert_eq!(first.threshold(), threshold_of(U256::from(150)));
     let member = first.get(a.operator).ok_or("no a")?;
     assert_eq!(member.signing_key, first_key);
-    assert_eq!(member.ed25519_key, Some(a.ed25519_key()));
+    assert_eq!(newest(1).await?, first);
+    let fixing = home.schedule().await?.fixing_block(Epoch(1));
+    assert_eq!(first.fixed_at(), home.block_time(fixing).await?);
 
-    // Epoch 1: a gets another key, c stakes more, b leaves.
+    // Epoch 1: a gets another key, c stakes more and joins, b leaves.
     network.rotate(&mut a, 99).await?;
     network.stake(&c, 60).await?;
+    network.register(&c).await?;
     network.deregister(&b).await?;
     assert_eq!(set(1).await?, first, "the present epoch keeps its set");
+    assert_eq!(newest(1).await?, first);
     network.enter(2).await?;
     let second = set(2).await?;
     assert_eq!(
@@ -230,6 +256,12 @@ async fn sets_change_only_from_epoch_to_epoch() -> TestResult {
         a.signing.address()
     );
     assert_eq!(second.total_weight(), U256::from(164));
+    assert_eq!(newest(2).await?, second);
+    assert_eq!(
+        newest(1).await?,
+        first,
+        "who left is kept in mind for an epoch more"
+    );
 
     // Nothing happens for some epochs: values carry forward, and the past stays as it was.
     network.enter(5).await?;
@@ -251,48 +283,91 @@ async fn sets_change_only_from_epoch_to_epoch() -> TestResult {
 }
 
 #[tokio::test]
-async fn sets_are_read_at_their_block() -> TestResult {
+async fn a_set_that_may_still_change_is_not_told() -> TestResult {
     let network = Network::start().await?;
     let home = network.home().await;
     let a = network.member(1);
+    network.stake(&a, 10).await?;
     network.register(&a).await?;
-    network.stake(&a, 10).await?;
-    let early = home.refresh().await?;
-    network.stake(&a, 10).await?;
-    let late = home.refresh().await?;
-    let total = async |at| {
-        let set = home.operator_set(Epoch(1), &[a.operator], at).await;
-        set.map(|set| set.total_weight())
+    let schedule = home.schedule().await?;
+    let head = home.refresh().await?;
+    let refused = ChainError::NotFinal {
+        asked: At::Block(schedule.fixing_block(Epoch(1))),
+        final_block: Some(head.number),
     };
-    assert_eq!(total(early.hash).await?, U256::from(10));
-    assert_eq!(total(late.hash).await?, U256::from(20));
+    assert_eq!(home.operator_set(Epoch(1), head.hash).await, Err(refused));
+    network.anvil.mine(EPOCH - GRACE).await?;
+    let head = home.refresh().await?;
+    // What changes now counts an epoch later.
+    network.stake(&a, 10).await?;
+    let set = home.operator_set(Epoch(1), head.hash).await?;
+    assert_eq!(set.total_weight(), U256::from(10));
+    Ok(())
+}
+
+/// However many there are: the cost of a set must not grow with its history or with its size.
+#[tokio::test]
+async fn a_set_is_one_call_and_one_header() -> TestResult {
+    let network = Network::start().await?;
+    for account in 1..6 {
+        network.register(&network.member(account)).await?;
+    }
+    network.enter(1).await?;
+    let double = Double::start(network.anvil.endpoint(), Behaviour::default()).await;
+    let home = network.home_over(vec![double.url.clone()]).await;
+    home.schedule().await?;
+    let head = home.refresh().await?;
+    let before = double.calls().len();
+    let set = home.operator_set(Epoch(1), head.hash).await?;
+    assert_eq!(set.members().len(), 5);
+    let calls = double.calls();
+    let count = |method: &str| {
+        calls[before..]
+            .iter()
+            .filter(|call| call["method"] == method)
+            .count()
+    };
+    assert_eq!(count("eth_call"), 1, "{:?}", &calls[before..]);
     Ok(())
 }
 
 #[tokio::test]
-async fn older_registries_have_no_ed25519_keys() -> TestResult {
+async fn limits_of_withdrawals_are_read() -> TestResult {
     let network = Network::start().await?;
-    let a = network.member(1);
-    network.register(&a).await?;
-    network.stake(&a, 10).await?;
-    network.enter(1).await?;
+    let home = network.home().await;
+    let (blocks, seconds) = REACH;
+    let expected = Withdrawal {
+        blocks,
+        seconds,
+        certificate_lifetime: seconds / 4 * 3,
+    };
+    assert_eq!(home.withdrawal().await?, expected);
+    Ok(())
+}
 
-    let selector = StakeRegistry::getOperatorEd25519KeyAtEpochCall::SELECTOR;
-    let selector = format!("0x{}", alloy::hex::encode(selector));
-    let older = Behaviour::default().tamper(move |request, response| {
-        let data = request["params"][0]["data"].as_str().unwrap_or_default();
-        if data.starts_with(&selector) {
-            fail(response, 3, "execution reverted");
-            response["error"]["data"] = json!("0x");
-        }
-    });
-    let double = Double::start(network.anvil.endpoint(), older).await;
-    let home = network.home_over(vec![double.url.clone()]).await;
-    let head = home.refresh().await?;
-    let set = home
-        .operator_set(Epoch(1), &[a.operator], head.hash)
-        .await?;
-    let member = set.get(a.operator).ok_or("no a")?;
-    assert_eq!((member.ed25519_key, member.weight), (None, U256::from(10)));
+#[tokio::test]
+async fn chains_are_known_by_their_entry_or_not_at_all() -> TestResult {
+    let network = Network::start().await?;
+    let home = network.home().await;
+    assert_eq!(home.chain_entry(42_161).await?, None);
+    let chain = ChainDirectory::Chain {
+        family: 1,
+        blockNumbers: 1,
+        genesis: B256::repeat_byte(7),
+        stateManager: B256::left_padding_from(&[9; 20]),
+        historySlot: U256::from(3),
+    };
+    let directory = ChainDirectory::new(network.directory, network.anvil.provider());
+    let added = directory.add(42_161, chain).send().await?;
+    added.get_receipt().await?;
+    home.refresh().await?;
+    let expected = ChainEntry {
+        family: ChainFamily::Evm,
+        block_numbers: BlockNumbers::Parent,
+        genesis: B256::repeat_byte(7),
+        state_manager: B256::left_padding_from(&[9; 20]),
+        history_slot: U256::from(3),
+    };
+    assert_eq!(home.chain_entry(42_161).await?, Some(expected));
     Ok(())
 }

@@ -7,6 +7,7 @@ mod proofs;
 mod providers;
 mod reads;
 mod reorgs;
+mod set_load;
 mod standing;
 mod support;
 mod timestamps;

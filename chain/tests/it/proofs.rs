@@ -78,7 +78,12 @@ pub(crate) fn forges(value: u64) -> Behaviour {
         let word = |value: u64| format!("{value:064x}");
         match request["method"].as_str() {
             Some("eth_call") => {
-                response["result"] = format!("0x{}{}{}", word(value), word(1), word(1)).into();
+                // The entry's block and time stay, which its header would show to be wrong.
+                let entry = response["result"]
+                    .as_str()
+                    .and_then(|words| words.get(66..));
+                response["result"] =
+                    format!("0x{}{}", word(value), entry.unwrap_or_default()).into();
             }
             Some("eth_getStorageAt") => response["result"] = format!("0x{}", word(value)).into(),
             Some("eth_getProof") => {

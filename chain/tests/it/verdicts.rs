@@ -28,8 +28,10 @@ async fn every_rejection_is_readable() -> TestResult {
     );
     let other = B256::repeat_byte(0x43);
     let mut lengths = certificate(digest, &[a, b, c], 1);
-    // The number of operators: one less than there are signatures.
-    lengths[4 * 32 - 1] = 2;
+    // The number of signatures: one less than there are operators.
+    lengths[8 * 32 - 1] = 2;
+    let mut longer = certificate(digest, &[a, b, c], 1);
+    longer.extend([0; 32]);
     let table = [
         (
             certificate(digest, &[a, b], 1),
@@ -45,12 +47,18 @@ async fn every_rejection_is_readable() -> TestResult {
         ),
         (lengths, Rejection::LengthMismatch),
         (vec![1, 2, 3], Rejection::MalformedCertificate),
+        (longer, Rejection::MalformedCertificate),
     ];
     for (data, expected) in table {
         let verdict = ask(&data).await?;
         assert_eq!(verdict, Verdict::Rejected(expected));
         assert!(verdict.to_string().starts_with("rejected: "), "{verdict}");
     }
+
+    // The stake of epoch 1 stays within reach for four epochs; certificates hold for three.
+    network.enter(5).await?;
+    let verdict = ask(&certificate(digest, &[a, b, c], 1)).await?;
+    assert_eq!(verdict, Verdict::Rejected(Rejection::Expired(1)));
 
     let nowhere = Address::repeat_byte(9);
     let error = verify_on_chain(&rpc, nowhere, digest, &[]).await;

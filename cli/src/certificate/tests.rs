@@ -1,4 +1,4 @@
-use quorate_proto::{Operator, OperatorSet, SecretKey, threshold_of};
+use quorate_proto::{Operator, OperatorSet, SecretKey};
 
 use super::*;
 
@@ -13,7 +13,6 @@ pub(crate) fn set() -> OperatorSet {
     let member = |index: u8| Operator {
         address: Address::repeat_byte(index),
         signing_key: key(index).address(),
-        ed25519_key: None,
         weight: U256::from(index) * U256::from(100),
     };
     let total = U256::from(600);
@@ -21,7 +20,7 @@ pub(crate) fn set() -> OperatorSet {
         Epoch(7),
         vec![member(1), member(2), member(3)],
         total,
-        threshold_of(total),
+        1_700_000_000,
     )
     .expect("a set")
 }
@@ -154,6 +153,7 @@ fn a_hand_over_is_written_and_read_as_well() {
         epoch: Epoch(7),
         next_epoch: Epoch(8),
         set_hash: B256::repeat_byte(5),
+        time: 1_700_000_000,
     });
     let signer = SignerSignature {
         operator: Address::repeat_byte(3),
@@ -168,9 +168,9 @@ fn a_hand_over_is_written_and_read_as_well() {
     assert!(file.to_string().starts_with("Hands over to  8\nSet hash "));
 }
 
-/// Digests and ids have 48 bits of the time: what a file says beyond them, nobody has signed.
+/// Ids have 48 bits of the time: a file that says more is none.
 #[test]
-fn a_time_beyond_48_bits_is_not_what_was_signed() {
+fn a_time_beyond_48_bits_is_none() {
     let mut file = file(&[2, 3]);
     let domain = domain_of(NETWORK).expect("a network");
     assert!(file.check(&domain).is_ok());

@@ -1,11 +1,13 @@
 //! The chains: each provider, asked now, and what the home chain has of this operator.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
-use quorate_chain::evm::{EvmClient, EvmConfig, EvmHome};
+use quorate_chain::evm::{EvmChain, EvmClient, EvmHome};
 use quorate_chain::{BlockRef, ChainError, HomeReader, ProviderStatus, Providers, Standing};
-use quorate_node::settings::{HomeSettings, Settings};
+use quorate_node::listing;
+use quorate_node::settings::{ChainSettings, HomeSettings, Settings};
 use quorate_proto::{Address, Operator};
 
 use super::finding::{Finding, Level};
@@ -17,17 +19,48 @@ const LATENCY: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(
 /// All chains at once; the home chain's findings first. `signing_key` is that of the key file.
 pub(super) async fn examine(settings: &Settings, signing_key: Option<Address>) -> Vec<Finding> {
     let home = home(&settings.home, settings.operator, signing_key);
-    let sources = join_all(settings.chains.iter().map(|chain| source(&chain.evm)));
+    let sources = settings.chains.iter();
+    let sources = join_all(sources.map(|chain| source(chain, &settings.home)));
     let (home, sources) = tokio::join!(home, sources);
     home.into_iter()
         .chain(sources.into_iter().flatten())
         .collect()
 }
 
-async fn source(config: &EvmConfig) -> Vec<Finding> {
-    match EvmClient::over(config.clone()) {
-        Ok(client) => providers(config.chain_id, &client).await.0,
-        Err(error) => vec![misset(config.chain_id, &error)],
+async fn source(chain: &ChainSettings, home: &HomeSettings) -> Vec<Finding> {
+    let chain_id = chain.evm.chain_id;
+    let client = match EvmClient::over(chain.evm.clone()) {
+        Ok(client) => client,
+        Err(error) => return vec![misset(chain_id, &error)],
+    };
+    let (mut findings, head) = providers(chain_id, &client).await;
+    if head.is_some() {
+        findings.push(listing(chain, client, home).await);
+    }
+    findings
+}
+
+/// Whether the home chain's directory means this chain, and this contract.
+async fn listing(chain: &ChainSettings, client: Arc<EvmClient>, home: &HomeSettings) -> Finding {
+    let check = format!("chain {}, directory", chain.evm.chain_id);
+    let chain_reader = EvmChain::new(client, chain.state_manager);
+    let home = EvmHome::connect(home.evm.clone(), home.registry, home.epoch_manager).await;
+    let compared = match &home {
+        Ok(home) => listing::difference(home, &chain_reader, chain).await,
+        Err(error) => Err(error.clone()),
+    };
+    match compared {
+        Ok(None) => Finding::ok(check, "lists this chain and its state manager"),
+        Ok(Some(why)) => Finding::error(
+            check,
+            why,
+            "correct the settings of that chain, or have it listed: nothing is signed about it meanwhile",
+        ),
+        Err(error) => Finding::error(
+            check,
+            error,
+            "mend the providers of the home chain, or of this one",
+        ),
     }
 }
 
@@ -226,8 +259,18 @@ fn registration(now: &Operator, next: &Operator, key: Option<Address>) -> Findin
         );
     }
     if now.weight.is_zero() {
-        let found = format!("{who} has stake from the next epoch on");
-        return Finding::warning(check, found, "wait for the next epoch");
+        let found = format!(
+            "{who} has stake from the next epoch on, with the key {}",
+            next.signing_key
+        );
+        return match fits(next) {
+            true => Finding::warning(check, found, "wait for the next epoch"),
+            false => Finding::error(
+                check,
+                format!("{found}; this node has {key}"),
+                "load that key (signing_key), or register this one: `node change-key`",
+            ),
+        };
     }
     if fits(now) {
         let found = format!("{who} has weight {}", format::amount(now.weight));
@@ -273,7 +316,6 @@ mod tests {
         let operator = |signing_key, weight: u64| Operator {
             address: Address::repeat_byte(9),
             signing_key,
-            ed25519_key: None,
             weight: U256::from(weight),
         };
         let table = [
@@ -283,6 +325,7 @@ mod tests {
             (operator(b, 5), operator(a, 5), Some(a), Level::Warning),
             (operator(b, 5), operator(b, 5), Some(a), Level::Error),
             (operator(a, 0), operator(a, 5), Some(a), Level::Warning),
+            (operator(a, 0), operator(b, 5), Some(a), Level::Error),
             (operator(a, 0), operator(a, 0), Some(a), Level::Error),
         ];
         for (now, next, key, level) in table {

@@ -11,7 +11,7 @@ use quorate_proto::Address;
 use super::finding::Finding;
 use crate::config::{key_store, text};
 use crate::options::{RunOptions, expand_home};
-use crate::run::{is_wanted, secret_variable};
+use crate::run::secret_variable;
 
 pub(super) fn examine(options: &RunOptions, data_dir: &Path) -> Vec<Finding> {
     let mut findings: Vec<Finding> = wanted(options)
@@ -52,9 +52,6 @@ fn wanted(options: &RunOptions) -> Vec<(KeyKind, &str)> {
     let mut wanted = vec![(KeyKind::Peer, text(&options.peer_key))];
     if options.role == Some(Role::Operator) {
         wanted.push((KeyKind::Signing, text(&options.signing_key)));
-        if is_wanted(&key_store(options), text(&options.ed25519_key)) {
-            wanted.push((KeyKind::Ed25519, text(&options.ed25519_key)));
-        }
     }
     wanted
 }

@@ -94,11 +94,11 @@ fn itself(status: &Status) -> Vec<Finding> {
     findings.extend(reasons.filter(new).map(reason));
     let degraded = status.ready.degraded.iter().filter(new);
     findings.extend(degraded.map(|reason| {
-        Finding::warning(
-            "ready to sign",
-            &reason.detail,
-            "`node providers` shows who fails: mend or replace them",
-        )
+        let cure = match reason.code.as_str() {
+            "signing_log" => "see \"An operator does not sign\" in docs/operations.md",
+            _ => "`node providers` shows who fails: mend or replace them",
+        };
+        Finding::warning("ready to sign", &reason.detail, cure)
     }));
     findings
 }

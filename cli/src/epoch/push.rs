@@ -1,9 +1,11 @@
 //! `node epoch push`: every update that a light registry lacks, in order, each checked before it
-//! is paid for.
+//! is paid for. Where the next one was never certified, a set that the light registry holds and that still
+//! lives is asked to name the newest one.
+
+use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use clap::{Args, ValueEnum};
-use quorate_node::client::HandedOver;
 use quorate_proto::{Address, Certificate, Domain, Epoch, EpochUpdate, OperatorSet, Statement};
 use serde_json::json;
 
@@ -29,6 +31,11 @@ pub(crate) struct PushArgs {
     peer: PeerArgs,
 }
 
+/// Held sets that are asked to name another one at most, the newest: operators keep as many.
+const MAX_BRIDGES: u32 = 64;
+/// Until the operator is asked again for a certificate that it has made: a task takes some milliseconds.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
+
 /// The two forms of a certificate.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Form {
@@ -44,19 +51,31 @@ struct Step {
     sent: Sent,
 }
 
+/// A set that may be handed over, and who says so.
+struct Update {
+    signers: OperatorSet,
+    next: OperatorSet,
+    certificate: Certificate,
+}
+
 pub(super) async fn run(args: &PushArgs) -> anyhow::Result<()> {
     let source = Source::connect(&args.peer).await?;
     let (provider, _) = args.payer.connect()?;
     let light = Light::connect(provider, args.light).await?;
     light.check_network(&source.domain)?;
-    let mut held = held(&light, &source).await?;
+    let mut held = held(&light, &source, light.newest_epoch().await?).await?;
     let mut steps = Vec::new();
-    while let Some((next, certificate)) = next_update(&source, &held).await? {
+    while let Some(update) = find_update(&light, &source, &held).await? {
+        let Update {
+            signers,
+            next,
+            certificate,
+        } = update;
         let bytes = match args.form {
-            Form::Compact => certificate.compact_signature_data(&held)?,
+            Form::Compact => certificate.compact_signature_data(&signers)?,
             Form::Abi => certificate.signature_data(),
         };
-        match light.update(held.epoch(), &next, bytes).await? {
+        match light.update(signers.epoch(), &next, bytes).await? {
             Some(sent) => {
                 let epoch = next.epoch();
                 eprintln!("Epoch {epoch} is handed over …");
@@ -69,12 +88,11 @@ pub(super) async fn run(args: &PushArgs) -> anyhow::Result<()> {
     print(args, &light, held.epoch(), &steps)
 }
 
-/// The newest set of the light registry, which knows its hash only.
-async fn held(light: &Light, source: &Source) -> anyhow::Result<OperatorSet> {
-    let epoch = light.newest_epoch().await?;
+/// A set of the light registry, which knows its hash only.
+async fn held(light: &Light, source: &Source, epoch: Epoch) -> anyhow::Result<OperatorSet> {
     let hash = light.set_hash(epoch).await?;
     let found = source.find(epoch).await.with_context(|| {
-        format!("the set of epoch {epoch}, the newest of the light registry, is needed first")
+        format!("the set of epoch {epoch}, which the light registry holds, is needed first")
     })?;
     let set = found.map(|found| found.set).with_context(|| {
         format!("the light registry is at epoch {epoch}, which is not fixed yet at this operator")
@@ -90,7 +108,7 @@ async fn held(light: &Light, source: &Source) -> anyhow::Result<OperatorSet> {
 
 /// Somebody else handed over meanwhile.
 async fn advanced(light: &Light, source: &Source, from: Epoch) -> anyhow::Result<OperatorSet> {
-    let set = held(light, source).await?;
+    let set = held(light, source, light.newest_epoch().await?).await?;
     ensure!(
         set.epoch() > from,
         "the light registry refuses an update from epoch {from}, its newest; push again later"
@@ -99,32 +117,119 @@ async fn advanced(light: &Light, source: &Source, from: Epoch) -> anyhow::Result
 }
 
 /// The next update, checked; `None` when the light registry is up to date.
-async fn next_update(
+async fn find_update(
+    light: &Light,
     source: &Source,
     held: &OperatorSet,
-) -> anyhow::Result<Option<(OperatorSet, Certificate)>> {
-    let epoch = held.epoch().next();
-    let Some(HandedOver { set, certificate }) = source.find(epoch).await? else {
+) -> anyhow::Result<Option<Update>> {
+    let newest = source.newest().await?.set;
+    if newest.epoch() <= held.epoch() {
+        return Ok(None);
+    }
+    if light.seconds_left(held.epoch()).await?.is_none() {
+        return Err(No(expired(light, held.epoch()).await?).into());
+    }
+    if let Some(update) = next_update(source, held).await? {
+        return Ok(Some(update));
+    }
+    // Known from the grace period of the epoch before on, certified moments later.
+    if newest.epoch() > source.current().await? && newest.epoch() == held.epoch().next() {
+        return Ok(None);
+    }
+    bridge(light, source, held.epoch(), &newest).await.map(Some)
+}
+
+/// By the newest set that is held, over the one after it; `None` where that was never certified.
+async fn next_update(source: &Source, held: &OperatorSet) -> anyhow::Result<Option<Update>> {
+    let found = source.find(held.epoch().next()).await?;
+    let Some((next, certificate)) = found.and_then(|found| Some((found.set, found.certificate?)))
+    else {
         return Ok(None);
     };
-    match certificate {
-        Some(certificate) => {
-            check(&certificate, held, &set, &source.domain)?;
-            Ok(Some((set, certificate)))
+    // One by an earlier set does not help here.
+    if certificate.statement().epoch() != held.epoch() {
+        return Ok(None);
+    }
+    check(&certificate, held, &next, &source.domain)?;
+    Ok(Some(Update {
+        signers: held.clone(),
+        next,
+        certificate,
+    }))
+}
+
+/// Has a set that is held and still lives name the newest one: the latest such set that can.
+async fn bridge(
+    light: &Light,
+    source: &Source,
+    from: Epoch,
+    newest: &OperatorSet,
+) -> anyhow::Result<Update> {
+    let mut tried = Vec::new();
+    let mut epoch = Some(from);
+    while let Some(by) = epoch.filter(|by| from.0.saturating_sub(by.0) < MAX_BRIDGES) {
+        epoch = by.previous();
+        if light.set_hash(by).await?.is_zero() {
+            continue;
         }
-        // Known from the grace period of the epoch before on, certified moments later.
-        None if epoch > source.current().await? => Ok(None),
-        None => Err(No(missing(held.epoch())).into()),
+        if light.seconds_left(by).await?.is_none() {
+            break;
+        }
+        eprintln!(
+            "Asking the set of epoch {by} to name that of epoch {} …",
+            newest.epoch()
+        );
+        let signers = held(light, source, by).await?;
+        if let Some(certificate) = certified(source, by, newest.epoch()).await? {
+            check(&certificate, &signers, newest, &source.domain)?;
+            return Ok(Update {
+                signers,
+                next: newest.clone(),
+                certificate,
+            });
+        }
+        tried.push(by.to_string());
+    }
+    Err(No(missing(from, newest.epoch(), &tried)).into())
+}
+
+/// The certificate by the set of `by`, as soon as it is made; `None` where its operators do not sign in time.
+async fn certified(source: &Source, by: Epoch, next: Epoch) -> anyhow::Result<Option<Certificate>> {
+    let end = tokio::time::Instant::now() + source.limit;
+    loop {
+        let found = source.find_by(next, Some(by)).await?;
+        if let Some(certificate) = found.and_then(|found| found.certificate) {
+            return Ok(Some(certificate));
+        }
+        if tokio::time::Instant::now() >= end {
+            return Ok(None);
+        }
+        tokio::time::sleep(ASK_AGAIN).await;
     }
 }
 
-fn missing(held: Epoch) -> String {
-    let next = held.next();
+fn missing(held: Epoch, newest: Epoch, tried: &[String]) -> String {
     format!(
-        "this operator has no certificate over epoch {next}; ask another one. Skipping ahead is \
-         impossible: only the set of epoch {held}, the newest one held, may name a successor, and \
-         it has signed no other. If no operator has it, a light registry must be deployed afresh"
+        "no set that the light registry holds and that still lives has named the set of epoch {newest} (asked: {}). \
+         Their operators sign with the keys that they had in those epochs: once those with more than two thirds of \
+         the weight of one are up again, push again. The newest held is that of epoch {held}",
+        match tried.is_empty() {
+            true => "none".to_owned(),
+            false => tried.join(", "),
+        }
     )
+}
+
+async fn expired(light: &Light, held: Epoch) -> anyhow::Result<String> {
+    let way_on = match light.guardian().await? {
+        Some(guardian) => {
+            format!("its guardian {guardian} can begin anew with `node epoch anchor`")
+        }
+        None => "it has no guardian, so another one must be deployed".to_owned(),
+    };
+    Ok(format!(
+        "the light registry has expired: it was told nothing since epoch {held}, whose stake may be gone by now; {way_on}"
+    ))
 }
 
 /// Whether the light registry will take it.
@@ -203,7 +308,7 @@ mod tests {
             Epoch(8),
             held.members()[1..].to_vec(),
             held.total_weight(),
-            held.threshold(),
+            held.fixed_at() + 3_600,
         )
         .expect("a set");
         let update = EpochUpdate::hand_over(Epoch(7), &next).expect("later");
@@ -216,6 +321,12 @@ mod tests {
             ..update
         };
         assert!(check(&signed(older, &[2, 3], &domain), &held, &next, &domain).is_err());
+        let at_another_time = EpochUpdate {
+            time: update.time - 1,
+            ..update
+        };
+        let untimely = signed(at_another_time, &[2, 3], &domain);
+        assert!(check(&untimely, &held, &next, &domain).is_err());
         // The set must be the one that was signed.
         assert!(check(&good, &held, &held, &domain).is_err());
     }

@@ -25,7 +25,7 @@ pub(super) async fn run(args: &ShowArgs) -> anyhow::Result<()> {
     let source = Source::connect(&args.peer).await?;
     let found = match args.epoch {
         Some(epoch) => one(&source, Epoch(epoch)).await?,
-        None => newest(&source).await?,
+        None => source.newest().await?,
     };
     let certificate = match &found.certificate {
         Some(certificate) => {
@@ -45,14 +45,6 @@ async fn one(source: &Source, epoch: Epoch) -> anyhow::Result<HandedOver> {
     let found = source.find(epoch).await?;
     let missing = || No(format!("the set of epoch {epoch} is not fixed yet"));
     Ok(found.ok_or_else(missing)?)
-}
-
-async fn newest(source: &Source) -> anyhow::Result<HandedOver> {
-    let current = source.current().await?;
-    match source.find(current.next()).await? {
-        Some(found) => Ok(found),
-        None => one(source, current).await,
-    }
 }
 
 fn print(

@@ -7,7 +7,7 @@ use std::path::Path;
 use alloy::primitives::Bytes;
 use anyhow::Context as _;
 use quorate_proto::{
-    Address, B256, Domain, EquivocationEvidence, Signature, SignedStatement, Statement, wire,
+    Address, B256, Domain, EquivocationEvidence, SignedAttestation, Statement, wire,
 };
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +16,7 @@ use crate::exit::No;
 use crate::format;
 use crate::table::Facts;
 
-/// Two facts that one key of an operator signed for one slot.
+/// Two facts that an operator signed for one slot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct EvidenceFile {
     pub(crate) id: B256,
@@ -24,8 +24,6 @@ pub(crate) struct EvidenceFile {
     pub(crate) network: String,
     #[serde(serialize_with = "checksummed")]
     pub(crate) operator: Address,
-    #[serde(serialize_with = "checksummed")]
-    pub(crate) signing_key: Address,
     pub(crate) slot: B256,
     pub(crate) first: SignedJson,
     pub(crate) second: SignedJson,
@@ -37,12 +35,15 @@ pub(crate) struct EvidenceFile {
     pub(crate) heard_from: Option<Address>,
 }
 
-/// A statement under one signature.
+/// An attestation about the slot, under one signature.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SignedJson {
-    pub(crate) statement: StatementJson,
+    pub(crate) epoch: u32,
     pub(crate) fact: B256,
     pub(crate) signature: Bytes,
+    /// The statement that has this epoch, slot and fact, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) statement: Option<StatementJson>,
 }
 
 impl EvidenceFile {
@@ -51,12 +52,11 @@ impl EvidenceFile {
         domain: &Domain,
         found_ms: Option<u64>,
     ) -> Self {
-        let [first, second] = evidence.statements().map(SignedJson::from);
+        let [first, second] = evidence.attestations().map(SignedJson::from);
         Self {
             id: evidence.id().0,
             network: domain.network().to_string(),
             operator: evidence.operator(),
-            signing_key: evidence.signing_key(),
             slot: evidence.slot().0,
             first,
             second,
@@ -76,74 +76,83 @@ impl EvidenceFile {
     /// The evidence, if it is some by its form and all that the file says of it is so. Who signed
     /// is not looked at.
     pub(crate) fn evidence(&self) -> Result<EquivocationEvidence, No> {
-        let pair = [self.first.signed()?, self.second.signed()?];
-        let evidence = EquivocationEvidence::new(self.operator, self.signing_key, pair)
+        // Through its form on the wire, which has all the rules.
+        let message = wire::EquivocationEvidence {
+            operator: self.operator.to_vec(),
+            first: Some(self.first.to_wire(self.slot)),
+            second: Some(self.second.to_wire(self.slot)),
+        };
+        let evidence = EquivocationEvidence::try_from(&message)
             .map_err(|error| No(format!("no evidence: {error}")))?;
-        let [first, second] = evidence.statements().map(|signed| signed.statement.fact());
-        let table = [
-            ("the id", evidence.id().0 == self.id),
-            ("the slot", evidence.slot().0 == self.slot),
-            ("the first fact", first == self.first.fact),
-            ("the second fact", second == self.second.fact),
-        ];
-        match table.into_iter().find(|(_, same)| !same) {
-            Some((what, _)) => Err(No(format!(
-                "{what} in the file is not that of its statements; the file was altered"
-            ))),
-            None => Ok(evidence),
+        if evidence.id().0 != self.id {
+            let text =
+                "the id in the file is not that of its slot and operator; the file was altered";
+            return Err(No(text.into()));
         }
+        Ok(evidence)
     }
 
-    /// The epochs of both statements.
-    pub(crate) fn epochs(&self) -> [u32; 2] {
-        [&self.first, &self.second].map(|signed| signed.statement().epoch().0)
+    /// The epochs of both.
+    pub(crate) const fn epochs(&self) -> [u32; 2] {
+        [self.first.epoch, self.second.epoch]
     }
 
-    /// What both statements are about, in a few words.
+    /// A statement about the slot, where one is known.
+    fn statement(&self) -> Option<&StatementJson> {
+        let statements = [&self.first, &self.second].map(|signed| signed.statement.as_ref());
+        statements.into_iter().flatten().next()
+    }
+
+    /// What both are about, in a few words.
     pub(crate) fn about(&self) -> String {
-        match &self.first.statement {
-            StatementJson::StateProof {
+        match self.statement() {
+            Some(StatementJson::StateProof {
                 chain_id,
                 block_number,
                 ..
-            } => format!("chain {chain_id}, block {block_number}"),
-            StatementJson::EpochUpdate { next_epoch, .. } => format!("set of epoch {next_epoch}"),
+            }) => format!("chain {chain_id}, block {block_number}"),
+            Some(StatementJson::EpochUpdate { next_epoch, .. }) => {
+                format!("set of epoch {next_epoch}")
+            }
+            None => format!("slot {}", format::short(&self.slot.to_string())),
         }
     }
 }
 
-impl From<&SignedStatement> for SignedJson {
-    fn from(signed: &SignedStatement) -> Self {
+impl From<&SignedAttestation> for SignedJson {
+    fn from(signed: &SignedAttestation) -> Self {
+        let attestation = signed.attestation();
         Self {
-            statement: (&signed.statement).into(),
-            fact: signed.statement.fact(),
-            signature: Bytes::copy_from_slice(signed.signature.as_bytes()),
+            epoch: attestation.epoch.0,
+            fact: attestation.fact,
+            signature: Bytes::copy_from_slice(signed.signature().as_bytes()),
+            statement: signed.statement().map(StatementJson::from),
         }
     }
 }
 
 impl SignedJson {
-    pub(crate) fn statement(&self) -> Statement {
-        (&self.statement).into()
-    }
-
-    fn signed(&self) -> Result<SignedStatement, No> {
-        // Through its form on the wire, which has the bounds of every field.
-        let statement = Statement::try_from(&wire::Statement::from(&self.statement()));
-        let signature = Signature::parse(&self.signature);
-        Ok(SignedStatement {
-            statement: statement.map_err(|error| No(format!("no evidence: {error}")))?,
-            signature: signature.map_err(|error| No(format!("no evidence: {error}")))?,
-        })
+    fn to_wire(&self, slot: B256) -> wire::SignedAttestation {
+        let statement = self.statement.as_ref().map(Statement::from);
+        wire::SignedAttestation {
+            epoch: self.epoch,
+            slot: slot.to_vec(),
+            fact: self.fact.to_vec(),
+            signature: self.signature.to_vec(),
+            statement: statement.as_ref().map(Into::into),
+        }
     }
 
     /// The fact, for people.
     fn says(&self) -> String {
         match &self.statement {
-            StatementJson::StateProof {
+            Some(StatementJson::StateProof {
                 value, timestamp, ..
-            } => format!("value {}, block time {}", value.0, format::time(*timestamp)),
-            StatementJson::EpochUpdate { set_hash, .. } => format!("set {set_hash}"),
+            }) => format!("value {}, block time {}", value.0, format::time(*timestamp)),
+            Some(StatementJson::EpochUpdate { set_hash, time, .. }) => {
+                format!("set {set_hash}, fixed {}", format::time(*time))
+            }
+            None => format!("fact {}", self.fact),
         }
     }
 }
@@ -154,26 +163,26 @@ impl fmt::Display for EvidenceFile {
         facts.add("Evidence", self.id);
         facts.add("Network", &self.network);
         facts.add("Operator", self.operator);
-        facts.add("Signing key", self.signing_key);
         facts.add("Slot", self.slot);
-        match &self.first.statement {
-            StatementJson::StateProof {
+        match self.statement() {
+            Some(StatementJson::StateProof {
                 chain_id,
                 user,
                 key,
                 block_number,
                 ..
-            } => {
+            }) => {
                 let text = format!(
                     "what {user} had stored under key {} on chain {chain_id} at block {block_number}",
                     key.0
                 );
                 facts.add("About", text);
             }
-            StatementJson::EpochUpdate { .. } => facts.add("About", self.about()),
+            Some(StatementJson::EpochUpdate { .. }) => facts.add("About", self.about()),
+            None => facts.add("About", "something whose statement is not told"),
         }
         for (name, signed) in [("It signed", &self.first), ("And it signed", &self.second)] {
-            let epoch = signed.statement().epoch();
+            let epoch = signed.epoch;
             facts.add(name, format!("{}, in epoch {epoch}", signed.says()));
             facts.add("Signature", &signed.signature);
         }

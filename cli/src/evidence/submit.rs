@@ -3,20 +3,17 @@
 use std::path::Path;
 
 use alloy::contract::Error as ContractError;
-use alloy::primitives::{Bytes, aliases::U48};
+use alloy::primitives::Bytes;
 use alloy::providers::{DynProvider, Provider as _};
 use alloy::sol_types::SolInterface as _;
 use anyhow::{Context as _, anyhow, ensure};
 use clap::Args;
 use quorate_chain::contracts;
 use quorate_chain::contracts::EquivocationJudge::{
-    EpochUpdate as SolUpdate, EquivocationJudgeErrors, EquivocationJudgeInstance,
-    SignedEpochUpdate, SignedStateProof, StateProof as SolProof,
+    EquivocationJudgeErrors, EquivocationJudgeInstance, SignedAttestation as SolSigned,
 };
 use quorate_chain::contracts::StakeRegistry::StakeRegistryInstance;
-use quorate_proto::{
-    Address, Domain, EpochUpdate, EquivocationEvidence, SignedStatement, StateProof, Statement,
-};
+use quorate_proto::{Address, Domain, EquivocationEvidence, SignedAttestation};
 use serde_json::json;
 
 use super::{EvidenceFile, SourceArgs, id_of};
@@ -64,13 +61,9 @@ pub(super) async fn run(args: &SubmitArgs) -> anyhow::Result<()> {
         served == home,
         "--rpc serves chain {served}, but the judge is on the home chain, {home}"
     );
-    let judge = judge_of(&provider, &domain).await?;
-    if judge
-        .judged(evidence.id().0)
-        .call()
-        .await
-        .map_err(refused)?
-    {
+    let registry = StakeRegistryInstance::new(domain.registry(), provider.clone());
+    let judge = judge_of(&registry).await?;
+    if is_convicted(&registry, &evidence, &domain).await? {
         return print(args, &file, *judge.address(), None);
     }
     let sent = send(&judge, &evidence).await?;
@@ -78,76 +71,50 @@ pub(super) async fn run(args: &SubmitArgs) -> anyhow::Result<()> {
 }
 
 async fn judge_of(
-    provider: &DynProvider,
-    domain: &Domain,
+    registry: &StakeRegistryInstance<DynProvider>,
 ) -> anyhow::Result<EquivocationJudgeInstance<DynProvider>> {
-    let registry = StakeRegistryInstance::new(domain.registry(), provider.clone());
     let judge = registry.judge().call().await;
-    let judge = judge.map_err(refused_by_registry).with_context(|| {
-        format!(
-            "the registry {} names no judge; an older deployment has none",
-            domain.registry()
-        )
-    })?;
-    if judge.is_zero() {
-        let text = "this registry has no judge: its deployer has not named one (setJudge)";
-        return Err(No(text.into()).into());
+    let judge = judge
+        .map_err(refused_by_registry)
+        .with_context(|| format!("the registry {} names no judge", registry.address()))?;
+    let provider = registry.provider().clone();
+    Ok(EquivocationJudgeInstance::new(judge, provider))
+}
+
+/// Whether one of the keys that signed was convicted before: a key is judged once.
+async fn is_convicted(
+    registry: &StakeRegistryInstance<DynProvider>,
+    evidence: &EquivocationEvidence,
+    domain: &Domain,
+) -> anyhow::Result<bool> {
+    for signed in evidence.attestations() {
+        let digest = signed.attestation().digest(domain);
+        let key = signed.signature().recover(digest);
+        let key = key.map_err(|error| No(format!("no evidence: {error}")))?;
+        let convicted = registry.convicted(key).call().await;
+        if convicted.map_err(refused_by_registry)? {
+            return Ok(true);
+        }
     }
-    Ok(EquivocationJudgeInstance::new(judge, provider.clone()))
+    Ok(false)
 }
 
 async fn send(
     judge: &EquivocationJudgeInstance<DynProvider>,
     evidence: &EquivocationEvidence,
 ) -> anyhow::Result<Sent> {
-    let [first, second] = evidence.statements();
-    let operator = evidence.operator();
-    let signatures = [bytes(first), bytes(second)];
-    let sent = match (&first.statement, &second.statement) {
-        (Statement::StateProof(a), Statement::StateProof(b)) => {
-            let [first, second] = signed([proof(a), proof(b)], signatures, |proof, signature| {
-                SignedStateProof { proof, signature }
-            });
-            contracts::send(judge.judgeStateProofs(operator, first, second)).await
-        }
-        (Statement::EpochUpdate(a), Statement::EpochUpdate(b)) => {
-            let [first, second] =
-                signed([update(a), update(b)], signatures, |update, signature| {
-                    SignedEpochUpdate { update, signature }
-                });
-            contracts::send(judge.judgeEpochUpdates(operator, first, second)).await
-        }
-        // One slot holds statements of one kind.
-        _ => return Err(anyhow!("the two statements are of different kinds")),
-    };
-    mined("Evidence", sent, refused).await
+    let [first, second] = evidence.attestations().map(told);
+    let call = judge.judge(evidence.operator(), first, second);
+    mined("Evidence", contracts::send(call).await, refused).await
 }
 
-fn signed<T, S>([a, b]: [T; 2], [x, y]: [Bytes; 2], join: fn(T, Bytes) -> S) -> [S; 2] {
-    [join(a, x), join(b, y)]
-}
-
-fn bytes(signed: &SignedStatement) -> Bytes {
-    Bytes::copy_from_slice(signed.signature.as_bytes())
-}
-
-fn proof(proof: &StateProof) -> SolProof {
-    SolProof {
-        user: proof.user,
-        chainId: proof.chain_id,
-        blockNumber: proof.block_number,
-        timestamp: U48::from(proof.timestamp),
-        epoch: proof.epoch.0,
-        key: proof.key,
-        value: proof.value,
-    }
-}
-
-const fn update(update: &EpochUpdate) -> SolUpdate {
-    SolUpdate {
-        epoch: update.epoch.0,
-        nextEpoch: update.next_epoch.0,
-        setHash: update.set_hash,
+fn told(signed: &SignedAttestation) -> SolSigned {
+    let attestation = signed.attestation();
+    SolSigned {
+        epoch: attestation.epoch.0,
+        slot: attestation.slot.0,
+        fact: attestation.fact,
+        signature: Bytes::copy_from_slice(signed.signature().as_bytes()),
     }
 }
 
@@ -165,9 +132,10 @@ fn refused(error: ContractError) -> anyhow::Error {
 /// What to do about an error of the judge.
 fn cure(name: &str) -> &'static str {
     match name {
-        "AlreadyJudged" => "; somebody was faster, and nothing is left to do",
+        "AlreadyJudged" => "; the key was convicted before, and nothing is left to do",
         "EpochNotBegun" => "; submit it again once that epoch has begun",
-        "NotAnOperator" | "InvalidSignature" | "OtherKey" => {
+        "TooLate" => "; the stake behind that epoch is out of reach by now",
+        "NotAnOperator" | "InvalidSignature" => {
             "; check that --registry is of the network of the evidence, and verify it with \
              `node evidence verify`"
         }
@@ -194,7 +162,7 @@ fn print(
         return Ok(());
     }
     match sent {
-        None => println!("this case was judged before; nothing was sent"),
+        None => println!("the key that signed was convicted before; nothing was sent"),
         Some(sent) => println!(
             "operator {operator} is jailed: {}, block {}, gas {}",
             sent.hash, sent.block, sent.gas

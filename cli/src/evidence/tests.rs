@@ -1,5 +1,6 @@
 use quorate_proto::{
-    Domain, Epoch, EquivocationEvidence, SecretKey, SignedStatement, StateProof, Statement, U256,
+    Attestation, B256, Domain, Epoch, EquivocationEvidence, SecretKey, SignedAttestation, SlotId,
+    StateProof, Statement, U256,
 };
 
 use super::*;
@@ -21,13 +22,11 @@ fn evidence(epochs: [u32; 2]) -> EquivocationEvidence {
             key: U256::from(7),
             value: U256::from(value),
         });
-        SignedStatement {
-            statement,
-            signature: key.sign(statement.digest(&domain())).expect("signed"),
-        }
+        let signature = key.sign(statement.digest(&domain())).expect("signed");
+        SignedAttestation::of(statement, signature)
     };
     let pair = [signed(epochs[0], 1), signed(epochs[1], 2)];
-    EquivocationEvidence::new(Address::repeat_byte(2), key.address(), pair).expect("two facts")
+    EquivocationEvidence::new(Address::repeat_byte(2), pair).expect("two facts")
 }
 
 #[test]
@@ -78,14 +77,14 @@ fn altered_files_are_seen() {
                 slot: zero,
                 ..file.clone()
             },
-            "the slot in the file",
+            "statement must have the epoch, slot and fact",
         ),
         (
             EvidenceFile {
                 second: file.first.clone(),
                 ..file.clone()
             },
-            "the same fact",
+            "must be another fact",
         ),
         (
             EvidenceFile {
@@ -93,7 +92,7 @@ fn altered_files_are_seen() {
                 second: file.first.clone(),
                 ..file.clone()
             },
-            "the first fact in the file",
+            "must be the lower one",
         ),
         (
             EvidenceFile {
@@ -114,7 +113,7 @@ fn altered_files_are_seen() {
 #[test]
 fn impossible_statements_are_refused() {
     let mut file = EvidenceFile::of(&evidence([7, 7]), &domain(), None);
-    if let crate::certificate::StatementJson::StateProof { timestamp, .. } =
+    if let Some(crate::certificate::StatementJson::StateProof { timestamp, .. }) =
         &mut file.first.statement
     {
         *timestamp = 1 << 48;
@@ -135,4 +134,29 @@ fn it_reads_well() {
     let table = table(std::slice::from_ref(&file)).to_string();
     assert!(table.contains("chain 10, block 500"), "{table}");
     assert!(table.contains(&file.id.to_string()), "{table}");
+}
+
+/// Of a kind that this build does not know, or without its statements.
+#[test]
+fn evidence_without_statements_reads_well_too() {
+    let key = SecretKey::from_bytes(&[2; 32]).expect("a key");
+    let pair = [1, 2].map(|fact| {
+        let attestation = Attestation {
+            epoch: Epoch(7),
+            slot: SlotId(B256::repeat_byte(0x7f)),
+            fact: B256::repeat_byte(fact),
+        };
+        let signature = key.sign(attestation.digest(&domain())).expect("signed");
+        SignedAttestation::bare(attestation, signature)
+    });
+    let evidence = EquivocationEvidence::new(Address::repeat_byte(2), pair).expect("two facts");
+    let file = EvidenceFile::of(&evidence, &domain(), None);
+    let text = serde_json::to_string(&file).expect("JSON");
+    let read: EvidenceFile = serde_json::from_str(&text).expect("evidence");
+    assert_eq!(read.evidence().expect("evidence"), evidence);
+    let text = read.to_string();
+    assert!(text.contains("whose statement is not told"), "{text}");
+    assert!(text.contains("fact 0x0101"), "{text}");
+    let table = table(std::slice::from_ref(&file)).to_string();
+    assert!(table.contains("slot 0x7f7f"), "{table}");
 }

@@ -9,7 +9,7 @@ use anyhow::{Context as _, anyhow};
 use clap::Args;
 use quorate_chain::contracts::StakeRegistry::StakeRegistryInstance;
 use quorate_proto::{
-    Address, Domain, Epoch, EquivocationEvidence, EvidenceError, Operator, OperatorSet, U256,
+    Address, Domain, Epoch, EquivocationEvidence, EvidenceError, Operator, OperatorSet,
 };
 use serde_json::json;
 
@@ -26,7 +26,7 @@ pub(crate) struct VerifyArgs {
     evidence: PathBuf,
 
     /// Check against the operator set of an epoch, as `node operators --json` printed it; twice where
-    /// the two statements are of two epochs
+    /// the two were signed in two epochs
     #[arg(long, value_name = "FILE", required_unless_present = "rpc")]
     set: Vec<PathBuf>,
 
@@ -159,8 +159,7 @@ async fn on_chain(
     let registry = StakeRegistryInstance::new(domain.registry(), provider);
     let newest = registry.newestEpoch().call().await.map_err(refused)?;
     let mut sets = Vec::new();
-    for signed in evidence.statements() {
-        let epoch = signed.statement.epoch();
+    for epoch in evidence.epochs() {
         let operator = evidence.operator();
         if epoch.0 <= newest {
             sets.push(member_set(&registry, operator, epoch).await?);
@@ -186,10 +185,9 @@ async fn member_set(
     let member = Operator {
         address: operator,
         signing_key: key.call().await.map_err(refused)?,
-        ed25519_key: None,
         weight,
     };
-    Ok(OperatorSet::new(epoch, vec![member], weight, U256::MAX)?)
+    Ok(OperatorSet::new(epoch, vec![member], weight, 0)?)
 }
 
 async fn connect(url: &SecretUrl) -> anyhow::Result<(DynProvider, u64)> {

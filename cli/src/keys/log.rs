@@ -1,4 +1,4 @@
-//! `node keys log`: what a key has signed, as a file, out of one store and into another.
+//! `node keys log`: what an operator has signed, as a file, out of one store and into another.
 
 use std::fs::File;
 use std::io::{IsTerminal as _, Write};
@@ -6,22 +6,26 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use quorate_node::signing_log::{self, KeySummary};
+use quorate_node::signing_log::{self, Summary};
 use quorate_proto::{Address, Domain};
 use quorate_storage::{EngineKind, Identity, Store, StoreError, WriteQueue};
 use serde_json::json;
 
 use crate::config::text;
 use crate::data::{Access, Data, DataArgs, Running, absolute, domain_of};
+use crate::exit::Usage;
+use crate::format;
 use crate::options::expand_home;
-use crate::table::Table;
+use crate::table::Facts;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum LogCommand {
-    /// Write what keys have signed to a file; also while the node runs
+    /// Write what an operator has signed to a file; also while the node runs
     Export(ExportArgs),
     /// Add what a file says to the signing log of a stopped node
     Import(ImportArgs),
+    /// Check a file, and say whose log it is and how far it goes
+    Inspect(InspectArgs),
 }
 
 #[derive(Args, Debug)]
@@ -30,9 +34,9 @@ pub(crate) struct ExportArgs {
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
 
-    /// Only this signing key, by its address; all of the store unless given
-    #[arg(long, value_name = "ADDRESS")]
-    key: Option<Address>,
+    /// Address of the operator; operator in the file
+    #[arg(long, value_name = "ADDRESS", env = "QUORATE_OPERATOR")]
+    operator: Option<Address>,
 
     #[command(flatten)]
     data: DataArgs,
@@ -43,14 +47,29 @@ pub(crate) struct ImportArgs {
     /// File that `node keys log export` wrote
     file: PathBuf,
 
+    /// Address of the operator; operator in the file of the configuration
+    #[arg(long, value_name = "ADDRESS", env = "QUORATE_OPERATOR")]
+    operator: Option<Address>,
+
     #[command(flatten)]
     data: DataArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct InspectArgs {
+    /// File that `node keys log export` wrote
+    file: PathBuf,
+
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
 }
 
 pub(crate) fn run(command: LogCommand) -> anyhow::Result<()> {
     match command {
         LogCommand::Export(args) => export(&args),
         LogCommand::Import(args) => import(&args),
+        LogCommand::Inspect(args) => inspect(&args),
     }
 }
 
@@ -62,40 +81,48 @@ fn export(args: &ExportArgs) -> anyhow::Result<()> {
         output.display()
     );
     let mut file = unfinished(&output)?;
-    match args.data.resolve()?.access()? {
+    let data = args.data.resolve()?;
+    match data.access()? {
         Access::Open(store, identity) => {
+            let operator = operator_of(args.operator, &data)?;
             let domain = domain_of(&identity)?;
             let (queue, guard) = WriteQueue::new(store)?;
-            let keys: Vec<Address> = args.key.into_iter().collect();
-            signing_log::export(
-                &queue,
-                &domain,
-                &keys,
-                file.as_file_mut(),
-                progress("written"),
-            )?;
+            let out = file.as_file_mut();
+            signing_log::export(&queue, &domain, operator, out, progress("written"))?;
             guard.close()?;
         }
-        Access::Asked(running) => download(&running, args.key, file.as_file_mut())?,
+        Access::Asked(running) => download(&running, args.operator, file.as_file_mut())?,
     }
     file.as_file().sync_all()?;
     // Read back, so that what is summed up is what the file holds.
-    let summaries = signing_log::inspect(file.reopen()?)?;
+    let summary = signing_log::inspect(file.reopen()?)?;
     file.persist_noclobber(&output)
         .with_context(|| format!("cannot write {}", output.display()))?;
     if args.data.json {
-        let value = json!({ "file": output, "keys": summaries });
+        let value = json!({ "file": output, "log": summary });
         println!("{}", serde_json::to_string_pretty(&value)?);
         return Ok(());
     }
-    print!("{}", table(&summaries, false));
+    print!("{}", facts(&summary, false));
     println!("\nWritten to {}.", output.display());
     Ok(())
 }
 
-fn download(running: &Running, key: Option<Address>, out: &mut File) -> anyhow::Result<()> {
-    let path = match key {
-        Some(key) => format!("/signing-log?key={key}"),
+/// Whose log it is: a store does not say which of its logs is meant.
+fn operator_of(named: Option<Address>, data: &Data) -> anyhow::Result<Address> {
+    if let Some(operator) = named {
+        return Ok(operator);
+    }
+    let configured = data.options.operator.as_deref().ok_or_else(|| {
+        Usage("no operator: give --operator, its address, or --config, a file with it".into())
+    })?;
+    let wrong = |_| Usage(format!("operator {configured:?} is no address"));
+    Ok(configured.parse().map_err(wrong)?)
+}
+
+fn download(running: &Running, operator: Option<Address>, out: &mut File) -> anyhow::Result<()> {
+    let path = match operator {
+        Some(operator) => format!("/signing-log?operator={operator}"),
         None => "/signing-log".into(),
     };
     crate::wait(async { running.node.download(&path, &running.token, out).await })
@@ -113,26 +140,41 @@ fn unfinished(output: &Path) -> anyhow::Result<tempfile::NamedTempFile> {
 fn import(args: &ImportArgs) -> anyhow::Result<()> {
     let path = expand_home(&args.file);
     let file = File::open(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let (store, identity) = store_for(&args.data.resolve()?, &path)?;
+    let data = args.data.resolve()?;
+    let operator = operator_of(args.operator, &data)?;
+    let (store, identity) = store_for(&data, &path)?;
     let domain = domain_of(&identity)?;
     let (queue, guard) = WriteQueue::new(store)?;
-    let summaries = signing_log::import(&queue, &domain, file, progress("read"))?;
+    let summary = signing_log::import(&queue, &domain, operator, file, progress("read"))?;
     drop(queue);
     guard.close()?;
     if args.data.json {
         println!(
             "{}",
-            serde_json::to_string_pretty(&json!({ "keys": summaries }))?
+            serde_json::to_string_pretty(&json!({ "log": summary }))?
         );
         return Ok(());
     }
-    print!("{}", table(&summaries, true));
-    for key in summaries.iter().filter(|key| !key.usable) {
+    print!("{}", facts(&summary, true));
+    if !summary.usable {
         eprintln!(
-            "warning: the file is older than this store's backup, or was made from a log that was \
-             not whole itself: {} does not sign with it",
-            key.signing_key
+            "warning: the file is older than what this store lacks, or was made from a log that was not \
+             whole itself: nothing is signed with it"
         );
+    }
+    Ok(())
+}
+
+fn inspect(args: &InspectArgs) -> anyhow::Result<()> {
+    let path = expand_home(&args.file);
+    let file = File::open(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let summary = signing_log::inspect(file)?;
+    match args.json {
+        true => println!(
+            "{}",
+            serde_json::to_string_pretty(&json!({ "log": summary }))?
+        ),
+        false => print!("{}", facts(&summary, false)),
     }
     Ok(())
 }
@@ -170,20 +212,29 @@ fn progress(what: &'static str) -> impl FnMut(u64) {
     }
 }
 
-fn table(summaries: &[KeySummary], imported: bool) -> Table {
-    let mut table = Table::new(&["SIGNING KEY", ">ENTRIES", ">ADDED", "COMPLETE", "SIGNS NOW"]);
+fn facts(log: &Summary, imported: bool) -> Facts {
     let word = |yes: bool| if yes { "yes" } else { "no" };
-    let only = |text: String| if imported { text } else { String::new() };
-    for key in summaries {
-        table.row([
-            key.signing_key.clone(),
-            key.entries.to_string(),
-            only(key.added.to_string()),
-            word(key.complete).into(),
-            only(word(key.usable).into()),
-        ]);
+    let mut facts = Facts::default();
+    facts.add("Operator", &log.operator);
+    for key in &log.signing_keys {
+        facts.add("Signing key", key);
     }
-    table
+    facts.add("Entries", log.entries.to_string());
+    if imported {
+        facts.add("Added", log.added.to_string());
+    }
+    match &log.begins_with {
+        Some(key) => facts.add(
+            "Complete",
+            format!("no: it begins with {key}, what other keys signed before may be missing"),
+        ),
+        None => facts.add("Complete", word(log.complete)),
+    }
+    facts.add("Goes to", format::time_ms(log.sequence));
+    if imported {
+        facts.add("Signs now", word(log.usable));
+    }
+    facts
 }
 
 #[cfg(test)]
@@ -191,22 +242,38 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_stand_in_a_table() {
-        let summary = KeySummary {
-            signing_key: "0x11".into(),
-            sequence: 7,
+    fn a_log_is_summed_up() {
+        let log = Summary {
+            operator: "0x22".into(),
+            signing_keys: vec!["0x11".into(), "0x33".into()],
+            sequence: 0,
             complete: true,
+            begins_with: None,
             entries: 12,
             added: 3,
             usable: false,
         };
-        let exported = "SIGNING KEY  ENTRIES  COMPLETE\n0x11              12  yes\n";
-        assert_eq!(
-            table(std::slice::from_ref(&summary), false).to_string(),
-            exported
-        );
-        let imported = "SIGNING KEY  ENTRIES  ADDED  COMPLETE  SIGNS NOW\n\
-                        0x11              12      3  yes       no\n";
-        assert_eq!(table(&[summary], true).to_string(), imported);
+        let text = facts(&log, true).to_string();
+        for part in [
+            "0x22",
+            "0x11",
+            "0x33",
+            "12",
+            "3",
+            "Complete",
+            "yes",
+            "Signs now",
+            "no",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert!(!facts(&log, false).to_string().contains("Signs now"));
+        let young = Summary {
+            begins_with: Some("0x33".into()),
+            complete: false,
+            ..log
+        };
+        let text = facts(&young, false).to_string();
+        assert!(text.contains("it begins with 0x33"), "{text}");
     }
 }

@@ -60,6 +60,13 @@ pub(crate) struct ChainOptions {
     #[arg(long)]
     #[serde(default)]
     pub(crate) history_slot: Option<NumberOrWord>,
+
+    /// Whose blocks the contracts of the chain count: its "own" (unless set otherwise), or those of its
+    /// "parent" chain, as on rollups of the Arbitrum kind whose state manager keeps block.number. Must
+    /// be what the directory on the home chain says.
+    #[arg(long)]
+    #[serde(default)]
+    pub(crate) block_numbers: Option<String>,
 }
 
 /// Keys in a text that hold a list.
@@ -108,7 +115,7 @@ mod tests {
 
     #[test]
     fn a_chain_is_read_from_one_text() {
-        let text = "id=31338, rpc=http://a/x?k=1#by=acme&client=geth,rpc=http://b,state-manager=0xab,finality=12,poll-ms=250,reads=proof,history-slot=0x1f";
+        let text = "id=31338, rpc=http://a/x?k=1#by=acme&client=geth,rpc=http://b,state-manager=0xab,finality=12,poll-ms=250,reads=proof,history-slot=0x1f,block-numbers=parent";
         let chain: ChainOptions = text.parse().expect("a chain");
         let expected = ChainOptions {
             chain_id: 31338,
@@ -122,6 +129,7 @@ mod tests {
             poll_ms: Some(250),
             reads: Some("proof".into()),
             history_slot: Some(NumberOrWord::Word("0x1f".into())),
+            block_numbers: Some("parent".into()),
         };
         assert_eq!(chain.rpc[0].by.as_deref(), Some("acme"));
         assert_eq!(chain, expected);

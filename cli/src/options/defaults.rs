@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use quorate_chain::evm::Reads;
+use quorate_chain::evm::{BlockNumbers, Reads};
 use quorate_node::settings::Role;
 use quorate_proto::limits;
 use toml::{Table, Value};
@@ -34,7 +34,6 @@ impl RunOptions {
             log_format: Some("human".into()),
             key_dir: Some(PathBuf::from("~/.quorate/keys")),
             signing_key: operator.then(|| "default".into()),
-            ed25519_key: operator.then(|| "default".into()),
             peer_key: Some("default".into()),
             listen: Some(vec![
                 "/ip4/0.0.0.0/tcp/9000".into(),
@@ -53,6 +52,7 @@ impl RunOptions {
         Self {
             operator: text("0x1111111111111111111111111111111111111111"),
             password_file: Some(PathBuf::from("~/.quorate/password")),
+            http_hosts: Some(vec!["node.example.org".into()]),
             external: Some(vec!["/dns4/node.example.org/tcp/9000".into()]),
             bootstrap: Some(vec!["/dns4/boot.example.org/tcp/9000/p2p/12D3KooW…".into()]),
             home_chain_id: Some(1),
@@ -85,6 +85,7 @@ impl ChainOptions {
             poll_ms: Some(HOME_POLL_MS),
             reads: Some(Reads::Auto.to_string()),
             history_slot: Some(NumberOrWord::Number(0)),
+            block_numbers: Some(BlockNumbers::Own.to_string()),
         }
     }
 }

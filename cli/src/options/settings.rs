@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
-use quorate_chain::evm::{EvmConfig, Finality, ProviderConfig, Reads, RpcUrl};
+use quorate_chain::evm::{BlockNumbers, EvmConfig, Finality, ProviderConfig, Reads, RpcUrl};
 use quorate_node::settings::{ChainSettings, HomeSettings, Policy, Retention, Role, Settings};
 use quorate_proto::{Address, U256};
 use quorate_storage::EngineKind;
@@ -16,6 +16,12 @@ use quorate_storage::EngineKind;
 use super::{
     ChainOptions, ConfigError, NumberOrWord, Problem, ProviderOptions, RunOptions, SecretUrl,
 };
+
+/// A name as it stands in a `Host` header, without a port.
+fn is_host_name(name: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
+    !name.is_empty() && name.chars().all(fits)
+}
 
 /// Collects what is wrong on the way.
 #[derive(Default)]
@@ -48,6 +54,7 @@ impl Checker {
         let bootstrap = self.multiaddrs("bootstrap", options.bootstrap.as_deref());
         self.check_mesh(&listen, &bootstrap);
         let http = self.http(options.http.as_deref());
+        let http_hosts = self.http_hosts(options.http_hosts.as_deref());
         let operator = self.operator(role, options.operator.as_deref());
         let home = self.home(options);
         let chains = self.chains(role, options.chains.as_deref().unwrap_or_default());
@@ -64,6 +71,7 @@ impl Checker {
             bootstrap,
             policy: policy?,
             http: http?,
+            http_hosts,
             operator,
             home: home?,
             chains,
@@ -157,6 +165,7 @@ impl Checker {
         };
         let poll = self.poll(&key("poll_ms"), chain.poll_ms);
         let (reads, slot) = (self.reads(chain), self.history_slot(chain));
+        let numbers = self.block_numbers(chain);
         let mut evm = EvmConfig::new(chain.chain_id, Vec::new(), finality?);
         evm.rpc = rpc?;
         evm.quorum = chain.rpc_quorum;
@@ -164,6 +173,7 @@ impl Checker {
         evm.poll_interval = poll.unwrap_or(evm.poll_interval);
         evm.reads = reads?;
         evm.history_slot = slot?;
+        evm.block_numbers = numbers?;
         self.sound(&key("rpc"), &evm);
         Some(ChainSettings {
             evm,
@@ -177,6 +187,14 @@ impl Checker {
         };
         let key = format!("chains.{}.reads", chain.chain_id);
         self.parse(&key, text, "use auto, proof or vote")
+    }
+
+    fn block_numbers(&mut self, chain: &ChainOptions) -> Option<BlockNumbers> {
+        let Some(text) = &chain.block_numbers else {
+            return Some(BlockNumbers::default());
+        };
+        let key = format!("chains.{}.block_numbers", chain.chain_id);
+        self.parse(&key, text, "use own or parent")
     }
 
     fn history_slot(&mut self, chain: &ChainOptions) -> Option<U256> {
@@ -204,6 +222,17 @@ impl Checker {
                 .parse("http", text, "write it as 127.0.0.1:9080, or \"off\"")
                 .map(Some),
         }
+    }
+
+    fn http_hosts(&mut self, names: Option<&[String]>) -> Vec<String> {
+        let names = names.unwrap_or_default();
+        for name in names.iter().filter(|name| !is_host_name(name)) {
+            let text = format!(
+                "{name:?} is no name of a host; write it as node.example.org, without a port"
+            );
+            self.problem("http_hosts", text);
+        }
+        names.to_vec()
     }
 
     fn check_mesh(&mut self, listen: &[Multiaddr], bootstrap: &[Multiaddr]) {

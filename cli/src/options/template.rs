@@ -11,7 +11,7 @@ use super::load::table_of;
 use super::{ChainOptions, RunOptions};
 
 /// Settings that a registry has no use for.
-const OPERATORS_ONLY: [&str; 4] = ["operator", "signing_key", "ed25519_key", "chains"];
+const OPERATORS_ONLY: [&str; 3] = ["operator", "signing_key", "chains"];
 /// Settings that an operator has no use for.
 pub(super) const REGISTRIES_ONLY: [&str; 2] = ["suspend_after", "reinstatement"];
 /// Column at which comments break.

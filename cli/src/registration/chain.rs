@@ -8,7 +8,7 @@ use quorate_chain::contracts::StakeVault::StakeVaultInstance;
 use quorate_chain::contracts::{EpochManager, send};
 use quorate_proto::{Address, Domain, SecretKey, U256};
 
-use super::Proofs;
+use super::Proven;
 use crate::exit::No;
 use crate::format;
 use crate::options::SecretUrl;
@@ -69,7 +69,7 @@ impl Account {
     }
 
     /// Everything that would make the transactions fail, before one is paid for.
-    pub(super) async fn check(&self, stake: U256, proofs: &Proofs) -> anyhow::Result<Plan> {
+    pub(super) async fn check(&self, stake: U256, proven: &Proven) -> anyhow::Result<Plan> {
         let separator = self
             .registry
             .domainSeparator()
@@ -89,26 +89,9 @@ impl Account {
             .await
             .map_err(refused)?;
         let vault = self.registry.weightSource().call().await.map_err(refused)?;
-        self.check_keys(proofs).await?;
+        self.check_owner(proven.key).await?;
         self.check_stake(vault, stake).await?;
         Ok(Plan { vault, registered })
-    }
-
-    async fn check_keys(&self, proofs: &Proofs) -> anyhow::Result<()> {
-        let owner = self
-            .registry
-            .getOperatorBySigningKey(proofs.signing_key)
-            .call()
-            .await
-            .map_err(refused)?;
-        self.check_owner("signing", owner)?;
-        let owner = self
-            .registry
-            .getOperatorByEd25519Key(proofs.ed25519_key)
-            .call()
-            .await
-            .map_err(refused)?;
-        self.check_owner("Ed25519", owner)
     }
 
     async fn check_stake(&self, vault: Address, stake: U256) -> anyhow::Result<()> {
@@ -143,11 +126,13 @@ impl Account {
         Ok(())
     }
 
-    fn check_owner(&self, what: &str, owner: Address) -> anyhow::Result<()> {
+    async fn check_owner(&self, key: Address) -> anyhow::Result<()> {
+        let owner = self.registry.getOperatorBySigningKey(key).call().await;
+        let owner = owner.map_err(refused)?;
         ensure!(
             owner.is_zero() || owner == self.address,
-            "this {what} key belongs to operator {owner}; every operator needs keys of its own: make \
-             some with `node keys new`"
+            "this signing key belongs to operator {owner}; every operator needs one of its own: make \
+             it with `node keys new`"
         );
         Ok(())
     }
@@ -158,33 +143,17 @@ impl Account {
         mined("Deposit", send(call).await, refused).await
     }
 
-    pub(super) async fn register(&self, proofs: &Proofs) -> anyhow::Result<Sent> {
-        let call = self.registry.registerOperator(
-            proofs.signing_key,
-            Bytes::from(proofs.signing_key_proof.clone()),
-            proofs.ed25519_key,
-            Bytes::from(proofs.ed25519_proof.clone()),
-        );
+    pub(super) async fn register(&self, proven: &Proven) -> anyhow::Result<Sent> {
+        let proof = Bytes::from(proven.proof.clone());
+        let call = self.registry.registerOperator(proven.key, proof);
         mined("Registration", send(call).await, refused).await
     }
 
-    pub(super) async fn change_key(&self, key: &SecretKey) -> anyhow::Result<Sent> {
+    pub(super) async fn change_key(&self, proven: &Proven) -> anyhow::Result<Sent> {
         self.must_be_registered().await?;
-        let owner = self.registry.getOperatorBySigningKey(key.address());
-        self.check_owner("signing", owner.call().await.map_err(refused)?)?;
-        // The newest one, whatever epoch it counts from.
-        let ed25519 = self
-            .registry
-            .getOperatorEd25519KeyAtEpoch(self.address, u32::MAX)
-            .call()
-            .await
-            .map_err(refused)?;
-        let digest = self
-            .domain
-            .registration_digest(self.address, key.address(), ed25519);
-        let proof = key.sign(digest).context("the new key does not sign")?;
-        let proof = Bytes::copy_from_slice(proof.as_bytes());
-        let call = self.registry.updateSigningKey(key.address(), proof);
+        self.check_owner(proven.key).await?;
+        let proof = Bytes::from(proven.proof.clone());
+        let call = self.registry.updateSigningKey(proven.key, proof);
         mined("Change of key", send(call).await, refused).await
     }
 

@@ -104,6 +104,7 @@ mod tests {
             epoch: 7,
             next_epoch: 8,
             set_hash: "0x5e7".into(),
+            time: 1_700_000_000,
             digest: "0xd1".into(),
         };
         let line = |what, statement| LiveLine::Task {

@@ -198,6 +198,7 @@ fn a_hand_over_is_told_in_words() {
             epoch: 7,
             next_epoch: 8,
             set_hash: "0x5e7".into(),
+            time: 1_700_000_000,
             digest: "0xd1".into(),
         },
         entry: true,

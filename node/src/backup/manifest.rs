@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 
+use quorate_proto::store::SignerRecord;
 use quorate_storage::{SCHEMA_VERSION, Store};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -14,7 +15,7 @@ use crate::clock;
 /// The manifest's file.
 pub const MANIFEST: &str = "BACKUP.json";
 /// The version of manifests that is written, and the only one that is read.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 const FORMAT: &str = "quorate-backup";
 /// Larger ones are none: a file of the store takes 150 bytes, and a store of 1 TB has 64,000 files.
 const MAX_BYTES: u64 = 32 << 20;
@@ -35,17 +36,17 @@ pub struct Manifest {
     pub created_ms: u64,
     /// Version of the program that made it.
     pub program: String,
-    /// Signing keys whose log is in it.
-    pub signing_keys: Vec<Contents>,
+    /// Operators whose signing log is in it.
+    pub operators: Vec<Contents>,
     /// Every file, by its path below the backup, ascending.
     pub files: Vec<FileEntry>,
 }
 
-/// The log of one key, as far as the backup goes.
+/// The log of one operator, as far as the backup goes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Contents {
-    /// Address of the key.
-    pub signing_key: String,
+    /// Its address.
+    pub operator: String,
     /// Newest sequence of a binding or presence that the log stands behind.
     pub sequence: u64,
 }
@@ -66,13 +67,11 @@ impl Manifest {
     /// open.
     pub(super) fn of(dir: &Path) -> Result<Self, BackupError> {
         let (store, identity) = Store::open_existing(dir.join(STORE))?;
-        let mut signing_keys = Vec::new();
-        for key in store.signing_keys()? {
-            signing_keys.push(Contents {
-                signing_key: format!("0x{}", hex::encode(key)),
-                sequence: store.signer(&key)?.sequence,
-            });
-        }
+        let contents = |(operator, record): ([u8; 20], SignerRecord)| Contents {
+            operator: format!("0x{}", hex::encode(operator)),
+            sequence: record.sequence,
+        };
+        let operators = store.signers()?.into_iter().map(contents).collect();
         let engine = store.engine_kind().map(|kind| kind.to_string());
         drop(store);
         Ok(Self {
@@ -83,7 +82,7 @@ impl Manifest {
             schema_version: SCHEMA_VERSION,
             created_ms: clock::now().millis(),
             program: env!("CARGO_PKG_VERSION").into(),
-            signing_keys,
+            operators,
             files: files(dir)?,
         })
     }
@@ -111,12 +110,13 @@ impl Manifest {
         if manifest.format != FORMAT {
             return Err(incomplete(format!("its format is {:?}", manifest.format)));
         }
-        if manifest.version != VERSION || manifest.schema_version > SCHEMA_VERSION {
+        if manifest.version != VERSION || manifest.schema_version != SCHEMA_VERSION {
             let reason = format!(
-                "it has version {} and a store of schema {}, this program knows {VERSION} and {SCHEMA_VERSION}",
-                manifest.version, manifest.schema_version
+                "it has version {} and a store of schema {}, and was made by version {} of the program; \
+                 this one knows {VERSION} and {SCHEMA_VERSION}",
+                manifest.version, manifest.schema_version, manifest.program
             );
-            return Err(BackupError::TooNew { reason });
+            return Err(BackupError::OtherVersion { reason });
         }
         Ok(manifest)
     }

@@ -45,7 +45,7 @@ pub fn verify(from: &Path) -> Result<Manifest, BackupError> {
 }
 
 /// Puts the store of a backup into `data_dir`, and its keys into `keys` where that is given. The
-/// store is marked: its keys do not sign before their logs are completed.
+/// store is marked: nothing is signed with its log before that is completed.
 ///
 /// A store that is there is kept aside where `replace` says so; otherwise nothing is changed. A
 /// restore that was cut short leaves what was there before, and can be done again.
@@ -106,7 +106,7 @@ pub fn restore(
     })
 }
 
-/// Opens it, which migrates and reads what it is, and notes that it comes from a backup.
+/// Opens it, which reads what it is, and notes that it comes from a backup.
 fn mark(store: &Path) -> Result<(), BackupError> {
     let (store, _) = Store::open_existing(store)?;
     store.mark_restored(clock::now().millis())?;

@@ -7,9 +7,10 @@ use tempfile::TempDir;
 use super::*;
 use crate::keys::{KeyKind, Password, Saving, Strength};
 
+const OPERATOR: [u8; 20] = [9; 20];
 const KEY: [u8; 20] = [7; 20];
 
-/// A data folder whose store has a row, and a key that signs.
+/// A data folder whose store has a row, and an operator that signs.
 fn data(kind: EngineKind) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path().join(STORE), kind, &Identity::new("net")).unwrap();
@@ -21,7 +22,8 @@ fn data(kind: EngineKind) -> TempDir {
     batch.put(schema::CURSORS, "home", &cursor);
     store.write(&batch, Durability::Synced).unwrap();
     let (queue, guard) = WriteQueue::new(store).unwrap();
-    let noted = queue.signers().establish(&KEY, LogOrigin::NewKey, 9, 1);
+    let origin = (LogOrigin::NewOperator, 9);
+    let noted = queue.signers().establish(&OPERATOR, &KEY, origin, 1);
     noted.unwrap().wait().unwrap();
     drop(queue);
     guard.close().unwrap();
@@ -46,7 +48,7 @@ fn backed_up(data: &Path) -> (TempDir, PathBuf, Manifest) {
 }
 
 #[test]
-fn a_backup_comes_back_and_its_key_does_not_sign() {
+fn a_backup_comes_back_and_its_operator_does_not_sign() {
     for kind in EngineKind::ALL {
         let data = data(kind);
         let (_dir, backup, manifest) = backed_up(data.path());
@@ -54,14 +56,14 @@ fn a_backup_comes_back_and_its_key_does_not_sign() {
             (manifest.network.as_str(), manifest.engine.as_str()),
             ("net", kind.name())
         );
-        assert_eq!(manifest.signing_keys[0].sequence, 9);
+        assert_eq!(manifest.operators[0].sequence, 9);
         assert_eq!(verify(&backup).unwrap(), manifest);
         let target = tempfile::tempdir().unwrap();
         let restored = restore(&backup, target.path(), None, false).unwrap();
         assert_eq!((restored.manifest, restored.replaced), (manifest, None));
         let store = open(target.path());
         assert_eq!(block_of(&store), 42);
-        let record = store.signer(&KEY).unwrap();
+        let record = store.signer(&OPERATOR).unwrap();
         assert!(matches!(standing(&record), LogStanding::Restored(_)));
         // The backup itself is as it was.
         assert!(verify(&backup).is_ok());
@@ -84,9 +86,12 @@ fn a_store_that_is_there_is_kept() {
     let restored = restore(&backup, data.path(), None, true).unwrap();
     let aside = restored.replaced.unwrap();
     let (before, _) = Store::open_existing(&aside).unwrap();
-    let record = before.signer(&KEY).unwrap();
-    assert_eq!(standing(&record), LogStanding::Whole(LogOrigin::NewKey));
-    let record = open(data.path()).signer(&KEY).unwrap();
+    let record = before.signer(&OPERATOR).unwrap();
+    assert_eq!(
+        standing(&record),
+        LogStanding::Whole(LogOrigin::NewOperator)
+    );
+    let record = open(data.path()).signer(&OPERATOR).unwrap();
     assert!(matches!(standing(&record), LogStanding::Restored(_)));
 }
 
@@ -160,11 +165,16 @@ fn a_manifest_is_believed_in_its_form_only() {
     let path = &manifest.files[0].path;
     for (from, to, phrase) in [
         ("\"quorate-backup\"", "\"other\"", "its format"),
-        ("\"version\": 1", "\"version\": 2", "later version"),
+        ("\"version\": 2", "\"version\": 3", "another version"),
         (
-            "\"schema_version\": 2",
+            "\"schema_version\": 3",
             "\"schema_version\": 9",
-            "later version",
+            "another version",
+        ),
+        (
+            "\"schema_version\": 3",
+            "\"schema_version\": 2",
+            "another version",
         ),
         (path, "../outside", "no path inside"),
         (path, "/etc/passwd", "no path inside"),

@@ -7,7 +7,7 @@ use super::Desk;
 use crate::publish::Item;
 use crate::{NodeError, evidence};
 
-/// Cases that are published again every epoch: 28 kB in one batch.
+/// Cases that are published again every epoch: 42 kB in one batch.
 const REMINDED: usize = 64;
 
 impl Desk {
@@ -46,7 +46,7 @@ impl Desk {
         is_signed.then(|| self.ledger.fresh_contradiction(response))?
     }
 
-    /// Two signatures on different facts: evidence, where one key made both.
+    /// Two signatures on different facts: evidence, whichever keys the operator had.
     pub(super) fn accuse(&mut self, first: &Response, second: &Response) {
         let view = self.home.view();
         let evidence = match self.book.between(&view, first, second) {

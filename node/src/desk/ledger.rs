@@ -16,8 +16,8 @@ use quorate_proto::{
 use quorate_protocols::task::{Report, Status};
 use quorate_storage::{Ack, Batch, Durability, MAX_BATCH_BYTES, Page, WriteQueue, schema};
 
-use super::ReadTrace;
 use super::rivals::Rivals;
+use super::{ProvenChains, ReadTrace};
 use crate::holdings::Holdings;
 use crate::recorder::{Held, Row, event, framed_len};
 use crate::{NodeError, clock};
@@ -49,6 +49,7 @@ pub(super) struct Ledger {
     next_look: usize,
     rivals: Rivals,
     unwritten: Unwritten,
+    proven: ProvenChains,
 }
 
 impl Ledger {
@@ -63,6 +64,7 @@ impl Ledger {
             next_look: FRESH_KEPT,
             rivals: Rivals::default(),
             unwritten: Unwritten::default(),
+            proven: ProvenChains::default(),
         }
     }
 
@@ -265,6 +267,8 @@ impl Ledger {
     /// This node's own read ended, perhaps after the task did.
     pub(super) fn observed(&mut self, id: TaskId, read: &ReadTrace) -> Result<(), NodeError> {
         self.begin_part();
+        self.proven
+            .note(self.writes.store(), read, &mut self.batch)?;
         if let Some(record) = self.live.get_mut(&id) {
             read.write_to(record);
         } else if !self.fresh.contains_key(&id)

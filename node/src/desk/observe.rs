@@ -49,8 +49,8 @@ pub(crate) async fn set(
 ) -> (Verdict, ReadTrace) {
     let started = clock::now();
     let epoch = update.next_epoch;
-    let known = hash_of(&home.view(), epoch);
-    let hash = match known {
+    let known = told_of(&home.view(), epoch);
+    let told = match known {
         None if wait => wait_for_set(home, epoch).await,
         known => known,
     };
@@ -58,31 +58,35 @@ pub(crate) async fn set(
         micros: clock::now().micros_since(started),
         ..ReadTrace::default()
     };
-    (compare_set(update, hash), trace)
+    (compare_set(update, told), trace)
 }
 
-async fn wait_for_set(home: &HomeHandle, epoch: Epoch) -> Option<B256> {
+async fn wait_for_set(home: &HomeHandle, epoch: Epoch) -> Option<(B256, u64)> {
     let mut views = home.watch();
     home.hurry();
-    let known = views.wait_for(|view| hash_of(view, epoch).is_some());
+    let known = views.wait_for(|view| told_of(view, epoch).is_some());
     let view = tokio::time::timeout(READ_TIMEOUT, known).await.ok()?.ok()?;
-    hash_of(&view, epoch)
+    told_of(&view, epoch)
 }
 
-/// Of the set that was read. One that lacks members has the hash of another set, so that it could
-/// make two certificates for one epoch.
-fn hash_of(view: &EpochView, epoch: Epoch) -> Option<B256> {
+/// Hash and time of the set that was read. One that lacks members has the hash of another set, so
+/// that it could make two certificates for one epoch.
+fn told_of(view: &EpochView, epoch: Epoch) -> Option<(B256, u64)> {
     let set = view.set(epoch).filter(|set| set.is_whole())?;
-    Some(set.hash())
+    Some((set.hash(), set.fixed_at()))
 }
 
-fn compare_set(update: &EpochUpdate, hash: Option<B256>) -> Verdict {
+fn compare_set(update: &EpochUpdate, told: Option<(B256, u64)>) -> Verdict {
     let epoch = update.next_epoch;
-    match hash {
-        Some(hash) if hash == update.set_hash => Verdict::Agree,
-        Some(hash) => {
+    match told {
+        Some(told) if told == (update.set_hash, update.time) => Verdict::Agree,
+        Some((hash, _)) if hash != update.set_hash => {
             let detail = format!("read the set {hash} for epoch {epoch}");
             Verdict::Refuse(RefusalCode::ValueDiffers, detail)
+        }
+        Some((_, time)) => {
+            let detail = format!("the set of epoch {epoch} was fixed at {time}");
+            Verdict::Refuse(RefusalCode::TimestampDiffers, detail)
         }
         None => {
             let detail = format!("the set of epoch {epoch} is not final here yet");
@@ -113,6 +117,9 @@ fn refuse(error: &ChainError) -> Verdict {
     let code = match error {
         ChainError::NotFinal { .. } => RefusalCode::NotFinal,
         ChainError::NoHistory | ChainError::BeforeFirstEntry => RefusalCode::NoEntry,
+        ChainError::NotListed { .. } | ChainError::OtherBlocks { .. } => {
+            RefusalCode::ChainUnsupported
+        }
         _ => RefusalCode::ChainUnavailable,
     };
     Verdict::Refuse(code, error.to_string())

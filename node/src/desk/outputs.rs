@@ -163,7 +163,7 @@ impl Desk {
         let task = statement.task_id();
         let view = self.home.view();
         let member = view
-            .set(statement.epoch())
+            .signers_of(statement)
             .and_then(|set| set.get(me.operator));
         let reason = if member.is_none_or(|member| member.signing_key != me.signing_key) {
             if self.muted.replace(statement.epoch()) != Some(statement.epoch()) {

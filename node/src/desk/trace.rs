@@ -3,15 +3,17 @@
 use std::collections::HashSet;
 
 use quorate_chain::{BlockRef, Question, ReadLog, Said, Word};
-use quorate_proto::store::{ProviderAnswer, ProviderQuestion, ProviderWord, TaskRecord};
-use quorate_proto::{ReadBasis, Statement, limits};
-use quorate_storage::{Page, Store, schema};
+use quorate_proto::ReadBasis;
+use quorate_proto::store::{Empty, ProviderAnswer, ProviderQuestion, ProviderWord, TaskRecord};
+use quorate_storage::{Batch, Store, StoreError, schema};
 
 use crate::NodeError;
 
 /// How a read went, whatever became of it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ReadTrace {
+    /// The chain that was read; none where it was a set.
+    pub(crate) chain: Option<u64>,
     pub(crate) micros: u64,
     /// The final block whose state was read, where one was known.
     pub(crate) at: Option<BlockRef>,
@@ -33,6 +35,7 @@ impl ReadTrace {
                 .increment(1);
         }
         Self {
+            chain: Some(chain),
             micros,
             at: log.read_at(),
             basis,
@@ -50,22 +53,34 @@ impl ReadTrace {
     }
 }
 
-/// Chains of which this node has read proofs, as far as its newest tasks show.
-pub(crate) fn proven_chains(store: &Store) -> Result<HashSet<u64>, NodeError> {
-    let newest = Page::newest(limits::MAX_OPEN_TASKS);
-    let mut chains = HashSet::new();
-    for ((_, id), _) in store.scan(schema::TASK_TIMES, &(), newest)?.rows {
-        let Some(record) = store.get(schema::TASKS, &id)? else {
-            continue;
-        };
-        let statement = record.statement.as_ref().map(Statement::try_from);
-        if record.read_basis() == ReadBasis::Proof
-            && let Some(Ok(Statement::StateProof(proof))) = statement
-        {
-            chains.insert(u64::from(proof.chain_id));
+/// Chains that are marked as having proofs, as far as this run has looked.
+#[derive(Default)]
+pub(super) struct ProvenChains(HashSet<u64>);
+
+impl ProvenChains {
+    /// Marks the chain of a proof that was read, once: which tasks come later, or are pruned, changes
+    /// nothing about it.
+    pub(super) fn note(
+        &mut self,
+        store: &Store,
+        read: &ReadTrace,
+        batch: &mut Batch,
+    ) -> Result<(), StoreError> {
+        let proven = read.chain.filter(|_| read.basis == ReadBasis::Proof);
+        if let Some(chain) = proven.filter(|chain| !self.0.contains(chain)) {
+            if store.get(schema::PROVEN_CHAINS, &chain)?.is_none() {
+                batch.put(schema::PROVEN_CHAINS, &chain, &Empty {});
+            }
+            self.0.insert(chain);
         }
+        Ok(())
     }
-    Ok(chains)
+}
+
+/// Chains of which this node has ever read a proof for a task.
+pub(crate) fn proven_chains(store: &Store) -> Result<HashSet<u64>, NodeError> {
+    let rows = store.rows(schema::PROVEN_CHAINS, &());
+    rows.map(|row| Ok(row?.0)).collect()
 }
 
 fn word(word: &Word) -> ProviderWord {
@@ -115,44 +130,7 @@ pub(crate) fn answer_word(kept: ProviderAnswer) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use quorate_proto::store::Empty;
-    use quorate_proto::{Address, Epoch, StateProof, U256};
-    use quorate_storage::{Batch, Durability};
-
     use super::*;
-    use crate::fuzzing::memory;
-
-    #[test]
-    fn chains_with_proofs_are_known_by_the_newest_tasks() {
-        let store = memory::store("test");
-        let mut batch = Batch::new();
-        let read = |batch: &mut Batch, chain_id: u32, basis| {
-            let statement = Statement::StateProof(StateProof {
-                user: Address::repeat_byte(9),
-                chain_id,
-                block_number: 1,
-                timestamp: 1_700_000_000,
-                epoch: Epoch(1),
-                key: U256::from(1),
-                value: U256::from(7),
-            });
-            let mut record = TaskRecord {
-                statement: Some((&statement).into()),
-                ..TaskRecord::default()
-            };
-            record.set_read_basis(basis);
-            let id = statement.task_id().0.0;
-            batch.put(schema::TASKS, &id, &record);
-            batch.put(schema::TASK_TIMES, &(u64::from(chain_id), id), &Empty {});
-        };
-        read(&mut batch, 1, ReadBasis::Proof);
-        read(&mut batch, 2, ReadBasis::Vote);
-        read(&mut batch, 3, ReadBasis::Unspecified);
-        // Its record is gone, or was never written.
-        batch.put(schema::TASK_TIMES, &(4, [4; 32]), &Empty {});
-        store.write(&batch, Durability::Buffered).unwrap();
-        assert_eq!(proven_chains(&store).unwrap(), HashSet::from([1]));
-    }
 
     #[test]
     fn every_answer_has_its_own_record_and_word() {

@@ -1,6 +1,7 @@
 use quorate_proto::store::OperatorSetRecord;
 use quorate_proto::{
-    Operator, Outcome, ReadBasis, SecretKey, StateProof, Statement, U256, threshold_of,
+    Attestation, B256, Operator, Outcome, ReadBasis, SecretKey, SignedAttestation, SlotId,
+    StateProof, Statement, U256,
 };
 use quorate_storage::{Durability, EngineKind};
 
@@ -55,7 +56,7 @@ impl Scene {
             self.signed(number, EPOCH, key, 1),
             self.signed(number, EPOCH, key, 2),
         );
-        EquivocationEvidence::between(&a, &b, &self.domain).unwrap()
+        EquivocationEvidence::between(&a, &b).unwrap()
     }
 
     fn keep(&self, book: &EvidenceBook, input: Input, by: Option<Address>) -> usize {
@@ -74,12 +75,11 @@ fn set(epoch: Epoch) -> OperatorSet {
     let member = |number: u8| Operator {
         address: Address::repeat_byte(number),
         signing_key: secret(number).address(),
-        ed25519_key: None,
         weight: U256::from(10),
     };
     let total = U256::from(30);
     let members = (1..=3).map(member).collect();
-    OperatorSet::new(epoch, members, total, threshold_of(total)).unwrap()
+    OperatorSet::new(epoch, members, total, 0).unwrap()
 }
 
 #[test]
@@ -103,7 +103,10 @@ fn what_is_kept_is_there_after_a_restart() {
         assert_eq!(book.admits(&found), Err(Ignored::Known));
         assert_eq!(book.admits(&scene.evidence(1, 2)), Ok(()));
         assert_eq!(
-            [1, 2, 3].map(|n| book.against(Address::repeat_byte(n), found.signing_key())),
+            [1, 2, 3].map(|n| {
+                let key = secret(1).address();
+                book.against(Address::repeat_byte(n), key).unwrap()
+            }),
             [1, 0, 0],
             "the second one has another key"
         );
@@ -150,21 +153,48 @@ fn a_past_epoch_is_checked_with_the_set_that_was_kept() {
 }
 
 #[test]
-fn two_keys_that_an_older_version_kept_as_evidence_accuse_nobody() {
+fn a_new_key_does_not_hide_what_the_old_one_signed() {
     let scene = Scene::new();
-    let first = scene.signed(1, EPOCH, 1, 1);
-    let second = Response {
-        operator: first.operator,
-        ..scene.signed(2, EPOCH, 1, 2)
+    let book = scene.book();
+    let past = Epoch(2);
+    let renewed = {
+        let mut members = set(past).members().to_vec();
+        members[0].signing_key = secret(9).address();
+        OperatorSet::new(past, members, U256::from(30), 0).unwrap()
     };
-    let record = Record {
-        first: Some((&first).into()),
-        second: Some((&second).into()),
-        ..Record::default()
-    };
-    let key = (first.statement.slot().0.0, first.operator.into_array());
     let mut batch = Batch::new();
-    batch.put(schema::EVIDENCE, &key, &record);
+    batch.put(schema::SETS, &past.0, &OperatorSetRecord::from(&renewed));
     scene.store.write(&batch, Durability::Buffered).unwrap();
-    assert_eq!(scene.book().len(), 0);
+    let old = Response {
+        operator: Address::repeat_byte(1),
+        ..scene.signed(9, past, 1, 1)
+    };
+    let new = scene.signed(1, EPOCH, 1, 2);
+    let evidence = book.between(&scene.view, &old, &new).unwrap().unwrap();
+    assert_eq!(scene.keep(&book, Input::Found(evidence), None), 1);
+    let keys = [1, 9, 2].map(|n| secret(n).address());
+    let counts = keys.map(|key| book.against(Address::repeat_byte(1), key).unwrap());
+    assert_eq!(counts, [1, 1, 0]);
+}
+
+#[test]
+fn a_kind_that_is_not_known_here_is_kept_and_given_out() {
+    let scene = Scene::new();
+    let book = scene.book();
+    let pair = [1, 2].map(|fact| {
+        let attestation = Attestation {
+            epoch: EPOCH,
+            slot: SlotId(B256::repeat_byte(0x7f)),
+            fact: B256::repeat_byte(fact),
+        };
+        let signature = secret(1).sign(attestation.digest(&scene.domain)).unwrap();
+        SignedAttestation::bare(attestation, signature)
+    });
+    let heard = EquivocationEvidence::new(Address::repeat_byte(1), pair).unwrap();
+    assert_eq!(book.verify(&scene.view, &heard), Ok(()));
+    scene.keep(&book, Input::Heard(heard), Some(Address::repeat_byte(2)));
+    let entry = scene.book().get(heard.id()).unwrap().unwrap();
+    assert_eq!(entry.evidence, heard);
+    let report = entry.report(&scene.domain);
+    assert_eq!((report.first.epoch, report.first.statement), (4, None));
 }

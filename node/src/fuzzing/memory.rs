@@ -1,7 +1,7 @@
 //! A store that is on no disk.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quorate_storage::{
     Batch, Engine, Identity, KeyRange, Op, Order, RawRows, Store, StoreError, TableDef,
@@ -9,15 +9,27 @@ use quorate_storage::{
 
 type Rows = BTreeMap<(u8, Vec<u8>), Vec<u8>>;
 
-#[derive(Default)]
-struct Memory(Mutex<Rows>);
+/// A clone is another handle to the same rows.
+#[derive(Clone, Default)]
+pub(crate) struct Memory(Arc<Mutex<Rows>>);
 
 /// An empty store of this network.
 pub(crate) fn store(network: &str) -> Store {
-    Store::with_engine(Memory::default(), &Identity::new(network)).expect("an empty store")
+    Memory::default().store(network)
 }
 
 impl Memory {
+    /// The store of this network that is in it.
+    pub(crate) fn store(&self, network: &str) -> Store {
+        Store::with_engine(self.clone(), &Identity::new(network)).expect("a store")
+    }
+
+    /// Another one with the same rows.
+    #[cfg(test)]
+    pub(crate) fn copy(&self) -> Self {
+        Self(Arc::new(Mutex::new(self.rows().clone())))
+    }
+
     fn rows(&self) -> MutexGuard<'_, Rows> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

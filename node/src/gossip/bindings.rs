@@ -1,62 +1,96 @@
 //! Who speaks for which operator.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use libp2p::PeerId;
-use quorate_proto::{Address, OperatorSet, PeerBinding};
-use quorate_storage::{Batch, Durability, Store, schema};
+use quorate_proto::{Address, Domain, OperatorSet, PeerBinding};
+use quorate_storage::{Batch, Durability, WriteQueue, schema};
 use tokio::sync::mpsc;
 
+use crate::clock;
 use crate::network::peer_id_of;
 
 /// Who speaks for which operator, as heard; kept in the store, so that an older binding is
 /// recognised after a restart. Shared with whoever shows it.
+///
+/// A binding lives as long as the key that made it: where the newest set has another one for the operator,
+/// whoever held the old key could otherwise keep the operator out. Nothing here waits for the disk, since
+/// the swarm reads this table.
 #[derive(Clone)]
 pub(crate) struct Bindings {
     known: Arc<RwLock<Known>>,
-    store: Store,
+    writes: WriteQueue,
     /// This node's own operator, and who wants to know what binds it.
     own: Option<(Address, mpsc::Sender<PeerBinding>)>,
 }
 
 #[derive(Default)]
 struct Known {
-    bindings: HashMap<Address, PeerBinding>,
+    bindings: HashMap<Address, Held>,
     /// By peer; two operators may share one.
     speakers: HashMap<PeerId, Vec<Address>>,
+    /// Whose keys count.
+    newest: Option<Arc<OperatorSet>>,
+}
+
+#[derive(Clone, Copy)]
+struct Held {
+    binding: PeerBinding,
+    /// Which key made it; `None` for one from the store, until a set is known.
+    key: Option<Address>,
 }
 
 impl Known {
-    fn insert(&mut self, binding: PeerBinding) {
-        if let Some(old) = self.bindings.insert(binding.operator, binding) {
-            self.forget_speaker(&old);
-        }
-        if let Some(peer) = peer_id_of(&binding.peer_key) {
-            let operators = self.speakers.entry(peer).or_default();
-            operators.push(binding.operator);
+    fn key_of(&self, operator: Address) -> Option<Address> {
+        let member = self.newest.as_ref()?.get(operator)?;
+        Some(member.signing_key)
+    }
+
+    /// The higher one counts: the key of the newest set comes before any sequence.
+    fn rank(&self, held: &Held) -> (bool, u64) {
+        let key = self.key_of(held.binding.operator);
+        (key.is_some() && held.key == key, held.binding.sequence)
+    }
+
+    fn insert(&mut self, held: Held) {
+        let operator = held.binding.operator;
+        self.forget(operator);
+        self.bindings.insert(operator, held);
+        if let Some(peer) = peer_id_of(&held.binding.peer_key) {
+            self.speakers.entry(peer).or_default().push(operator);
         }
     }
 
-    fn forget_speaker(&mut self, old: &PeerBinding) {
-        let Some(peer) = peer_id_of(&old.peer_key) else {
+    fn forget(&mut self, operator: Address) {
+        let old = self.bindings.remove(&operator);
+        let Some(peer) = old.and_then(|old| peer_id_of(&old.binding.peer_key)) else {
             return;
         };
         if let Some(operators) = self.speakers.get_mut(&peer) {
-            operators.retain(|operator| *operator != old.operator);
+            operators.retain(|other| *other != operator);
             if operators.is_empty() {
                 self.speakers.remove(&peer);
             }
         }
     }
+
+    /// Those by a key that is not the one of the newest set.
+    fn dead(&self) -> Vec<Address> {
+        let is_dead = |(operator, held): (&Address, &Held)| {
+            let key = self.key_of(*operator);
+            (key.is_some() && held.key != key).then_some(*operator)
+        };
+        self.bindings.iter().filter_map(is_dead).collect()
+    }
 }
 
 impl Bindings {
-    pub(crate) fn new(store: Store) -> Self {
+    pub(crate) fn new(writes: WriteQueue) -> Self {
         let known = Arc::default();
         Self {
             known,
-            store,
+            writes,
             own: None,
         }
     }
@@ -73,14 +107,32 @@ impl Bindings {
         self.known.read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn known_mut(&self) -> RwLockWriteGuard<'_, Known> {
+        self.known.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The newest binding of an operator.
     pub(crate) fn of(&self, operator: Address) -> Option<PeerBinding> {
-        self.known().bindings.get(&operator).copied()
+        let known = self.known();
+        known.bindings.get(&operator).map(|held| held.binding)
     }
 
     /// Whether this peer speaks for some operator.
     pub(crate) fn is_peer_bound(&self, peer: &PeerId) -> bool {
         self.known().speakers.contains_key(peer)
+    }
+
+    /// Whether this peer speaks for an operator of the newest set; for any, where none is known.
+    pub(crate) fn serves(&self, peer: &PeerId) -> bool {
+        let known = self.known();
+        let is_member = |o: &Address| {
+            known
+                .newest
+                .as_ref()
+                .is_none_or(|set| set.get(*o).is_some())
+        };
+        let operators = known.speakers.get(peer);
+        operators.is_some_and(|operators| operators.iter().any(is_member))
     }
 
     /// Whether this peer speaks for a member of the set.
@@ -97,33 +149,99 @@ impl Bindings {
         operators.is_some_and(|operators| operators.contains(&operator))
     }
 
-    /// Takes a binding from the store.
-    pub(crate) fn recall(&self, binding: PeerBinding) {
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        known.insert(binding);
+    /// Whether another binding counts, whatever key made this one.
+    pub(crate) fn outranks(&self, binding: &PeerBinding) -> bool {
+        let known = self.known();
+        let Some(held) = known.bindings.get(&binding.operator) else {
+            return false;
+        };
+        let by_newest = known
+            .key_of(binding.operator)
+            .is_none_or(|key| held.key == Some(key));
+        held.binding != *binding && by_newest && held.binding.sequence >= binding.sequence
     }
 
-    /// Keeps a verified binding, unless a newer one is known. Gossip and registries bring them at the
-    /// same time, so this is decided under the lock.
-    pub(crate) fn keep(&self, binding: PeerBinding) {
+    /// Takes a binding from the store, or removes it there, if no clock can have made it.
+    pub(crate) fn recall(&self, binding: PeerBinding) {
+        if clock::is_ahead(binding.sequence) {
+            let (operator, sequence) = (binding.operator, binding.sequence);
+            tracing::warn!(%operator, sequence, "binding of the future forgotten");
+            return self.remove(&[operator]);
+        }
+        self.known_mut().insert(Held { binding, key: None });
+    }
+
+    /// Keeps a verified binding that `key` made; whether it is the one that counts now. Gossip and
+    /// registries bring them at the same time, so this is decided under the lock.
+    pub(crate) fn keep(&self, binding: PeerBinding, key: Address) -> bool {
+        if clock::is_ahead(binding.sequence) {
+            return false;
+        }
         if let Some((_, heard)) = self.own.as_ref().filter(|own| own.0 == binding.operator) {
             // A full queue holds more than is needed to find out.
             let _ = heard.try_send(binding);
         }
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        let newest = known.bindings.get(&binding.operator);
-        if newest.is_some_and(|newest| newest.sequence >= binding.sequence) {
-            return;
+        let key = Some(key);
+        let new = Held { binding, key };
+        let mut known = self.known_mut();
+        if let Some(held) = known.bindings.get(&binding.operator) {
+            if held.binding == binding {
+                return true;
+            }
+            if known.rank(held) >= known.rank(&new) {
+                return false;
+            }
         }
+        known.insert(new);
         let mut batch = Batch::new();
-        batch.put(
-            schema::BINDINGS,
-            &binding.operator.into_array(),
-            &(&binding).into(),
-        );
-        if let Err(error) = self.store.write(&batch, Durability::Buffered) {
-            tracing::warn!(%error, "binding not kept");
+        let row = &binding.operator.into_array();
+        batch.put(schema::BINDINGS, row, &(&binding).into());
+        // Under the lock, so that the store gets them in this order. A write that fails ends the node
+        // elsewhere.
+        drop(self.writes.submit(batch, Durability::Buffered));
+        true
+    }
+
+    /// A new set: what keys made that are not its members' any more is forgotten.
+    pub(crate) fn settle(&self, newest: &Arc<OperatorSet>, domain: &Domain) {
+        // Not under the lock: after a start these are 500 signatures, some 40 ms.
+        let made: Vec<(PeerBinding, Address)> = {
+            let known = self.known();
+            let unsure = known.bindings.values().filter(|held| held.key.is_none());
+            let key =
+                |held: &Held| Some((held.binding, newest.get(held.binding.operator)?.signing_key));
+            unsure.filter_map(key).collect()
+        };
+        let made = made
+            .into_iter()
+            .filter(|(binding, key)| binding.verify(*key, domain).is_ok());
+        let made: Vec<(PeerBinding, Address)> = made.collect();
+        let mut known = self.known_mut();
+        for (binding, key) in made {
+            let held = known.bindings.get_mut(&binding.operator);
+            if let Some(held) = held.filter(|held| held.binding == binding) {
+                held.key = Some(key);
+            }
         }
-        known.insert(binding);
+        known.newest = Some(newest.clone());
+        let dead = known.dead();
+        for operator in &dead {
+            tracing::info!(%operator, "operator has another key: its old binding is forgotten");
+            known.forget(*operator);
+        }
+        self.remove(&dead);
+    }
+
+    fn remove(&self, operators: &[Address]) {
+        let mut batch = Batch::new();
+        for operator in operators {
+            batch.delete(schema::BINDINGS, &operator.into_array());
+        }
+        if !batch.is_empty() {
+            drop(self.writes.submit(batch, Durability::Buffered));
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

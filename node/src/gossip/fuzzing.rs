@@ -6,7 +6,7 @@ use libp2p::PeerId;
 use prost::Message as _;
 use quorate_proto::{Kind, OperatorSet, wire};
 use quorate_protocols::authors::Totals;
-use quorate_storage::Store;
+use quorate_storage::{Store, WriteQueue};
 
 use super::{Allowances, Bindings, KnownSignatures, Validator, Verdict, Verified};
 use crate::evidence::EvidenceBook;
@@ -25,7 +25,8 @@ pub fn gossip(bytes: &[u8]) {
     let data = sealed(batch, kind);
     let view = EpochView::of(vec![scene::set()]);
     let store = memory::store(scene::domain().network().as_str());
-    let mut validator = validator(&store);
+    let (writes, _writer) = WriteQueue::new(store.clone()).expect("a writer");
+    let mut validator = validator(&store, writes);
     let author = peer_id_of(&scene::peer(1).public()).expect("a peer");
     let mut validate = |source: PeerId| {
         let message = GossipMessage::of(source, kind, data.clone());
@@ -45,8 +46,8 @@ pub fn gossip(bytes: &[u8]) {
     }
 }
 
-fn validator(store: &Store) -> Validator {
-    let (domain, bindings) = (scene::domain(), Bindings::new(store.clone()));
+fn validator(store: &Store, writes: WriteQueue) -> Validator {
+    let (domain, bindings) = (scene::domain(), Bindings::new(writes));
     Validator::new(
         domain,
         bindings.clone(),

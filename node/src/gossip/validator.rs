@@ -21,6 +21,7 @@ use super::known::KnownSignatures;
 use super::strangers::Strangers;
 use super::window::{Seen, Window};
 use super::{Guilt, Verdict, Verified};
+use crate::clock;
 use crate::evidence::EvidenceBook;
 use crate::home::EpochView;
 use crate::network::GossipMessage;
@@ -34,6 +35,11 @@ const SAMPLE: u32 = 16;
 const OVER: &str = "epoch is over";
 /// Of an epoch after the coming one: to wait for it would take longer than anybody waits.
 const FAR: &str = "epoch is far away";
+
+/// No clock that anybody looks after has made it.
+const FUTURE: &str = "binding is of the future";
+/// Its operator has moved to another peer, or to another key.
+const REPLACED: &str = "binding was replaced";
 
 /// By a stranger.
 const WASTE: &str = "too much of no use";
@@ -49,6 +55,8 @@ pub(crate) struct Validator {
     book: EvidenceBook,
     useless: u32,
     strangers: Strangers,
+    /// The first and last of the sets whose tasks may be under way, and the first of those before.
+    turned: [Option<Epoch>; 3],
 }
 
 /// The batches seen of an operator under one of its bindings. The numbers of another one are others:
@@ -110,7 +118,27 @@ impl Validator {
             book,
             useless: 0,
             strangers: Strangers::new(),
+            turned: [None; 3],
         }
+    }
+
+    /// Looks whether sets have come or gone: forgets what keys made that count no more, and what was seen
+    /// of operators that are in no set any more, 64 KiB each.
+    pub(super) fn turn(&mut self, view: &EpochView) {
+        let epoch = |set: Option<&Arc<OperatorSet>>| set.map(|set| set.epoch());
+        let (live, past) = (view.sets(), view.past_sets());
+        let turned = [live.first(), live.last(), past.first()].map(epoch);
+        let Some(newest) = live.last().filter(|_| turned != self.turned) else {
+            return;
+        };
+        self.turned = turned;
+        self.bindings.settle(newest, &self.domain);
+        let serves = |operator| {
+            live.iter()
+                .chain(past)
+                .any(|set| set.get(operator).is_some())
+        };
+        self.windows.retain(|operator, _| serves(*operator));
     }
 
     pub(super) fn validate(&mut self, view: &EpochView, message: &GossipMessage) -> Verdict {
@@ -122,8 +150,7 @@ impl Validator {
             }
         };
         let author = sealed.author().operator;
-        let is_member = |set: &&Arc<OperatorSet>| set.get(author).is_some();
-        let Some(set) = view.sets().iter().rev().find(is_member) else {
+        let Some(set) = set_of(view, author, &sealed) else {
             return self.of_no_member(view, message, &sealed);
         };
         let case = Case {
@@ -222,10 +249,13 @@ impl Validator {
 
     fn check_sequence(&mut self, case: &Case<'_>) -> Checked {
         let author = case.author();
-        let known = self.bindings.of(author.operator);
-        if known.is_some_and(|known| known != *author && known.sequence >= author.sequence) {
-            // Its operator has moved to another peer; who forwards it may not know that yet.
-            return Err(Verdict::Useless("binding was replaced"));
+        if clock::is_ahead(author.sequence) {
+            // The clocks of others may allow it.
+            return Err(Verdict::Useless(FUTURE));
+        }
+        if self.bindings.outranks(author) {
+            // Who forwards it may not know that yet.
+            return Err(Verdict::Useless(REPLACED));
         }
         let bound = self.windows.get(&author.operator);
         let Some(bound) = bound.filter(|bound| bound.binding == *author) else {
@@ -253,19 +283,24 @@ impl Validator {
         })
     }
 
-    /// A new binding is by the signing key of an operator of a live set.
+    /// A new binding is by the signing key of an operator of a live set; of one that may still name another,
+    /// where the operator is in none of those.
     fn check_binding(&mut self, case: &Case<'_>) -> Checked {
         let author = case.author();
         if self.bindings.of(author.operator).as_ref() != Some(author) {
-            let sets = case.view.sets().iter().rev();
-            let members = sets.filter_map(|set| set.get(author.operator));
-            let mut keys: Vec<Address> = members.map(|member| member.signing_key).collect();
-            keys.dedup();
-            let bound = |key: Address| author.verify(key, &self.domain).is_ok();
-            if !keys.into_iter().any(bound) {
-                return Err(Verdict::Bad("binding"));
+            let key_in = |set: &Arc<OperatorSet>| Some(set.get(author.operator)?.signing_key);
+            let live = case.view.sets().iter().rev().filter_map(key_in);
+            let mut keys: Vec<Address> = live.collect();
+            if keys.is_empty() {
+                keys.extend(case.view.past_sets().iter().rev().filter_map(key_in));
             }
-            self.bindings.keep(*author);
+            keys.dedup();
+            let bound = |key: &Address| author.verify(*key, &self.domain).is_ok();
+            let key = keys.into_iter().find(bound);
+            let key = key.ok_or(Verdict::Bad("binding"))?;
+            if !self.bindings.keep(*author, key) {
+                return Err(Verdict::Useless(REPLACED));
+            }
         }
         let bound = self.windows.get(&author.operator);
         if bound.is_none_or(|bound| bound.binding != *author) {
@@ -314,7 +349,7 @@ impl Validator {
         let author = case.author().operator;
         let mut good = Vec::new();
         for task in &batch.tasks {
-            let Some(set) = case.view.set(task.statement.epoch()) else {
+            let Some(set) = case.view.signers_of(&task.statement) else {
                 continue;
             };
             if set.get(author).is_none() {
@@ -329,7 +364,7 @@ impl Validator {
             });
         }
         for response in &batch.responses {
-            let Some(set) = case.view.set(response.statement.epoch()) else {
+            let Some(set) = case.view.signers_of(&response.statement) else {
                 continue;
             };
             if response.operator != author {
@@ -353,7 +388,7 @@ impl Validator {
         let recovered = Cell::new(0);
         let mut good = Vec::new();
         for certificate in &case.sealed.batch().results {
-            let Some(set) = case.view.set(certificate.statement().epoch()) else {
+            let Some(set) = case.view.signers_of(certificate.statement()) else {
                 continue;
             };
             if let Err(error) = self.check_certificate(certificate, set, &recovered) {
@@ -427,13 +462,37 @@ const fn reason_of(excess: Excess) -> &'static str {
     }
 }
 
+/// The newest set that the author is in: of those whose tasks may be under way, or, where the message holds
+/// nothing but what past sets may still sign, of those.
+fn set_of<'a>(
+    view: &'a EpochView,
+    author: Address,
+    sealed: &Sealed,
+) -> Option<&'a Arc<OperatorSet>> {
+    let is_member = |set: &&Arc<OperatorSet>| set.get(author).is_some();
+    let live = view.sets().iter().rev().find(is_member);
+    live.or_else(|| {
+        let is_late = |statement: &Statement| {
+            view.set(statement.epoch()).is_none() && view.signers_of(statement).is_some()
+        };
+        let is_bridge = sealed.batch().evidence.is_empty() && statements(sealed).all(is_late);
+        let past = view.past_sets().iter().rev();
+        past.filter(|_| is_bridge).find(is_member)
+    })
+}
+
 /// The epochs of all entries.
 fn epochs(sealed: &Sealed) -> impl Iterator<Item = Epoch> {
+    statements(sealed).map(Statement::epoch)
+}
+
+/// What all entries are about, apart from evidence.
+fn statements(sealed: &Sealed) -> impl Iterator<Item = &Statement> {
     let batch = sealed.batch();
     let tasks = batch.tasks.iter().map(|task| &task.statement);
     let responses = batch.responses.iter().map(|response| &response.statement);
     let results = batch.results.iter().map(Certificate::statement);
-    tasks.chain(responses).chain(results).map(Statement::epoch)
+    tasks.chain(responses).chain(results)
 }
 
 /// A part of a content's hash, to tell it from another one.
@@ -449,8 +508,10 @@ fn check_epochs(view: &EpochView, sealed: &Sealed) -> Checked {
     if !sealed.batch().evidence.is_empty() {
         return Ok(());
     }
-    let is_live = |epoch| view.is_coming(epoch) || view.set(epoch).is_some();
-    if epochs(sealed).any(is_live) {
+    let is_live = |statement: &Statement| {
+        view.is_coming(statement.epoch()) || view.signers_of(statement).is_some()
+    };
+    if statements(sealed).any(is_live) {
         return Ok(());
     }
     // Either this node is far behind, or somebody makes epochs up.

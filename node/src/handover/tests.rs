@@ -1,4 +1,4 @@
-use quorate_proto::{Operator, U256, threshold_of};
+use quorate_proto::{Operator, U256};
 
 use super::*;
 
@@ -6,13 +6,16 @@ fn set(epoch: u32, members: u8) -> Arc<OperatorSet> {
     let member = |number: u8| Operator {
         address: Address::repeat_byte(number),
         signing_key: Address::repeat_byte(number),
-        ed25519_key: None,
         weight: U256::from(10),
     };
     let total = U256::from(10 * u64::from(members));
     let members = (1..=members).map(member).collect();
-    let set = OperatorSet::new(Epoch(epoch), members, total, threshold_of(total));
+    let set = OperatorSet::new(Epoch(epoch), members, total, fixed_at(epoch));
     Arc::new(set.expect("a set"))
+}
+
+fn fixed_at(epoch: u32) -> u64 {
+    1_700_000_000 + u64::from(epoch) * 3_600
 }
 
 fn at_ms(ms: u64) -> Timestamp {
@@ -76,6 +79,7 @@ fn sets_hand_over_to_the_epoch_after_theirs_only() {
     assert_eq!((by.epoch(), update.epoch), (Epoch(5), Epoch(5)));
     assert_eq!(update.next_epoch, Epoch(6));
     assert_eq!(update.set_hash, set(6, 3).hash());
+    assert_eq!(update.time, fixed_at(6));
 }
 
 #[test]
@@ -84,7 +88,7 @@ fn a_set_that_lacks_members_is_not_handed_over_to() {
     assert_eq!(hand_overs(&whole).count(), 1);
     let total = U256::from(40);
     let members = set(2, 3).members().to_vec();
-    let lacking = OperatorSet::new(Epoch(2), members, total, threshold_of(total));
+    let lacking = OperatorSet::new(Epoch(2), members, total, 0);
     let lacking = EpochView::of(vec![set(1, 4), Arc::new(lacking.expect("a set"))]);
     assert_eq!(hand_overs(&lacking).count(), 0);
 }

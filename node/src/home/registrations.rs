@@ -1,27 +1,28 @@
-//! Follows who registers and who leaves, up to final blocks, with a cursor behind what is written.
+//! At a registry: follows who registers and who leaves, up to final blocks, with a cursor behind what the
+//! membership task took. Who merely needs the sets reads them as they are.
 
 use quorate_chain::{BlockRef, Registration};
-use quorate_proto::store::{Cursor, OperatorRecord};
+use quorate_proto::store::Cursor;
 use quorate_proto::{EpochSchedule, LogPosition};
 use quorate_protocols::membership;
-use quorate_storage::{Batch, Durability, schema};
+use quorate_storage::{Batch, schema};
 
 use super::{Follower, Home};
 use crate::NodeError;
+use crate::members::MembersHandle;
 
-/// Name of the home chain's cursor in the store. A registry's has another name: it stands behind
-/// what the membership task took, and a store from before it had one begins anew.
-const CURSOR: &str = "registrations";
-const MEMBERS_CURSOR: &str = "members";
+/// Name of the cursor in the store.
+pub(super) const CURSOR: &str = "members";
 /// Blocks between two written cursors while nothing registers: what a restart reads again.
 const CURSOR_STRIDE: u64 = 256;
-/// Registrations written with one cursor: at a registry each takes about 1 kB, so 1,000 of them are
+/// Registrations written with one cursor: each takes about 1 kB, so 1,000 of them are
 /// a quarter of the largest batch. All of one block stay together.
 const EVENTS_AT_ONCE: usize = 1_000;
 
 impl Home {
     pub(super) async fn follow_registrations(
         &self,
+        members: &MembersHandle,
         follower: &mut Follower,
         head: BlockRef,
     ) -> Result<(), NodeError> {
@@ -37,59 +38,36 @@ impl Home {
             return Ok(());
         }
         follower.written = follower.next_block;
-        follower.operators.extend(events.iter().map(|e| e.operator));
         for (events, last) in portions(&events, head.number) {
             let hash = if last == head.number {
                 head.hash.to_vec()
             } else {
                 Vec::new()
             };
-            self.keep(&follower.schedule, events, last, hash).await?;
+            keep(members, &follower.schedule, events, last, hash).await;
         }
         Ok(())
     }
+}
 
-    /// Writes what happened up to block `last`.
-    async fn keep(
-        &self,
-        schedule: &EpochSchedule,
-        events: &[Registration],
-        last: u64,
-        block_hash: Vec<u8>,
-    ) -> Result<(), NodeError> {
-        let mut batch = Batch::new();
-        for event in events {
-            // Also who left stays known: it may come back, and weights say who counts.
-            let record = OperatorRecord {
-                operator: event.operator.to_vec(),
-                registered: event.registered,
-                block_number: event.block_number,
-            };
-            batch.put(schema::OPERATORS, &event.operator.into_array(), &record);
-        }
-        let cursor = Cursor {
-            block_number: last,
-            block_hash,
-        };
-        batch.put(schema::CURSORS, self.cursor_name(), &cursor);
-        match &self.members {
-            Some(members) => {
-                let told = |event: &Registration| told(schedule, event);
-                members
-                    .chain(events.iter().map(told).collect(), batch)
-                    .await;
-            }
-            None => self.writes.write(batch, Durability::Buffered).await?,
-        }
-        Ok(())
-    }
-
-    pub(super) const fn cursor_name(&self) -> &'static str {
-        match self.members {
-            Some(_) => MEMBERS_CURSOR,
-            None => CURSOR,
-        }
-    }
+/// Has what happened up to block `last` written.
+async fn keep(
+    members: &MembersHandle,
+    schedule: &EpochSchedule,
+    events: &[Registration],
+    last: u64,
+    block_hash: Vec<u8>,
+) {
+    let mut batch = Batch::new();
+    let cursor = Cursor {
+        block_number: last,
+        block_hash,
+    };
+    batch.put(schema::CURSORS, CURSOR, &cursor);
+    let told = |event: &Registration| told(schedule, event);
+    members
+        .chain(events.iter().map(told).collect(), batch)
+        .await;
 }
 
 /// What an event is for the membership machine.

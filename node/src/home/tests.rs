@@ -1,4 +1,4 @@
-use quorate_proto::Operator;
+use quorate_proto::{Address, B256, Operator, Timestamp, limits};
 use quorate_protocols::membership::Policy;
 use quorate_storage::{EngineKind, WriterGuard};
 
@@ -10,7 +10,6 @@ fn operator(number: u8) -> Operator {
     Operator {
         address: Address::repeat_byte(number),
         signing_key: Address::repeat_byte(number),
-        ed25519_key: None,
         weight: U256::from(10),
     }
 }
@@ -30,6 +29,7 @@ struct Scene {
     follower: Follower,
     chain: Arc<ListedHome>,
     store: Store,
+    ended: mpsc::Receiver<Epoch>,
     _kept: (tempfile::TempDir, WriterGuard),
 }
 
@@ -47,11 +47,10 @@ impl Scene {
             store: store.clone(),
             writes,
             members,
-            introducer: None,
         };
         let chain = Arc::new(chain());
-        let (ended, _) = mpsc::channel(1);
-        let (home, handle) = Home::new(chain.clone(), Duration::from_secs(60), parts, ended);
+        let (ended_tx, ended) = mpsc::channel(4);
+        let (home, handle) = Home::new(chain.clone(), Duration::from_secs(60), parts, ended_tx);
         let follower = home.recall(chain.schedule().await.unwrap()).unwrap();
         Self {
             home,
@@ -59,6 +58,7 @@ impl Scene {
             follower,
             chain,
             store,
+            ended,
             _kept: (folder, writer),
         }
     }
@@ -94,15 +94,48 @@ async fn a_set_that_lacks_operators_is_neither_used_nor_kept() {
             assert!(scene.handle.view().sets().is_empty());
             assert_eq!(scene.kept(), 0);
         }
-        let reads = scene.chain.reads();
-        assert_eq!(reads, 2, "not everything is read every second");
-
-        // Later, all is read once more.
         scene.chain.hide(0);
-        scene.follower.thorough = Instant::now().checked_sub(THOROUGH_EVERY);
         scene.step().await.expect("whole sets");
         let set = scene.handle.view().current.expect("a set");
         assert_eq!((set.epoch(), set.members().len()), (Epoch(2), 2));
         assert_eq!(scene.kept(), 2);
     }
+}
+
+#[tokio::test]
+async fn a_set_ends_by_the_clock_while_the_home_chain_cannot_be_read() {
+    let mut scene = Scene::start(false).await;
+    // Epoch 1 turned to epoch 2 longer ago than its tasks may take.
+    let long_ago = Timestamp(clock::now().0 - 2 * limits::EPOCH_GRACE_MS * 1_000);
+    let machine = &mut scene.follower.machine;
+    for epoch in [1, 2] {
+        machine.handle(long_ago, Input::Final(epoch * 10));
+        let set = scene
+            .chain
+            .operator_set(Epoch(epoch as u32), B256::ZERO)
+            .await;
+        machine.handle(long_ago, Input::Loaded(Arc::new(set.unwrap())));
+    }
+    scene.chain.set_down(true);
+    scene.step().await.expect_err("nothing can be read");
+    let ended = [scene.ended.try_recv(), scene.ended.try_recv()];
+    assert_eq!(ended, [Ok(Epoch(0)), Ok(Epoch(1))]);
+    let view = scene.handle.view();
+    let epochs: Vec<Epoch> = view.sets().iter().map(|set| set.epoch()).collect();
+    assert_eq!(epochs, [Epoch(2)]);
+    let wake = scene.follower.machine.next_wake();
+    assert_eq!(wake, None, "there is nothing to hurry for");
+}
+
+/// Before the set of the present epoch is in use, the one before it is there to finish its tasks.
+#[tokio::test]
+async fn what_the_machine_wants_is_done_in_its_order() {
+    let mut scene = Scene::start(false).await;
+    scene.step().await.expect("sets");
+    scene.chain.set_height(30);
+    scene.step().await.expect("the next epoch");
+    let view = scene.handle.view();
+    assert_eq!(view.current.as_ref().map(|set| set.epoch()), Some(Epoch(3)));
+    let epochs: Vec<Epoch> = view.sets().iter().map(|set| set.epoch()).collect();
+    assert_eq!(epochs, [Epoch(1), Epoch(2), Epoch(3)]);
 }

@@ -62,25 +62,28 @@ pub(super) async fn backup(
 
 #[derive(serde::Deserialize)]
 pub(super) struct Selection {
-    key: Option<Address>,
+    operator: Option<Address>,
 }
 
-/// `GET /signing-log?key=0x…`: what that key, or every key, has signed here.
+/// `GET /signing-log?operator=0x…`: what this node's operator, or that one, has signed here.
 pub(super) async fn signing_log(
     State(facts): Shared,
-    Query(Selection { key }): Query<Selection>,
+    Query(Selection { operator }): Query<Selection>,
     headers: HeaderMap,
 ) -> Response {
     if let Some(refusal) = locked(&facts, &headers) {
         return refusal;
     }
+    let Some(operator) = operator.or(facts.me.map(|(operator, _)| operator)) else {
+        let text = "this node speaks for no operator; name one: ?operator=0x…";
+        return failure(StatusCode::BAD_REQUEST, text);
+    };
     let (sender, pieces) = mpsc::channel(PIECES);
     let (queue, domain) = (facts.writes.clone(), facts.domain);
     let lease = facts.lease.clone();
     tokio::task::spawn_blocking(move || {
-        let keys: Vec<Address> = key.into_iter().collect();
         let out = Pieces(sender.clone());
-        if let Err(error) = signing_log::export(&queue, &domain, &keys, out, |_| {}) {
+        if let Err(error) = signing_log::export(&queue, &domain, operator, out, |_| {}) {
             // The reader sees the end cut off.
             tracing::warn!(%error, "an export of the signing log ended early");
             let _ = sender.blocking_send(Err(io::Error::other(error.to_string())));

@@ -73,8 +73,9 @@ pub(super) async fn one(State(facts): Shared, Path(id): Path<String>) -> Respons
 pub(super) fn problem(facts: &Facts) -> Option<String> {
     let (operator, key) = facts.me?;
     match facts.book.against(operator, key) {
-        0 => None,
-        count => Some(format!(
+        Ok(0) => None,
+        Err(error) => Some(error.to_string()),
+        Ok(count) => Some(format!(
             "operator {operator} signed two facts for one slot, {count} of the cases are proven: see \
              `node evidence list --operator {operator}`. Its key signs in two places, or without its \
              signing log: stop all but one, take another key (`node change-key`), and expect to be jailed"

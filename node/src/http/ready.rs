@@ -46,6 +46,7 @@ impl Facts {
         situation
             .noted
             .extend(unsigned.map(|problem| (Cause::SigningLog, problem)));
+        situation.restricted = self.lease.as_ref().and_then(LeaseHandle::restriction);
         let chains = self.chains.iter();
         let problem = |(id, chain): (&u64, &std::sync::Arc<dyn quorate_chain::StateReader>)| {
             (*id, chain_problem(*id, chain.as_ref()))

@@ -1,9 +1,11 @@
 //! What is believed of a registry: bindings that the operator's own key has signed, and where such
 //! peers can be reached.
 
+use std::sync::Arc;
+
 use libp2p::multiaddr::Protocol;
 use libp2p::{Multiaddr, PeerId};
-use quorate_proto::{Domain, PeerBinding, wire};
+use quorate_proto::{Address, Domain, OperatorSet, PeerBinding, wire};
 
 use crate::gossip::Bindings;
 use crate::home::HomeHandle;
@@ -37,19 +39,16 @@ impl Adopter {
         &self.home
     }
 
-    /// The binding, where the home chain's key of a live epoch made it and it is not older than what
-    /// is known. Its peer is dialled.
+    /// The binding, where the home chain's key of a live epoch made it and no other one counts. Its peer is
+    /// dialled.
     pub(crate) async fn adopt(&self, state: &wire::OperatorState) -> Option<PeerBinding> {
         let binding = PeerBinding::try_from(state.binding.as_ref()?).ok()?;
-        let known = self.bindings.of(binding.operator);
-        if known.is_some_and(|known| known.sequence > binding.sequence) {
+        if self.bindings.outranks(&binding) {
             return None;
         }
-        if known.as_ref() != Some(&binding) {
-            if !self.holds(&binding) {
-                return None;
-            }
-            self.bindings.keep(binding);
+        if self.bindings.of(binding.operator) != Some(binding) {
+            let key = self.maker_of(&binding)?;
+            self.bindings.keep(binding, key).then_some(())?;
         }
         let peer = peer_id_of(&binding.peer_key)?;
         let addresses = state.addresses.iter().filter_map(|text| text.parse().ok());
@@ -57,14 +56,12 @@ impl Adopter {
         Some(binding)
     }
 
-    /// Whether a key of a live epoch made the binding.
-    fn holds(&self, binding: &PeerBinding) -> bool {
+    /// The key of a live epoch that made the binding.
+    fn maker_of(&self, binding: &PeerBinding) -> Option<Address> {
         let view = self.home.view();
-        let mut keys = view
-            .sets()
-            .iter()
-            .filter_map(|set| set.get(binding.operator));
-        keys.any(|member| binding.verify(member.signing_key, &self.domain).is_ok())
+        let key_in = |set: &Arc<OperatorSet>| Some(set.get(binding.operator)?.signing_key);
+        let mut keys = view.sets().iter().filter_map(key_in);
+        keys.find(|key| binding.verify(*key, &self.domain).is_ok())
     }
 
     /// A peer by its whole address.

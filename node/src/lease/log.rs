@@ -1,42 +1,96 @@
-//! Whether the signing log of this store holds all that the key has signed.
+//! Whether the signing log of this store holds what the operator has signed, or enough of it.
 
-use std::time::Duration;
-
-use quorate_chain::ChainError;
-use quorate_proto::Epoch;
+use quorate_proto::Address;
 use quorate_proto::store::LogOrigin;
-use quorate_storage::{LogStanding, standing};
+use quorate_storage::{LogStanding, covers, standing};
 
 use super::Keeper;
+use super::decide::{Decision, Heard, History, Question, Why};
+use super::history::{Asked, Present, pause_after, present};
 use crate::{NodeError, clock};
 
-/// Epochs of which the home chain is asked whether the key counted: 8 years of 6 days each. One
-/// read of 10 ms or so each, once in the life of a store.
-const MAX_EPOCHS: u32 = 512;
-/// Pause after a failed read of the home chain.
-const RETRY: Duration = Duration::from_secs(1);
+/// What the home chain says at the start.
+pub(super) struct Facts {
+    pub(super) present: Present,
+    pub(super) history: History,
+}
 
 impl Keeper {
-    /// Whether the log is whole; otherwise why not, and what to do.
-    pub(super) async fn check_log(&mut self) -> Result<Result<(), String>, NodeError> {
-        let claim = std::mem::take(&mut self.parts.claim);
-        let accepted = claim.accept_risk;
-        self.parts.claim.accept_risk = accepted;
-        let origin = match (standing(&self.parts.record), &claim.new_key) {
-            (LogStanding::Whole(_), _) => None,
-            (LogStanding::Unknown, Some(_)) => Some(LogOrigin::NewKey),
-            _ if accepted => Some(LogOrigin::RiskAccepted),
-            (LogStanding::Restored(at), _) => return Ok(Err(self.restored(at))),
-            (LogStanding::Unknown, None) => match self.has_counted().await? {
-                false => Some(LogOrigin::Unregistered),
-                true => return Ok(Err(self.missing())),
-            },
-        };
-        if let Some(origin) = origin {
-            self.establish(origin, 0).await?;
+    /// What is needed of the home chain, as soon as it answers.
+    pub(super) async fn facts(&self) -> Result<Facts, NodeError> {
+        loop {
+            let present = present(&self.parts.home).await;
+            match self.asked().history(self.first_epoch(), present).await {
+                Ok(history) => return Ok(Facts { present, history }),
+                Err(error) if error.is_retryable() => pause_after(&error).await,
+                Err(error) => return Err(error.into()),
+            }
         }
-        // Behind the record, and before anything is signed: it vouches once.
-        match claim.new_key.as_ref().map(crate::keys::NewKey::take_away) {
+    }
+
+    /// All of them where it matters whether the operator, or its key, has ever signed; else those since
+    /// the log was last looked at.
+    fn first_epoch(&self) -> u32 {
+        let record = &self.parts.record;
+        let known = self.parts.claim.new_key.is_some() || covers(record, &self.key().into_array());
+        match standing(record) {
+            LogStanding::Whole(_) | LogStanding::Young if known => {
+                record.seen_epoch.saturating_add(1)
+            }
+            _ => 0,
+        }
+    }
+
+    pub(super) fn asked(&self) -> Asked<'_> {
+        Asked {
+            reader: self.parts.reader.as_ref(),
+            operator: self.operator(),
+        }
+    }
+
+    pub(super) fn decide(&self, facts: &Facts, heard: Option<Heard>) -> Decision {
+        let question = Question {
+            record: &self.parts.record,
+            key: self.key(),
+            noted: self.parts.claim.new_key.is_some(),
+            history: &facts.history,
+            accept_risk: self.parts.claim.accept_risk,
+            heard,
+        };
+        question.decide()
+    }
+
+    /// Writes down what was decided, and takes the note away that the key is new: it vouches once.
+    pub(super) async fn settle(
+        &mut self,
+        decision: Decision,
+        facts: &Facts,
+        heard: Option<Heard>,
+    ) -> Result<Result<(), String>, NodeError> {
+        let (operator, key) = (self.operator().into_array(), self.key().into_array());
+        let signers = &self.parts.signers;
+        let now = clock::now().millis();
+        match decision {
+            Decision::Refuse(why) => return Ok(Err(self.refused(why).await?)),
+            Decision::GoOn if covers(&self.parts.record, &key) => {}
+            Decision::GoOn => {
+                tracing::info!(key = %self.key(), "the signing log goes on with another key");
+                signers.go_on(&operator, &key)?.await?;
+            }
+            Decision::Young => {
+                tracing::warn!(key = %self.key(), "the signing log begins with this key: what is older is not signed at first");
+                signers.begin(&operator, &key, now)?.await?;
+            }
+            Decision::Whole(origin) => {
+                let sequence = heard.map_or(0, |heard| heard.sequence);
+                self.base = self.base.max(sequence);
+                self.establish(origin, sequence).await?;
+            }
+        }
+        let seen = facts.present.0.0;
+        signers.seen(&operator, seen)?.await?;
+        let note = self.parts.claim.new_key.take();
+        match note.map(|note| note.take_away()) {
             Some(Err(error)) => Ok(Err(format!(
                 "the note that the signing key is new cannot be taken away: {error}; \
                  let the node write to its key_dir once"
@@ -50,91 +104,66 @@ impl Keeper {
         origin: LogOrigin,
         sequence: u64,
     ) -> Result<(), NodeError> {
-        let key = self.key();
+        let (operator, key) = (self.operator(), self.key());
         match origin {
-            LogOrigin::RiskAccepted => tracing::warn!(%key,
+            LogOrigin::RiskAccepted => tracing::warn!(%operator, %key,
                 "signing with a log that may lack signatures, as its operator wants; this is noted"),
-            _ => tracing::info!(%key, origin = origin.as_str_name(), "a signing log begins"),
+            _ => {
+                tracing::info!(%operator, %key, origin = origin.as_str_name(), "the signing log is whole");
+            }
         }
-        let signers = &self.parts.signers;
+        let (operator, key) = (operator.into_array(), key.into_array());
         let now = clock::now().millis();
+        let signers = &self.parts.signers;
         signers
-            .establish(&key.into_array(), origin, sequence, now)?
+            .establish(&operator, &key, (origin, sequence), now)?
             .await?;
         Ok(())
     }
 
-    /// Whether the home chain has had this key for the operator in any epoch that has begun, or may
-    /// have had.
-    async fn has_counted(&self) -> Result<bool, NodeError> {
-        let mut epochs = self.parts.home.watch();
-        loop {
-            let known = epochs.wait_for(|view| view.current.is_some() && view.head.is_some());
-            let view = match known.await {
-                Ok(view) => view.clone(),
-                // The node is ending.
-                Err(_) => return Ok(true),
-            };
-            let (Some(set), Some(head)) = (view.current, view.head) else {
-                continue;
-            };
-            if set.epoch().0 >= MAX_EPOCHS {
-                return Ok(true);
-            }
-            match self.counted_up_to(set.epoch(), head.hash).await {
-                Ok(counted) => return Ok(counted),
-                Err(error) if error.is_retryable() => {
-                    tracing::warn!(%error, "the home chain is asked again whether the key is new");
-                }
-                Err(error) => return Err(error.into()),
-            }
-            tokio::time::sleep(RETRY).await;
+    /// What to tell. That somebody else went on is noted: another key must not make it forgotten.
+    async fn refused(&self, why: Why) -> Result<String, NodeError> {
+        if let Why::Behind(sequence) = why
+            && standing(&self.parts.record) != LogStanding::Unknown
+        {
+            let operator = self.operator().into_array();
+            self.parts.signers.behind(&operator, sequence)?.await?;
         }
+        Ok(format!("nothing is signed: {}. {CURES}", self.reason(why)))
     }
 
-    async fn counted_up_to(
-        &self,
-        newest: Epoch,
-        at: quorate_proto::B256,
-    ) -> Result<bool, ChainError> {
-        let operator = self.parts.binding.operator;
-        for epoch in (0..=newest.0).rev().map(Epoch) {
-            let member = self.parts.reader.operator(epoch, operator, at).await?;
-            if member.signing_key == self.key() {
-                return Ok(true);
-            }
+    fn reason(&self, why: Why) -> String {
+        let (operator, key, base) = (self.operator(), self.key(), self.base);
+        match why {
+            Why::Missing => format!(
+                "the home chain has known operator {operator} for some time, and this store has no \
+                 signing log of it"
+            ),
+            Why::Restored(at) => format!(
+                "this store was restored from a backup at {at} (Unix milliseconds), and what {operator} \
+                 signed after the backup is not in it"
+            ),
+            Why::Behind(sequence) => format!(
+                "{operator} was active until {sequence} (Unix milliseconds) with another store, and this \
+                 one knows it until {base} only: export the log there, import it here"
+            ),
+            Why::Stranger(Address::ZERO, epoch) => format!(
+                "this store has not been used since before epoch {epoch}, which is too long ago to look \
+                 through"
+            ),
+            Why::Stranger(other, epoch) => format!(
+                "{operator} had signing key {other} in epoch {epoch}, and what that signed is not in \
+                 this store"
+            ),
+            Why::UnknownKey => format!(
+                "{key} has counted for some time, and what it signed is not in this store: it may have \
+                 been used with another one"
+            ),
         }
-        Ok(false)
-    }
-
-    fn missing(&self) -> String {
-        format!(
-            "nothing is signed: the home chain has known signing key {key} for some time, and this \
-             store has no signing log of it. Import the log (`node keys log import`), or take \
-             another key (`node keys new`, `node change-key`), or start once with \
-             --accept-double-signing-risk",
-            key = self.key()
-        )
-    }
-
-    fn restored(&self, at_ms: u64) -> String {
-        format!(
-            "nothing is signed: this store was restored from a backup at {at_ms} (Unix milliseconds), \
-             and what {key} signed after the backup is not in it. Import a newer log \
-             (`node keys log import`), or take another key (`node keys new`, `node change-key`), or \
-             start once with --accept-double-signing-risk",
-            key = self.key()
-        )
-    }
-
-    pub(super) fn behind(&self, sequence: u64) -> String {
-        format!(
-            "nothing is signed: {key} was used until {sequence} (Unix milliseconds) with another \
-             store, and this one knows it until {base} only. Import the other one's log \
-             (`node keys log export` there, `node keys log import` here), or take another key \
-             (`node keys new`, `node change-key`), or start once with --accept-double-signing-risk",
-            key = self.key(),
-            base = self.base
-        )
     }
 }
+
+/// What to do about it.
+const CURES: &str = "Import a newer log (`node keys log import`), or take another key (`node keys new`, \
+    `node change-key`), which at first signs only what is younger than itself, or start once with \
+    --accept-double-signing-risk";

@@ -1,4 +1,4 @@
-//! Asks peers who else was there with this key.
+//! Asks peers who else was there for this operator, and tells what they say from what this store knows.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,14 +7,16 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use futures::{FutureExt as _, future};
 use libp2p::PeerId;
-use quorate_proto::store::LogOrigin;
-use quorate_proto::{Address, Presence, wire};
+use quorate_proto::{Address, PeerBinding, Presence, wire};
+use quorate_storage::{LogStanding, standing};
 use tokio::time::Instant;
 
+use super::decide::{Decision, Heard};
 use super::{Keeper, RENEW, holder};
 use crate::NodeError;
 use crate::network::NetworkHandle;
 use crate::rpc::{Caller, RegistryClient};
+use crate::vitals::Vitals;
 
 /// A peer that takes longer is not waited for: four round trips for a new connection, and one to ask.
 const PATIENCE: Duration = Duration::from_millis(1_500);
@@ -35,8 +37,8 @@ pub(super) struct Pace {
     /// How long it waits for peers that do not answer. A node without any of them cannot do harm
     /// either: nobody hears what it signs. Those that come later are asked as long as it runs.
     pub(super) check: Duration,
-    /// How long it looks for a sign of life where another process may have the key: in this time a
-    /// live one renews its lease twice, and tells.
+    /// How long it looks for a sign of life where another process may be there: in this time a live
+    /// one renews its lease twice, and tells.
     pub(super) listen: Duration,
     /// Between two rounds of questions.
     pub(super) pause: Duration,
@@ -73,6 +75,7 @@ pub(crate) struct Peers {
     /// Their streams stay open.
     clients: Mutex<HashMap<PeerId, Client>>,
     answered: Arc<Mutex<BTreeSet<PeerId>>>,
+    vitals: Vitals,
 }
 
 impl Others {
@@ -110,6 +113,7 @@ impl Peers {
         network: NetworkHandle,
         configured: Vec<PeerId>,
         operator: Address,
+        vitals: Vitals,
     ) -> Self {
         Self {
             caller,
@@ -118,6 +122,7 @@ impl Peers {
             operator,
             clients: Mutex::default(),
             answered: Arc::default(),
+            vitals,
         }
     }
 
@@ -132,7 +137,8 @@ impl Peers {
         let ask = |peer: PeerId| {
             let client = clients.entry(peer);
             let client = client.or_insert_with(|| self.caller.registry(peer)).clone();
-            let asked = ask(peer, client, request.clone(), self.answered.clone());
+            let told = (self.answered.clone(), self.vitals.clone());
+            let asked = ask(peer, client, request.clone(), told);
             asked.map(move |presence| (peer, presence)).boxed()
         };
         peers.into_iter().map(ask).collect()
@@ -163,7 +169,7 @@ async fn ask(
     peer: PeerId,
     mut client: Client,
     request: wire::HealthRequest,
-    answered: Arc<Mutex<BTreeSet<PeerId>>>,
+    (answered, vitals): (Arc<Mutex<BTreeSet<PeerId>>>, Vitals),
 ) -> Option<Presence> {
     let asked = tokio::time::timeout(PATIENCE, client.health_check(request));
     let reply = asked.await.ok()?.ok()?.into_inner();
@@ -171,28 +177,64 @@ async fn ask(
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .insert(peer);
+    vitals.heard(peer, reply.bound);
     Presence::try_from(reply.presence.as_ref()?).ok()
 }
 
+/// Whose words the log answers for.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Scope {
+    /// The keys all of whose signatures it should hold; `None`: whatever keys the operator has.
+    pub(super) keys: Option<Vec<Address>>,
+    /// Where it begins with a key, what older ones sign is known to be missing. Up to this sequence
+    /// they said it before this process began.
+    pub(super) old: u64,
+}
+
+impl Scope {
+    fn covers(&self, key: &Address) -> bool {
+        self.keys.as_ref().is_none_or(|keys| keys.contains(key))
+    }
+}
+
 impl Keeper {
-    /// Whether nobody else has the key; otherwise why this node must not sign, and what to do.
+    pub(super) fn scope_of(&self, decision: Decision) -> Scope {
+        let record = &self.parts.record;
+        let known = record
+            .signing_keys
+            .iter()
+            .filter(|_| decision == Decision::GoOn);
+        let known = known.filter_map(|key| Address::try_from(key.as_slice()).ok());
+        let is_young = match decision {
+            Decision::GoOn => standing(record) == LogStanding::Young,
+            other => other == Decision::Young,
+        };
+        Scope {
+            keys: is_young.then(|| known.chain([self.key()]).collect()),
+            old: self.base.max(self.parts.binding.sequence),
+        }
+    }
+
+    /// Looks whether others sign for the operator: the newest that this log should hold and does not.
     ///
     /// # Errors
     /// [`NodeError::KeyInUse`] where somebody is there now: what it says of itself moves on.
-    pub(super) async fn check_others(&mut self) -> Result<Result<(), String>, NodeError> {
+    pub(super) async fn check_others(&mut self) -> Result<Option<Heard>, NodeError> {
         let began = Instant::now();
         let must_listen = self.may_be_held();
-        let mut found: HashMap<PeerId, u64> = HashMap::new();
-        let mut bound: Option<u64> = None;
+        let mut found: HashMap<PeerId, Heard> = HashMap::new();
+        let mut bound: Option<Heard> = None;
         loop {
-            for (peer, sequence) in self.foreign_presences().await {
+            for (peer, heard) in self.foreign_presences().await {
                 // From the same peer: one may know already what another one learns late.
-                match found.insert(peer, sequence) {
-                    Some(known) if sequence > known => return Err(self.in_use(sequence)),
+                match found.insert(peer, heard) {
+                    Some(known) if heard.sequence > known.sequence => {
+                        return Err(self.in_use(heard));
+                    }
                     _ => {}
                 }
             }
-            bound = bound.max(self.foreign_bindings());
+            bound = newer(bound, self.foreign_bindings()?);
             let quiet = found.is_empty() && bound.is_none();
             let enough = match !quiet || must_listen {
                 true => began.elapsed() >= self.pace.listen,
@@ -203,15 +245,11 @@ impl Keeper {
             }
             tokio::time::sleep(self.pace.pause).await;
         }
-        let Some(sequence) = found.into_values().chain(bound).max() else {
-            return Ok(Ok(()));
-        };
-        if !self.parts.claim.accept_risk {
-            return Ok(Err(self.behind(sequence)));
-        }
-        self.establish(LogOrigin::RiskAccepted, sequence).await?;
-        self.base = sequence;
-        Ok(Ok(()))
+        let all = found.into_values().chain(bound);
+        let (own, old): (Vec<_>, Vec<_>) = all.partition(|heard| self.scope.covers(&heard.key));
+        let last = old.iter().map(|heard| heard.sequence).max();
+        self.scope.old = self.scope.old.max(last.unwrap_or_default());
+        Ok(own.into_iter().max_by_key(|heard| heard.sequence))
     }
 
     /// Whether the process that had the lease may still run somewhere.
@@ -220,24 +258,108 @@ impl Keeper {
         lease.is_some_and(|lease| !lease.released && holder::runs(lease).is_none())
     }
 
-    /// Of what peers know now.
-    async fn foreign_presences(&self) -> Vec<(PeerId, u64)> {
+    /// Of what peers know now, whatever key it is signed with.
+    async fn foreign_presences(&self) -> Vec<(PeerId, Heard)> {
         let answers = future::join_all(self.parts.others.tell(None).await).await;
         let foreign = |(peer, presence): (PeerId, Option<Presence>)| {
-            let presence = presence.filter(|presence| self.is_foreign(presence))?;
-            Some((peer, presence.sequence))
+            let heard = self.said_elsewhere(&presence?)?;
+            (heard.sequence > self.base).then_some((peer, heard))
         };
         answers.into_iter().filter_map(foreign).collect()
     }
 
-    /// The newest of those that were heard since the last look.
-    fn foreign_bindings(&mut self) -> Option<u64> {
+    /// The newest of those that were heard since the last look. One of an old key is made once: it counts
+    /// where it was made after this process began.
+    fn foreign_bindings(&mut self) -> Result<Option<Heard>, NodeError> {
         let mut newest = None;
         while let Ok(binding) = self.parts.heard.try_recv() {
-            if self.is_foreign_binding(&binding) {
-                newest = newest.max(Some(binding.sequence));
+            let heard = self.bound_elsewhere(&binding);
+            match heard.filter(|heard| self.is_foreign(heard)) {
+                Some(heard) if !self.scope.covers(&heard.key) => return Err(self.in_use(heard)),
+                heard => newest = newer(newest, heard),
             }
         }
-        newest
+        Ok(newest)
     }
+
+    pub(super) fn refuse(&self, answer: Option<Presence>) -> Result<(), NodeError> {
+        let heard = answer.and_then(|presence| self.said_elsewhere(&presence));
+        self.refuse_foreign(heard)
+    }
+
+    pub(super) fn refuse_binding(&self, binding: &PeerBinding) -> Result<(), NodeError> {
+        self.refuse_foreign(self.bound_elsewhere(binding))
+    }
+
+    fn refuse_foreign(&self, heard: Option<Heard>) -> Result<(), NodeError> {
+        let foreign = heard.filter(|heard| self.is_foreign(heard));
+        foreign.map_or(Ok(()), |heard| Err(self.in_use(heard)))
+    }
+
+    /// Said for the operator by a process with another store, after what this store knows.
+    fn is_foreign(&self, heard: &Heard) -> bool {
+        let known = match self.scope.covers(&heard.key) {
+            true => self.base,
+            false => self.scope.old,
+        };
+        heard.sequence > known
+    }
+
+    /// What a presence says, unless this process made it, or none of the operator's keys.
+    fn said_elsewhere(&self, presence: &Presence) -> Option<Heard> {
+        let domain = &self.parts.domain;
+        let apart = presence.operator == self.operator() && presence.instance != self.instance;
+        let mut keys = self.keys().into_iter().filter(|_| apart);
+        let key = keys.find(|key| presence.verify(*key, domain).is_ok())?;
+        let sequence = presence.sequence;
+        Some(Heard { key, sequence })
+    }
+
+    fn bound_elsewhere(&self, heard: &PeerBinding) -> Option<Heard> {
+        let (domain, own) = (&self.parts.domain, &self.parts.binding);
+        let same = (heard.peer_key, heard.sequence) == (own.peer_key, own.sequence);
+        let apart = heard.operator == own.operator && !same;
+        let mut keys = self.keys().into_iter().filter(|_| apart);
+        let key = keys.find(|key| heard.verify(*key, domain).is_ok())?;
+        let sequence = heard.sequence;
+        Some(Heard { key, sequence })
+    }
+
+    /// The operator's keys that can sign something now: its own here, and those of live sets, and of past ones
+    /// that may still name another.
+    fn keys(&self) -> Vec<Address> {
+        let view = self.parts.home.view();
+        let members = view
+            .sets()
+            .iter()
+            .chain(view.past_sets())
+            .filter_map(|set| set.get(self.operator()));
+        let mut keys = vec![self.key()];
+        for member in members {
+            if !keys.contains(&member.signing_key) {
+                keys.push(member.signing_key);
+            }
+        }
+        keys
+    }
+
+    fn in_use(&self, Heard { key, sequence }: Heard) -> NodeError {
+        let own = self.key();
+        let how = match key == own {
+            true => "another node signs with it too".to_owned(),
+            false => format!("another node signs for its operator with {key}"),
+        };
+        let reason = format!(
+            "{how}: it said so at {sequence} (Unix milliseconds), and this store knows nothing of that. \
+             Find it and stop one of the two for good, then bring its signing log here: `node keys log \
+             export` there, `node keys log import` here"
+        );
+        NodeError::KeyInUse { key: own, reason }
+    }
+}
+
+fn newer(one: Option<Heard>, other: Option<Heard>) -> Option<Heard> {
+    one.into_iter()
+        .chain(other)
+        .max_by_key(|heard| heard.sequence)
 }

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use quorate_proto::store::Cursor;
-use quorate_proto::{LogPosition, Operator, OperatorStatus, TaskId, U256, threshold_of, wire};
+use quorate_proto::{LogPosition, Operator, OperatorStatus, TaskId, U256, wire};
 use quorate_storage::{EngineKind, Identity, Page, WriterGuard};
 
 use super::*;
@@ -83,6 +83,7 @@ fn joined(number: u64) -> Input {
         operator: operator(number),
         peer_key: [7; 32],
         sequence: 1,
+        counts: true,
     }
 }
 
@@ -90,12 +91,11 @@ fn set(epoch: u32, numbers: &[u64]) -> Arc<OperatorSet> {
     let member = |number: &u64| Operator {
         address: operator(*number),
         signing_key: operator(*number),
-        ed25519_key: None,
         weight: U256::from(10),
     };
     let total = U256::from(10 * numbers.len());
     let members = numbers.iter().map(member).collect();
-    Arc::new(OperatorSet::new(Epoch(epoch), members, total, threshold_of(total)).unwrap())
+    Arc::new(OperatorSet::new(Epoch(epoch), members, total, 0).unwrap())
 }
 
 fn cursor(block: u64) -> Batch {

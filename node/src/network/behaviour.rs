@@ -16,7 +16,7 @@ use quorate_proto::{Kind, NetworkId, limits};
 use sha2::{Digest, Sha256};
 
 use super::NetworkError;
-use super::gate::{Gate, RangeLimits};
+use super::gate::{Gate, HANDSHAKE, RangeLimits};
 use super::probe::Probe;
 
 /// A connection without streams is closed after this time, unless both are in the mesh.
@@ -39,7 +39,7 @@ const HEARTBEAT: Duration = Duration::from_millis(700);
 
 #[derive(NetworkBehaviour)]
 pub(crate) struct Behaviour {
-    gate: Gate,
+    pub(super) gate: Gate,
     pub(super) blocked: allow_block_list::Behaviour<allow_block_list::BlockedPeers>,
     pub(super) gossipsub: gossipsub::Behaviour,
     pub(super) identify: identify::Behaviour,
@@ -73,6 +73,7 @@ pub(super) fn node_swarm(
         .with_behaviour(|keypair| behaviour(keypair, &network, ranges, &external))
         .map_err(setup)?
         .with_swarm_config(|config| config.with_idle_connection_timeout(IDLE_TIMEOUT))
+        .with_connection_timeout(HANDSHAKE)
         .build();
     Ok(swarm)
 }
@@ -104,6 +105,7 @@ fn tcp_config() -> tcp::Config {
 /// waits for 10 s.
 fn quic_config(mut config: quic::Config) -> quic::Config {
     config.max_idle_timeout = 6_000;
+    config.handshake_timeout = HANDSHAKE;
     config.keep_alive_interval = Duration::from_secs(2);
     config
 }

@@ -4,14 +4,14 @@ use std::collections::HashMap;
 
 use libp2p::multiaddr::Protocol;
 use libp2p::{Multiaddr, PeerId};
-use quorate_proto::Timestamp;
+use quorate_proto::{Timestamp, limits};
 
 /// First pause after a failure; doubled up to [`MAX_PAUSE_MS`].
 const MIN_PAUSE_MS: u64 = 250;
 /// A restarted peer is found again within this time even if it does not dial by itself.
 const MAX_PAUSE_MS: u64 = 4_000;
-/// Peers that are dialled; 500 operators and some registries.
-const MAX_PEERS: usize = 640;
+/// Peers that are dialled: all operators and some registries.
+const MAX_PEERS: usize = limits::MAX_OPERATORS + 140;
 /// Addresses kept per peer.
 const MAX_ADDRESSES: usize = 8;
 /// A peer that was only heard of is forgotten after this many failures in a row: about 5 minutes.
@@ -83,6 +83,13 @@ impl Dialer {
     pub(super) fn is_configured(&self, peer: &PeerId) -> bool {
         let fixed = self.targets.get(peer).is_some_and(|target| target.fixed);
         fixed || self.strangers.iter().any(|s| s.connected == Some(*peer))
+    }
+
+    /// Where those from the configuration are.
+    pub(super) fn configured(&self) -> impl Iterator<Item = &Multiaddr> {
+        let fixed = self.targets.values().filter(|target| target.fixed);
+        let strangers = self.strangers.iter().map(|stranger| &stranger.address);
+        fixed.flat_map(|target| &target.addresses).chain(strangers)
     }
 
     fn target(&mut self, now: Timestamp, peer: PeerId) -> &mut Target {

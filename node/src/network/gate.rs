@@ -2,11 +2,17 @@
 //!
 //! What a range has too much of is refused before the handshake, which is what a connection costs.
 //! libp2p's own limits know no ranges, and keep an entry for each peer that was ever here.
+//!
+//! A connection that says nothing costs its opener nothing, and takes a place until [`HANDSHAKE`] is over.
+//! So a range gets few of these places, and some are for addresses of operators and configured peers only.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
+use std::fmt;
 use std::hash::Hash;
+use std::net::IpAddr;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use libp2p::core::transport::PortUse;
 use libp2p::core::{ConnectedPoint, Endpoint};
@@ -15,17 +21,32 @@ use libp2p::swarm::{
     THandlerOutEvent, ToSwarm, dummy,
 };
 use libp2p::{Multiaddr, PeerId};
+use quorate_proto::limits;
 use quorate_protocols::bucket::{Bucket, Rate};
 
-use super::ranges::{Limited, Range};
+use super::ranges::{Limited, Range, ip_of};
 use crate::clock;
 
 /// Connections that others may hold open: 500 operators and as many users.
 const MAX_INCOMING: u32 = 1_024;
 /// Connections that this node holds open by itself.
 const MAX_OUTGOING: u32 = 512;
-/// Handshakes under way at a time, in each direction; each costs a key exchange, about 0.2 ms.
-const MAX_PENDING: u32 = 128;
+/// Dials under way at a time.
+const MAX_DIALLING: u32 = 128;
+/// How long a connection may take until it stands, in either direction; libp2p waits for 10 s. Six round
+/// trips of 500 ms, and a packet that is lost once.
+pub(super) const HANDSHAKE: Duration = Duration::from_secs(4);
+/// Handshakes of others under way at a time, some 20 KiB and a file each: 10 MiB. All of them at once are
+/// 0.1 s of key exchanges.
+const MAX_PENDING: u32 = 512;
+/// Of these, for addresses of operators and configured peers only. The others are 384: 24 ranges that say
+/// nothing take them all, each with as many as it may.
+const KEPT_PENDING: u32 = 128;
+/// Of one range. Honest peers need one for the 0.1 to 2 s that a handshake takes, so that 16 are some 8 new
+/// peers a second; a rack that starts again comes through within seconds, since everybody dials again.
+const MAX_PENDING_PER_RANGE: u32 = 16;
+/// Addresses of operators and configured peers that are known, 60 bytes each.
+const MAX_KNOWN: usize = 4 * limits::MAX_OPERATORS;
 /// Connections per peer: TCP and QUIC from both sides at once, and one from each side by which the
 /// other one learns whether it can be reached.
 const MAX_PER_PEER: u32 = 6;
@@ -51,29 +72,49 @@ pub(crate) struct RangeLimits {
 /// Why a connection was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Full {
-    #[error("{MAX_PENDING} handshakes are under way")]
+    #[error("too many handshakes are under way")]
     Pending,
+    #[error("{0} has {MAX_PENDING_PER_RANGE} handshakes under way")]
+    RangePending(Place),
     #[error("{MAX_INCOMING} incoming connections are open")]
     Incoming,
     #[error("{MAX_OUTGOING} outgoing connections are open")]
     Outgoing,
     #[error("the peer has {MAX_PER_PEER} connections")]
     Peer,
-    #[error("the range {0} has as many connections as it may (range_connections)")]
-    Range(Range),
-    #[error("the range {0} connects too often")]
-    RangeRate(Range),
+    #[error("{0} has as many connections as it may (range_connections)")]
+    Range(Place),
+    #[error("{0} connects too often")]
+    RangeRate(Place),
 }
 
 impl Full {
     const fn name(self) -> &'static str {
         match self {
             Self::Pending => "pending",
+            Self::RangePending(_) => "range_pending",
             Self::Incoming => "incoming",
             Self::Outgoing => "outgoing",
             Self::Peer => "peer",
             Self::Range(_) => "range",
             Self::RangeRate(_) => "range_rate",
+        }
+    }
+}
+
+/// Who shares limits: the addresses of a range. One of an operator or a configured peer has its own, so
+/// that its neighbours take nothing from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Place {
+    Range(Range),
+    Known(IpAddr),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Range(range) => write!(f, "the range {range}"),
+            Self::Known(address) => write!(f, "the address {address}"),
         }
     }
 }
@@ -84,23 +125,36 @@ pub(crate) struct Gate {
     open: HashMap<ConnectionId, Connection>,
     stages: HashMap<Stage, u32>,
     peers: HashMap<PeerId, u32>,
-    ranges: HashMap<Range, u32>,
-    rates: HashMap<Range, Bucket>,
+    places: HashMap<Place, u32>,
+    /// Of those, the ones whose handshake is under way.
+    pending: HashMap<Place, u32>,
+    rates: HashMap<Place, Bucket>,
+    /// Addresses of operators and configured peers.
+    known: HashSet<IpAddr>,
 }
 
 #[derive(Clone, Copy)]
 struct Connection {
     stage: Stage,
     peer: Option<PeerId>,
-    range: Option<Range>,
+    /// `None` where it is not limited.
+    place: Option<Place>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Stage {
     Accepting,
+    /// From the address of an operator or a configured peer.
+    AcceptingKnown,
     Dialling,
     Incoming,
     Outgoing,
+}
+
+impl Stage {
+    const fn is_accepting(self) -> bool {
+        matches!(self, Self::Accepting | Self::AcceptingKnown)
+    }
 }
 
 impl Gate {
@@ -110,41 +164,67 @@ impl Gate {
             open: HashMap::new(),
             stages: HashMap::new(),
             peers: HashMap::new(),
-            ranges: HashMap::new(),
+            places: HashMap::new(),
+            pending: HashMap::new(),
             rates: HashMap::new(),
+            known: HashSet::new(),
         }
+    }
+
+    /// For which addresses places are kept from now on.
+    pub(super) fn know(&mut self, addresses: impl IntoIterator<Item = IpAddr>) {
+        self.known = addresses.into_iter().take(MAX_KNOWN).collect();
     }
 
     fn accept(&mut self, id: ConnectionId, remote: &Multiaddr) -> Result<(), Full> {
-        self.check(Stage::Accepting, MAX_PENDING, Full::Pending)?;
+        let known = ip_of(remote).filter(|address| self.known.contains(address));
+        let stage = self.room(known.is_some())?;
         let range = Range::limited(remote, self.limits.limited);
-        if let Some(range) = range {
-            if self.ranges.get(&range).copied().unwrap_or_default() >= self.limits.connections {
-                return Err(Full::Range(range));
+        let place = range.map(|range| known.map_or(Place::Range(range), Place::Known));
+        if let Some(place) = place {
+            let count = |counts: &HashMap<Place, u32>| counts.get(&place).copied().unwrap_or(0);
+            if count(&self.places) >= self.limits.connections {
+                return Err(Full::Range(place));
             }
-            if !self.take_of_rate(range) {
-                return Err(Full::RangeRate(range));
+            if count(&self.pending) >= MAX_PENDING_PER_RANGE {
+                return Err(Full::RangePending(place));
+            }
+            if !self.take_of_rate(place) {
+                return Err(Full::RangeRate(place));
             }
         }
-        let connection = Connection {
-            stage: Stage::Accepting,
-            peer: None,
-            range,
-        };
-        self.insert(id, connection);
+        let peer = None;
+        self.insert(id, Connection { stage, peer, place });
         Ok(())
     }
 
-    fn take_of_rate(&mut self, range: Range) -> bool {
+    /// For one more handshake.
+    fn room(&self, known: bool) -> Result<Stage, Full> {
+        let (strangers, regulars) = (
+            self.count(Stage::Accepting),
+            self.count(Stage::AcceptingKnown),
+        );
+        let stage = match known {
+            true => Stage::AcceptingKnown,
+            false => Stage::Accepting,
+        };
+        let is_full = !known && strangers >= MAX_PENDING - KEPT_PENDING;
+        match is_full || strangers.saturating_add(regulars) >= MAX_PENDING {
+            true => Err(Full::Pending),
+            false => Ok(stage),
+        }
+    }
+
+    fn take_of_rate(&mut self, place: Place) -> bool {
         let now = clock::now();
-        if self.rates.len() >= MAX_RANGES && !self.rates.contains_key(&range) {
+        if self.rates.len() >= MAX_RANGES && !self.rates.contains_key(&place) {
             self.rates
                 .retain(|_, bucket| !bucket.is_full(now, RANGE_RATE));
             if self.rates.len() >= MAX_RANGES {
                 return false;
             }
         }
-        let bucket = self.rates.entry(range);
+        let bucket = self.rates.entry(place);
         let bucket = bucket.or_insert_with(|| Bucket::full(now, RANGE_RATE));
         bucket.take(now, RANGE_RATE, 1)
     }
@@ -161,8 +241,15 @@ impl Gate {
     }
 
     fn check(&self, stage: Stage, most: u32, full: Full) -> Result<(), Full> {
-        let count = self.stages.get(&stage).copied().unwrap_or_default();
-        if count >= most { Err(full) } else { Ok(()) }
+        if self.count(stage) >= most {
+            Err(full)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn count(&self, stage: Stage) -> u32 {
+        self.stages.get(&stage).copied().unwrap_or_default()
     }
 
     fn insert(&mut self, id: ConnectionId, connection: Connection) {
@@ -171,8 +258,11 @@ impl Gate {
         if let Some(peer) = connection.peer {
             *self.peers.entry(peer).or_default() += 1;
         }
-        if let Some(range) = connection.range {
-            *self.ranges.entry(range).or_default() += 1;
+        if let Some(place) = connection.place {
+            *self.places.entry(place).or_default() += 1;
+            if connection.stage.is_accepting() {
+                *self.pending.entry(place).or_default() += 1;
+            }
         }
         self.open.insert(id, connection);
     }
@@ -183,14 +273,17 @@ impl Gate {
         if let Some(peer) = connection.peer {
             drop_one(&mut self.peers, peer);
         }
-        if let Some(range) = connection.range {
-            drop_one(&mut self.ranges, range);
+        if let Some(place) = connection.place {
+            drop_one(&mut self.places, place);
+            if connection.stage.is_accepting() {
+                drop_one(&mut self.pending, place);
+            }
         }
         Some(connection)
     }
 
     fn established(&mut self, id: ConnectionId, peer: PeerId, endpoint: &ConnectedPoint) {
-        let range = self.remove(id).and_then(|connection| connection.range);
+        let place = self.remove(id).and_then(|connection| connection.place);
         let stage = match endpoint {
             ConnectedPoint::Listener { .. } => Stage::Incoming,
             ConnectedPoint::Dialer { .. } => Stage::Outgoing,
@@ -198,7 +291,7 @@ impl Gate {
         let connection = Connection {
             stage,
             peer: Some(peer),
-            range,
+            place,
         };
         self.insert(id, connection);
     }
@@ -250,12 +343,12 @@ impl NetworkBehaviour for Gate {
         _: &[Multiaddr],
         _: Endpoint,
     ) -> Result<Vec<Multiaddr>, ConnectionDenied> {
-        self.check(Stage::Dialling, MAX_PENDING, Full::Pending)
+        self.check(Stage::Dialling, MAX_DIALLING, Full::Pending)
             .map_err(refuse)?;
         let connection = Connection {
             stage: Stage::Dialling,
             peer: None,
-            range: None,
+            place: None,
         };
         self.insert(id, connection);
         Ok(Vec::new())
@@ -300,104 +393,4 @@ impl NetworkBehaviour for Gate {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn gate(connections: u32) -> Gate {
-        Gate::new(RangeLimits {
-            connections,
-            limited: Limited::Global,
-        })
-    }
-
-    fn id(number: usize) -> ConnectionId {
-        ConnectionId::new_unchecked(number)
-    }
-
-    fn remote(last: &str) -> Multiaddr {
-        format!("/ip4/{last}/tcp/1").parse().unwrap()
-    }
-
-    fn listener(address: &Multiaddr) -> ConnectedPoint {
-        ConnectedPoint::Listener {
-            local_addr: remote("192.0.2.1"),
-            send_back_addr: address.clone(),
-        }
-    }
-
-    #[test]
-    fn a_range_has_its_connections_and_gets_them_back() {
-        let mut gate = gate(3);
-        let (one, other) = (remote("203.0.113.7"), remote("203.0.114.7"));
-        let peer = PeerId::random();
-        for number in 0..3 {
-            gate.accept(id(number), &one).unwrap();
-            gate.established(id(number), peer, &listener(&one));
-        }
-        let neighbour = remote("203.0.113.200");
-        let range = Range::limited(&one, Limited::All).unwrap();
-        assert_eq!(gate.accept(id(3), &neighbour), Err(Full::Range(range)));
-        gate.accept(id(4), &other).unwrap();
-        gate.remove(id(1));
-        gate.accept(id(5), &neighbour).unwrap();
-        for number in 0..6 {
-            gate.remove(id(number));
-        }
-        assert!(gate.open.is_empty() && gate.stages.is_empty());
-        assert!(gate.peers.is_empty() && gate.ranges.is_empty());
-    }
-
-    #[test]
-    fn who_is_on_this_machine_is_not_limited_by_range() {
-        let mut gate = gate(1);
-        for number in 0..MAX_PENDING as usize {
-            gate.accept(id(number), &remote("127.0.0.1")).unwrap();
-        }
-        let refused = gate.accept(id(1_000), &remote("127.0.0.1"));
-        assert_eq!(refused, Err(Full::Pending));
-    }
-
-    #[test]
-    fn a_range_that_comes_and_goes_is_slowed_down() {
-        let mut gate = gate(64);
-        let address = remote("203.0.113.7");
-        let mut taken = 0;
-        while gate.accept(id(taken), &address).is_ok() {
-            gate.remove(id(taken));
-            taken += 1;
-            assert!(taken < 10_000);
-        }
-        // Some time passes in the loop, too.
-        assert!(taken >= RANGE_RATE.burst as usize && taken < 2 * RANGE_RATE.burst as usize);
-        let range = Range::limited(&address, Limited::All).unwrap();
-        let refused = gate.accept(id(taken), &address);
-        assert_eq!(refused, Err(Full::RangeRate(range)));
-        gate.accept(id(taken), &remote("203.0.114.7")).unwrap();
-    }
-
-    #[test]
-    fn what_is_remembered_of_ranges_is_bounded() {
-        let mut gate = gate(64);
-        for number in 0..2 * MAX_RANGES {
-            let [.., a, b] = number.to_be_bytes();
-            let _ = gate.accept(id(number), &remote(&format!("203.{a}.{b}.1")));
-            gate.remove(id(number));
-        }
-        assert!(gate.rates.len() <= MAX_RANGES);
-    }
-
-    #[test]
-    fn a_peer_has_few_connections() {
-        let mut gate = gate(64);
-        let (address, peer) = (remote("127.0.0.1"), PeerId::random());
-        for number in 0..MAX_PER_PEER as usize {
-            gate.accept(id(number), &address).unwrap();
-            gate.establish(Stage::Incoming, peer).unwrap();
-            gate.established(id(number), peer, &listener(&address));
-        }
-        assert_eq!(gate.establish(Stage::Incoming, peer), Err(Full::Peer));
-        assert_eq!(gate.establish(Stage::Outgoing, peer), Err(Full::Peer));
-        let other = PeerId::random();
-        assert_eq!(gate.establish(Stage::Incoming, other), Ok(()));
-    }
-}
+mod tests;

@@ -8,12 +8,12 @@ use std::collections::HashMap;
 
 use libp2p::{Multiaddr, PeerId};
 use quorate_proto::Timestamp;
-use quorate_proto::limits::MAX_ADDRESSES;
+use quorate_proto::limits::{MAX_ADDRESSES, MAX_OPERATORS};
 use quorate_proto::store::PeerRecord;
 use quorate_storage::{Batch, Durability, Store, schema};
 
-/// Peers that are kept: 500 operators and some registries, twice.
-const MAX_PEERS: usize = 1_024;
+/// Peers that are kept: all operators and some registries, twice.
+const MAX_PEERS: usize = 2 * MAX_OPERATORS + 24;
 /// A peer that says something new all the time is written this often.
 const PAUSE_MS: u64 = 60_000;
 /// A peer that says the same all the time is written this often, so that it does not look gone.

@@ -46,15 +46,20 @@ impl Range {
 
     /// The range at the beginning of a multiaddr; `None` for names, and for what is exempt.
     pub(crate) fn limited(address: &Multiaddr, limited: Limited) -> Option<Self> {
-        let address = match address.iter().next()? {
-            Protocol::Ip4(address) => IpAddr::V4(address),
-            Protocol::Ip6(address) => IpAddr::V6(address),
-            _ => return None,
-        };
+        let address = ip_of(address)?;
         match limited {
             Limited::Global if is_local(address) => None,
             Limited::Global | Limited::All => Some(Self::of(address)),
         }
+    }
+}
+
+/// The address at the beginning of a multiaddr, as IPv4 where it is; `None` for names.
+pub(super) fn ip_of(address: &Multiaddr) -> Option<IpAddr> {
+    match address.iter().next()? {
+        Protocol::Ip4(address) => Some(IpAddr::V4(address)),
+        Protocol::Ip6(address) => Some(IpAddr::V6(address).to_canonical()),
+        _ => None,
     }
 }
 

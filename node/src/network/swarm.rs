@@ -20,6 +20,7 @@ use super::dialer::{Dial, Dialer};
 use super::handle::{Acceptance, Callers, Command, GossipMessage, NetworkHandle, PeerInfo};
 use super::inbox::Inbox;
 use super::peerbook::{Haste, PeerBook};
+use super::ranges::ip_of;
 use super::runs::Runs;
 use super::{Limited, NetworkError, RangeLimits, Reachability};
 use crate::clock;
@@ -132,6 +133,7 @@ impl Network {
             network.dialer.add_bootstrap(clock::now(), address);
         }
         network.recall_peers();
+        network.keep_places();
         Ok((network, handle, messages))
     }
 
@@ -180,6 +182,23 @@ impl Network {
         }
     }
 
+    /// Tells the gate from where operators and configured peers call, or said that they listen.
+    fn keep_places(&mut self) {
+        let counts = |peer: &PeerId| self.dialer.is_configured(peer) || self.bindings.serves(peer);
+        let configured = self.dialer.configured().filter_map(ip_of);
+        let connected = self.connections.iter().filter(|(peer, _)| counts(peer));
+        let connected = connected.flat_map(|(_, known)| known.addresses.iter().filter_map(ip_of));
+        let known = self.book.peers().into_iter();
+        let listed = known
+            .filter(|(peer, _)| counts(peer))
+            .flat_map(|(_, listed)| listed);
+        let addresses: Vec<_> = configured
+            .chain(connected)
+            .chain(listed.filter_map(|address| ip_of(&address)))
+            .collect();
+        self.swarm.behaviour_mut().gate.know(addresses);
+    }
+
     /// Runs until `token` is cancelled.
     ///
     /// # Errors
@@ -215,6 +234,7 @@ impl Network {
         if self.next_look <= now {
             self.next_look = now.plus_millis(LOOK_MS);
             self.look_at_peers();
+            self.keep_places();
         }
         for peer in self.conduct.pardoned(now) {
             self.swarm.behaviour_mut().blocked.unblock_peer(peer);

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use libp2p::PeerId;
 use quorate_chain::HomeReader;
-use quorate_proto::PeerSecret;
 
 use super::wiring::Wiring;
 use crate::NodeError;
@@ -33,7 +32,6 @@ impl Wiring {
         tasks: &mut Tasks,
         settings: &Settings,
         reader: Arc<dyn HomeReader>,
-        ed25519: Option<PeerSecret>,
     ) -> Result<Ties, NodeError> {
         let protocol = rpc::protocol(&self.domain.network())?;
         let services = Services::new(registry::Parts {
@@ -74,7 +72,7 @@ impl Wiring {
             tasks.spawn("replica", replica.run(self.halt.clone()));
         }
         self.spawn_vitals(tasks, settings, caller.clone());
-        if let Some((join, standings)) = self.join(settings, caller, ed25519) {
+        if let Some((join, standings)) = self.join(settings, caller) {
             tasks.spawn("join", join.run(self.halt.clone()));
             ties.standings = standings;
         }
@@ -95,19 +93,13 @@ impl Wiring {
     }
 
     /// At an operator.
-    fn join(
-        &self,
-        settings: &Settings,
-        caller: Caller,
-        ed25519: Option<PeerSecret>,
-    ) -> Option<(Join, Standings)> {
+    fn join(&self, settings: &Settings, caller: Caller) -> Option<(Join, Standings)> {
         let speaker = self.speaker.as_ref()?;
         let lease = self.lease.clone()?;
         let me = Applicant {
             domain: self.domain,
             signer: speaker.signer.clone(),
             binding: speaker.binding,
-            ed25519,
             external: settings.external.clone(),
         };
         let (network, adopter) = (self.network.clone(), self.adopter());

@@ -3,13 +3,9 @@
 use std::sync::Arc;
 
 use quorate_chain::HomeReader;
-use quorate_proto::Domain;
 
-use super::registries::bootstrap_peers;
 use super::wiring::Wiring;
 use crate::NodeError;
-use crate::home::Introducer;
-use crate::network::NetworkHandle;
 use crate::prune::{Pruner, PruningStatus};
 use crate::settings::Settings;
 use crate::sync::{CatchUp, Fetcher, FetcherParts, Library, Serving, SyncStatus};
@@ -69,17 +65,4 @@ impl Wiring {
         tasks.spawn("prune", pruner.run(self.halt.clone()));
         Ok(Upkeep { sync, retention })
     }
-}
-
-/// Who names the operator sets to a new node.
-pub(super) fn introducer_of(
-    settings: &Settings,
-    network: &NetworkHandle,
-    domain: &Domain,
-) -> Result<Introducer, NodeError> {
-    Ok(Introducer {
-        peers: bootstrap_peers(settings, network.peer_id()),
-        protocol: crate::sync::protocol(&domain.network())?,
-        network: network.clone(),
-    })
 }

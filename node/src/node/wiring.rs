@@ -90,7 +90,9 @@ impl Wiring {
             self.network.clone(),
             self.bootstrap_peers(settings),
             speaker.binding.operator,
+            self.vitals.clone(),
         )));
+        self.vitals.speaks(speaker.binding.sequence);
         let (keeper, lease) = Keeper::new(lease::Parts {
             domain: self.domain,
             signer: speaker.signer.clone(),
@@ -344,12 +346,12 @@ pub(super) fn spawn_swarm(
 
 pub(super) async fn spawn_http(
     tasks: &mut Tasks,
-    address: Option<SocketAddr>,
+    (address, hosts): (Option<SocketAddr>, &[String]),
     facts: Facts,
     halt: &CancellationToken,
 ) -> Result<(), NodeError> {
     if let Some(address) = address {
-        let http = Http::bind(address, Arc::new(facts)).await?;
+        let http = Http::bind(address, hosts, Arc::new(facts)).await?;
         tasks.spawn("http", http.run(halt.clone()));
     }
     Ok(())
@@ -395,7 +397,7 @@ pub(super) fn spawn_home(
 pub(super) struct Speaker {
     pub(super) signer: Arc<dyn Signer>,
     pub(super) binding: PeerBinding,
-    /// What the store knew of the key at the start.
+    /// What the store knew of the operator at the start.
     pub(super) record: SignerRecord,
 }
 
@@ -409,10 +411,13 @@ pub(super) async fn speaker_of(
     match (settings.role, settings.operator, signer) {
         (Role::Registry, ..) => Ok(None),
         (Role::Operator, Some(operator), Some(signer)) => {
-            let record = store.signer(&signer.address().into_array())?;
+            let record = store.signer(&operator.into_array())?;
             lease::refuse_beside_holder(signer.address(), &record)?;
-            // Above all that this key was bound by before, also where the clock was set back.
-            let sequence = clock::now().millis().max(record.sequence.saturating_add(1));
+            // Above all that the operator was bound by before, also where the clock was set back. What a
+            // wrong clock made is no measure: nobody listens to a binding of the future.
+            let last = Some(record.sequence).filter(|last| !clock::is_ahead(*last));
+            let next = last.map_or(0, |last| last.saturating_add(1));
+            let sequence = clock::now().millis().max(next);
             let peer_key = secret.public();
             let digest = PeerBinding::digest(domain, operator, peer_key, sequence);
             let signature = signer.sign(digest).await?;
@@ -473,10 +478,11 @@ pub(super) fn open_store(settings: &Settings, domain: &Domain) -> Result<Store, 
 /// for.
 pub(super) fn recall_bindings(
     store: &Store,
+    writes: &WriteQueue,
     speaker: Option<&Speaker>,
 ) -> Result<(Bindings, mpsc::Receiver<PeerBinding>), NodeError> {
     let (tell, heard) = lease::hearing();
-    let mut bindings = Bindings::new(store.clone());
+    let mut bindings = Bindings::new(writes.clone());
     if let Some(speaker) = speaker {
         bindings = bindings.telling(speaker.binding.operator, tell);
     }

@@ -30,6 +30,7 @@ fn update(epoch: u32) -> Statement {
         epoch: Epoch(epoch),
         next_epoch: Epoch(epoch + 1),
         set_hash: B256::repeat_byte(3),
+        time: 1_700_000_000,
     })
 }
 

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use libp2p::PeerId;
 use quorate_proto::{Address, B256, RegistryErrorCode, Timestamp, limits};
 
-/// Challenges that are open: twice 500 operators that all start at once.
-const MAX_OPEN: usize = 1_024;
+/// Challenges that are open: twice all operators, starting at once.
+const MAX_OPEN: usize = 2 * limits::MAX_OPERATORS + 24;
 /// Failed joins of one peer after which it has to wait.
 const MAX_FAILURES: u64 = 5;
 /// One of them is forgotten after this time: an honest node, whose pauses grow to 30 s, never has

@@ -104,11 +104,19 @@ impl Services {
         let keys = self.keys_of(operator, active_epoch).await?;
         let domain = &self.0.parts.domain;
         request
-            .verify(keys.signing_key, keys.ed25519_key, domain, challenge)
+            .verify(keys.signing_key, domain, challenge)
             .map_err(|error| refuse(error.code(), error.to_string()))?;
+        if clock::is_ahead(request.binding.sequence) {
+            let sequence = request.binding.sequence;
+            return Err(invalid(format!(
+                "binding.sequence: {sequence} is more than {} s ahead of this registry's clock; set the clock \
+                 of the node by NTP and restart it",
+                clock::MAX_AHEAD_MS / 1_000
+            )));
+        }
         // Before the transition: whoever hears of that is told these with it. They are the
         // operator's word even where the transition is refused.
-        self.keep_binding(request.binding);
+        let counts = self.keep_binding(request.binding, keys.signing_key);
         let addresses = request
             .addresses
             .iter()
@@ -119,6 +127,7 @@ impl Services {
             operator,
             peer_key: proof.peer_key,
             sequence: request.binding.sequence,
+            counts,
         });
         let ending = || refuse(RegistryErrorCode::Unavailable, "the registry is stopping");
         told.await.ok_or_else(ending)?.map_err(refused)?;

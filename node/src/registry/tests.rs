@@ -7,7 +7,7 @@ use libp2p::multiaddr::Protocol;
 use quorate_proto::{
     B256, JoinProof, JoinRequest, OperatorStatus, PeerSecret, Presence, SecretKey, U256,
 };
-use quorate_protocols::membership::Policy;
+use quorate_protocols::membership::{Input, Policy};
 use quorate_storage::{EngineKind, Identity, WriteQueue, WriterGuard};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -32,20 +32,15 @@ fn signing(number: u8) -> SecretKey {
     SecretKey::from_bytes(&[number; 32]).unwrap()
 }
 
-fn ed25519(number: u8) -> PeerSecret {
-    PeerSecret::from_bytes(&[number + 100; 32])
-}
-
 fn member(number: u8) -> Operator {
     Operator {
         address: operator(number),
         signing_key: signing(number).address(),
-        ed25519_key: (number == 1).then(|| ed25519(1).public()),
         weight: U256::from(10),
     }
 }
 
-/// Operators 1 and 2; the second one without an Ed25519 key. Operator 3 has left.
+/// Operators 1 and 2. Operator 3 has left.
 fn chain() -> Arc<ListedHome> {
     let events = [(1, 1, true), (2, 2, true), (3, 3, true), (3, 20, false)];
     Arc::new(ListedHome::new(50, vec![member(1), member(2)], &events))
@@ -103,8 +98,8 @@ fn calling(
     halt: &CancellationToken,
 ) -> (NetworkHandle, WriterGuard) {
     let kept = store(folder);
-    let (writes, writer) = WriteQueue::new(kept.clone()).unwrap();
-    let kept_by = (writes, Bindings::new(kept));
+    let (writes, writer) = WriteQueue::new(kept).unwrap();
+    let kept_by = (writes.clone(), Bindings::new(writes));
     (swarm(201, kept_by, vec![registry], halt), writer)
 }
 
@@ -132,12 +127,11 @@ impl Scene {
             store: kept.clone(),
             writes: writes.clone(),
             members: Some(members.clone()),
-            introducer: None,
         };
         let poll = Duration::from_secs(60);
         let (task, home) = Home::new(chain(), poll, home_parts, ended);
         tokio::spawn(task.run(halt.clone()));
-        let bindings = Bindings::new(kept.clone());
+        let bindings = Bindings::new(writes.clone());
         let kept_by = (writes.clone(), bindings.clone());
         let network = swarm(200, kept_by, Vec::new(), &halt);
         let services = Services::new(Parts {
@@ -194,27 +188,13 @@ impl Scene {
 
     /// A good join of an operator.
     fn request(&self, number: u8, challenge: B256, sequence: u64) -> JoinRequest {
-        let ed25519 = (number == 1).then(|| ed25519(1));
-        self.signed(
-            number,
-            challenge,
-            sequence,
-            &signing(number),
-            ed25519.as_ref(),
-        )
+        self.signed(number, challenge, sequence, &signing(number))
     }
 
-    fn signed(
-        &self,
-        number: u8,
-        challenge: B256,
-        sequence: u64,
-        key: &SecretKey,
-        ed25519: Option<&PeerSecret>,
-    ) -> JoinRequest {
+    fn signed(&self, number: u8, challenge: B256, sequence: u64, key: &SecretKey) -> JoinRequest {
         let (operator, peer_key) = (operator(number), self.peer.public());
         let digest = PeerBinding::digest(&domain(), operator, peer_key, sequence);
-        let proof = JoinProof::sign(&domain(), operator, peer_key, challenge, key, ed25519);
+        let proof = JoinProof::sign(&domain(), operator, peer_key, challenge, key);
         JoinRequest {
             proof: proof.unwrap(),
             binding: PeerBinding {
@@ -307,6 +287,7 @@ async fn a_presence_is_kept_where_the_operators_key_made_it() {
         (one, None, None),
         (one, Some(made(2, one, 12)), None),
         (one, Some(made(2, operator(2), 12)), None),
+        (one, Some(made(1, one, 1 << 62)), None),
         (one, Some(good), Some(good)),
         (one, None, Some(good)),
         (one, Some(made(1, one, 9)), Some(good)),
@@ -336,17 +317,50 @@ async fn each_bad_join_has_its_own_error() {
     assert_eq!(scene.join(&good).await, Err(Code::StaleChallenge));
 
     let challenge = scene.challenge(1).await.unwrap();
-    let thief = scene.signed(1, challenge, 2, &signing(2), Some(&ed25519(1)));
+    let thief = scene.signed(1, challenge, 2, &signing(2));
     assert_eq!(scene.join(&thief).await, Err(Code::WrongKey));
     let challenge = scene.challenge(1).await.unwrap();
-    let unproven = scene.signed(1, challenge, 2, &signing(1), None);
-    assert_eq!(scene.join(&unproven).await, Err(Code::WrongKey));
+    let stranger = scene.signed(1, challenge, 2, &signing(9));
+    assert_eq!(scene.join(&stranger).await, Err(Code::WrongKey));
     let member = scene.members.member(operator(1)).await.unwrap();
     assert_eq!(member.binding.unwrap().sequence, 1);
 
     // Five failures: even a good one has to wait.
     let refused = scene.challenge(1).await;
     assert_eq!(refused, Err(Code::TooManyFailures));
+}
+
+/// Who once held another key of the operator cannot keep it out.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_join_is_not_held_up_by_a_binding_of_an_old_key() {
+    use RegistryErrorCode as Code;
+    let mut scene = Scene::start().await;
+    let joined = |sequence| Input::Joined {
+        operator: operator(1),
+        peer_key: [9; 32],
+        sequence,
+        counts: false,
+    };
+    let old = clock::now().millis() + 60_000;
+    scene.members.tell(joined(old)).await.unwrap().unwrap();
+    let challenge = scene.challenge(1).await.unwrap();
+    let request = scene.request(1, challenge, 5);
+    scene.join(&request).await.unwrap();
+    let member = scene.members.member(operator(1)).await.unwrap();
+    assert_eq!(member.binding.unwrap().sequence, 5);
+
+    let challenge = scene.challenge(1).await.unwrap();
+    let future = scene.request(1, challenge, 1 << 62);
+    assert_eq!(scene.join(&future).await, Err(Code::Invalid));
+    let challenge = scene.challenge(1).await.unwrap();
+    let next = scene.request(1, challenge, 6);
+    scene.join(&next).await.unwrap();
+    let asks = wire::HealthRequest {
+        operator: operator(1).to_vec(),
+        ..wire::HealthRequest::default()
+    };
+    let health = scene.client.health_check(asks).await.unwrap();
+    assert_eq!(health.into_inner().bound, 6);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,8 +14,8 @@ use quorate_proto::wire::reply::Kind as ReplyKind;
 use quorate_proto::wire::request::Kind as RequestKind;
 use quorate_proto::wire::state_request::At as WireAt;
 use quorate_proto::{
-    Address, Certificate, Domain, Epoch, OperatorSet, SignerSignature, StateProof, Statement,
-    TaskId, Timestamp, U256, wire,
+    Address, Certificate, Domain, OperatorSet, SignerSignature, StateProof, Statement, TaskId,
+    Timestamp, U256, wire,
 };
 use quorate_storage::{Store, schema};
 use tokio::sync::mpsc;
@@ -97,7 +97,7 @@ impl Answerer {
             Some(RequestKind::State(state)) => self.state(id, &state, &replies, &mut seat).await,
             Some(RequestKind::Certificate(query)) => self.certificate(&query.task_id),
             Some(RequestKind::Operators(_)) => self.operators().await,
-            Some(RequestKind::EpochUpdate(query)) => self.epoch_update(Epoch(query.next_epoch)),
+            Some(RequestKind::EpochUpdate(query)) => self.epoch_update(&query).await,
             Some(RequestKind::Timeline(query)) => self.timeline(&query.task_id),
             Some(RequestKind::Live(_)) => self.live(id, &replies).await,
             Some(RequestKind::Evidence(query)) => self.evidence(&query),
@@ -326,7 +326,6 @@ impl Answerer {
             operators.push(wire::OperatorEntry {
                 operator: member.address.to_vec(),
                 signing_key: member.signing_key.to_vec(),
-                ed25519_key: member.ed25519_key.map(Vec::from).unwrap_or_default(),
                 weight: member.weight.to_be_bytes_vec(),
                 peer_id: peer.map(|peer| peer.to_string()).unwrap_or_default(),
                 addresses: connected.map_or_else(Vec::new, |info| {
@@ -341,8 +340,8 @@ impl Answerer {
         Ok(ReplyKind::Operators(wire::OperatorList {
             epoch: set.epoch().0,
             total_weight: set.total_weight().to_be_bytes_vec(),
-            threshold: set.threshold().to_be_bytes_vec(),
             operators,
+            fixed_at: set.fixed_at(),
         }))
     }
 

@@ -2,9 +2,10 @@
 
 use std::io::Cursor;
 
+use quorate_proto::Address;
 use quorate_storage::{WriteQueue, WriterGuard};
 
-use super::{KeySummary, export, import, inspect, metadata};
+use super::{Summary, export, import, inspect, metadata};
 use crate::fuzzing::{memory, scene};
 
 /// A file of a signing log.
@@ -15,13 +16,25 @@ pub fn signing_log(bytes: &[u8]) {
         Err(error) => return assert!(!error.to_string().is_empty()),
     };
     assert!(head.is_ok(), "a whole file has a head");
+    let operator = held
+        .operator
+        .parse()
+        .expect("a whole file names an operator");
     let (queue, _guard) = empty();
-    match import(&queue, &scene::domain(), Cursor::new(bytes), |_| {}) {
-        Ok(taken) => imported(&queue, &held, &taken),
+    match import(
+        &queue,
+        &scene::domain(),
+        operator,
+        Cursor::new(bytes),
+        |_| {},
+    ) {
+        Ok(taken) => imported(&queue, operator, &held, &taken),
         Err(error) => {
             assert!(!error.to_string().is_empty());
-            let keys = queue.store().signing_keys().expect("a store that is read");
-            assert!(keys.is_empty(), "nothing was changed");
+            let logs = queue.store().signers().expect("a store that is read");
+            assert!(logs.is_empty(), "nothing was changed");
+            let log = queue.signing_log();
+            assert!(log.signed_by(&operator.into_array()).next().is_none());
         }
     }
 }
@@ -32,24 +45,23 @@ fn empty() -> (WriteQueue, WriterGuard) {
 }
 
 /// What a file held is in the store, and comes out of it again.
-fn imported(queue: &WriteQueue, held: &[KeySummary], taken: &[KeySummary]) {
-    let of = |keys: &[KeySummary]| -> Vec<(String, u64)> {
-        let mut of: Vec<_> = keys
-            .iter()
-            .map(|k| (k.signing_key.clone(), k.entries))
-            .collect();
-        of.retain(|(_, entries)| *entries > 0);
-        of.sort();
-        of
-    };
-    assert_eq!(of(held), of(taken), "every entry of every key");
-    assert!(taken.iter().all(|key| key.added == key.entries));
-    assert!(taken.iter().all(|key| key.usable == key.complete));
+fn imported(queue: &WriteQueue, operator: Address, held: &Summary, taken: &Summary) {
+    assert_eq!(taken.entries, held.entries, "every entry");
+    assert_eq!(taken.added, taken.entries);
+    assert_eq!(taken.usable, held.complete);
     let mut file = Vec::new();
-    let written = export(queue, &scene::domain(), &[], &mut file, |_| {}).expect("into memory");
-    assert_eq!(of(&written), of(held), "what went in comes out");
+    let written =
+        export(queue, &scene::domain(), operator, &mut file, |_| {}).expect("into memory");
+    assert_eq!(written.entries, held.entries, "what went in comes out");
+    assert_eq!(written.complete, held.complete);
     assert_eq!(inspect(file.as_slice()).ok(), Some(written));
-    let again = import(queue, &scene::domain(), Cursor::new(&file), |_| {});
+    let again = import(
+        queue,
+        &scene::domain(),
+        operator,
+        Cursor::new(&file),
+        |_| {},
+    );
     let again = again.expect("what was exported can be imported");
-    assert!(again.iter().all(|key| key.added == 0), "adds nothing twice");
+    assert_eq!(again.added, 0, "adds nothing twice");
 }

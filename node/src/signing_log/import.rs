@@ -5,20 +5,20 @@ use std::io::{BufReader, Read, Seek, SeekFrom};
 
 use quorate_proto::{Address, Domain};
 use quorate_storage::{
-    Conflict, Imported, LogStanding, MAX_SIGNING_KEYS, SigningEntry, StoreError, Verdict,
-    WriteQueue, standing,
+    Conflict, Import, Imported, MAX_SIGNING_KEYS, SigningEntry, StoreError, Verdict, WriteQueue,
+    standing,
 };
 
-use super::read::{Sink, read};
-use super::{Clash, FORMAT, KeySummary, LogError, Metadata, STRIDE, VERSION, text};
+use super::read::{Sink, address, read};
+use super::{Clash, FORMAT, LogError, Metadata, STRIDE, Summary, VERSION, text};
 use crate::clock;
 
 /// Entries written at a time: of 200 bytes each, a fifth of the largest batch.
 const GROUP: usize = 4_096;
 
-/// Adds what is in `file` to a store of this network: all of it, or nothing where anything in it is
-/// wrong or contradicts the store. `progress` hears the number of entries now and then, from 0 again
-/// when all is checked and writing begins.
+/// Adds what is in `file` to the log of an operator, in a store of this network: all of it, or nothing
+/// where anything in it is wrong or contradicts the store. `progress` hears the number of entries now
+/// and then, from 0 again when all is checked and writing begins.
 ///
 /// # Errors
 /// [`LogError`] says what is wrong. Where it is the store that fails half-way, what was added stays,
@@ -26,26 +26,31 @@ const GROUP: usize = 4_096;
 pub fn import(
     queue: &WriteQueue,
     domain: &Domain,
+    operator: Address,
     mut file: impl Read + Seek,
     mut progress: impl FnMut(u64),
-) -> Result<Vec<KeySummary>, LogError> {
+) -> Result<Summary, LogError> {
     let mut check = Check {
         queue,
         network: domain.network().to_string(),
-        keys: BTreeSet::new(),
+        operator,
+        head: None,
         count: Count::new(&mut progress),
     };
     read(BufReader::new(&mut file), &mut check)?;
+    let Some(head) = check.head.take() else {
+        return Err(LogError::Malformed("it has no metadata".into()));
+    };
     file.seek(SeekFrom::Start(0))?;
     let mut write = Write {
         queue,
         group: Vec::with_capacity(GROUP),
-        current: None,
-        summaries: Vec::new(),
+        summary: head.summary,
         count: Count::new(&mut progress),
     };
     read(BufReader::new(&mut file), &mut write)?;
-    Ok(write.summaries)
+    write.flush()?;
+    write.finish(operator, &head.import)
 }
 
 /// Tells how far it is.
@@ -70,59 +75,90 @@ impl<'a> Count<'a> {
     }
 }
 
-/// Numbers that other programs write exactly, too; as milliseconds they last 285,000 years. A key's
-/// own sequences go on above an imported one.
+/// Numbers that other programs write exactly, too; as milliseconds they last 285,000 years. An
+/// operator's own sequences go on above an imported one.
 const MAX_SEQUENCE: u64 = 1 << 53;
+
+/// What the first reading found.
+struct Head {
+    summary: Summary,
+    import: Import,
+}
 
 /// The first reading.
 struct Check<'a> {
     queue: &'a WriteQueue,
     network: String,
-    keys: BTreeSet<Address>,
+    operator: Address,
+    head: Option<Head>,
     count: Count<'a>,
+}
+
+impl Check<'_> {
+    fn check(&self, metadata: &Metadata) -> Result<(), LogError> {
+        if metadata.format != FORMAT {
+            let text = format!("its format is {:?}, not {FORMAT:?}", metadata.format);
+            return Err(LogError::Malformed(text));
+        }
+        if metadata.version != VERSION {
+            let found = metadata.version;
+            return Err(LogError::Version { found });
+        }
+        let named = |name: &str, text: &str| address(name, text).map_err(LogError::Malformed);
+        let registry = named("its registry", &metadata.registry)?;
+        let found = Domain::new(metadata.home_chain_id, registry)
+            .network()
+            .to_string();
+        if found != self.network {
+            let expected = self.network.clone();
+            return Err(LogError::Network { found, expected });
+        }
+        let found = named("its operator", &metadata.operator)?;
+        if found != self.operator {
+            let expected = self.operator;
+            return Err(LogError::Operator { found, expected });
+        }
+        if metadata.sequence > MAX_SEQUENCE {
+            let sequence = metadata.sequence;
+            let text = format!("the sequence {sequence} is no time in milliseconds");
+            return Err(LogError::Malformed(text));
+        }
+        Ok(())
+    }
+}
+
+/// The keys that a file names, each once.
+fn keys(metadata: &Metadata) -> Result<Vec<[u8; 20]>, LogError> {
+    let names = metadata.signing_keys.iter();
+    let keys = names.map(|name| address("its signing key", name).map(Address::into_array));
+    let keys: Vec<_> = keys
+        .collect::<Result<_, _>>()
+        .map_err(LogError::Malformed)?;
+    if keys.len() > MAX_SIGNING_KEYS {
+        let text = format!("it has more than {MAX_SIGNING_KEYS} keys");
+        return Err(LogError::Malformed(text));
+    }
+    let distinct: BTreeSet<_> = keys.iter().collect();
+    if distinct.len() < keys.len() {
+        return Err(LogError::Malformed("one of its keys is there twice".into()));
+    }
+    Ok(keys)
 }
 
 impl Sink for Check<'_> {
     fn metadata(&mut self, metadata: Metadata) -> Result<(), LogError> {
-        let Metadata {
-            format,
-            version,
-            home_chain_id,
-            registry,
-            ..
-        } = metadata;
-        if format != FORMAT {
-            let text = format!("its format is {format:?}, not {FORMAT:?}");
-            return Err(LogError::Malformed(text));
-        }
-        if version != VERSION {
-            return Err(LogError::Version { found: version });
-        }
-        let registry: Address = registry
-            .parse()
-            .map_err(|_| LogError::Malformed(format!("its registry {registry:?} is no address")))?;
-        let found = Domain::new(home_chain_id, registry).network().to_string();
-        if found != self.network {
-            return Err(LogError::Network {
-                found,
-                expected: self.network.clone(),
-            });
-        }
-        Ok(())
-    }
-
-    fn begin(&mut self, key: Address, sequence: u64, _complete: bool) -> Result<(), LogError> {
-        if sequence > MAX_SEQUENCE {
-            let text = format!("the sequence {sequence} is no time in milliseconds");
-            return Err(LogError::Malformed(text));
-        }
-        if !self.keys.insert(key) {
-            return Err(LogError::Malformed(format!("key {key} is there twice")));
-        }
-        if self.keys.len() > MAX_SIGNING_KEYS {
-            let text = format!("it has more than {MAX_SIGNING_KEYS} keys");
-            return Err(LogError::Malformed(text));
-        }
+        self.check(&metadata)?;
+        // What was signed after the export has a higher sequence, whatever the clocks say.
+        let until = metadata.sequence.min(metadata.exported_ms);
+        self.head = Some(Head {
+            summary: Summary::of(&metadata),
+            import: Import {
+                keys: keys(&metadata)?,
+                sequence: metadata.sequence,
+                whole_until_ms: metadata.complete.then_some(until),
+                seen_epoch: metadata.seen_epoch,
+            },
+        });
         Ok(())
     }
 
@@ -133,18 +169,13 @@ impl Sink for Check<'_> {
             Verdict::Conflict(conflict) => Err(clash(&conflict)),
         }
     }
-
-    fn end(&mut self) -> Result<(), LogError> {
-        Ok(())
-    }
 }
 
 /// The second reading.
 struct Write<'a> {
     queue: &'a WriteQueue,
     group: Vec<SigningEntry>,
-    current: Option<KeySummary>,
-    summaries: Vec<KeySummary>,
+    summary: Summary,
     count: Count<'a>,
 }
 
@@ -155,29 +186,24 @@ impl Write<'_> {
             StoreError::Conflict(conflict) => clash(&conflict),
             other => other.into(),
         })?;
-        if let Some(current) = &mut self.current {
-            current.added += added;
-            current.entries += self.group.len() as u64;
-        }
+        self.summary.added += added;
+        self.summary.entries += self.group.len() as u64;
         self.group.clear();
         Ok(())
+    }
+
+    /// All entries are on disk: now the log may count as whole.
+    fn finish(mut self, operator: Address, import: &Import) -> Result<Summary, LogError> {
+        let (signers, operator) = (self.queue.signers(), operator.into_array());
+        let now = clock::now().millis();
+        signers.imported(&operator, import, now)?.wait()?;
+        self.summary.usable = standing(&signers.get(&operator)?).is_usable();
+        Ok(self.summary)
     }
 }
 
 impl Sink for Write<'_> {
     fn metadata(&mut self, _: Metadata) -> Result<(), LogError> {
-        Ok(())
-    }
-
-    fn begin(&mut self, key: Address, sequence: u64, complete: bool) -> Result<(), LogError> {
-        self.current = Some(KeySummary {
-            signing_key: key.to_string(),
-            sequence,
-            complete,
-            entries: 0,
-            added: 0,
-            usable: false,
-        });
         Ok(())
     }
 
@@ -189,31 +215,12 @@ impl Sink for Write<'_> {
             false => self.flush(),
         }
     }
-
-    /// All entries of the key are on disk: now its log may count as whole.
-    fn end(&mut self) -> Result<(), LogError> {
-        self.flush()?;
-        let Some(mut summary) = self.current.take() else {
-            return Ok(());
-        };
-        let key: Address = summary.signing_key.parse().unwrap_or_default();
-        let signers = self.queue.signers();
-        if summary.complete {
-            let now = clock::now().millis();
-            let (_, ack) = signers.imported(&key.into_array(), summary.sequence, now)?;
-            ack.wait()?;
-        }
-        let record = signers.get(&key.into_array())?;
-        summary.usable = matches!(standing(&record), LogStanding::Whole(_));
-        self.summaries.push(summary);
-        Ok(())
-    }
 }
 
 fn clash(conflict: &Conflict) -> LogError {
     let (asked, recorded) = (&conflict.asked, &conflict.recorded);
     LogError::Conflict(Box::new(Clash {
-        key: asked.key.into(),
+        operator: asked.operator.into(),
         slot: text(&asked.slot),
         found: text(&asked.fact),
         found_task: text(&asked.task),

@@ -2,20 +2,24 @@
 
 use std::io::{BufReader, Read};
 
-use quorate_proto::Address;
 use quorate_storage::SigningEntry;
 
 use super::read::{Sink, read};
-use super::{KeySummary, LogError, Metadata};
+use super::{LogError, Metadata, Summary};
 
-/// What a whole and well-formed file holds, by key.
+/// What a whole and well-formed file holds.
 ///
 /// # Errors
 /// [`LogError::Malformed`] and [`LogError::Io`].
-pub fn inspect(file: impl Read) -> Result<Vec<KeySummary>, LogError> {
+pub fn inspect(file: impl Read) -> Result<Summary, LogError> {
     let mut found = Found::default();
     read(BufReader::new(file), &mut found)?;
-    Ok(found.keys)
+    let metadata = found.metadata.ok_or_else(headless)?;
+    let entries = found.entries;
+    Ok(Summary {
+        entries,
+        ..Summary::of(&metadata)
+    })
 }
 
 /// The head of a file, whose rest is not looked at.
@@ -30,16 +34,18 @@ pub fn metadata(file: impl Read) -> Result<Metadata, LogError> {
     let read = read(BufReader::new(file), &mut found);
     match found.metadata {
         Some(metadata) => Ok(metadata),
-        None => Err(read
-            .err()
-            .unwrap_or_else(|| LogError::Malformed("it has no metadata".into()))),
+        None => Err(read.err().unwrap_or_else(headless)),
     }
+}
+
+fn headless() -> LogError {
+    LogError::Malformed("it has no metadata".into())
 }
 
 #[derive(Default)]
 struct Found {
     metadata: Option<Metadata>,
-    keys: Vec<KeySummary>,
+    entries: u64,
     head_only: bool,
 }
 
@@ -52,26 +58,8 @@ impl Sink for Found {
         }
     }
 
-    fn begin(&mut self, key: Address, sequence: u64, complete: bool) -> Result<(), LogError> {
-        self.keys.push(KeySummary {
-            signing_key: key.to_string(),
-            sequence,
-            complete,
-            entries: 0,
-            added: 0,
-            usable: false,
-        });
-        Ok(())
-    }
-
     fn entry(&mut self, _: SigningEntry) -> Result<(), LogError> {
-        if let Some(key) = self.keys.last_mut() {
-            key.entries += 1;
-        }
-        Ok(())
-    }
-
-    fn end(&mut self) -> Result<(), LogError> {
+        self.entries += 1;
         Ok(())
     }
 }

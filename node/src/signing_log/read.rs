@@ -1,8 +1,7 @@
 //! Reads a file without holding it: whoever wants its parts gets them one by one.
 //!
-//! The parts come in the order in which they are written: the head before the keys, of a key its
-//! name before its entries, and the entries ascending by slot. So nothing has to be remembered to
-//! find one that is there twice.
+//! The parts come in the order in which they are written: the head before the entries, and these
+//! ascending by slot. So nothing has to be remembered to find one that is there twice.
 
 use std::fmt;
 use std::io::Read;
@@ -16,9 +15,7 @@ use super::{Entry, LogError, Metadata};
 /// Takes the parts of a file.
 pub(super) trait Sink {
     fn metadata(&mut self, metadata: Metadata) -> Result<(), LogError>;
-    fn begin(&mut self, key: Address, sequence: u64, complete: bool) -> Result<(), LogError>;
     fn entry(&mut self, entry: SigningEntry) -> Result<(), LogError>;
-    fn end(&mut self) -> Result<(), LogError>;
 }
 
 /// Reads a whole file.
@@ -63,74 +60,17 @@ impl<'de> Visitor<'de> for Root<'_, '_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object with metadata and keys")
+        f.write_str("an object with metadata and entries")
     }
 
     fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<(), M::Error> {
         expect(&mut map, "metadata")?;
         let metadata: Metadata = map.next_value()?;
+        let operator = address("operator", &metadata.operator).map_err(M::Error::custom)?;
         self.0.give(|sink| sink.metadata(metadata))?;
-        expect(&mut map, "keys")?;
-        map.next_value_seed(Keys(self.0))?;
-        over(&mut map)
-    }
-}
-
-struct Keys<'a, 'b>(&'a mut Parts<'b>);
-
-impl<'de> DeserializeSeed<'de> for Keys<'_, '_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_seq(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Keys<'_, '_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list of keys")
-    }
-
-    fn visit_seq<S: SeqAccess<'de>>(self, mut keys: S) -> Result<(), S::Error> {
-        while keys.next_element_seed(Key(self.0))?.is_some() {}
-        Ok(())
-    }
-}
-
-struct Key<'a, 'b>(&'a mut Parts<'b>);
-
-impl<'de> DeserializeSeed<'de> for Key<'_, '_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Key<'_, '_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object with signing_key, sequence, complete and entries")
-    }
-
-    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<(), M::Error> {
-        expect(&mut map, "signing_key")?;
-        let name: String = map.next_value()?;
-        let key: Address = name
-            .parse()
-            .map_err(|_| M::Error::custom(format!("{name:?} is no address")))?;
-        expect(&mut map, "sequence")?;
-        let sequence = map.next_value()?;
-        expect(&mut map, "complete")?;
-        let complete = map.next_value()?;
-        self.0.give(|sink| sink.begin(key, sequence, complete))?;
         expect(&mut map, "entries")?;
-        map.next_value_seed(Entries(self.0, key))?;
-        over(&mut map)?;
-        self.0.give(|sink| sink.end())
+        map.next_value_seed(Entries(self.0, operator))?;
+        over(&mut map)
     }
 }
 
@@ -157,7 +97,7 @@ impl<'de> Visitor<'de> for Entries<'_, '_> {
             let entry = checked(self.1, &entry).map_err(S::Error::custom)?;
             if last.is_some_and(|last| last >= entry.slot) {
                 let slot = super::text(&entry.slot);
-                let text = format!("the entries of a key must ascend by slot, {slot} does not");
+                let text = format!("the entries must ascend by slot, {slot} does not");
                 return Err(S::Error::custom(text));
             }
             last = Some(entry.slot);
@@ -167,7 +107,12 @@ impl<'de> Visitor<'de> for Entries<'_, '_> {
     }
 }
 
-fn checked(key: Address, entry: &Entry) -> Result<SigningEntry, String> {
+pub(super) fn address(name: &str, text: &str) -> Result<Address, String> {
+    text.parse()
+        .map_err(|_| format!("{name} {text:?} is no address"))
+}
+
+fn checked(operator: Address, entry: &Entry) -> Result<SigningEntry, String> {
     let id = |name: &str, text: &str| match text.strip_prefix("0x").map(str::parse::<B256>) {
         Some(Ok(id)) => Ok(id.0),
         _ => Err(format!(
@@ -175,7 +120,8 @@ fn checked(key: Address, entry: &Entry) -> Result<SigningEntry, String> {
         )),
     };
     Ok(SigningEntry {
-        key: key.into_array(),
+        operator: operator.into_array(),
+        key: address("signing_key", &entry.signing_key)?.into_array(),
         slot: id("slot", &entry.slot)?,
         fact: id("fact", &entry.fact)?,
         digest: id("digest", &entry.digest)?,

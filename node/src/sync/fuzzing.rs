@@ -165,7 +165,7 @@ fn answer(kind: AnswerKind) {
             let epoch = epoch.unwrap_or(scene::EPOCH);
             if let Ok(set) = claimed_set(epoch, &reply) {
                 assert_eq!(set.epoch(), epoch);
-                assert!(set.is_whole() && set.members().len() <= limits::MAX_SIGNERS);
+                assert!(set.is_whole() && set.members().len() <= limits::MAX_OPERATORS);
             }
         }
         _ => {}

@@ -5,16 +5,15 @@
 //! keeps keys and weights of all epochs, so who the members are is all that must be told, and their
 //! weights add up to the total only if nobody was left out.
 
-use libp2p::{PeerId, StreamProtocol};
+use libp2p::PeerId;
 use quorate_proto::store::OperatorSetRecord;
 use quorate_proto::wire::sync_answer::Kind as ReplyKind;
 use quorate_proto::wire::sync_query::Kind as RequestKind;
-use quorate_proto::{Address, Certificate, Epoch, OperatorSet, Statement, wire};
+use quorate_proto::{Address, Certificate, Epoch, EpochUpdate, OperatorSet, Statement, wire};
 use quorate_storage::{Batch, Durability, schema};
 
 use super::fetch::Fetcher;
 use super::link::{AskError, Link};
-use crate::network::NetworkHandle;
 
 impl Fetcher {
     /// Whether the set of an epoch is known now.
@@ -29,6 +28,7 @@ impl Fetcher {
         }
         let query = wire::EpochUpdateQuery {
             next_epoch: epoch.0,
+            by_epoch: None,
         };
         let reply = match self.ask(id, link, RequestKind::Set(query)).await {
             Ok(ReplyKind::Set(reply)) => reply,
@@ -65,7 +65,7 @@ impl Fetcher {
         let Statement::EpochUpdate(update) = certificate.statement() else {
             return Err(bad(&"the certificate is of something else"));
         };
-        if update.next_epoch != claimed.epoch() || update.set_hash != claimed.hash() {
+        if EpochUpdate::hand_over(update.epoch, claimed).as_ref() != Some(update) {
             return Err(bad(&"the certificate is over another set"));
         }
         let Some(signers) = self.sets.of(update.epoch)? else {
@@ -83,7 +83,7 @@ impl Fetcher {
         };
         let members: Vec<Address> = claimed.members().iter().map(|m| m.address).collect();
         let epoch = claimed.epoch();
-        let set = match self.reader.operator_set(epoch, &members, head.hash).await {
+        let set = match self.reader.members(epoch, &members, head.hash).await {
             Ok(set) => set,
             Err(error) => {
                 tracing::warn!(%epoch, %error, "the set of a past epoch cannot be read now");
@@ -98,23 +98,6 @@ impl Fetcher {
     }
 }
 
-/// The set of an epoch as a peer names it: nothing of it is verified.
-pub(crate) async fn ask_set(
-    network: &NetworkHandle,
-    protocol: &StreamProtocol,
-    peer: PeerId,
-    epoch: Epoch,
-) -> Option<OperatorSet> {
-    let query = RequestKind::Set(wire::EpochUpdateQuery {
-        next_epoch: epoch.0,
-    });
-    let asked = Link::default().ask(network, protocol, peer, query).await;
-    match asked {
-        Ok(ReplyKind::Set(reply)) => claimed_set(epoch, &reply).ok(),
-        _ => None,
-    }
-}
-
 pub(super) fn claimed_set(
     epoch: Epoch,
     reply: &wire::EpochUpdateReply,
@@ -122,7 +105,7 @@ pub(super) fn claimed_set(
     let list = reply.set.as_ref();
     let list = list.ok_or_else(|| AskError::Fault("no set".into()))?;
     let set = OperatorSet::try_from(list).map_err(|e| AskError::Fault(e.to_string()))?;
-    if set.epoch() != epoch || set.members().len() > quorate_proto::limits::MAX_SIGNERS {
+    if set.epoch() != epoch {
         return Err(AskError::Fault("another set than asked for".into()));
     }
     // The hash does not cover it.

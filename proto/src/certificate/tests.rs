@@ -8,10 +8,10 @@ fn verify(certificate: &Certificate) -> Result<U256, CertificateError> {
     certificate.verify(&set(), &domain())
 }
 
-/// The set of the fixtures with another threshold.
-fn set_with_threshold(threshold: u64) -> OperatorSet {
+/// The set of the fixtures where others, unknown here, hold the rest of this total.
+fn set_with_total(total: u64) -> OperatorSet {
     let members = set().members().to_vec();
-    OperatorSet::new(Epoch(1), members, U256::from(100), U256::from(threshold)).unwrap()
+    OperatorSet::new(Epoch(1), members, U256::from(total), 0).unwrap()
 }
 
 #[test]
@@ -27,10 +27,11 @@ fn the_threshold_itself_is_enough() {
         weight: U256::from(60),
         threshold: U256::from(61),
     };
-    let check = |threshold| certificate.verify(&set_with_threshold(threshold), &domain());
-    assert_eq!(check(59), Ok(U256::from(60)));
-    assert_eq!(check(60), Ok(U256::from(60)));
-    assert_eq!(check(61), Err(below));
+    // 2 * 88 / 3 + 1 is 59, of 89 it is 60, of 90 it is 61.
+    let check = |total| certificate.verify(&set_with_total(total), &domain());
+    assert_eq!(check(88), Ok(U256::from(60)));
+    assert_eq!(check(89), Ok(U256::from(60)));
+    assert_eq!(check(90), Err(below));
 }
 
 #[test]
@@ -44,12 +45,7 @@ fn no_signature_no_weight() {
 
 #[test]
 fn the_set_is_the_one_of_the_statement() {
-    let later = OperatorSet::new(
-        Epoch(2),
-        set().members().to_vec(),
-        U256::from(100),
-        U256::from(67),
-    );
+    let later = OperatorSet::new(Epoch(2), set().members().to_vec(), U256::from(100), 0);
     let error = CertificateError::WrongEpoch {
         certificate: Epoch(1),
         set: Epoch(2),
@@ -94,7 +90,7 @@ fn each_signature_is_by_its_operators_key() {
         signing_key: operator(9),
         ..member(n)
     });
-    let rotated = OperatorSet::new(Epoch(1), members.to_vec(), U256::from(70), U256::from(47));
+    let rotated = OperatorSet::new(Epoch(1), members.to_vec(), U256::from(70), 0);
     let verified = certificate(&[1, 2]).verify(&rotated.unwrap(), &domain());
     assert!(matches!(verified, Err(CertificateError::WrongKey { .. })));
 }

@@ -3,26 +3,17 @@ use alloy_sol_types::Eip712Domain;
 
 use super::*;
 use crate::fixtures::{
-    domain, epoch_update, epoch_update_hash, hash_struct, operator, proof, registry, separator,
-    state_proof_hash, statement, typed_digest,
+    attestation_hash, domain, epoch_update, hash_struct, operator, proof, registry, separator,
+    statement, typed_digest,
 };
-use crate::{EpochUpdate, JoinProof, PeerBinding, Presence, RefusalCode, StateProof, Statement};
+use crate::{Attestation, JoinProof, PeerBinding, Presence, RefusalCode, StateProof, Statement};
 
 mod mirror {
     alloy_sol_types::sol! {
-        struct StateProof {
-            address user;
-            uint32 chainId;
-            uint64 blockNumber;
-            uint48 timestamp;
+        struct Attestation {
             uint32 epoch;
-            uint256 key;
-            uint256 value;
-        }
-        struct EpochUpdate {
-            uint32 epoch;
-            uint32 nextEpoch;
-            bytes32 setHash;
+            bytes32 slot;
+            bytes32 fact;
         }
     }
 }
@@ -55,7 +46,7 @@ fn separator_by_hand_and_by_alloy() {
 }
 
 #[test]
-fn state_proof_by_hand_and_by_alloy() {
+fn statements_by_hand_and_by_alloy() {
     let extreme = StateProof {
         user: Address::repeat_byte(0xff),
         chain_id: u32::MAX,
@@ -65,41 +56,24 @@ fn state_proof_by_hand_and_by_alloy() {
         key: U256::MAX,
         value: U256::MAX,
     };
-    for p in [proof(), extreme] {
-        let digest = Statement::StateProof(p).digest(&domain());
-        let expected = typed_digest(separator(31_337, registry()), state_proof_hash(&p));
+    let statements = [
+        statement(),
+        Statement::StateProof(extreme),
+        Statement::EpochUpdate(epoch_update()),
+    ];
+    for statement in statements {
+        let (digest, attestation) = (statement.digest(&domain()), Attestation::from(&statement));
+        let by_hand = attestation_hash(&attestation);
+        let expected = typed_digest(separator(31_337, registry()), by_hand);
         assert_eq!(digest, expected);
-        let mirror = mirror::StateProof {
-            user: p.user,
-            chainId: p.chain_id,
-            blockNumber: p.block_number,
-            timestamp: alloy_primitives::Uint::from(p.timestamp),
-            epoch: p.epoch.0,
-            key: p.key,
-            value: p.value,
+        let mirror = mirror::Attestation {
+            epoch: attestation.epoch.0,
+            slot: attestation.slot.0,
+            fact: attestation.fact,
         };
         assert_eq!(digest, mirror.eip712_signing_hash(&alloy_domain()));
     }
-}
-
-#[test]
-fn epoch_update_by_hand_and_by_alloy() {
-    let extreme = EpochUpdate {
-        epoch: crate::Epoch(u32::MAX - 1),
-        next_epoch: crate::Epoch(u32::MAX),
-        set_hash: B256::repeat_byte(0xff),
-    };
-    for update in [epoch_update(), extreme] {
-        let digest = Statement::EpochUpdate(update).digest(&domain());
-        let expected = typed_digest(separator(31_337, registry()), epoch_update_hash(&update));
-        assert_eq!(digest, expected);
-        let mirror = mirror::EpochUpdate {
-            epoch: update.epoch.0,
-            nextEpoch: update.next_epoch.0,
-            setHash: update.set_hash,
-        };
-        assert_eq!(digest, mirror.eip712_signing_hash(&alloy_domain()));
-    }
+    assert_eq!(statement().epoch(), proof().epoch);
 }
 
 #[test]
@@ -128,18 +102,18 @@ fn the_other_structs_by_hand() {
         )
     );
     let challenge = B256::repeat_byte(4);
-    let join = "Join(address operator,bytes32 peerKey,bytes32 ed25519Key,bytes32 challenge)";
-    for (ed25519_key, word) in [(Some([5; 32]), B256::repeat_byte(5)), (None, B256::ZERO)] {
-        assert_eq!(
-            JoinProof::digest(&domain(), owner, peer.0, ed25519_key, challenge),
-            by_hand(join, &[owner.into_word(), peer, word, challenge]),
-        );
-    }
     assert_eq!(
-        domain().registration_digest(owner, key, peer),
+        JoinProof::digest(&domain(), owner, peer.0, challenge),
         by_hand(
-            "OperatorRegistration(address operator,address signingKey,bytes32 ed25519Key)",
-            &[owner.into_word(), key.into_word(), peer],
+            "Join(address operator,bytes32 peerKey,bytes32 challenge)",
+            &[owner.into_word(), peer, challenge],
+        )
+    );
+    assert_eq!(
+        domain().registration_digest(owner, key),
+        by_hand(
+            "OperatorRegistration(address operator,address signingKey)",
+            &[owner.into_word(), key.into_word()],
         )
     );
 }
@@ -151,10 +125,6 @@ fn every_signature_belongs_to_one_network() {
     for other in others {
         assert_ne!(statement().digest(&domain()), statement().digest(&other));
         assert_ne!(
-            statement().svm_message(&domain()),
-            statement().svm_message(&other)
-        );
-        assert_ne!(
             PeerBinding::digest(&domain(), operator(1), key, sequence),
             PeerBinding::digest(&other, operator(1), key, sequence)
         );
@@ -163,46 +133,16 @@ fn every_signature_belongs_to_one_network() {
             Presence::digest(&other, operator(1), key.into(), sequence)
         );
         assert_ne!(
-            domain().ed25519_registration(operator(1), operator(2)),
-            other.ed25519_registration(operator(1), operator(2))
+            domain().registration_digest(operator(1), operator(2)),
+            other.registration_digest(operator(1), operator(2))
         );
         let (owner, challenge) = (operator(1), B256::repeat_byte(5));
         assert_ne!(
-            JoinProof::digest(&domain(), owner, key, None, challenge),
-            JoinProof::digest(&other, owner, key, None, challenge)
-        );
-        assert_ne!(
-            JoinProof::ed25519_message(&domain(), owner, key, challenge),
-            JoinProof::ed25519_message(&other, owner, key, challenge)
+            JoinProof::digest(&domain(), owner, key, challenge),
+            JoinProof::digest(&other, owner, key, challenge)
         );
         assert_ne!(domain().network(), other.network());
     }
-}
-
-#[test]
-fn ed25519_registration_is_prefix_operator_and_key() {
-    let mut expected = b"quorate:v1:\xf0".to_vec();
-    expected.extend(31_337_u64.to_le_bytes());
-    expected.extend(registry());
-    expected.extend(operator(1));
-    expected.extend(operator(2));
-    assert_eq!(
-        domain().ed25519_registration(operator(1), operator(2)),
-        expected
-    );
-}
-
-#[test]
-fn ed25519_join_is_prefix_operator_peer_and_challenge() {
-    let mut expected = b"quorate:v1:\xf1".to_vec();
-    expected.extend(31_337_u64.to_le_bytes());
-    expected.extend(registry());
-    expected.extend(operator(1));
-    expected.extend([2; 32]);
-    expected.extend([3; 32]);
-    let message = JoinProof::ed25519_message(&domain(), operator(1), [2; 32], [3; 32].into());
-    assert_eq!(message, expected);
-    assert_eq!(message.len(), 124);
 }
 
 #[test]

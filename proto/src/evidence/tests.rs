@@ -3,16 +3,19 @@
     reason = "tests panic on overflow, as they should"
 )]
 
-use std::collections::HashMap;
+mod properties;
 
 use alloy_primitives::{B256, U256};
-use proptest::collection::vec;
-use proptest::prelude::*;
 use prost::Message as _;
 
 use super::*;
-use crate::fixtures::{domain, operator, secret};
-use crate::{EpochUpdate, Operator, Refusal, RefusalCode, SecretKey, StateProof, threshold_of};
+use crate::fixtures::{
+    domain, evidence_across_keys, evidence_of_an_unknown_kind, next_set as later_set, operator,
+    renewed_secret, secret, set as first_set,
+};
+use crate::{
+    EpochUpdate, Operator, ReadBasis, Refusal, RefusalCode, SecretKey, StateProof, Statement,
+};
 
 /// Epochs in which the operators below serve.
 const EPOCHS: u32 = 4;
@@ -35,12 +38,16 @@ fn next_set(epoch: u32, hash: u8) -> Statement {
         epoch: Epoch(epoch),
         next_epoch: Epoch(EPOCHS + 1),
         set_hash: B256::repeat_byte(hash),
+        time: 1_700_000_000,
     })
 }
 
 /// The key that operator `number` has in the fixtures, or another one of its own.
 fn key_of(number: u8, renewed: bool) -> SecretKey {
-    secret(if renewed { number + 0x40 } else { number })
+    match renewed {
+        true => renewed_secret(number),
+        false => secret(number),
+    }
 }
 
 fn response(number: u8, key: &SecretKey, statement: Statement) -> Response {
@@ -76,12 +83,11 @@ fn set_of(epoch: Epoch, renewed: impl Fn(u8) -> bool) -> OperatorSet {
     let member = |number: u8| Operator {
         address: operator(number),
         signing_key: key_of(number, renewed(number)).address(),
-        ed25519_key: None,
         weight: U256::from(10),
     };
     let total = U256::from(10 * u32::from(OPERATORS));
     let members = (1..=OPERATORS).map(member).collect();
-    OperatorSet::new(epoch, members, total, threshold_of(total)).unwrap()
+    OperatorSet::new(epoch, members, total, 0).unwrap()
 }
 
 fn plain(epoch: Epoch) -> Option<OperatorSet> {
@@ -91,7 +97,7 @@ fn plain(epoch: Epoch) -> Option<OperatorSet> {
 }
 
 fn judged(a: &Response, b: &Response) -> Result<(), EvidenceError> {
-    EquivocationEvidence::between(a, b, &domain())?.verify(&domain(), plain)
+    EquivocationEvidence::between(a, b)?.verify(&domain(), plain)
 }
 
 #[test]
@@ -104,15 +110,16 @@ fn two_facts_for_one_slot_are_evidence() {
     ] {
         let (a, b) = (signed(2, first), signed(2, second));
         assert_eq!(judged(&a, &b), Ok(()));
-        let evidence = EquivocationEvidence::between(&a, &b, &domain()).unwrap();
-        let reversed = EquivocationEvidence::between(&b, &a, &domain());
+        let evidence = EquivocationEvidence::between(&a, &b).unwrap();
+        let reversed = EquivocationEvidence::between(&b, &a);
         assert_eq!(reversed, Ok(evidence));
         assert_eq!(evidence.operator(), operator(2));
-        assert_eq!(evidence.signing_key(), secret(2).address());
         assert_eq!(evidence.slot(), first.slot());
-        let [lower, higher] = evidence.responses();
-        assert!(lower.statement.fact() < higher.statement.fact());
-        assert!([lower.clone(), higher.clone()].contains(&a) && [lower, higher].contains(&b));
+        let [lower, higher] = evidence.attestations();
+        assert!(lower.attestation().fact < higher.attestation().fact);
+        let statements = [lower, higher].map(|signed| *signed.statement().unwrap());
+        assert!(statements.contains(&first) && statements.contains(&second));
+        assert_eq!(evidence.epochs(), statements.map(|s| s.epoch()));
     }
 }
 
@@ -135,6 +142,11 @@ fn timestamps_are_part_of_the_fact() {
 fn what_is_no_evidence() {
     let first = signed(2, value(1, 1, 7));
     let renewed = key_of(2, true);
+    let other_key = |epoch| EvidenceError::WrongKey {
+        epoch: Epoch(epoch),
+        expected: secret(2).address(),
+        found: renewed.address(),
+    };
     let table = [
         (signed(2, value(1, 2, 8)), EvidenceError::OtherSlot),
         (signed(2, next_set(1, 7)), EvidenceError::OtherSlot),
@@ -145,13 +157,8 @@ fn what_is_no_evidence() {
             refused(2, &key_of(2, false), value(1, 1, 8)),
             EvidenceError::Refusal,
         ),
-        (
-            response(2, &renewed, value(2, 1, 8)),
-            EvidenceError::OtherKey {
-                first: secret(2).address(),
-                second: renewed.address(),
-            },
-        ),
+        (response(2, &renewed, value(2, 1, 8)), other_key(2)),
+        (response(2, &renewed, value(1, 1, 8)), other_key(1)),
         (
             signed(2, value(EPOCHS + 1, 1, 8)),
             EvidenceError::UnknownEpoch(Epoch(EPOCHS + 1)),
@@ -168,12 +175,9 @@ fn what_is_no_evidence() {
 
 #[test]
 fn the_sets_decide_whose_key_it_is() {
-    let evidence = EquivocationEvidence::between(
-        &signed(2, value(1, 1, 7)),
-        &signed(2, value(2, 1, 8)),
-        &domain(),
-    )
-    .unwrap();
+    let evidence =
+        EquivocationEvidence::between(&signed(2, value(1, 1, 7)), &signed(2, value(2, 1, 8)))
+            .unwrap();
     let verify = |set_of: &dyn Fn(Epoch) -> OperatorSet| {
         evidence.verify(&domain(), |epoch| Some(set_of(epoch)))
     };
@@ -191,7 +195,7 @@ fn the_sets_decide_whose_key_it_is() {
     let without = |epoch: Epoch| {
         let members = set_of(epoch, |_| false).members().to_vec();
         let members = members.into_iter().filter(|m| m.address != operator(2));
-        OperatorSet::new(epoch, members.collect(), U256::from(20), U256::from(14)).unwrap()
+        OperatorSet::new(epoch, members.collect(), U256::from(20), 0).unwrap()
     };
     assert!(matches!(
         verify(&without),
@@ -209,7 +213,7 @@ fn the_sets_decide_whose_key_it_is() {
     let shared = |epoch: Epoch| {
         let mut members = set_of(epoch, |_| false).members().to_vec();
         members[2].signing_key = members[1].signing_key;
-        OperatorSet::new(epoch, members, U256::from(30), U256::from(21)).unwrap()
+        OperatorSet::new(epoch, members, U256::from(30), 0).unwrap()
     };
     assert!(matches!(
         verify(&shared),
@@ -218,9 +222,77 @@ fn the_sets_decide_whose_key_it_is() {
 }
 
 #[test]
+fn a_new_key_is_the_same_operator() {
+    let sets = |epoch: Epoch| {
+        [first_set(), later_set()]
+            .into_iter()
+            .find(|s| s.epoch() == epoch)
+    };
+    let evidence = evidence_across_keys();
+    assert_eq!(evidence.verify(&domain(), sets), Ok(()));
+    let keys = [secret(4), renewed_secret(4), secret(2)].map(|key| key.address());
+    let signed = keys.map(|key| evidence.is_signed_by(key, &domain()));
+    assert_eq!(signed, [true, true, false]);
+    // Each key counts in its own epoch only.
+    let one_key = |_| Some(first_set());
+    assert!(evidence.verify(&domain(), one_key).is_err());
+    let [a, b] = [(1, 8, false), (2, 7, true)]
+        .map(|(epoch, belief, renewed)| response(2, &key_of(2, renewed), value(epoch, 1, belief)));
+    let evidence = EquivocationEvidence::between(&a, &b).unwrap();
+    let changed = |from: u32| {
+        move |epoch: Epoch| Some(set_of(epoch, |number| number == 2 && epoch.0 >= from))
+    };
+    assert_eq!(evidence.verify(&domain(), changed(2)), Ok(()));
+    for from in [1, 3] {
+        let verdict = evidence.verify(&domain(), changed(from));
+        assert!(matches!(verdict, Err(EvidenceError::WrongKey { .. })));
+    }
+}
+
+#[test]
+fn evidence_of_an_unknown_kind_holds() {
+    let evidence = evidence_of_an_unknown_kind();
+    assert_eq!(evidence.verify(&domain(), |_| Some(first_set())), Ok(()));
+    assert!(
+        evidence
+            .attestations()
+            .iter()
+            .all(|s| s.statement().is_none())
+    );
+    let bytes = wire::EquivocationEvidence::from(&evidence).encode_to_vec();
+    let message = wire::EquivocationEvidence::decode(bytes.as_slice()).unwrap();
+    assert_eq!(EquivocationEvidence::try_from(&message), Ok(evidence));
+}
+
+fn without_statements(evidence: &EquivocationEvidence) -> EquivocationEvidence {
+    let bare = |signed: &SignedAttestation| {
+        SignedAttestation::bare(*signed.attestation(), *signed.signature())
+    };
+    EquivocationEvidence::new(evidence.operator(), evidence.attestations().map(bare)).unwrap()
+}
+
+#[test]
+fn statements_may_be_left_out_of_evidence() {
+    let pair = [7, 8].map(|belief| signed(2, value(1, 1, belief)));
+    let told = EquivocationEvidence::between(&pair[0], &pair[1]).unwrap();
+    let bare = without_statements(&told);
+    assert_eq!(bare.verify(&domain(), plain), Ok(()));
+    assert_eq!(bare.id(), told.id());
+    // Whose statement is another one than what was signed is malformed.
+    let mut message = wire::EquivocationEvidence::from(&told);
+    let second = message.second.clone().unwrap().statement;
+    message.first.as_mut().unwrap().statement = second;
+    let error = EquivocationEvidence::try_from(&message).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "statement must have the epoch, slot and fact that are signed"
+    );
+}
+
+#[test]
 fn one_case_has_one_id() {
     let of = |number, a, b| {
-        EquivocationEvidence::between(&signed(number, a), &signed(number, b), &domain())
+        EquivocationEvidence::between(&signed(number, a), &signed(number, b))
             .unwrap()
             .id()
     };
@@ -236,12 +308,9 @@ fn one_case_has_one_id() {
 
 #[test]
 fn only_one_form_is_read() {
-    let evidence = EquivocationEvidence::between(
-        &signed(2, value(1, 1, 7)),
-        &signed(2, value(1, 1, 8)),
-        &domain(),
-    )
-    .unwrap();
+    let evidence =
+        EquivocationEvidence::between(&signed(2, value(1, 1, 7)), &signed(2, value(1, 1, 8)))
+            .unwrap();
     let message = wire::EquivocationEvidence::from(&evidence);
     assert_eq!(EquivocationEvidence::try_from(&message), Ok(evidence));
     let swapped = wire::EquivocationEvidence {
@@ -272,103 +341,4 @@ fn only_one_form_is_read() {
     signed.signature[32..64].copy_from_slice(&twin.to_be_bytes::<32>());
     signed.signature[64] = 55 - signed.signature[64];
     assert!(EquivocationEvidence::try_from(&malleable).is_err());
-}
-
-/// One wish of an operator to sign: who, in which epoch, what about, and what it believes.
-type Wish = (u8, u32, u64, u64);
-
-fn wishes() -> impl Strategy<Value = Vec<Wish>> {
-    vec((1..=OPERATORS, 1..=EPOCHS, 0..3_u64, 0..3_u64), 2..10)
-}
-
-fn statement_of((_, epoch, question, belief): Wish) -> Statement {
-    match question {
-        2 => next_set(epoch, belief.to_le_bytes()[0]),
-        key => value(epoch, key, belief),
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
-
-    /// Operators believe what liars tell them, change their minds and their keys; each key keeps to
-    /// its signing log. Nothing that anybody can put together from what they said accuses anyone.
-    #[test]
-    fn who_keeps_a_signing_log_is_never_accused(
-        wishes in wishes(),
-        keys in vec(any::<bool>(), usize::from(OPERATORS) * EPOCHS as usize),
-    ) {
-        let renewed = |number: u8, epoch: Epoch| {
-            keys[usize::from(number - 1) * EPOCHS as usize + epoch.0 as usize - 1]
-        };
-        let set = |epoch: Epoch| {
-            (1..=EPOCHS).contains(&epoch.0).then(|| set_of(epoch, |number| renewed(number, epoch)))
-        };
-        let mut log: HashMap<(Address, SlotId), B256> = HashMap::new();
-        let mut said = Vec::new();
-        for wish in wishes {
-            let (statement, number) = (statement_of(wish), wish.0);
-            let key = key_of(number, renewed(number, statement.epoch()));
-            let entry = log.entry((key.address(), statement.slot())).or_insert(statement.fact());
-            said.push(match *entry == statement.fact() {
-                true => response(number, &key, statement),
-                false => refused(number, &key, statement),
-            });
-        }
-        for (index, a) in said.iter().enumerate() {
-            for b in &said[index + 1..] {
-                prop_assert!(EquivocationEvidence::between(a, b, &domain()).is_err());
-                let (Outcome::Signed(first), Outcome::Signed(second)) = (&a.outcome, &b.outcome) else {
-                    continue;
-                };
-                let pair = [(a, first), (b, second)].map(|(r, signature)| SignedStatement {
-                    statement: r.statement,
-                    signature: *signature,
-                });
-                for number in 1..=OPERATORS {
-                    for renewed in [false, true] {
-                        let key = key_of(number, renewed).address();
-                        let forged = EquivocationEvidence::new(operator(number), key, pair);
-                        let verdict = forged.and_then(|forged| forged.verify(&domain(), set));
-                        prop_assert!(verdict.is_err(), "{forged:?}");
-                    }
-                }
-            }
-        }
-    }
-
-    /// Who does not keep to it is convicted by any two of its contradictions.
-    #[test]
-    fn who_signs_two_facts_is_convicted(
-        number in 1..=OPERATORS,
-        epochs in (1..=EPOCHS, 1..=EPOCHS),
-        question in 0..3_u64,
-        beliefs in (0..3_u64, 0..3_u64),
-    ) {
-        prop_assume!(beliefs.0 != beliefs.1);
-        let a = signed(number, statement_of((number, epochs.0, question, beliefs.0)));
-        let b = signed(number, statement_of((number, epochs.1, question, beliefs.1)));
-        prop_assert_eq!(judged(&a, &b), Ok(()));
-    }
-
-    /// Whatever is changed in it, it convicts nobody, unless the change says nothing.
-    #[test]
-    fn changed_evidence_convicts_nobody(place: prop::sample::Index, flip in 1..=u8::MAX) {
-        let evidence = EquivocationEvidence::between(
-            &signed(2, value(1, 1, 7)),
-            &signed(2, value(2, 1, 8)),
-            &domain(),
-        )
-        .unwrap();
-        let mut bytes = wire::EquivocationEvidence::from(&evidence).encode_to_vec();
-        let place = place.index(bytes.len());
-        bytes[place] ^= flip;
-        let changed = wire::EquivocationEvidence::decode(bytes.as_slice())
-            .ok()
-            .and_then(|message| EquivocationEvidence::try_from(&message).ok());
-        if let Some(changed) = changed {
-            let convicts = changed.verify(&domain(), plain).is_ok();
-            prop_assert!(!convicts || changed == evidence);
-        }
-    }
 }

@@ -3,8 +3,8 @@
 use super::{decode, set, set_of};
 use crate::fixtures::{domain, statement as known_statement};
 use crate::{
-    Address, B256, Certificate, Domain, Epoch, EpochUpdate, EquivocationEvidence, Response,
-    Signature, StateProof, Statement, U256, keccak256, limits, wire,
+    Address, Attestation, B256, Certificate, Domain, Epoch, EpochUpdate, EquivocationEvidence,
+    Response, Signature, SignedAttestation, StateProof, Statement, U256, keccak256, limits, wire,
 };
 
 /// Responses.
@@ -131,48 +131,60 @@ pub fn evidence(bytes: &[u8]) {
 }
 
 pub(super) fn check_evidence(evidence: &EquivocationEvidence) {
-    let [first, second] = evidence.statements();
-    let (operator, key) = (evidence.operator(), evidence.signing_key());
-    assert_eq!(first.statement.slot(), second.statement.slot(), "one slot");
+    let [first, second] = evidence.attestations();
+    let operator = evidence.operator();
+    assert_eq!(
+        first.attestation().slot,
+        second.attestation().slot,
+        "one slot"
+    );
     assert!(
-        first.statement.fact() < second.statement.fact(),
+        first.attestation().fact < second.attestation().fact,
         "two facts, in their order"
     );
-    let id = EquivocationEvidence::id_of(first.statement.slot(), operator);
+    let id = EquivocationEvidence::id_of(first.attestation().slot, operator);
     assert_eq!(evidence.id(), id, "a case has one id");
-    let turned = EquivocationEvidence::new(operator, key, [*second, *first]);
+    let turned = EquivocationEvidence::new(operator, [*second, *first]);
     assert_eq!(turned.as_ref(), Ok(evidence), "a pair has one form");
+    for signed in [first, second] {
+        if let Some(statement) = signed.statement() {
+            let signs = Attestation::from(statement);
+            assert_eq!(signs, *signed.attestation(), "what was signed, in full");
+        }
+    }
     if evidence.verify(&domain(), set_of).is_ok() {
         check_proven(evidence);
     }
 }
 
-/// One key of one member signed both, for this network and no other.
+/// One member signed both, each with its key of that epoch, for this network and no other.
 fn check_proven(evidence: &EquivocationEvidence) {
-    let (domain, key) = (domain(), evidence.signing_key());
-    for signed in evidence.statements() {
-        let set = set_of(signed.statement.epoch()).expect("a set that is known");
+    let domain = domain();
+    for signed in evidence.attestations() {
+        let set = set_of(signed.attestation().epoch).expect("a set that is known");
         let member = set.get(evidence.operator()).expect("a member");
-        assert_eq!(member.signing_key, key, "by the key of its epoch");
-        let digest = signed.statement.digest(&domain);
-        assert_eq!(signed.signature.recover(digest), Ok(key), "signed both");
+        let found = signed
+            .signature()
+            .recover(signed.attestation().digest(&domain));
+        assert_eq!(found, Ok(member.signing_key), "by the key of its epoch");
     }
     assert!(
         evidence.verify(&elsewhere(), set_of).is_err(),
         "another network's evidence"
     );
-    let pair = evidence.statements().map(|signed| *signed);
+    let pair = evidence.attestations().map(|signed| *signed);
     let stranger = Address::repeat_byte(0x99);
-    let accused = EquivocationEvidence::new(stranger, key, pair).expect("a contradiction");
+    let accused = EquivocationEvidence::new(stranger, pair).expect("a contradiction");
     assert!(
         accused.verify(&domain, set_of).is_err(),
         "accuses who signed"
     );
-    let [first, second] = evidence.responses();
+    let bare = pair.map(|s| SignedAttestation::bare(*s.attestation(), *s.signature()));
+    let bare = EquivocationEvidence::new(evidence.operator(), bare).expect("a contradiction");
     assert_eq!(
-        EquivocationEvidence::between(&first, &second, &domain).as_ref(),
-        Ok(evidence),
-        "its responses amount to it"
+        bare.verify(&domain, set_of),
+        Ok(()),
+        "holds without statements"
     );
 }
 
@@ -192,7 +204,6 @@ pub fn statement(bytes: &[u8]) {
         (statement.slot(), statement.fact()),
         (next.slot(), next.fact())
     );
-    assert_ne!(statement.svm_message(&domain), next.svm_message(&domain));
     if let Statement::StateProof(proof) = statement {
         let lie = Statement::StateProof(StateProof {
             value: proof.value.wrapping_add(U256::ONE),

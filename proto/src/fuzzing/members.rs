@@ -38,6 +38,7 @@ fn check_set(set: &OperatorSet) {
         "nobody without weight"
     );
     assert!(!set.threshold().is_zero(), "something is needed");
+    assert!(members.len() <= limits::MAX_OPERATORS);
     for (index, member) in members.iter().enumerate() {
         assert_eq!(set.position(member.address), Some(index));
     }
@@ -45,7 +46,7 @@ fn check_set(set: &OperatorSet) {
         set.epoch(),
         members.iter().rev().copied().collect(),
         set.total_weight(),
-        set.threshold(),
+        set.fixed_at(),
     );
     assert_eq!(
         same.map(|same| same.hash()),
@@ -67,8 +68,7 @@ pub fn join(bytes: &[u8]) {
             .all(|a| a.len() <= limits::MAX_ADDRESS_BYTES)
     );
     let [key, ..] = *KEYS;
-    let ed25519_key = request.proof.ed25519.map(|proof| proof.key);
-    let verify = |challenge| request.verify(key, ed25519_key, &domain(), challenge);
+    let verify = |challenge| request.verify(key, &domain(), challenge);
     if verify(challenge()).is_ok() {
         assert!(
             verify(B256::repeat_byte(0xa5)).is_err(),

@@ -8,7 +8,7 @@ use crate::wire::sync_query::Kind as QueryKind;
 use crate::{Address, Certificate, Fingerprint, SyncItem, TaskState, limits, wire};
 
 /// Bits of whole bytes for the most signers.
-const MAX_MEMBERS: usize = limits::MAX_SIGNERS.div_ceil(8) * 8;
+const MAX_MEMBERS: usize = limits::MAX_OPERATORS.div_ceil(8) * 8;
 
 /// An odd first byte is a question, an even one an answer.
 pub fn sync(bytes: &[u8]) {

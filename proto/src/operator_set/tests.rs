@@ -3,19 +3,30 @@
     reason = "a test panics where it overflows"
 )]
 
+use alloy_primitives::keccak256;
 use proptest::prelude::*;
 
 use super::*;
-use crate::fixtures::{member, operator, set};
+use crate::fixtures::{FIXED_AT, member, next_set, operator, set, set_hash};
+use crate::limits::MAX_OPERATORS;
 
-fn build(members: Vec<Operator>, threshold: u64) -> Result<OperatorSet, SetError> {
-    let total = U256::from(100);
-    OperatorSet::new(Epoch(1), members, total, U256::from(threshold))
+fn build(members: Vec<Operator>, total: u64) -> Result<OperatorSet, SetError> {
+    OperatorSet::new(Epoch(1), members, U256::from(total), FIXED_AT)
+}
+
+/// So many members of weight 1.
+fn many(count: usize) -> Vec<Operator> {
+    let member = |n: usize| Operator {
+        address: Address::left_padding_from(&n.to_be_bytes()),
+        signing_key: Address::left_padding_from(&(n + 1_000).to_be_bytes()),
+        weight: U256::from(1),
+    };
+    (1..=count).map(member).collect()
 }
 
 #[test]
 fn members_ascend_by_operator_and_are_found() {
-    let set = build([3, 1, 4, 2].map(member).to_vec(), 67).unwrap();
+    let set = build([3, 1, 4, 2].map(member).to_vec(), 100).unwrap();
     assert_eq!(set, crate::fixtures::set());
     assert_eq!(set.members(), [1, 2, 3, 4].map(member));
     assert_eq!(set.get(operator(3)), Some(&member(3)));
@@ -25,6 +36,7 @@ fn members_ascend_by_operator_and_are_found() {
     assert_eq!(set.epoch(), Epoch(1));
     assert_eq!(set.total_weight(), U256::from(100));
     assert_eq!(set.threshold(), U256::from(67));
+    assert_eq!(set.fixed_at(), FIXED_AT);
 }
 
 #[test]
@@ -34,23 +46,123 @@ fn who_has_no_weight_is_no_member() {
         ..member(2)
     };
     // Left out before duplicates are looked for: an operator that left may be listed again.
-    let set = build(vec![member(1), idle, member(2)], 67).unwrap();
+    let set = build(vec![member(1), idle, member(2)], 100).unwrap();
     assert_eq!(set.members(), [member(1), member(2)]);
 }
 
 #[test]
-fn a_set_has_no_operator_twice_and_a_threshold() {
+fn a_set_has_no_operator_twice() {
     let again = Operator {
         weight: U256::from(1),
         ..member(1)
     };
-    let duplicate = build(vec![member(1), member(2), again], 67);
+    let duplicate = build(vec![member(1), member(2), again], 100);
     assert_eq!(duplicate, Err(SetError::Duplicate(operator(1))));
-    assert_eq!(
-        build(vec![member(1)], 0),
-        Err(SetError::NoThreshold(Epoch(1)))
-    );
-    assert!(build(vec![], 1).unwrap().members().is_empty());
+}
+
+#[test]
+fn nobody_certifies_anything_for_an_empty_set() {
+    let empty = build(vec![], 0).unwrap();
+    assert!(empty.members().is_empty() && empty.is_whole());
+    assert_eq!(empty.threshold(), U256::from(1));
+    assert_ne!(empty.hash(), build(vec![], 1).unwrap().hash());
+}
+
+#[test]
+fn a_set_is_no_larger_than_other_chains_can_take() {
+    assert!(build(many(MAX_OPERATORS), 500).unwrap().is_whole());
+    let count = MAX_OPERATORS + 1;
+    assert_eq!(build(many(count), 501), Err(SetError::TooMany(count)));
+    // Who has no weight takes no place.
+    let mut members = many(count);
+    members[7].weight = U256::ZERO;
+    assert!(build(members, 500).is_ok());
+    let heavy = |weight: U256| {
+        build(
+            vec![Operator {
+                weight,
+                ..member(1)
+            }],
+            100,
+        )
+    };
+    let first_too_large = U256::from(1) << 96;
+    assert!(heavy(first_too_large - U256::from(1)).is_ok());
+    let error = Err(SetError::Weight(operator(1)));
+    assert_eq!(heavy(first_too_large), error);
+    assert_eq!(heavy(U256::MAX), error);
+}
+
+#[test]
+fn lists_that_are_too_long_are_not_read() {
+    let members = many(MAX_OPERATORS);
+    let mut record = OperatorSetRecord::from(&build(members.clone(), 500).unwrap());
+    let mut list = wire::OperatorList::from(&build(members, 500).unwrap());
+    assert!(OperatorSet::try_from(&record).is_ok() && OperatorSet::try_from(&list).is_ok());
+    record.members.push(MemberRecord::default());
+    list.operators.push(wire::OperatorEntry::default());
+    let error = OperatorSet::try_from(&record).unwrap_err().to_string();
+    assert_eq!(error, "members must be at most 500");
+    let error = OperatorSet::try_from(&list).unwrap_err().to_string();
+    assert_eq!(error, "operators must be at most 500");
+}
+
+#[test]
+fn the_hash_is_that_of_the_tree_of_rfc_6962() {
+    for count in (1..=70).chain([499, MAX_OPERATORS]) {
+        let set = build(many(count), 500).unwrap();
+        assert_eq!(set.hash(), set_hash(&set), "{count} members");
+    }
+    assert_eq!(next_set().hash(), set_hash(&next_set()));
+}
+
+#[test]
+fn the_hash_of_two_members_by_hand() {
+    let [a, b] = [member(1), member(2)];
+    let leaf = |m: Operator| {
+        let weight = B256::from(m.weight);
+        let key = m.signing_key;
+        keccak256(
+            [
+                &[0],
+                m.address.as_slice(),
+                key.as_slice(),
+                weight.as_slice(),
+            ]
+            .concat(),
+        )
+    };
+    let root = keccak256([&[1], leaf(a).as_slice(), leaf(b).as_slice()].concat());
+    let (count, total) = ([0, 0, 0, 2], B256::from(U256::from(100)));
+    let expected = keccak256([&count, total.as_slice(), root.as_slice()].concat());
+    assert_eq!(build(vec![b, a], 100).unwrap().hash(), expected);
+}
+
+/// A change of a set, and what has changed.
+type Change = (&'static str, fn(&mut Vec<Operator>, &mut u64));
+
+#[test]
+fn every_field_of_a_member_is_in_the_hash() {
+    let changes: [Change; 7] = [
+        ("operator", |m, _| m[3].address = operator(5)),
+        ("signing key", |m, _| m[1].signing_key = operator(1)),
+        ("weight", |m, _| m[2].weight += U256::from(1)),
+        ("total", |_, total| *total += 1),
+        ("one less", |m, _| m.truncate(3)),
+        ("one more", |m, _| m.extend(many(1))),
+        ("keys swapped", |m, _| {
+            (m[0].signing_key, m[1].signing_key) = (m[1].signing_key, m[0].signing_key);
+        }),
+    ];
+    for (what, change) in changes {
+        let (mut members, mut total) = (set().members().to_vec(), 100);
+        change(&mut members, &mut total);
+        assert_ne!(
+            build(members, total).unwrap().hash(),
+            set().hash(),
+            "{what}"
+        );
+    }
 }
 
 #[test]
@@ -67,14 +179,6 @@ fn the_stored_form_is_checked_when_read() {
         "members do not make a set"
     );
     assert_eq!(
-        with(|r| r.threshold = vec![0; 32]),
-        "members do not make a set"
-    );
-    assert_eq!(
-        with(|r| r.threshold = vec![]),
-        "threshold must have 32 bytes"
-    );
-    assert_eq!(
         with(|r| r.total_weight = vec![1]),
         "total_weight must have 32 bytes"
     );
@@ -85,10 +189,6 @@ fn the_stored_form_is_checked_when_read() {
     assert_eq!(
         with(|r| r.members[0].signing_key.clear()),
         "signing_key must have 20 bytes"
-    );
-    assert_eq!(
-        with(|r| r.members[0].ed25519_key = vec![1]),
-        "ed25519_key must have 32 bytes"
     );
     assert_eq!(
         with(|r| r.members[0].weight.clear()),

@@ -6,8 +6,9 @@ use super::KIND_EPOCH_UPDATE;
 use crate::wire_error::b256;
 use crate::{Epoch, OperatorSet, SlotId, TaskId, WireError, wire};
 
-/// "The set of epoch `next_epoch` is the one with this hash", says the set of `epoch`. A verifier
-/// on another chain that trusts one set follows such statements to the next.
+/// "The set of epoch `next_epoch` is the one with this hash, fixed at this time", says the set of
+/// `epoch`. A verifier on another chain that trusts one set follows such statements to the next, and
+/// knows by the time how old its news of the stake is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct EpochUpdate {
     /// The birth epoch: its set signs.
@@ -16,6 +17,8 @@ pub struct EpochUpdate {
     pub next_epoch: Epoch,
     /// [`OperatorSet::hash`] of the described set.
     pub set_hash: B256,
+    /// [`OperatorSet::fixed_at`] of the described set, in Unix seconds.
+    pub time: u64,
 }
 
 impl EpochUpdate {
@@ -28,17 +31,19 @@ impl EpochUpdate {
             epoch,
             next_epoch,
             set_hash: next.hash(),
+            time: next.fixed_at(),
         })
     }
 
-    /// keccak256(abi.encodePacked(uint8 3, epoch, nextEpoch, setHash)).
+    /// keccak256(abi.encodePacked(uint8 3, epoch, nextEpoch, setHash, time)).
     #[must_use]
     pub fn task_id(&self) -> TaskId {
-        let mut packed = Vec::with_capacity(1 + 4 + 4 + 32);
+        let mut packed = Vec::with_capacity(1 + 4 + 4 + 32 + 8);
         packed.push(KIND_EPOCH_UPDATE);
         packed.extend(self.epoch.0.to_be_bytes());
         packed.extend(self.next_epoch.0.to_be_bytes());
         packed.extend(self.set_hash);
+        packed.extend(self.time.to_be_bytes());
         TaskId(keccak256(packed))
     }
 
@@ -50,26 +55,12 @@ impl EpochUpdate {
         SlotId(keccak256(packed))
     }
 
-    /// keccak256(slot ‖ set hash).
+    /// keccak256(slot ‖ set hash ‖ time 8).
     pub(super) fn fact(&self) -> B256 {
-        keccak256([Self::slot(self.next_epoch).0, self.set_hash].concat())
-    }
-
-    pub(super) const fn to_sol(self) -> sol::EpochUpdate {
-        sol::EpochUpdate {
-            epoch: self.epoch.0,
-            nextEpoch: self.next_epoch.0,
-            setHash: self.set_hash,
-        }
-    }
-
-    /// Borsh of the fields in their order.
-    pub(super) fn borsh(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(4 + 4 + 32);
-        bytes.extend(self.epoch.0.to_le_bytes());
-        bytes.extend(self.next_epoch.0.to_le_bytes());
-        bytes.extend(self.set_hash);
-        bytes
+        let mut preimage = Self::slot(self.next_epoch).0.to_vec();
+        preimage.extend(self.set_hash);
+        preimage.extend(self.time.to_be_bytes());
+        keccak256(preimage)
     }
 }
 
@@ -79,6 +70,7 @@ impl From<&EpochUpdate> for wire::EpochUpdate {
             epoch: update.epoch.0,
             next_epoch: update.next_epoch.0,
             set_hash: update.set_hash.to_vec(),
+            time: update.time,
         }
     }
 }
@@ -94,17 +86,8 @@ impl TryFrom<&wire::EpochUpdate> for EpochUpdate {
             epoch: Epoch(message.epoch),
             next_epoch: Epoch(message.next_epoch),
             set_hash: b256("set_hash", &message.set_hash)?,
+            time: message.time,
         })
-    }
-}
-
-pub(super) mod sol {
-    alloy_sol_types::sol! {
-        struct EpochUpdate {
-            uint32 epoch;
-            uint32 nextEpoch;
-            bytes32 setHash;
-        }
     }
 }
 

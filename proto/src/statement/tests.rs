@@ -66,11 +66,6 @@ fn every_field_is_in_the_task_id_and_under_the_signatures() {
         assert_ne!(before.digest(&domain), after.digest(&domain), "{field}");
         let refusal = |s: &Statement| s.refusal_digest(&domain, RefusalCode::NoEntry);
         assert_ne!(refusal(&before), refusal(&after), "{field}");
-        assert_ne!(
-            before.svm_message(&domain),
-            after.svm_message(&domain),
-            "{field}"
-        );
     }
 }
 
@@ -113,32 +108,10 @@ fn chain_ids_are_not_cut() {
 }
 
 #[test]
-fn svm_message_is_prefix_and_borsh() {
-    #[derive(borsh::BorshSerialize)]
-    struct Mirror {
-        user: [u8; 20],
-        chain_id: u32,
-        block_number: u64,
-        timestamp: u64,
-        epoch: u32,
-        key: [u8; 32],
-        value: [u8; 32],
-    }
-    let p = proof();
-    let mirror = Mirror {
-        user: p.user.into(),
-        chain_id: p.chain_id,
-        block_number: p.block_number,
-        timestamp: p.timestamp,
-        epoch: p.epoch.0,
-        key: p.key.to_be_bytes(),
-        value: p.value.to_be_bytes(),
-    };
-    let mut expected = b"quorate:v1:\x01".to_vec();
-    expected.extend(31_337_u64.to_le_bytes());
-    expected.extend(domain().registry());
-    expected.extend(borsh::to_vec(&mirror).unwrap());
-    assert_eq!(statement().svm_message(&domain()), expected);
+fn the_time_of_a_fact_is_that_of_its_chain() {
+    assert_eq!(statement().fact_time(), proof().timestamp);
+    let update = epoch_update();
+    assert_eq!(Statement::EpochUpdate(update).fact_time(), update.time);
 }
 
 #[test]
@@ -245,7 +218,6 @@ proptest! {
         let (a, b) = (Statement::StateProof(a), Statement::StateProof(b));
         prop_assert_eq!(a.task_id() == b.task_id(), same);
         prop_assert_eq!(a.digest(&domain()) == b.digest(&domain()), same);
-        prop_assert_eq!(a.svm_message(&domain()) == b.svm_message(&domain()), same);
         prop_assert!(a.fact() != b.fact() || a.slot() == b.slot());
     }
 }

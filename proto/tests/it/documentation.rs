@@ -1,4 +1,4 @@
-//! docs/wire.md says what the code does.
+//! docs/wire.md says what the code does, and SECURITY.md names tests that there are.
 
 use std::fs;
 use std::path::Path;
@@ -62,6 +62,7 @@ fn its_limits_are_those_of_the_code() {
         ("MAX_GOSSIP_BYTES", bytes(limits::MAX_GOSSIP_BYTES)),
         ("MAX_BATCH_BYTES", bytes(limits::MAX_BATCH_BYTES)),
         ("MAX_BATCH_ITEMS", bytes(limits::MAX_BATCH_ITEMS)),
+        ("MAX_OPERATORS", bytes(limits::MAX_OPERATORS)),
         ("MAX_SIGNERS", bytes(limits::MAX_SIGNERS)),
         ("MAX_DETAIL_BYTES", bytes(limits::MAX_DETAIL_BYTES)),
         ("MAX_EVIDENCE_PAGE", bytes(limits::MAX_EVIDENCE_PAGE)),
@@ -118,4 +119,52 @@ fn its_codes_are_those_of_the_code() {
         let again: Vec<bool> = rows.map(|row| row.ends_with("| yes |")).collect();
         assert_eq!(again, [code.is_retryable()], "{name}");
     }
+}
+
+/// Names of the last column of SECURITY.md's tables: Rust tests in backquotes, Solidity tests in asterisks.
+fn tests_named(text: &str) -> Vec<String> {
+    let rows = text.lines().filter(|line| line.starts_with("| "));
+    let cells = rows.filter_map(|row| row.trim_end_matches(['|', ' ']).rsplit(" | ").next());
+    let is_name = |word: &&str| {
+        let plain = word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        plain && word.len() > 12 && word.contains('_')
+    };
+    let names = cells.flat_map(|cell| cell.split(['`', '*']));
+    names.filter(is_name).map(str::to_owned).collect()
+}
+
+fn collect(folder: &Path, sources: &mut String) {
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if path.is_dir() && !["target", "node_modules", "out", "cache"].contains(&&*name) {
+            collect(&path, sources);
+        } else if name.ends_with(".rs") || name.ends_with(".t.sol") {
+            sources.push_str(&fs::read_to_string(&path).expect("a source"));
+        }
+    }
+}
+
+#[test]
+fn security_names_tests_that_exist() {
+    let named = tests_named(&read("../SECURITY.md"));
+    assert!(named.len() > 40, "{named:?}");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut sources = String::new();
+    for folder in [
+        "proto",
+        "protocols",
+        "storage",
+        "chain",
+        "node",
+        "cli",
+        "testnet",
+    ] {
+        collect(&root.join(folder), &mut sources);
+    }
+    let is_there = |name: &&String| {
+        sources.contains(&format!("fn {name}(")) || sources.contains(&format!("function {name}("))
+    };
+    let missing: Vec<&String> = named.iter().filter(|name| !is_there(name)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
 }

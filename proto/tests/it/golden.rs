@@ -6,16 +6,17 @@ use std::{env, fmt, fs};
 
 use prost::Message;
 use quorate_proto::store::{
-    Cursor, Empty, Evidence, Lease, LogOrigin, MembershipRecord, Meta, OperatorRecord,
-    OperatorSetRecord, PeerRecord, ProviderAnswer, ProviderQuestion, ProviderWord, PrunedRecord,
-    ResponseRecord, SignerRecord, SigningRecord, TaskIndexRecord, TaskRecord, TaskRef, TaskStatus,
-    TimelineRow,
+    Cursor, Empty, Evidence, Lease, LogBeginning, LogOrigin, MembershipRecord, Meta,
+    OperatorRecord, OperatorSetRecord, PeerRecord, ProviderAnswer, ProviderQuestion, ProviderWord,
+    PrunedRecord, ResponseRecord, SignerRecord, SigningRecord, TaskIndexRecord, TaskRecord,
+    TaskRef, TaskStatus, TimelineRow,
 };
 use quorate_proto::{ReadBasis, RefusalCode, Statement, Task, wire};
 
 use crate::fixtures::{
-    binding, certificate, domain, epoch_update, evidence, join_request, member_record, operator,
-    refused, set, signed, statement, transition,
+    binding, certificate, domain, epoch_update, evidence, evidence_across_keys,
+    evidence_of_an_unknown_kind, join_request, member_record, operator, refused, secret, set,
+    signed, statement, transition,
 };
 use crate::timeline::timeline_events;
 use crate::vectors::{exchange, gossip};
@@ -95,10 +96,16 @@ fn golden_wire_messages() {
         "peer_binding",
         &wire::PeerBinding::from(&binding(1, 1_700_000_000_000)),
     );
-    messages.add(
-        "equivocation_evidence",
-        &wire::EquivocationEvidence::from(&evidence()),
-    );
+    for (name, evidence) in [
+        ("equivocation_evidence", evidence()),
+        ("equivocation_evidence_across_keys", evidence_across_keys()),
+        (
+            "equivocation_evidence_of_an_unknown_kind",
+            evidence_of_an_unknown_kind(),
+        ),
+    ] {
+        messages.add(name, &wire::EquivocationEvidence::from(&evidence));
+    }
     for message in gossip() {
         let envelope = wire::Envelope::decode(message.bytes.as_slice()).expect("an envelope");
         messages.add(message.name, &envelope);
@@ -164,6 +171,7 @@ fn add_task_records(records: &mut Messages) {
         task_id: statement().task_id().0.to_vec(),
         epoch: 1,
         signed_at_ms: NOW_MS,
+        signing_key: secret(1).address().to_vec(),
     };
     let response = ResponseRecord {
         response: Some((&signed(1)).into()),
@@ -177,9 +185,8 @@ fn add_task_records(records: &mut Messages) {
         ..response.clone()
     };
     let index = TaskIndexRecord::from(&sync::state());
-    let evidence = Evidence {
-        first: Some((&signed(1)).into()),
-        second: Some((&signed(2)).into()),
+    let held = Evidence {
+        evidence: Some((&evidence()).into()),
         found_ms: NOW_MS,
         heard_from: operator(3).to_vec(),
     };
@@ -202,7 +209,7 @@ fn add_task_records(records: &mut Messages) {
     records.add("signer_record", &signer_record());
     records.add("response_record", &response);
     records.add("response_record_caught_up", &response_caught_up);
-    records.add("evidence", &evidence);
+    records.add("evidence", &held);
     records.add("task_index_record", &index);
     records.add("pruned_record", &PrunedRecord { epoch: 1 });
 }
@@ -221,7 +228,20 @@ fn signer_record() -> SignerRecord {
             started_ms: NOW_MS,
             renewed_ms: NOW_MS + 2,
             released: true,
+            signing_key: secret(1).address().to_vec(),
         }),
+        signing_keys: vec![vec![0x7d; 20], secret(1).address().to_vec()],
+        missing_sequence: NOW_MS + 3,
+        imported_ms: NOW_MS + 4,
+        unproven: true,
+        beginning: Some(LogBeginning {
+            signing_key: secret(1).address().to_vec(),
+            epoch: 7,
+            block: 12_345,
+            time: NOW_MS / 1_000,
+            seen: NOW_MS / 1_000 + 900,
+        }),
+        seen_epoch: 9,
     }
 }
 

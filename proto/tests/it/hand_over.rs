@@ -42,19 +42,18 @@ impl Vector {
 
     fn set(&self, name: &str, epoch: &str) -> OperatorSet {
         let set = &self.0[name];
-        let members = list(&set["operators"]).enumerate().map(|(i, address)| {
-            let key: B256 = parsed(&set["ed25519Keys"][i]);
-            Operator {
+        let members = list(&set["operators"])
+            .enumerate()
+            .map(|(i, address)| Operator {
                 address: parsed(address),
                 signing_key: parsed(&set["signingKeys"][i]),
-                ed25519_key: (!key.is_zero()).then_some(key.0),
                 weight: parsed(&set["weights"][i]),
-            }
-        });
+            });
         let members: Vec<Operator> = members.collect();
         let total = members.iter().map(|m| m.weight).sum();
         let epoch = Epoch(self.number(epoch));
-        OperatorSet::new(epoch, members, total, parsed(&set["threshold"])).expect("a set")
+        let time = set["time"].as_u64().expect("a number");
+        OperatorSet::new(epoch, members, total, time).expect("a set")
     }
 
     fn update(&self) -> EpochUpdate {
@@ -101,6 +100,9 @@ fn the_digest_is_the_one_that_contracts_check() {
     let separator = vector.hash("domainSeparator");
     assert_eq!(vector.domain().separator(), separator);
     let statement = Statement::EpochUpdate(vector.update());
+    assert_eq!(statement.slot().0, vector.hash("slot"));
+    assert_eq!(statement.fact(), vector.hash("fact"));
+    assert_eq!(statement.task_id().0, vector.hash("taskId"));
     assert_eq!(statement.digest(&vector.domain()), vector.hash("digest"));
 }
 

@@ -33,14 +33,7 @@ fn read_as_everything(bytes: &[u8]) {
             .map(|c| (c.signature_data(), c.verify(&set(), &domain)));
     }
     if let Ok(message) = wire::Statement::decode(bytes) {
-        let _ = Statement::try_from(&message).map(|s| {
-            (
-                s.task_id(),
-                s.fact(),
-                s.digest(&domain),
-                s.svm_message(&domain),
-            )
-        });
+        let _ = Statement::try_from(&message).map(|s| (s.task_id(), s.fact(), s.digest(&domain)));
     }
     if let Ok(message) = wire::EquivocationEvidence::decode(bytes) {
         let _ =
@@ -54,7 +47,7 @@ fn read_as_everything(bytes: &[u8]) {
     let _ = wire::LifecycleEvent::decode(bytes).map(|m| Transition::try_from(&m));
     if let Ok(message) = wire::JoinRequest::decode(bytes) {
         let key = secret(1).address();
-        let _ = JoinRequest::try_from(&message).map(|r| r.verify(key, None, &domain, challenge()));
+        let _ = JoinRequest::try_from(&message).map(|r| r.verify(key, &domain, challenge()));
     }
     let _ = wire::StateUpdate::decode(bytes);
     let _ = wire::SyncReply::decode(bytes);
@@ -178,11 +171,12 @@ fn any_length() -> impl Strategy<Value = wire::Response> {
         key,
         value,
     });
-    let update = (any::<u32>(), any::<u32>(), field(32));
-    let update = update.prop_map(|(epoch, next_epoch, set_hash)| wire::EpochUpdate {
+    let update = (any::<u32>(), any::<u32>(), field(32), any::<u64>());
+    let update = update.prop_map(|(epoch, next_epoch, set_hash, time)| wire::EpochUpdate {
         epoch,
         next_epoch,
         set_hash,
+        time,
     });
     let kind = prop_oneof![
         proof.prop_map(wire::statement::Kind::StateProof),

@@ -54,6 +54,7 @@ pub(crate) fn health() -> (wire::HealthRequest, wire::HealthReply) {
         time_ms: NOW_MS,
         status: OperatorStatus::Suspended.into(),
         presence: Some((&presence(1, NOW_MS)).into()),
+        bound: NOW_MS,
     };
     (request, reply)
 }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use prost::Message;
 use quorate_proto::store::{MembershipRecord, OperatorSetRecord};
 use quorate_proto::{
-    Domain, Envelope, Epoch, Operator, OperatorSet, PeerSecret, Transition, WireError, wire,
+    Domain, Envelope, Epoch, Operator, OperatorSet, PeerSecret, Transition, U256, WireError, wire,
 };
 
 use crate::values;
@@ -21,12 +21,11 @@ where
 }
 
 fn operator() -> impl Strategy<Value = Operator> {
-    let key = proptest::option::of(any::<[u8; 32]>());
-    let parts = (values::address(), values::address(), key, values::u256());
-    parts.prop_map(|(address, signing_key, ed25519_key, weight)| Operator {
+    let weight = any::<u128>().prop_map(|weight| U256::from(weight >> 32));
+    let parts = (values::address(), values::address(), weight);
+    parts.prop_map(|(address, signing_key, weight)| Operator {
         address,
         signing_key,
-        ed25519_key,
         weight,
     })
 }
@@ -72,10 +71,11 @@ proptest! {
         epoch: u32,
         members in vec(operator(), 0..8),
         total in values::u256(),
-        threshold in values::u256(),
+        fixed_at: u64,
     ) {
-        if let Ok(set) = OperatorSet::new(Epoch(epoch), members, total, threshold) {
-            prop_assert_eq!(through::<OperatorSetRecord, _>(&set), Ok(set));
+        if let Ok(set) = OperatorSet::new(Epoch(epoch), members, total, fixed_at) {
+            prop_assert_eq!(through::<OperatorSetRecord, _>(&set), Ok(set.clone()));
+            prop_assert_eq!(through::<wire::OperatorList, _>(&set), Ok(set));
         }
     }
 

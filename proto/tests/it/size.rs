@@ -3,7 +3,8 @@
 use prost::Message as _;
 use quorate_proto::limits::{
     MAX_BATCH_BYTES, MAX_BATCH_ITEMS, MAX_DETAIL_BYTES, MAX_EVIDENCE_PAGE, MAX_FAILURE_BYTES,
-    MAX_GOSSIP_BYTES, MAX_REPLY_FRAME, MAX_REQUEST_FRAME, MAX_SIGNERS, MAX_TIMELINE_BYTES,
+    MAX_GOSSIP_BYTES, MAX_OPERATORS, MAX_REPLY_FRAME, MAX_REQUEST_FRAME, MAX_SIGNERS,
+    MAX_TIMELINE_BYTES,
 };
 use quorate_proto::wire::{self, reply, request, state_request};
 use quorate_proto::{
@@ -130,13 +131,13 @@ fn evidence_fits_messages_and_frames() {
         ..Batch::default()
     };
     let size = sealed(Kind::Evidence, &batch);
-    assert!(size < MAX_GOSSIP_BYTES / 4, "{size}");
+    assert!(size < MAX_GOSSIP_BYTES / 2, "{size}");
     let reply = wire::EvidenceReply {
         entries: vec![entry; MAX_EVIDENCE_PAGE],
         more: true,
     };
     let length = frame(reply::Kind::Evidence(reply));
-    assert!(length < MAX_REPLY_FRAME / 4, "{length}");
+    assert!(length < MAX_REPLY_FRAME / 2, "{length}");
 }
 
 #[test]
@@ -222,7 +223,7 @@ fn the_longest_timeline_fits_a_frame() {
         failure: "x".repeat(MAX_FAILURE_BYTES),
         threshold: vec![1; 32],
         total_weight: vec![1; 32],
-        operators: vec![line; MAX_SIGNERS],
+        operators: vec![line; MAX_OPERATORS],
         events: vec![event; events],
         cut: u32::MAX,
         ..wire::TimelineReply::default()
@@ -263,7 +264,6 @@ fn replies_about_500_operators_fit_a_frame() {
     let entry = wire::OperatorEntry {
         operator: vec![1; 20],
         signing_key: vec![1; 20],
-        ed25519_key: vec![1; 32],
         weight: vec![1; 32],
         peer_id: "1".repeat(52),
         addresses: vec!["/dns4/operator-017.eu-central.example.org/udp/65535/quic-v1".into(); 3],
@@ -275,7 +275,7 @@ fn replies_about_500_operators_fit_a_frame() {
     };
     let update = wire::EpochUpdateReply {
         set: Some(wire::OperatorList {
-            operators: vec![bare; MAX_SIGNERS],
+            operators: vec![bare; MAX_OPERATORS],
             ..wire::OperatorList::default()
         }),
         certificate: Some((&certificate).into()),
@@ -283,8 +283,8 @@ fn replies_about_500_operators_fit_a_frame() {
     let list = wire::OperatorList {
         epoch: u32::MAX,
         total_weight: vec![1; 32],
-        threshold: vec![1; 32],
-        operators: vec![entry; MAX_SIGNERS],
+        operators: vec![entry; MAX_OPERATORS],
+        fixed_at: u64::MAX,
     };
     for (what, length) in [
         ("epoch update", frame(reply::Kind::EpochUpdate(update))),

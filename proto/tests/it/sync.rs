@@ -76,7 +76,10 @@ pub(crate) fn queries() -> Vec<(&'static str, wire::SyncQuery)> {
         ("query_tasks", QueryKind::Tasks(tasks)),
         (
             "query_set",
-            QueryKind::Set(wire::EpochUpdateQuery { next_epoch: 1 }),
+            QueryKind::Set(wire::EpochUpdateQuery {
+                next_epoch: 1,
+                by_epoch: None,
+            }),
         ),
     ];
     let query = |(name, kind)| {

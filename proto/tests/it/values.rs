@@ -5,10 +5,10 @@ use proptest::option;
 use proptest::prelude::*;
 use quorate_proto::wire::{reply, request, state_request, timeline_event};
 use quorate_proto::{
-    Address, Batch, Binding, Certificate, Ed25519Proof, Epoch, EpochUpdate, EquivocationEvidence,
+    Address, Attestation, Batch, Binding, Certificate, Epoch, EpochUpdate, EquivocationEvidence,
     JoinProof, JoinRequest, LifecycleCause, LogPosition, Member, OperatorStatus, Outcome,
     PeerBinding, Presence, ReadBasis, Refusal, RefusalCode, RegistrationChange, Response,
-    Signature, SignedStatement, SignerSignature, StateProof, Statement, Task, Timestamp,
+    Signature, SignedAttestation, SignerSignature, SlotId, StateProof, Statement, Task, Timestamp,
     Transition, U256, keccak256, wire,
 };
 
@@ -28,10 +28,12 @@ pub(crate) fn statement() -> impl Strategy<Value = Statement> {
 }
 
 fn epoch_update() -> impl Strategy<Value = EpochUpdate> {
-    (1..=u32::MAX, any::<u32>(), any::<[u8; 32]>()).prop_map(|(next, rest, hash)| EpochUpdate {
+    let parts = (1..=u32::MAX, any::<u32>(), any::<[u8; 32]>(), any::<u64>());
+    parts.prop_map(|(next, rest, hash, time)| EpochUpdate {
         epoch: Epoch(rest % next),
         next_epoch: Epoch(next),
         set_hash: hash.into(),
+        time,
     })
 }
 
@@ -123,18 +125,15 @@ pub(crate) fn presence() -> impl Strategy<Value = Presence> {
 }
 
 pub(crate) fn join_request() -> impl Strategy<Value = JoinRequest> {
-    let ed25519 = (any::<[u8; 32]>(), any::<[u8; 64]>());
-    let ed25519 = ed25519.prop_map(|(key, signature)| Ed25519Proof { key, signature });
-    let proof = (any::<[u8; 32]>(), signature(), option::of(ed25519));
+    let proof = (any::<[u8; 32]>(), signature());
     (binding(), proof, vec("\\PC{0,32}", 0..8)).prop_map(|(binding, proof, addresses)| {
-        let (challenge, signature, ed25519) = proof;
+        let (challenge, signature) = proof;
         JoinRequest {
             proof: JoinProof {
                 operator: binding.operator,
                 peer_key: binding.peer_key,
                 challenge: challenge.into(),
                 signature,
-                ed25519,
             },
             binding,
             addresses,
@@ -144,35 +143,42 @@ pub(crate) fn join_request() -> impl Strategy<Value = JoinRequest> {
 
 /// Of the right form; the signatures are anything.
 pub(crate) fn evidence() -> impl Strategy<Value = EquivocationEvidence> {
-    let signatures = (signature(), signature());
-    let who = (address(), address());
-    (
-        who,
-        statement(),
-        any::<[u8; 32]>(),
-        any::<u32>(),
-        signatures,
-    )
-        .prop_map(|((operator, key), first, other, epoch, signatures)| {
-            let second = match first {
-                Statement::StateProof(proof) => Statement::StateProof(StateProof {
-                    epoch: Epoch(epoch),
-                    value: proof.value ^ (U256::from_be_bytes(other) | U256::from(1)),
-                    ..proof
-                }),
-                Statement::EpochUpdate(update) => Statement::EpochUpdate(EpochUpdate {
-                    epoch: Epoch(epoch % update.next_epoch.0),
-                    set_hash: keccak256([update.set_hash.0, other].concat()),
-                    ..update
-                }),
-            };
-            let signed = |statement, signature| SignedStatement {
-                statement,
-                signature,
-            };
-            let pair = [signed(first, signatures.0), signed(second, signatures.1)];
-            EquivocationEvidence::new(operator, key, pair).expect("two facts")
-        })
+    let told = (statement(), any::<[u8; 32]>(), any::<u32>());
+    let told = told.prop_map(|(first, other, epoch)| {
+        let second = match first {
+            Statement::StateProof(proof) => Statement::StateProof(StateProof {
+                epoch: Epoch(epoch),
+                value: proof.value ^ (U256::from_be_bytes(other) | U256::from(1)),
+                ..proof
+            }),
+            Statement::EpochUpdate(update) => Statement::EpochUpdate(EpochUpdate {
+                epoch: Epoch(epoch % update.next_epoch.0),
+                set_hash: keccak256([update.set_hash.0, other].concat()),
+                ..update
+            }),
+        };
+        let told = |statement: Statement| (Attestation::from(&statement), Some(statement));
+        [told(first), told(second)]
+    });
+    let hashes = (any::<[u8; 32]>(), any::<[u8; 32]>());
+    let bare = (hashes, any::<u32>(), any::<u32>()).prop_map(|((slot, fact), first, second)| {
+        let attestation = |epoch, fact: [u8; 32]| Attestation {
+            epoch: Epoch(epoch),
+            slot: SlotId(slot.into()),
+            fact: fact.into(),
+        };
+        let other = keccak256(fact).0;
+        [attestation(first, fact), attestation(second, other)].map(|signed| (signed, None))
+    });
+    let pair = prop_oneof![told, bare];
+    (address(), pair, signature(), signature()).prop_map(|(operator, [a, b], first, second)| {
+        let signed = |(attestation, statement), signature| match statement {
+            Some(statement) => SignedAttestation::of(statement, signature),
+            None => SignedAttestation::bare(attestation, signature),
+        };
+        let pair = [signed(a, first), signed(b, second)];
+        EquivocationEvidence::new(operator, pair).expect("two facts")
+    })
 }
 
 /// A batch with entries of one kind.
@@ -304,8 +310,13 @@ pub(crate) fn request() -> impl Strategy<Value = wire::Request> {
     let certificate =
         word().prop_map(|task_id| request::Kind::Certificate(wire::CertificateQuery { task_id }));
     let operators = Just(request::Kind::Operators(wire::OperatorsQuery {}));
-    let update = any::<u32>()
-        .prop_map(|next_epoch| request::Kind::EpochUpdate(wire::EpochUpdateQuery { next_epoch }));
+    let update = (any::<u32>(), option::of(any::<u32>()));
+    let update = update.prop_map(|(next_epoch, by_epoch)| {
+        request::Kind::EpochUpdate(wire::EpochUpdateQuery {
+            next_epoch,
+            by_epoch,
+        })
+    });
     let timeline =
         word().prop_map(|task_id| request::Kind::Timeline(wire::TimelineQuery { task_id }));
     let live = Just(request::Kind::Live(wire::LiveQuery {}));
@@ -367,30 +378,25 @@ fn request_error() -> impl Strategy<Value = wire::RequestError> {
 
 fn operator_list() -> impl Strategy<Value = wire::OperatorList> {
     let addresses = vec("/ip4/[0-9.]{7,15}/tcp/[0-9]{1,5}", 0..3);
-    let keys = (
-        address(),
-        address(),
-        prop_oneof![Just(vec![]), word()],
-        word(),
-    );
+    let keys = (address(), address(), word());
     let entry = (keys, "[1-9A-HJ-NP-Za-km-z]{0,52}", addresses);
-    let entry = entry.prop_map(
-        |((operator, key, ed25519_key, weight), peer_id, addresses)| wire::OperatorEntry {
-            operator: operator.to_vec(),
-            signing_key: key.to_vec(),
-            ed25519_key,
-            weight,
-            peer_id,
-            addresses,
-        },
-    );
-    let parts = (any::<u32>(), word(), word(), vec(entry, 0..4));
+    let entry =
+        entry.prop_map(
+            |((operator, key, weight), peer_id, addresses)| wire::OperatorEntry {
+                operator: operator.to_vec(),
+                signing_key: key.to_vec(),
+                weight,
+                peer_id,
+                addresses,
+            },
+        );
+    let parts = (any::<u32>(), word(), vec(entry, 0..4), any::<u64>());
     parts.prop_map(
-        |(epoch, total_weight, threshold, operators)| wire::OperatorList {
+        |(epoch, total_weight, operators, fixed_at)| wire::OperatorList {
             epoch,
             total_weight,
-            threshold,
             operators,
+            fixed_at,
         },
     )
 }

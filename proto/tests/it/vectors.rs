@@ -4,18 +4,18 @@
 use prost::Message as _;
 use quorate_proto::wire::{self, reply, request, state_request};
 use quorate_proto::{
-    Address, B256, Batch, Certificate, Domain, Envelope, Epoch, EpochUpdate, EquivocationEvidence,
-    JoinProof, Kind, OperatorSet, PeerBinding, Presence, ReadBasis, RefusalCode, StateProof,
-    Statement, Task, U256,
+    Address, Attestation, B256, Batch, Certificate, Domain, Envelope, Epoch, EpochUpdate,
+    EquivocationEvidence, JoinProof, Kind, Operator, OperatorSet, PeerBinding, Presence, ReadBasis,
+    RefusalCode, StateProof, Statement, Task, U256,
 };
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use crate::fixtures::{
-    DOMAIN_TYPE, EPOCH_UPDATE_TYPE, OPERATORS, STATE_PROOF_TYPE, binding, certificate,
-    certificate_of, challenge, contradiction, domain, encoded_set, epoch_update, epoch_update_hash,
-    evidence, evidence_of, hash_struct, join_proof, member, next_set, operator, peer, presence,
-    proof, refused, secret, separator, set, signed, state_proof_hash, statement, svm_key,
+    ATTESTATION_TYPE, DOMAIN_TYPE, OPERATORS, attestation_hash, binding, certificate,
+    certificate_of, challenge, contradiction, domain, epoch_update, evidence, evidence_across_keys,
+    evidence_of, evidence_of_an_unknown_kind, hash_struct, join_proof, member, next_set, operator,
+    peer, presence, proof, refused, secret, separator, set, set_hash, signed, statement,
     typed_digest,
 };
 use crate::golden;
@@ -31,11 +31,9 @@ struct Vectors {
     operators: Vec<OperatorVector>,
     total_weight: String,
     threshold: String,
-    state_proof_type: String,
-    state_proof_type_hash: String,
+    attestation_type: String,
+    attestation_type_hash: String,
     statements: Vec<StatementVector>,
-    epoch_update_type: String,
-    epoch_update_type_hash: String,
     operator_sets: Vec<SetVector>,
     epoch_updates: Vec<EpochUpdateVector>,
     refusals: Vec<RefusalVector>,
@@ -67,8 +65,6 @@ struct OperatorVector {
     weight: String,
     signing_secret: String,
     signing_key: String,
-    ed25519_secret: String,
-    ed25519_key: Option<String>,
     peer_secret: String,
     peer_key: String,
     peer_id: String,
@@ -91,9 +87,6 @@ struct StatementVector {
     digest: String,
     /// By operator 1.
     signature: String,
-    svm_message: String,
-    /// By the Ed25519 key of operator 1.
-    svm_signature: String,
 }
 
 /// Ascending by operator.
@@ -102,11 +95,11 @@ struct SetVector {
     epoch: u32,
     operators: Vec<String>,
     signing_keys: Vec<String>,
-    /// Zero where there is none.
-    ed25519_keys: Vec<String>,
     weights: Vec<String>,
+    total_weight: String,
     threshold: String,
-    abi_encoded: String,
+    fixed_at: String,
+    leaves: Vec<String>,
     hash: String,
 }
 
@@ -115,6 +108,7 @@ struct EpochUpdateVector {
     epoch: u32,
     next_epoch: u32,
     set_hash: String,
+    time: String,
     protobuf: String,
     task_id: String,
     slot: String,
@@ -123,9 +117,6 @@ struct EpochUpdateVector {
     digest: String,
     /// By operator 1.
     signature: String,
-    svm_message: String,
-    /// By the Ed25519 key of operator 1.
-    svm_signature: String,
 }
 
 #[derive(Serialize)]
@@ -142,11 +133,8 @@ struct RefusalVector {
 struct RegistrationVector {
     operator: String,
     signing_key: String,
-    ed25519_key: String,
     digest: String,
     signature: String,
-    ed25519_message: String,
-    ed25519_signature: String,
 }
 
 #[derive(Serialize)]
@@ -173,13 +161,9 @@ struct PresenceVector {
 struct JoinVector {
     operator: String,
     peer_key: String,
-    /// Zero under the digest where there is none.
-    ed25519_key: Option<String>,
     challenge: String,
     digest: String,
     signature: String,
-    ed25519_message: Option<String>,
-    ed25519_signature: Option<String>,
     protobuf: String,
 }
 
@@ -196,11 +180,10 @@ struct CertificateVector {
     protobuf: String,
 }
 
-/// Two facts by one key for one slot; the lower fact is the first.
+/// Two facts by one operator for one slot; the lower fact is the first.
 #[derive(Serialize)]
 struct EquivocationVector {
     operator: String,
-    signing_key: String,
     slot: String,
     id: String,
     first: SignedVector,
@@ -210,11 +193,14 @@ struct EquivocationVector {
 
 #[derive(Serialize)]
 struct SignedVector {
-    statement: String,
+    /// Where it was told.
+    statement: Option<String>,
     epoch: u32,
     fact: String,
     digest: String,
     signature: String,
+    /// Of the operator in that epoch.
+    signing_key: String,
 }
 
 #[derive(Serialize)]
@@ -291,8 +277,6 @@ fn operator_vector(number: u8) -> OperatorVector {
         weight: member.weight.to_string(),
         signing_secret: hex([number; 32]),
         signing_key: hex(member.signing_key),
-        ed25519_secret: hex([number + 0xc0; 32]),
-        ed25519_key: member.ed25519_key.map(hex),
         peer_secret: hex([number + 0x80; 32]),
         peer_key: hex(peer(number).public()),
         peer_id: peer_id(peer(number).public()),
@@ -318,9 +302,8 @@ fn peer_id(key: [u8; 32]) -> String {
 fn statement_vector(proof: &StateProof) -> StatementVector {
     let (statement, domain) = (Statement::StateProof(*proof), domain());
     let digest = statement.digest(&domain);
-    let hash_struct = state_proof_hash(proof);
+    let hash_struct = attestation_hash(&Attestation::from(&statement));
     assert_eq!(digest, typed_digest(domain.separator(), hash_struct));
-    let svm_message = statement.svm_message(&domain);
     StatementVector {
         user: hex(proof.user),
         chain_id: proof.chain_id,
@@ -336,8 +319,6 @@ fn statement_vector(proof: &StateProof) -> StatementVector {
         hash_struct: hex(hash_struct),
         digest: hex(digest),
         signature: sign(1, digest),
-        svm_signature: hex(svm_key(1).sign(&svm_message)),
-        svm_message: hex(svm_message),
     }
 }
 
@@ -347,24 +328,29 @@ fn epoch_updates() -> [EpochUpdate; 2] {
         epoch: Epoch(u32::MAX - 1),
         next_epoch: Epoch(u32::MAX),
         set_hash: B256::repeat_byte(0xff),
+        time: u64::MAX,
     };
     [epoch_update(), large]
 }
 
 fn set_vector(set: &OperatorSet) -> SetVector {
     let members = || set.members().iter();
-    let abi_encoded = encoded_set(set);
-    assert_eq!(set.hash(), alloy_primitives::keccak256(&abi_encoded));
+    assert_eq!(set.hash(), set_hash(set));
+    let leaf = |m: &Operator| {
+        let weight = m.weight.to_be_bytes::<32>();
+        let key = m.signing_key;
+        let preimage = [&[0], m.address.as_slice(), key.as_slice(), &weight].concat();
+        hex(alloy_primitives::keccak256(preimage))
+    };
     SetVector {
         epoch: set.epoch().0,
         operators: members().map(|m| hex(m.address)).collect(),
         signing_keys: members().map(|m| hex(m.signing_key)).collect(),
-        ed25519_keys: members()
-            .map(|m| hex(m.ed25519_key.unwrap_or_default()))
-            .collect(),
         weights: members().map(|m| m.weight.to_string()).collect(),
+        total_weight: set.total_weight().to_string(),
         threshold: set.threshold().to_string(),
-        abi_encoded: hex(abi_encoded),
+        fixed_at: set.fixed_at().to_string(),
+        leaves: members().map(leaf).collect(),
         hash: hex(set.hash()),
     }
 }
@@ -372,13 +358,13 @@ fn set_vector(set: &OperatorSet) -> SetVector {
 fn epoch_update_vector(update: &EpochUpdate) -> EpochUpdateVector {
     let (statement, domain) = (Statement::EpochUpdate(*update), domain());
     let digest = statement.digest(&domain);
-    let hash_struct = epoch_update_hash(update);
+    let hash_struct = attestation_hash(&Attestation::from(&statement));
     assert_eq!(digest, typed_digest(domain.separator(), hash_struct));
-    let svm_message = statement.svm_message(&domain);
     EpochUpdateVector {
         epoch: update.epoch.0,
         next_epoch: update.next_epoch.0,
         set_hash: hex(update.set_hash),
+        time: update.time.to_string(),
         protobuf: hex(wire::Statement::from(&statement).encode_to_vec()),
         task_id: hex(statement.task_id().0),
         slot: hex(statement.slot().0),
@@ -386,8 +372,6 @@ fn epoch_update_vector(update: &EpochUpdate) -> EpochUpdateVector {
         hash_struct: hex(hash_struct),
         digest: hex(digest),
         signature: sign(1, digest),
-        svm_signature: hex(svm_key(1).sign(&svm_message)),
-        svm_message: hex(svm_message),
     }
 }
 
@@ -416,17 +400,12 @@ fn refusal_vector(code: i32) -> RefusalVector {
 
 fn registration_vector() -> RegistrationVector {
     let (operator, signing_key) = (operator(1), secret(1).address());
-    let ed25519_key = svm_key(1).public();
-    let digest = domain().registration_digest(operator, signing_key, ed25519_key.into());
-    let message = domain().ed25519_registration(operator, signing_key);
+    let digest = domain().registration_digest(operator, signing_key);
     RegistrationVector {
         operator: hex(operator),
         signing_key: hex(signing_key),
-        ed25519_key: hex(ed25519_key),
         digest: hex(digest),
         signature: sign(1, digest),
-        ed25519_signature: hex(svm_key(1).sign(&message)),
-        ed25519_message: hex(message),
     }
 }
 
@@ -463,25 +442,16 @@ fn presence_vector() -> PresenceVector {
 
 fn join_vector(number: u8) -> JoinVector {
     let (proof, member) = (join_proof(number), member(number));
-    let verified = proof.verify(
-        member.signing_key,
-        member.ed25519_key,
-        &domain(),
-        challenge(),
-    );
+    let verified = proof.verify(member.signing_key, &domain(), challenge());
     assert_eq!(verified, Ok(()));
     let (owner, peer_key) = (proof.operator, proof.peer_key);
-    let digest = JoinProof::digest(&domain(), owner, peer_key, member.ed25519_key, challenge());
-    let message = JoinProof::ed25519_message(&domain(), owner, peer_key, challenge());
+    let digest = JoinProof::digest(&domain(), owner, peer_key, challenge());
     JoinVector {
         operator: hex(owner),
         peer_key: hex(peer_key),
-        ed25519_key: member.ed25519_key.map(hex),
         challenge: hex(challenge()),
         digest: hex(digest),
         signature: hex(proof.signature.as_bytes()),
-        ed25519_message: proof.ed25519.map(|_| hex(message)),
-        ed25519_signature: proof.ed25519.map(|e| hex(e.signature)),
         protobuf: hex(wire::JoinProof::from(&proof).encode_to_vec()),
     }
 }
@@ -520,8 +490,9 @@ fn certificate_vector(certificate: &Certificate) -> CertificateVector {
 }
 
 /// By operator 2, which serves in epochs 1 and 2 with one key: within an epoch, over the turn, and
-/// about the set of epoch 2.
-pub(crate) fn equivocations() -> [EquivocationEvidence; 3] {
+/// about the set of epoch 2. By operator 4, with another key in epoch 2. And about something of a
+/// kind that is not known here.
+pub(crate) fn equivocations() -> [EquivocationEvidence; 5] {
     let other_set = EpochUpdate {
         set_hash: B256::repeat_byte(0xab),
         ..epoch_update()
@@ -531,22 +502,29 @@ pub(crate) fn equivocations() -> [EquivocationEvidence; 3] {
         evidence(),
         evidence_of(2, [statement(), contradiction(2)]),
         evidence_of(2, updates),
+        evidence_across_keys(),
+        evidence_of_an_unknown_kind(),
     ]
 }
 
 fn equivocation_vector(evidence: &EquivocationEvidence) -> EquivocationVector {
     let sets = |epoch: Epoch| [set(), next_set()].into_iter().find(|s| s.epoch() == epoch);
     assert_eq!(evidence.verify(&domain(), sets), Ok(()));
-    let [first, second] = evidence.statements().map(|signed| SignedVector {
-        statement: hex(wire::Statement::from(&signed.statement).encode_to_vec()),
-        epoch: signed.statement.epoch().0,
-        fact: hex(signed.statement.fact()),
-        digest: hex(signed.statement.digest(&domain())),
-        signature: hex(signed.signature.as_bytes()),
+    let [first, second] = evidence.attestations().map(|signed| {
+        let (attestation, signature) = (signed.attestation(), signed.signature());
+        let digest = attestation.digest(&domain());
+        let statement = signed.statement().map(wire::Statement::from);
+        SignedVector {
+            statement: statement.map(|statement| hex(statement.encode_to_vec())),
+            epoch: attestation.epoch.0,
+            fact: hex(attestation.fact),
+            digest: hex(digest),
+            signature: hex(signature.as_bytes()),
+            signing_key: hex(signature.recover(digest).expect("a key")),
+        }
     });
     EquivocationVector {
         operator: hex(evidence.operator()),
-        signing_key: hex(evidence.signing_key()),
         slot: hex(evidence.slot().0),
         id: hex(evidence.id().0),
         first,
@@ -698,7 +676,10 @@ fn later() -> [Exchange; 4] {
         ask(
             "request_epoch_update",
             5,
-            request::Kind::EpochUpdate(wire::EpochUpdateQuery { next_epoch: 2 }),
+            request::Kind::EpochUpdate(wire::EpochUpdateQuery {
+                next_epoch: 2,
+                by_epoch: None,
+            }),
         ),
         reply(
             "reply_epoch_update",
@@ -812,7 +793,6 @@ fn operator_list() -> wire::OperatorList {
         wire::OperatorEntry {
             operator: member.address.to_vec(),
             signing_key: member.signing_key.to_vec(),
-            ed25519_key: member.ed25519_key.map(Vec::from).unwrap_or_default(),
             weight: member.weight.to_be_bytes_vec(),
             peer_id,
             addresses,
@@ -821,8 +801,8 @@ fn operator_list() -> wire::OperatorList {
     wire::OperatorList {
         epoch: 1,
         total_weight: weight(100),
-        threshold: weight(67),
         operators: OPERATORS.iter().map(entry).collect(),
+        fixed_at: set().fixed_at(),
     }
 }
 
@@ -883,11 +863,9 @@ fn golden_vectors() {
         operators: OPERATORS.map(operator_vector).into(),
         total_weight: set().total_weight().to_string(),
         threshold: set().threshold().to_string(),
-        state_proof_type: STATE_PROOF_TYPE.to_owned(),
-        state_proof_type_hash: hex(alloy_primitives::keccak256(STATE_PROOF_TYPE)),
+        attestation_type: ATTESTATION_TYPE.to_owned(),
+        attestation_type_hash: hex(alloy_primitives::keccak256(ATTESTATION_TYPE)),
         statements: statements().iter().map(statement_vector).collect(),
-        epoch_update_type: EPOCH_UPDATE_TYPE.to_owned(),
-        epoch_update_type_hash: hex(alloy_primitives::keccak256(EPOCH_UPDATE_TYPE)),
         operator_sets: [set(), next_set()].iter().map(set_vector).collect(),
         epoch_updates: epoch_updates().iter().map(epoch_update_vector).collect(),
         refusals: (1..=10).map(refusal_vector).collect(),

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::fixtures::{at, keyed, operator, signed};
-use quorate_proto::{Outcome, SignedStatement, Statement};
+use quorate_proto::{Outcome, SignedAttestation, Statement};
 
 /// Operator `number` signed two values under this key.
 fn case(number: u8, key: u64) -> EquivocationEvidence {
@@ -20,12 +20,9 @@ fn pair(number: u8, statements: [Statement; 2]) -> EquivocationEvidence {
         let Outcome::Signed(signature) = signed(number, statement).outcome else {
             panic!("a signature");
         };
-        SignedStatement {
-            statement,
-            signature,
-        }
+        SignedAttestation::of(statement, signature)
     });
-    EquivocationEvidence::new(operator(number), operator(number), pair).unwrap()
+    EquivocationEvidence::new(operator(number), pair).unwrap()
 }
 
 #[test]
@@ -46,7 +43,6 @@ fn what_is_found_is_published_and_what_is_heard_is_not() {
         Some(&Case {
             slot: found.slot(),
             operator: operator(1),
-            signing_key: found.signing_key(),
             since: at(0)
         })
     );
@@ -137,7 +133,7 @@ proptest! {
             for output in docket.handle(at(now), input).unwrap_or_default() {
                 match output {
                     Output::Keep(kept) => {
-                        store.insert((kept.slot(), kept.operator()), (kept.signing_key(), at(now)));
+                        store.insert((kept.slot(), kept.operator()), at(now));
                     }
                     Output::Forget(slot, operator) => {
                         prop_assert!(store.remove(&(slot, operator)).is_some());
@@ -147,8 +143,8 @@ proptest! {
             }
         }
         let mut restored = Docket::default();
-        for ((slot, operator), (signing_key, since)) in store {
-            restored.restore(Case { slot, operator, signing_key, since });
+        for ((slot, operator), since) in store {
+            restored.restore(Case { slot, operator, since });
         }
         prop_assert_eq!(&restored.cases, &docket.cases);
         for number in 1..4 {

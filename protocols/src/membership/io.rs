@@ -37,6 +37,9 @@ pub enum Input {
         peer_key: [u8; 32],
         /// A higher one replaces a lower one.
         sequence: u64,
+        /// It is the one that counts for this operator: it replaces any other one, since the key that made
+        /// that may be gone.
+        counts: bool,
     },
     /// An epoch has begun at a final block, by the epoch machine. The events of all blocks before
     /// it must have been told already.

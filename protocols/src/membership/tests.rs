@@ -54,6 +54,7 @@ fn joined(number: u8, sequence: u64) -> Input {
         operator: operator(number),
         peer_key: [number; 32],
         sequence,
+        counts: false,
     }
 }
 
@@ -384,6 +385,7 @@ fn a_new_join_replaces_the_old_peer() {
         operator: operator(4),
         peer_key: [peer; 32],
         sequence,
+        counts: false,
     };
     assert_eq!(machine.handle(at(1), joined(4, 1)), Ok(vec![]));
     let stale = Err(Refused::StaleJoin {

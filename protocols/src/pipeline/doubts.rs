@@ -13,7 +13,7 @@
 
 use std::collections::HashMap;
 
-use quorate_proto::{Address, Timestamp};
+use quorate_proto::{Address, Timestamp, limits};
 
 use crate::bucket::{Bucket, Rate};
 
@@ -28,8 +28,8 @@ const RATE: Rate = Rate {
 const COST: u32 = 4;
 /// Tokens from which on nothing more is taken, so that the next task has a place after 12 s at the latest.
 const FEWEST: i64 = -4;
-/// Operators that are doubted: the members of two live sets of 500, and some.
-const MAX_DOUBTED: usize = 1_024;
+/// Operators that are doubted: the members of two live sets, and some.
+const MAX_DOUBTED: usize = 2 * limits::MAX_OPERATORS + 24;
 
 /// Operators whose tasks came to nothing lately.
 #[derive(Clone, Debug, Default)]

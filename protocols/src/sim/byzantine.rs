@@ -9,7 +9,7 @@ use super::engine::Engine;
 use super::event::{Message, Parcel};
 use super::network::happens;
 use super::plan::Behaviour;
-use super::world::{self, World};
+use super::world::World;
 
 /// Messages that a replayer remembers: enough to reach back over some epochs.
 const MEMORY: usize = 256;
@@ -30,22 +30,33 @@ impl Engine {
             Behaviour::Equivocator => {
                 let opposite = World::opposite(&statement);
                 self.broadcast(node, Message::Announce(opposite, 0));
-                self.broadcast(node, Message::Response(world::signed(address, opposite)));
-                self.write(node, world::signed(address, statement));
+                self.broadcast(
+                    node,
+                    Message::Response(self.world.signed(address, opposite)),
+                );
+                self.write(node, self.world.signed(address, statement));
+            }
+            Behaviour::Turncoat => {
+                let next = statement.epoch().next();
+                let later = World::displaced(&World::opposite(&statement), next);
+                self.mischief.displaced += 1;
+                self.broadcast(node, Message::Announce(later, 0));
+                self.broadcast(node, Message::Response(self.world.signed(address, later)));
+                self.write(node, self.world.signed(address, statement));
             }
             Behaviour::Splitter => {
                 let opposite = World::opposite(&statement);
                 let others = self.other_half(node);
-                let response = world::signed(address, opposite);
+                let response = self.world.signed(address, opposite);
                 self.mischief.split += 1;
                 self.send_to(node, Message::Announce(opposite, 0), Some(&others));
                 self.send_to(node, Message::Response(response), Some(&others));
-                self.write(node, world::signed(address, statement));
+                self.write(node, self.world.signed(address, statement));
             }
             Behaviour::WrongEpoch => {
                 let displaced = self.another_epoch(&statement);
                 self.mischief.displaced += 1;
-                let response = self.nodes[node].store.sign(self.now, address, displaced);
+                let response = self.sign(node, displaced);
                 self.broadcast(node, Message::Response(response));
             }
             Behaviour::Refuser => {
@@ -56,7 +67,7 @@ impl Engine {
                     RefusalCode::CannotSign,
                 ];
                 let code = codes[self.rng.random_range(0..codes.len())];
-                self.write(node, world::refusal(address, statement, code));
+                self.write(node, self.world.refusal(address, statement, code));
             }
             _ => return false,
         }
@@ -135,7 +146,7 @@ impl Engine {
         let (me, lie) = (self.nodes[node].address, World::opposite(statement));
         let others = (0..self.world.plan.operators).filter(|other| *other != node);
         let forged: Vec<Response> = others
-            .map(|victim| world::forged(self.world.addresses[victim], me, lie))
+            .map(|victim| self.world.forged(self.world.addresses[victim], me, lie))
             .collect();
         let Some(response) = forged.get(self.rng.random_range(0..forged.len().max(1))) else {
             return;

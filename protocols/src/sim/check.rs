@@ -236,7 +236,12 @@ impl Checker {
             world::slot_and_fact(&a.statement),
             world::slot_and_fact(&b.statement),
         );
-        let proof = slot == other_slot && fact != other_fact && is_signed(a) && is_signed(b);
+        // Each by the operator's key of its own epoch; that may be two keys.
+        let signs = |r: &Response| {
+            let set = world.set(r.statement.epoch());
+            is_signed(r) && set.is_some_and(|set| world::is_genuine(r, set))
+        };
+        let proof = slot == other_slot && fact != other_fact && signs(a) && signs(b);
         ensure(guilty && proof && a.operator == b.operator, || {
             format!("this is no evidence: {a:?} and {b:?}")
         })?;

@@ -208,7 +208,7 @@ impl Engine {
             Output::Attest(statement) => self.attest(node, statement),
             Output::Refuse(statement, code, _) => {
                 let address = self.nodes[node].address;
-                self.write(node, world::refusal(address, statement, code));
+                self.write(node, self.world.refusal(address, statement, code));
             }
             Output::Announce(statement, attempt) => {
                 let task = statement.task_id();
@@ -241,19 +241,25 @@ impl Engine {
     }
 
     fn attest(&mut self, node: usize, statement: Statement) {
-        let address = self.nodes[node].address;
         if self.attests_ill(node, statement) {
             return;
         }
         if self.world.plan.leaves_out(Rule::SigningLog) {
             self.nodes[node].store.forget();
         }
-        let response = self.nodes[node].store.sign(self.now, address, statement);
+        let response = self.sign(node, statement);
         let log_lost = |r: &quorate_proto::Refusal| r.code == RefusalCode::CannotSign;
         if matches!(&response.outcome, Outcome::Refused(refusal) if log_lost(refusal)) {
             self.mischief.without_log += 1;
         }
         self.write(node, response);
+    }
+
+    /// What the signing log of a node lets it say.
+    pub(super) fn sign(&mut self, node: usize, statement: Statement) -> Response {
+        let (now, address) = (self.now, self.nodes[node].address);
+        let (world, store) = (&self.world, &mut self.nodes[node].store);
+        store.sign(now, world, address, statement)
     }
 
     pub(super) fn write(&mut self, node: usize, response: Response) {

@@ -90,6 +90,20 @@ impl Sim {
         self.behaves(node, Behaviour::Splitter)
     }
 
+    /// An operator whose signing key is another one in every epoch.
+    #[must_use]
+    pub fn renews_keys(mut self, node: usize) -> Self {
+        self.plan.renewing.insert(node);
+        self
+    }
+
+    /// An operator that signs one fact with its key of this epoch, and the opposite with that of the
+    /// next one.
+    #[must_use]
+    pub fn turncoat(self, node: usize) -> Self {
+        self.renews_keys(node).behaves(node, Behaviour::Turncoat)
+    }
+
     /// An operator that sends what it says to some, each time others.
     #[must_use]
     pub fn withholder(self, node: usize) -> Self {

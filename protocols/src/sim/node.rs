@@ -9,7 +9,7 @@ use quorate_proto::{
 };
 
 use super::event::Parcel;
-use super::world;
+use super::world::World;
 use crate::epoch::EpochMachine;
 use crate::pipeline::Pipeline;
 use crate::task::Times;
@@ -108,21 +108,22 @@ impl Store {
     pub(super) fn sign(
         &mut self,
         now: Timestamp,
+        world: &World,
         operator: Address,
         statement: Statement,
     ) -> Response {
         if self.lost {
-            return world::refusal(operator, statement, RefusalCode::CannotSign);
+            return world.refusal(operator, statement, RefusalCode::CannotSign);
         }
         let (slot, fact) = (statement.slot(), statement.fact());
         let logged = *self.signing_log.entry(slot).or_insert(fact);
         if logged != fact {
-            return world::refusal(operator, statement, RefusalCode::Conflict);
+            return world.refusal(operator, statement, RefusalCode::Conflict);
         }
         self.latest.push((now, slot));
         self.signatures
             .entry(statement.task_id())
-            .or_insert_with(|| world::signed(operator, statement))
+            .or_insert_with(|| world.signed(operator, statement))
             .clone()
     }
 

@@ -1,6 +1,6 @@
 //! What a simulation is made of.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
 use quorate_proto::{Epoch, EpochSchedule, Timestamp};
@@ -15,6 +15,8 @@ pub(super) struct Plan {
     pub(super) spectators: usize,
     pub(super) weights: BTreeMap<Epoch, Vec<u64>>,
     pub(super) behaviours: BTreeMap<usize, Behaviour>,
+    /// Operators that have another signing key in every epoch.
+    pub(super) renewing: BTreeSet<usize>,
     pub(super) network: Conditions,
     /// How messages spread; `None` for direct sends to all.
     pub(super) gossip: Option<Gossip>,
@@ -56,6 +58,8 @@ pub(super) enum Behaviour {
     Equivocator,
     /// It signs one fact for one half of the others, another one for the other half.
     Splitter,
+    /// It signs one fact with the key of this epoch, another one with that of the next.
+    Turncoat,
     /// It sends what it says to some, each time others.
     Withholder,
     /// It repeats what anybody said.
@@ -71,7 +75,7 @@ pub(super) enum Behaviour {
 impl Behaviour {
     /// Whether it may sign two facts for one slot.
     pub(super) const fn signs_twice(self) -> bool {
-        matches!(self, Self::Equivocator | Self::Splitter)
+        matches!(self, Self::Equivocator | Self::Splitter | Self::Turncoat)
     }
 
     /// Whether it may sign what is not true.
@@ -266,6 +270,7 @@ impl Default for Plan {
             spectators: 0,
             weights: BTreeMap::new(),
             behaviours: BTreeMap::new(),
+            renewing: BTreeSet::new(),
             network: Conditions {
                 latency: 1_000..=5_000,
                 loss: 0.0,

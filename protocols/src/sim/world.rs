@@ -71,13 +71,27 @@ impl World {
     fn make_set(&self, epoch: Epoch) -> Option<OperatorSet> {
         let member = |node: usize| Operator {
             address: self.addresses[node],
-            signing_key: self.addresses[node],
-            ed25519_key: None,
+            signing_key: self.key_of(self.addresses[node], epoch),
             weight: U256::from(self.plan.weight(epoch, node)),
         };
         let members: Vec<Operator> = (0..self.plan.operators).map(member).collect();
         let total = members.iter().fold(U256::ZERO, |sum, m| sum + m.weight);
-        OperatorSet::new(epoch, members, total, threshold_of(total)).ok()
+        OperatorSet::new(epoch, members, total, self.fixed_at(epoch)).ok()
+    }
+
+    /// When the grace period before an epoch begins, in Unix seconds.
+    fn fixed_at(&self, epoch: Epoch) -> u64 {
+        let block = self.plan.schedule.fixing_block(epoch);
+        START.plus_millis(block * self.plan.block_time).millis() / 1_000
+    }
+
+    /// The signing key of an operator in an epoch.
+    pub(super) fn key_of(&self, operator: Address, epoch: Epoch) -> Address {
+        if !self.plan.renewing.contains(&self.number(operator)) {
+            return operator;
+        }
+        let name = keccak256([operator.as_slice(), &epoch.0.to_be_bytes()].concat());
+        Address::from_slice(&name[12..])
     }
 
     pub(super) fn set(&self, epoch: Epoch) -> Option<&Arc<OperatorSet>> {
@@ -95,9 +109,12 @@ impl World {
         if !self.plan.leaves_out(Rule::Threshold) {
             return Some(Arc::clone(set));
         }
-        let lower = set.threshold() - U256::from(1);
-        let members = set.members().to_vec();
-        let told = OperatorSet::new(epoch, members, set.total_weight(), lower);
+        // The threshold follows from the total.
+        let lower = (1..4).map(|less| set.total_weight().saturating_sub(U256::from(less)));
+        let total = lower
+            .into_iter()
+            .find(|total| threshold_of(*total) < set.threshold())?;
+        let told = OperatorSet::new(epoch, set.members().to_vec(), total, set.fixed_at());
         told.ok().map(Arc::new)
     }
 
@@ -246,14 +263,14 @@ pub(super) fn address(node: usize) -> Address {
     Address::from_slice(&keccak256(node.to_be_bytes())[12..])
 }
 
-/// A dummy: who signs what, in the form of a signature and without a hash.
-fn dummy(operator: Address, statement: &Statement, last: u8) -> Signature {
+/// A dummy: which key signs what, in the form of a signature and without a hash.
+fn dummy(key: Address, statement: &Statement, last: u8) -> Signature {
     let proof = proof_of(statement);
     let mut bytes = [0; 65];
     bytes[..16].copy_from_slice(&proof.value.to_be_bytes::<32>()[16..]);
     bytes[16..32].copy_from_slice(&proof.key.to_be_bytes::<32>()[16..]);
     bytes[40..44].copy_from_slice(&proof.epoch.0.to_be_bytes());
-    bytes[44..64].copy_from_slice(operator.as_slice());
+    bytes[44..64].copy_from_slice(key.as_slice());
     bytes[64] = last;
     Signature::parse(&bytes).expect("s is below 2^192, and last is 27 or 28")
 }
@@ -264,50 +281,59 @@ pub(super) fn any_signature() -> Signature {
     dummy(address(0), &statement, 27)
 }
 
-pub(super) fn signed(operator: Address, statement: Statement) -> Response {
-    Response {
-        operator,
-        statement,
-        outcome: Outcome::Signed(dummy(operator, &statement, 27)),
-        basis: ReadBasis::Unspecified,
+impl World {
+    /// By the key that the operator has in the epoch of the statement.
+    pub(super) fn signed(&self, operator: Address, statement: Statement) -> Response {
+        self.forged(operator, operator, statement)
     }
-}
 
-/// A signature in the name of another, who did not make it.
-pub(super) fn forged(victim: Address, forger: Address, statement: Statement) -> Response {
-    Response {
-        operator: victim,
-        statement,
-        outcome: Outcome::Signed(dummy(forger, &statement, 27)),
-        basis: ReadBasis::Unspecified,
+    /// A signature in the name of another, who did not make it.
+    pub(super) fn forged(
+        &self,
+        victim: Address,
+        forger: Address,
+        statement: Statement,
+    ) -> Response {
+        let key = self.key_of(forger, statement.epoch());
+        Response {
+            operator: victim,
+            statement,
+            outcome: Outcome::Signed(dummy(key, &statement, 27)),
+            basis: ReadBasis::Unspecified,
+        }
     }
-}
 
-pub(super) fn refusal(operator: Address, statement: Statement, code: RefusalCode) -> Response {
-    let refusal = Refusal {
-        code,
-        detail: code.describe().to_owned(),
-        signature: dummy(operator, &statement, 28),
-    };
-    Response {
-        operator,
-        statement,
-        outcome: Outcome::Refused(refusal),
-        basis: ReadBasis::Unspecified,
+    pub(super) fn refusal(
+        &self,
+        operator: Address,
+        statement: Statement,
+        code: RefusalCode,
+    ) -> Response {
+        let key = self.key_of(operator, statement.epoch());
+        let refusal = Refusal {
+            code,
+            detail: code.describe().to_owned(),
+            signature: dummy(key, &statement, 28),
+        };
+        Response {
+            operator,
+            statement,
+            outcome: Outcome::Refused(refusal),
+            basis: ReadBasis::Unspecified,
+        }
     }
 }
 
 /// What the driver checks of a response before it passes it on.
 pub(super) fn is_genuine(response: &Response, set: &OperatorSet) -> bool {
-    let expected = match &response.outcome {
-        Outcome::Signed(signature) => {
-            *signature == dummy(response.operator, &response.statement, 27)
-        }
-        Outcome::Refused(refusal) => {
-            refusal.signature == dummy(response.operator, &response.statement, 28)
-        }
+    let Some(member) = set.get(response.operator) else {
+        return false;
     };
-    expected && set.get(response.operator).is_some()
+    let by_member = |last| dummy(member.signing_key, &response.statement, last);
+    match &response.outcome {
+        Outcome::Signed(signature) => *signature == by_member(27),
+        Outcome::Refused(refusal) => refusal.signature == by_member(28),
+    }
 }
 
 /// What is wrong with a certificate, by the rules of the contract.
@@ -320,19 +346,16 @@ pub(super) fn flaw(certificate: &Certificate, set: &OperatorSet) -> Option<Strin
     if !signers.is_sorted_by(|a, b| a.operator < b.operator) {
         return Some("has signers that do not ascend".to_owned());
     }
-    let forged =
-        |s: &&quorate_proto::SignerSignature| s.signature != dummy(s.operator, statement, 27);
-    if let Some(signer) = signers.iter().find(forged) {
-        return Some(format!(
-            "has a signature that {} did not make",
-            signer.operator
-        ));
-    }
-    if let Some(signer) = signers.iter().find(|s| set.get(s.operator).is_none()) {
-        return Some(format!(
-            "has the signer {}, who is not of its epoch",
-            signer.operator
-        ));
+    for signer in signers {
+        let operator = signer.operator;
+        let Some(member) = set.get(operator) else {
+            return Some(format!(
+                "has the signer {operator}, who is not of its epoch"
+            ));
+        };
+        if signer.signature != dummy(member.signing_key, statement, 27) {
+            return Some(format!("has a signature that {operator} did not make"));
+        }
     }
     let weight = signers
         .iter()

@@ -110,6 +110,7 @@ fn a_task_that_changes_its_set() {
         "below the threshold",
         "not of its epoch",
         "does not name everybody",
+        "is from outside of its set",
     ];
     notices(Rule::BirthEpoch, 30, chaos::story, &says);
 }

@@ -50,6 +50,7 @@ pub(crate) fn story(seed: u64) -> Sim {
     sim = crashes(rng, sim, operators);
     sim = providers(rng, sim, operators);
     sim = disks(rng, sim, operators);
+    sim = keys(rng, sim, operators);
     faults(rng, sim, operators)
 }
 
@@ -261,13 +262,20 @@ fn disks(rng: &mut ChaCha8Rng, mut sim: Sim, operators: usize) -> Sim {
     sim
 }
 
+/// Some change their signing keys, as is good practice.
+fn keys(rng: &mut ChaCha8Rng, sim: Sim, operators: usize) -> Sim {
+    let renewing = (0..operators).filter(|_| rng.random_bool(0.2));
+    renewing.fold(sim, Sim::renews_keys)
+}
+
 /// How operators mean ill.
-const KINDS: [fn(Sim, usize) -> Sim; 10] = [
+const KINDS: [fn(Sim, usize) -> Sim; 11] = [
     Sim::liar,
     Sim::wavering,
     Sim::silent,
     Sim::equivocator,
     Sim::splitter,
+    Sim::turncoat,
     Sim::withholder,
     Sim::replayer,
     Sim::anachronist,

@@ -114,10 +114,27 @@ fn who_signs_one_thing_here_and_another_there_is_caught_where_both_meet() {
 }
 
 #[test]
+fn a_new_key_hides_no_second_fact() {
+    // Within a grace period the next set is known already, so what it signs for the next epoch is
+    // heard beside what it signs for this one.
+    for seed in 0..3 {
+        let sim = nineteen(seed).epochs(6, 5, 1_000).turncoat(4).turncoat(9);
+        let outcome = run(sim.entry(1));
+        assert!(outcome.evidence.iter().eq(&[4, 9]), "seed {seed}");
+        // Who renews its key and keeps to its log is accused of nothing.
+        let honest = nineteen(seed).epochs(6, 5, 1_000).repeats(0.8);
+        let outcome = run((0..6).fold(honest, Sim::renews_keys));
+        assert!(outcome.evidence.is_empty() && outcome.epochs > 1);
+        assert_eq!(outcome.certified(), outcome.answers.len());
+    }
+}
+
+#[test]
 fn a_third_that_means_ill_changes_nothing() {
     let kinds = [
         Sim::equivocator,
         Sim::splitter,
+        Sim::turncoat,
         Sim::withholder,
         Sim::replayer,
         Sim::anachronist,

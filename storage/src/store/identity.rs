@@ -2,10 +2,10 @@ use std::path::Path;
 
 use quorate_proto::store::Meta;
 
-use super::{SCHEMA_VERSION, migrate};
+use super::SCHEMA_VERSION;
 use crate::{Batch, EncodeKey, Engine, KeyRange, Order, StoreError, schema};
 
-pub(super) const ROW: &str = "store";
+const ROW: &str = "store";
 
 /// Whose data a store keeps.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,8 +30,8 @@ pub(super) fn found(engine: &dyn Engine) -> Result<Option<Identity>, StoreError>
     Ok(meta.map(|meta| Identity::new(meta.network)))
 }
 
-/// Lets an opened engine pass if it holds this identity, or holds nothing yet: then it gets it. One
-/// of an earlier schema is migrated.
+/// Lets an opened engine pass if it holds this identity and has the present schema, or holds nothing
+/// yet: then it gets them.
 ///
 /// `was_ready` says that the folder has held a whole store before, which makes "nothing" a loss.
 pub(super) fn admit(
@@ -41,11 +41,7 @@ pub(super) fn admit(
     was_ready: bool,
 ) -> Result<(), StoreError> {
     match engine.get(schema::META.def(), &ROW.key_bytes())? {
-        Some(bytes) => {
-            let meta = decode(&bytes)?;
-            check(&meta, path, identity)?;
-            migrate::migrate(engine, path, meta)
-        }
+        Some(bytes) => check(decode(&bytes)?, path, identity),
         None if was_ready => Err(lost("the store was complete and is empty now")),
         None if !is_empty(engine)? => Err(lost("there are data, but not whose")),
         None => create(engine, identity),
@@ -56,18 +52,19 @@ fn decode(bytes: &[u8]) -> Result<Meta, StoreError> {
     schema::META.decode_value(ROW.as_bytes(), bytes)
 }
 
-fn check(meta: &Meta, path: &Path, identity: &Identity) -> Result<(), StoreError> {
-    if !migrate::is_known(meta.schema_version) {
+fn check(meta: Meta, path: &Path, identity: &Identity) -> Result<(), StoreError> {
+    if meta.schema_version != SCHEMA_VERSION {
         return Err(StoreError::UnknownSchema {
             path: path.to_owned(),
             found: meta.schema_version,
+            made_by: meta.created_by,
             known: SCHEMA_VERSION,
         });
     }
     if meta.network != identity.network {
         return Err(StoreError::OtherNetwork {
             path: path.to_owned(),
-            found: meta.network.clone(),
+            found: meta.network,
             configured: identity.network.clone(),
         });
     }

@@ -20,7 +20,9 @@ fn overwrite<K: Key, V: Message>(store: &Store, table: Table<K, V>, key: &K, val
 #[test]
 fn another_schema_version_is_refused_with_its_cure() {
     for kind in EngineKind::ALL {
-        for (version, cure) in [(0, "an older build"), (SCHEMA_VERSION + 1, "a newer build")] {
+        let earlier = "of an earlier build and is not brought forward";
+        let versions = (0..SCHEMA_VERSION).map(|version| (version, earlier));
+        for (version, cure) in versions.chain([(SCHEMA_VERSION + 1, "of a later build")]) {
             let dir = tempfile::tempdir().unwrap();
             let store = Store::open(dir.path(), kind, &identity()).unwrap();
             let meta = Meta {
@@ -35,10 +37,15 @@ fn another_schema_version_is_refused_with_its_cure() {
             let expected = StoreError::UnknownSchema {
                 path,
                 found: version,
+                made_by: "0.9.9".to_owned(),
                 known: SCHEMA_VERSION,
             };
             assert_eq!(error, expected);
-            assert!(error.to_string().contains(cure), "{error}");
+            let existing = Store::open_existing(dir.path()).unwrap_err();
+            assert_eq!(existing, expected);
+            for part in [cure, "made by version 0.9.9"] {
+                assert!(error.to_string().contains(part), "{error}");
+            }
         }
     }
 }
@@ -138,7 +145,7 @@ fn a_table_of_a_newer_build_does_not_hinder_reading_the_version() {
     let meta = Meta {
         schema_version: 9,
         network: "test".to_owned(),
-        created_by: String::new(),
+        created_by: "7.1.0".to_owned(),
     };
     let mut batch = Batch::new();
     batch.put(schema::META, "store", &meta);
@@ -148,6 +155,10 @@ fn a_table_of_a_newer_build_does_not_hinder_reading_the_version() {
     let error = Store::open(dir.path(), EngineKind::RocksDb, &identity()).unwrap_err();
     assert!(
         matches!(error, StoreError::UnknownSchema { found: 9, .. }),
+        "{error}"
+    );
+    assert!(
+        error.to_string().contains("made by version 7.1.0"),
         "{error}"
     );
 }

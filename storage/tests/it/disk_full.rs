@@ -104,6 +104,7 @@ fn write_while_it_goes(size: impl Fn(u64) -> usize) {
 fn entry(slot: u8) -> SigningEntry {
     let (fact, digest, task) = (id(1), id(1), id(1));
     SigningEntry {
+        operator: [9; 20],
         key: [1; 20],
         slot: id(slot),
         fact,

@@ -3,8 +3,6 @@ use std::{
     sync::{Arc, Condvar, Mutex},
 };
 
-use prost::Message as _;
-use quorate_proto::store::Meta;
 use quorate_storage::{Batch, Engine, KeyRange, Op, Order, RawRows, Store, StoreError, TableDef};
 
 use crate::support::identity;
@@ -43,18 +41,6 @@ impl Double {
 
     pub(crate) fn mend(&self) {
         *self.inner.failure.lock().unwrap() = None;
-    }
-
-    /// Gives the store in it another schema version.
-    pub(crate) fn set_version(&self, schema_version: u32) {
-        let mut rows = self.inner.rows.lock().unwrap();
-        let row = rows.get_mut(&(1, b"store".to_vec())).unwrap();
-        let meta = Meta::decode(row.as_slice()).unwrap();
-        *row = Meta {
-            schema_version,
-            ..meta
-        }
-        .encode_to_vec();
     }
 
     /// Writes wait until [`Double::let_pass`].

@@ -7,7 +7,6 @@ mod crash;
 mod disk_full;
 mod double;
 mod group_commit;
-mod migration;
 mod opening;
 mod signing;
 mod support;

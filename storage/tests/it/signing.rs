@@ -15,16 +15,21 @@ use crate::{
 
 on_both_engines!(
     one_fact_per_slot_for_ever,
+    the_log_is_the_operators_whatever_its_key,
+    the_newest_epoch_is_kept,
     concurrent_callers_agree_on_one_fact
 );
 
+const OPERATOR: [u8; 20] = [9; 20];
 const KEY: [u8; 20] = [7; 20];
+const NEXT_KEY: [u8; 20] = [8; 20];
 
 /// `fact` for `slot` in `epoch`; the digest is another one in every epoch.
 fn entry(slot: u8, fact: u8, epoch: u32) -> SigningEntry {
     let mut digest = id(fact);
     digest[..4].copy_from_slice(&epoch.to_be_bytes());
     SigningEntry {
+        operator: OPERATOR,
         key: KEY,
         slot: id(slot),
         fact: id(fact),
@@ -64,14 +69,11 @@ fn one_fact_per_slot_for_ever(kind: EngineKind) {
     sign(&log, entry(1, 1, 2)).unwrap();
     assert!(is_conflict(sign(&log, entry(1, 2, 3)), true));
     sign(&log, entry(2, 2, 3)).unwrap();
-    sign(
-        &log,
-        SigningEntry {
-            key: [8; 20],
-            ..entry(1, 2, 3)
-        },
-    )
-    .unwrap();
+    let of_another = SigningEntry {
+        operator: [8; 20],
+        ..entry(1, 2, 3)
+    };
+    sign(&log, of_another).unwrap();
     guard.close().unwrap();
     drop((queue, log));
 
@@ -83,7 +85,7 @@ fn one_fact_per_slot_for_ever(kind: EngineKind) {
             recorded: entry(1, 1, 2)
         })
     );
-    assert_eq!(log.recorded(&KEY, &id(1)), Ok(Some(entry(1, 1, 2))));
+    assert_eq!(log.recorded(&OPERATOR, &id(1)), Ok(Some(entry(1, 1, 2))));
     let Ok(Verdict::Conflict(conflict)) = log.check(&entry(1, 9, 9)) else {
         panic!("no conflict")
     };
@@ -92,8 +94,62 @@ fn one_fact_per_slot_for_ever(kind: EngineKind) {
         (entry(1, 9, 9), entry(1, 1, 2))
     );
     assert!(is_conflict(log.reserve(entry(1, 9, 9)), true));
-    let mine: Vec<_> = log.signed_by(&KEY).map(Result::unwrap).collect();
+    let mine: Vec<_> = log.signed_by(&OPERATOR).map(Result::unwrap).collect();
     assert_eq!(mine, [entry(1, 1, 2), entry(2, 2, 3)]);
+}
+
+fn with_next_key(entry: SigningEntry) -> SigningEntry {
+    SigningEntry {
+        key: NEXT_KEY,
+        ..entry
+    }
+}
+
+/// A change of key is no way around what was signed, neither on disk nor in this process.
+fn the_log_is_the_operators_whatever_its_key(kind: EngineKind) {
+    let (_dir, store) = fresh(kind);
+    let (queue, _guard) = WriteQueue::new(store).unwrap();
+    let log = queue.signing_log();
+    sign(&log, entry(1, 1, 1)).unwrap();
+    assert!(is_conflict(
+        log.reserve(with_next_key(entry(1, 2, 2))),
+        true
+    ));
+    let error = log.reserve(with_next_key(entry(1, 2, 2))).unwrap_err();
+    let key = format!("0x{}", "07".repeat(20));
+    assert!(error.to_string().contains(&key), "{error}");
+
+    let held = log.reserve(entry(2, 1, 1)).unwrap();
+    assert!(is_conflict(
+        log.reserve(with_next_key(entry(2, 2, 2))),
+        false
+    ));
+    drop(held);
+
+    sign(&log, with_next_key(entry(1, 1, 2))).unwrap();
+    let recorded = log.recorded(&OPERATOR, &id(1)).unwrap();
+    assert_eq!(recorded, Some(with_next_key(entry(1, 1, 2))));
+}
+
+/// Tasks of the epoch before may be finished after some of the next one.
+fn the_newest_epoch_is_kept(kind: EngineKind) {
+    let (_dir, store) = fresh(kind);
+    let (queue, _guard) = WriteQueue::new(store).unwrap();
+    let log = queue.signing_log();
+    let newest = with_next_key(entry(1, 1, 6));
+    let recorded = || log.recorded(&OPERATOR, &id(1)).unwrap();
+    sign(&log, newest).unwrap();
+    sign(&log, entry(1, 1, 5)).unwrap();
+    assert_eq!(recorded(), Some(newest));
+    // The same where both are under way.
+    let newer = with_next_key(entry(1, 1, 8));
+    let (late, early) = (
+        log.reserve(entry(1, 1, 7)).unwrap(),
+        log.reserve(newer).unwrap(),
+    );
+    early.commit(Batch::new()).wait().unwrap();
+    assert_eq!(late.commit(Batch::new()).wait().unwrap().len(), 1);
+    assert_eq!(recorded(), Some(newer));
 }
 
 /// Eight threads, each for another fact, at the same slots: each slot goes to one of them.
@@ -179,7 +235,7 @@ fn no_permit_before_the_record_is_on_disk() {
     double.until_asked(2);
     assert_eq!(double.writes()[1], (1, true), "synced");
     assert!((&mut permits).now_or_never().is_none());
-    assert_eq!(log.recorded(&KEY, &id(1)), Ok(None));
+    assert_eq!(log.recorded(&OPERATOR, &id(1)), Ok(None));
     assert!(is_conflict(log.reserve(entry(1, 2, 1)), false));
     double.let_pass();
     assert_eq!(permits.wait().unwrap().len(), 1);
@@ -253,7 +309,8 @@ fn the_conflict_names_both_tasks() {
 /// One step of a caller: several are under way, each with its own reservations.
 #[derive(Debug, Clone)]
 enum Step {
-    Reserve(Vec<(u8, u8, u32)>),
+    /// Slot, fact, epoch, and whether with the next key.
+    Reserve(Vec<(u8, u8, u32, bool)>),
     Drop(usize),
     Commit(usize),
     CommitAndForget(usize),
@@ -261,7 +318,7 @@ enum Step {
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let wish = (0..4_u8, 0..3_u8, 0..3_u32);
+    let wish = (0..4_u8, 0..3_u8, 0..3_u32, any::<bool>());
     let step = prop_oneof![
         6 => vec(wish, 1..4).prop_map(Step::Reserve),
         1 => any::<usize>().prop_map(Step::Drop),
@@ -273,28 +330,35 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 proptest! {
-    /// Whatever the order of reserving, committing, giving up and restarting: no slot ever gets
-    /// permits for two facts, and what has a permit is recorded.
+    /// Whatever the order of reserving, committing, changing the key, giving up and restarting: no slot
+    /// ever gets permits for two facts, and what has a permit is recorded, under its newest epoch.
     #[test]
     fn no_slot_ever_gets_two_facts(steps in steps()) {
         let double = Double::default();
         let (mut log, mut queue, mut guard) = log_on(&double);
         let mut open: Vec<Reservation> = Vec::new();
-        let mut signed: HashMap<[u8; 32], [u8; 32]> = HashMap::new();
+        let mut signed: HashMap<[u8; 32], ([u8; 32], u32)> = HashMap::new();
         for step in steps {
             match step {
                 Step::Reserve(wishes) => {
-                    let group: Vec<_> = wishes.iter().map(|(s, f, e)| entry(*s, *f, *e)).collect();
+                    let wish = |(slot, fact, epoch, changed): &(u8, u8, u32, bool)| {
+                        let wish = entry(*slot, *fact, *epoch);
+                        if *changed { with_next_key(wish) } else { wish }
+                    };
+                    let group: Vec<_> = wishes.iter().map(wish).collect();
                     open.push(log.admit(&group).reservation);
                 }
                 Step::Drop(pick) if !open.is_empty() => drop(open.swap_remove(pick % open.len())),
                 Step::Commit(pick) if !open.is_empty() => {
                     let reservation = open.swap_remove(pick % open.len());
                     for permit in reservation.commit(Batch::new()).wait().unwrap() {
-                        let SigningEntry { slot, fact, key, .. } = *permit.entry();
-                        prop_assert_eq!(*signed.entry(slot).or_insert(fact), fact);
-                        let recorded = log.recorded(&key, &slot).unwrap();
+                        let SigningEntry { slot, fact, epoch, .. } = *permit.entry();
+                        let (held, newest) = signed.entry(slot).or_insert((fact, epoch));
+                        *newest = epoch.max(*newest);
+                        prop_assert_eq!(*held, fact);
+                        let recorded = log.recorded(&OPERATOR, &slot).unwrap();
                         prop_assert_eq!(recorded.map(|entry| entry.fact), Some(fact));
+                        prop_assert!(recorded.is_some_and(|entry| entry.epoch >= *newest));
                     }
                 }
                 Step::CommitAndForget(pick) if !open.is_empty() => {

@@ -109,7 +109,6 @@ async fn start(
         settings,
         peer_secret: keys.peer,
         signer: Some(Arc::new(LocalSigner::new(keys.signing.clone()))),
-        ed25519_secret: None,
         claim: LogClaim {
             accept_risk: true,
             ..LogClaim::default()

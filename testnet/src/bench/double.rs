@@ -8,13 +8,14 @@ use anyhow::Result;
 use futures::future::BoxFuture;
 use quorate_chain::evm::{EvmConfig, Finality};
 use quorate_chain::{
-    At, BlockRef, ChainError, HomeReader, ReadLog, Reading, Registration, StateReader,
+    At, BlockRef, ChainEntry, ChainError, HomeReader, ReadLog, Reading, Registration, StateReader,
+    Withdrawal,
 };
 use quorate_node::client::{Client, StateQuestion};
 use quorate_node::keys::LocalSigner;
 use quorate_node::settings::{HomeSettings, Limits, Policy, Retention, Role, Settings};
 use quorate_node::{Ledgers, LogClaim, Node, Parts};
-use quorate_proto::{Address, B256, Epoch, Operator, OperatorSet, ReadBasis, U256, threshold_of};
+use quorate_proto::{Address, B256, Epoch, Operator, OperatorSet, ReadBasis, U256};
 use tokio_util::sync::CancellationToken;
 
 use super::BenchOptions;
@@ -108,13 +109,25 @@ impl HomeReader for HomeDouble {
         Box::pin(std::future::ready(Ok(Vec::new())))
     }
 
-    fn operator_set<'a>(
+    fn operator_set(
+        &self,
+        _epoch: Epoch,
+        _at: B256,
+    ) -> BoxFuture<'_, Result<OperatorSet, ChainError>> {
+        Box::pin(std::future::ready(Ok(self.0.clone())))
+    }
+
+    fn members<'a>(
         &'a self,
         _epoch: Epoch,
         _operators: &'a [Address],
         _at: B256,
     ) -> BoxFuture<'a, Result<OperatorSet, ChainError>> {
         Box::pin(std::future::ready(Ok(self.0.clone())))
+    }
+
+    fn chain_entry(&self, _: u32) -> BoxFuture<'_, Result<Option<ChainEntry>, ChainError>> {
+        Box::pin(std::future::ready(Ok(None)))
     }
 
     fn operator(
@@ -126,7 +139,6 @@ impl HomeReader for HomeDouble {
         let nobody = Operator {
             address: operator,
             signing_key: Address::ZERO,
-            ed25519_key: None,
             weight: U256::ZERO,
         };
         let found = self.0.get(operator).copied().unwrap_or(nobody);
@@ -136,6 +148,19 @@ impl HomeReader for HomeDouble {
     fn minimum_weight(&self) -> BoxFuture<'_, Result<U256, ChainError>> {
         Box::pin(std::future::ready(Ok(U256::from(1))))
     }
+
+    fn withdrawal(&self) -> BoxFuture<'_, Result<Withdrawal, ChainError>> {
+        let withdrawal = Withdrawal {
+            blocks: 2_000_020,
+            seconds: 2_000_020,
+            certificate_lifetime: 1_000_010,
+        };
+        Box::pin(std::future::ready(Ok(withdrawal)))
+    }
+
+    fn block_time(&self, _number: u64) -> BoxFuture<'_, Result<u64, ChainError>> {
+        Box::pin(std::future::ready(Ok(HEAD.timestamp)))
+    }
 }
 
 pub(super) fn operator_set() -> Result<OperatorSet> {
@@ -143,17 +168,11 @@ pub(super) fn operator_set() -> Result<OperatorSet> {
     let member = |number: usize| Operator {
         address: account(number),
         signing_key: OperatorKeys::of(number).signing.address(),
-        ed25519_key: None,
         weight: U256::from(weights[number]),
     };
     let total = U256::from(weights.iter().sum::<u64>());
     let members = (0..OPERATORS).map(member).collect();
-    Ok(OperatorSet::new(
-        Epoch(0),
-        members,
-        total,
-        threshold_of(total),
-    )?)
+    Ok(OperatorSet::new(Epoch(0), members, total, HEAD.timestamp)?)
 }
 
 pub(super) fn account(number: usize) -> Address {
@@ -172,7 +191,6 @@ pub(super) async fn run(options: &BenchOptions) -> Result<()> {
             settings,
             peer_secret: keys.peer,
             signer: Some(Arc::new(LocalSigner::new(keys.signing.clone()))),
-            ed25519_secret: None,
             claim: LogClaim {
                 accept_risk: true,
                 ..LogClaim::default()
@@ -223,6 +241,7 @@ pub(super) fn settings(
         bootstrap: bootstrap.to_vec(),
         policy: Policy::default(),
         http: None,
+        http_hosts: Vec::new(),
         operator: Some(account(number)),
         home: HomeSettings {
             evm: EvmConfig::new(HOME_CHAIN, vec![url], Finality::Confirmations(0)),

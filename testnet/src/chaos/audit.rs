@@ -170,8 +170,8 @@ impl Books {
 
     fn against_logs(&self, world: &World, findings: &mut Findings) -> Result<()> {
         let deployment = &world.network.deployment;
-        for (node, (operator, keys)) in world.network.operators.iter().zip(&deployment.operators) {
-            let log = stores::signing_log(stores::open(deployment, node)?, keys)?;
+        for (node, (operator, _)) in world.network.operators.iter().zip(&deployment.operators) {
+            let log = stores::signing_log(stores::open(deployment, node)?, *operator)?;
             for (slot, facts) in self.signed.get(operator).into_iter().flatten() {
                 findings.signatures += facts.len();
                 if facts.len() > 1 {

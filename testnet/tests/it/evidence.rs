@@ -9,7 +9,7 @@ use quorate_node::client::EvidenceQuestion;
 use quorate_node::keys::{KeyKind, KeyStore, Password, Saving, Secret, Strength};
 use quorate_proto::{
     Address, Batch, Domain, Envelope, EquivocationEvidence, Kind, Outcome as Said, PeerBinding,
-    ReadBasis, Response, SecretKey, SignedStatement, StateProof, Statement, U256,
+    ReadBasis, Response, SecretKey, SignedAttestation, StateProof, Statement, U256,
 };
 use quorate_testnet::network::PASSWORD;
 use quorate_testnet::{LocalNetwork, NodeProcess, OperatorKeys, wait};
@@ -61,12 +61,9 @@ impl Copy {
         })
     }
 
-    fn signed(&self, statement: Statement) -> Result<SignedStatement> {
+    fn signed(&self, statement: Statement) -> Result<SignedAttestation> {
         let signature = self.key.sign(statement.digest(&self.domain))?;
-        Ok(SignedStatement {
-            statement,
-            signature,
-        })
+        Ok(SignedAttestation::of(statement, signature))
     }
 
     async fn publish(&mut self, kind: Kind, batch: Batch) -> Outcome {
@@ -82,7 +79,7 @@ impl Copy {
 
     /// Signs and publishes a statement.
     async fn say(&mut self, statement: Statement) -> Outcome {
-        let signature = self.signed(statement)?.signature;
+        let signature = *self.signed(statement)?.signature();
         let response = Response {
             operator: self.operator,
             statement,
@@ -97,10 +94,10 @@ impl Copy {
     }
 
     /// Accuses an operator by two signatures of the copied key.
-    async fn accuse(&mut self, operator: Address, key: Address, pair: [Statement; 2]) -> Outcome {
+    async fn accuse(&mut self, operator: Address, pair: [Statement; 2]) -> Outcome {
         let pair = [self.signed(pair[0])?, self.signed(pair[1])?];
         let batch = Batch {
-            evidence: vec![EquivocationEvidence::new(operator, key, pair)?],
+            evidence: vec![EquivocationEvidence::new(operator, pair)?],
             ..Batch::default()
         };
         self.publish(Kind::Evidence, batch).await
@@ -174,20 +171,20 @@ async fn a_copied_key_is_caught_proven_and_jailed() -> Outcome {
         ..truth
     };
     let pair = [Statement::StateProof(other), false_one(other)];
-    copy.accuse(accused, copy.key.address(), pair).await?;
+    copy.accuse(accused, pair).await?;
     for node in &network.operators {
         let report = held_about(node, &pair[0].slot().to_string()).await?;
         ensure!(report.heard_from.is_some(), "{report:?}");
     }
 
     // The same signatures, laid at somebody else's door, convince nobody.
-    let (victim, keys) = &network.deployment.operators[1];
+    let (victim, _) = &network.deployment.operators[1];
     let third = StateProof {
         block_number: truth.block_number + 2,
         ..truth
     };
     let pair = [Statement::StateProof(third), false_one(third)];
-    copy.accuse(*victim, keys.signing.address(), pair).await?;
+    copy.accuse(*victim, pair).await?;
     let what = "forged evidence is rejected";
     wait::until(what, SOON, || async {
         let labels = "kind=\"evidence\",reason=\"evidence\"";
@@ -286,7 +283,7 @@ async fn jailed(network: &LocalNetwork, id: &str, accused: Address) -> Outcome {
         http,
     ];
     node(&submit).await?.says(0, &["is jailed"])?;
-    node(&submit).await?.says(0, &["judged before"])?;
+    node(&submit).await?.says(0, &["convicted before"])?;
     let error = network.deployment.join(COPIED).await;
     ensure!(error.is_err(), "a jailed operator may not register");
 

@@ -150,7 +150,7 @@ async fn the_command_line_asks_and_checks() -> Outcome {
     ensure!(written == shown);
     desk.request(block, &[])
         .await?
-        .says(0, &["Certified by", "from the operator's store"])?;
+        .says(0, &["Claimed to be signed by", "from the operator's store"])?;
     let height = network.deployment.source.height().await?;
     desk.request(height, &[])
         .await?
@@ -230,7 +230,7 @@ async fn the_command_line_shows_nodes_and_tasks() -> Outcome {
     stored(&network.client(4).await?, answer.task_id).await?;
     node(&["request", "certificate", &task, "--to", &to])
         .await?
-        .says(0, &["Certified by", &task])?;
+        .says(0, &["Claimed to be signed by", &task])?;
     node(&["operators", "--to", &to])
         .await?
         .says(0, &["Threshold", &operator])?;

@@ -127,9 +127,9 @@ async fn what_is_repeated_changes_nothing() -> Outcome {
     certify(&network, victim, 8, last).await?;
     ensure!(records(node, &tasks).await? == before);
 
-    let (_, keys) = &network.deployment.operators[victim].clone();
+    let (operator, _) = network.deployment.operators[victim];
     network.operators[victim].stop().await?;
-    let signed = signing_log(&network, &network.operators[victim], keys)?;
+    let signed = signing_log(&network, &network.operators[victim], operator)?;
     ensure!(
         signed.len() == tasks.len() + 2,
         "{} records for {} tasks",

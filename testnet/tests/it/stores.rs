@@ -50,8 +50,8 @@ async fn a_store_that_is_not_this_networks_or_builds_is_left_alone() -> Outcome 
         3,
         &[
             "schema version 9",
-            &format!("knows version {known}"),
-            "a newer build",
+            &format!("reads version {known}"),
+            "a later build",
         ],
     )?;
     ensure!(

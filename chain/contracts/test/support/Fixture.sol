@@ -1,19 +1,43 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.37;
 
+import {ChainDirectory} from "../../src/ChainDirectory.sol";
 import {EpochManager} from "../../src/EpochManager.sol";
-import {OperatorSet} from "../../src/EpochUpdates.sol";
 import {IWeightSource} from "../../src/IWeightSource.sol";
-import {LightStakeRegistry} from "../../src/LightStakeRegistry.sol";
+import {Home, LightStakeRegistry} from "../../src/LightStakeRegistry.sol";
+import {OperatorSet} from "../../src/OperatorSets.sol";
+import {OwnerSlashingDecider} from "../../src/OwnerSlashingDecider.sol";
 import {StakeRegistry} from "../../src/StakeRegistry.sol";
 import {Vm} from "./Vm.sol";
 
-/// @notice Weights as a test wants them.
+/// @notice Weights as a test wants them; it tells nobody of changes.
 contract FakeWeights is IWeightSource {
     mapping(address => uint256) public weightOf;
+    mapping(address => bool) public frozen;
+    address public immutable registry;
+    uint64 public immutable withdrawalBlocks;
+    uint64 public immutable withdrawalSeconds;
+    uint32 public immutable freshEpochs;
+
+    constructor(address registry_, uint64 blocks, uint64 seconds_, uint32 fresh) {
+        (registry, withdrawalBlocks, withdrawalSeconds, freshEpochs) = (registry_, blocks, seconds_, fresh);
+    }
 
     function set(address operator, uint256 weight) external {
         weightOf[operator] = weight;
+    }
+
+    function freeze(address operator) external {
+        frozen[operator] = true;
+    }
+
+    function unfreeze(address operator, uint16 bips) external {
+        frozen[operator] = false;
+        weightOf[operator] -= (weightOf[operator] * bips) / 10_000;
+    }
+
+    function freezeBlocks() external view returns (uint64) {
+        return withdrawalBlocks;
     }
 }
 
@@ -23,8 +47,6 @@ abstract contract Fixture {
         address account;
         uint256 secret;
         address signingKey;
-        bytes32 ed25519Secret;
-        bytes32 ed25519Key;
     }
 
     Vm internal constant vm = Vm(0x7109709ECfa91a80626fF3989D68f67F5b1DD12D);
@@ -32,6 +54,13 @@ abstract contract Fixture {
     uint64 internal constant GENESIS = 1000;
     uint64 internal constant LENGTH = 100;
     uint64 internal constant GRACE = 20;
+    uint64 internal constant BLOCK_SECONDS = 12;
+    uint64 internal constant GENESIS_TIME = 1_700_000_000;
+    /// @dev In which stake can be reached after a set was fixed.
+    uint64 internal constant REACH = 400;
+    /// @dev Three quarters of it: in which certificates hold.
+    uint64 internal constant LIFETIME = 300;
+    uint64 internal constant LIFETIME_SECONDS = LIFETIME * BLOCK_SECONDS;
     uint256 internal constant MINIMUM = 10;
     uint256 internal constant SECP256K1_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141;
 
@@ -39,23 +68,57 @@ abstract contract Fixture {
     FakeWeights internal weights;
     StakeRegistry internal registry;
 
+    ChainDirectory internal directory;
+    OwnerSlashingDecider internal decider;
+
     function setUp() public virtual {
-        vm.roll(GENESIS);
+        _deploy(0);
+    }
+
+    /// @dev With weights that count for `fresh` epochs unless they are read again; 0 for ever.
+    function _deploy(uint32 fresh) internal {
+        _goTo(0, 0);
         epochs = new EpochManager(LENGTH, GRACE);
-        weights = new FakeWeights();
-        registry = new StakeRegistry(epochs, weights, MINIMUM);
+        directory = new ChainDirectory(address(this));
+        decider = new OwnerSlashingDecider(address(this));
+        weights = new FakeWeights(_afterNext(), REACH, REACH * BLOCK_SECONDS, fresh);
+        registry = new StakeRegistry(epochs, weights, MINIMUM, decider, directory);
+    }
+
+    /// @dev Address of the contract after the next one that this test makes.
+    function _afterNext() internal view returns (address) {
+        return vm.computeCreateAddress(address(this), uint256(vm.getNonce(address(this))) + 1);
     }
 
     /// @dev First block of `epoch`, plus `offset`.
     function _goTo(uint32 epoch, uint64 offset) internal {
-        vm.roll(GENESIS + epoch * LENGTH + offset);
+        _rollTo(GENESIS + epoch * LENGTH + offset);
+    }
+
+    /// @dev The block with this number, at its time.
+    function _rollTo(uint64 number) internal {
+        vm.roll(number);
+        vm.warp(_timeOf(number));
+    }
+
+    function _timeOf(uint64 number) internal pure returns (uint64) {
+        return GENESIS_TIME + (number - GENESIS) * BLOCK_SECONDS;
+    }
+
+    /// @dev The first block in which the set of `epoch` is fixed.
+    function _fixedBlock(uint32 epoch) internal pure returns (uint64) {
+        return epoch == 0 ? GENESIS : GENESIS + epoch * LENGTH - GRACE;
+    }
+
+    /// @dev Its time.
+    function _fixedAt(uint32 epoch) internal pure returns (uint64) {
+        return _timeOf(_fixedBlock(epoch));
     }
 
     function _operator(uint256 seed) internal pure returns (Operator memory made) {
         made.account = address(uint160(uint256(keccak256(abi.encode("account", seed)))));
         made.secret = uint256(keccak256(abi.encode("key", seed)));
         made.signingKey = vm.addr(made.secret);
-        (made.ed25519Key, made.ed25519Secret) = vm.createEd25519Key(keccak256(abi.encode("ed25519", seed)));
     }
 
     /// @dev `count` operators, ascending by account.
@@ -79,11 +142,10 @@ abstract contract Fixture {
     function _registrationDigest(
         StakeRegistry target,
         address account,
-        address signingKey,
-        bytes32 ed25519Key
+        address signingKey
     ) internal view returns (bytes32) {
-        bytes32 typehash = keccak256("OperatorRegistration(address operator,address signingKey,bytes32 ed25519Key)");
-        bytes32 content = keccak256(abi.encode(typehash, account, signingKey, ed25519Key));
+        bytes32 typehash = keccak256("OperatorRegistration(address operator,address signingKey)");
+        bytes32 content = keccak256(abi.encode(typehash, account, signingKey));
         return keccak256(abi.encodePacked(hex"1901", _domainSeparator(target), content));
     }
 
@@ -94,30 +156,14 @@ abstract contract Fixture {
             keccak256(abi.encode(typehash, keccak256("Quorate"), keccak256("1"), block.chainid, address(target)));
     }
 
-    function _ed25519Message(StakeRegistry target, address account, address signingKey)
-        internal
-        view
-        returns (bytes memory message)
-    {
-        message = "quorate:v1:\xF0";
-        for (uint256 i; i < 8; ++i) {
-            message = abi.encodePacked(message, uint8(block.chainid >> (8 * i)));
-        }
-        message = abi.encodePacked(message, target, account, signingKey);
-    }
-
-    function _signingKeyProof(Operator memory op) internal view returns (bytes memory) {
-        return _sign(op.secret, _registrationDigest(registry, op.account, op.signingKey, op.ed25519Key));
-    }
-
-    function _ed25519Proof(Operator memory op) internal view returns (bytes memory) {
-        return vm.signEd25519("", _ed25519Message(registry, op.account, op.signingKey), op.ed25519Secret);
+    function _keyProof(Operator memory op) internal view returns (bytes memory) {
+        return _sign(op.secret, _registrationDigest(registry, op.account, op.signingKey));
     }
 
     function _register(Operator memory op) internal {
-        (bytes memory proof, bytes memory edProof) = (_signingKeyProof(op), _ed25519Proof(op));
+        bytes memory proof = _keyProof(op);
         vm.prank(op.account);
-        registry.registerOperator(op.signingKey, proof, op.ed25519Key, edProof);
+        registry.registerOperator(op.signingKey, proof);
     }
 
     function _registerWithWeight(Operator memory op, uint256 weight) internal {
@@ -201,15 +247,10 @@ abstract contract Fixture {
         uint256 count = ops.length;
         set.operators = _accounts(ops);
         set.signingKeys = new address[](count);
-        set.ed25519Keys = new bytes32[](count);
         set.weights = weights_;
-        uint256 total;
         for (uint256 i; i < count; ++i) {
             set.signingKeys[i] = ops[i].signingKey;
-            set.ed25519Keys[i] = ops[i].ed25519Key;
-            total += weights_[i];
         }
-        set.threshold = (total * 2) / 3 + 1;
     }
 
     function _setOfEqual(Operator[] memory ops, uint256 weight) internal pure returns (OperatorSet memory) {
@@ -220,25 +261,78 @@ abstract contract Fixture {
         return _set(ops, same);
     }
 
-    /// @dev A light registry for `registry`.
+    /// @dev A light registry for `registry`, without guardian.
     function _light(uint32 epoch, OperatorSet memory set) internal returns (LightStakeRegistry) {
-        return new LightStakeRegistry(uint64(block.chainid), address(registry), epoch, set);
+        return _deployLight(_home(address(0), 0), epoch, _fixedAt(epoch), set);
+    }
+
+    function _deployLight(
+        Home memory home,
+        uint32 epoch,
+        uint64 time,
+        OperatorSet memory set
+    ) internal returns (LightStakeRegistry light) {
+        light = new LightStakeRegistry(home, epoch, time, _setHash(set));
+        light.anchor(epoch, time, set);
+    }
+
+    function _home(address guardian, uint64 anchorDelay) internal view returns (Home memory) {
+        return Home(uint64(block.chainid), address(registry), LIFETIME_SECONDS, guardian, anchorDelay);
     }
 
     /// @dev Built from its definition.
+    function _attestationDigest(
+        bytes32 domain,
+        uint32 epoch,
+        bytes32 slot,
+        bytes32 fact
+    ) internal pure returns (bytes32) {
+        bytes32 typehash = keccak256("Attestation(uint32 epoch,bytes32 slot,bytes32 fact)");
+        bytes32 content = keccak256(abi.encode(typehash, epoch, slot, fact));
+        return keccak256(abi.encodePacked(hex"1901", domain, content));
+    }
+
+    /// @dev Built from its definition, with the time at which the set of `nextEpoch` is fixed.
     function _updateDigest(
         bytes32 domain,
         uint32 epoch,
         uint32 nextEpoch,
         OperatorSet memory set
     ) internal pure returns (bytes32) {
-        bytes32 typehash = keccak256("EpochUpdate(uint32 epoch,uint32 nextEpoch,bytes32 setHash)");
-        bytes32 content = keccak256(abi.encode(typehash, epoch, nextEpoch, _setHash(set)));
-        return keccak256(abi.encodePacked(hex"1901", domain, content));
+        return _updateDigest(domain, epoch, nextEpoch, _fixedAt(nextEpoch), set);
     }
 
+    function _updateDigest(
+        bytes32 domain,
+        uint32 epoch,
+        uint32 nextEpoch,
+        uint64 time,
+        OperatorSet memory set
+    ) internal pure returns (bytes32) {
+        bytes32 slot = keccak256(abi.encodePacked(uint8(3), nextEpoch));
+        bytes32 fact = keccak256(abi.encodePacked(slot, _setHash(set), time));
+        return _attestationDigest(domain, epoch, slot, fact);
+    }
+
+    /// @dev Built from its definition, by recursion.
     function _setHash(OperatorSet memory set) internal pure returns (bytes32) {
-        return keccak256(abi.encode(set.operators, set.signingKeys, set.ed25519Keys, set.weights, set.threshold));
+        uint256 total;
+        for (uint256 i; i < set.weights.length; ++i) {
+            total += set.weights[i];
+        }
+        bytes32 root = _merkleRoot(set, 0, set.operators.length);
+        return keccak256(abi.encodePacked(uint32(set.operators.length), total, root));
+    }
+
+    function _merkleRoot(OperatorSet memory set, uint256 from, uint256 count) private pure returns (bytes32) {
+        if (count == 1) {
+            return
+                keccak256(abi.encodePacked(uint8(0), set.operators[from], set.signingKeys[from], set.weights[from]));
+        }
+        uint256 left = 1;
+        while (left * 2 < count) left *= 2;
+        bytes32 right = _merkleRoot(set, from + left, count - left);
+        return keccak256(abi.encodePacked(uint8(1), _merkleRoot(set, from, left), right));
     }
 
     /// @dev The first `count` of `ops`.

@@ -1,36 +1,34 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.37;
 
+import {Attestations, SignedAttestation} from "../../src/Attestations.sol";
+import {ChainDirectory} from "../../src/ChainDirectory.sol";
 import {EpochManager} from "../../src/EpochManager.sol";
-import {EpochUpdate, EpochUpdates, SignedEpochUpdate} from "../../src/EpochUpdates.sol";
-import {EquivocationJudge} from "../../src/EquivocationJudge.sol";
+import {IEquivocationJudge, Term} from "../../src/IEquivocationJudge.sol";
 import {OwnerSlashingDecider} from "../../src/OwnerSlashingDecider.sol";
 import {StakeRegistry} from "../../src/StakeRegistry.sol";
 import {StakeVault} from "../../src/StakeVault.sol";
-import {SignedStateProof, StateProof, StateProofs} from "../../src/StateProofs.sol";
 import {Fixture} from "./Fixture.sol";
 
-/// @notice A registry with real stake, a judge, and three operators of 3 ether each that serve in epoch 1.
+/// @notice A registry with real stake, its judge, and three operators of 3 ether each that serve in epoch 1.
 abstract contract JudgeFixture is Fixture {
-    uint64 internal constant DELAY = 50;
     uint256 internal constant STAKE = 3 ether;
+    bytes32 internal constant SLOT = keccak256("slot");
 
     StakeVault internal vault;
-    EquivocationJudge internal judge;
-    OwnerSlashingDecider internal decider;
+    IEquivocationJudge internal judge;
     Operator internal alice;
     Operator internal bob;
     Operator internal carol;
 
     function setUp() public virtual override {
-        vm.roll(GENESIS);
+        _goTo(0, 0);
         epochs = new EpochManager(LENGTH, GRACE);
-        vault = new StakeVault(epochs, DELAY);
-        registry = new StakeRegistry(epochs, vault, MINIMUM);
-        vault.setRegistry(registry);
+        directory = new ChainDirectory(address(this));
         decider = new OwnerSlashingDecider(address(this));
-        judge = new EquivocationJudge(registry, decider);
-        registry.setJudge(address(judge));
+        vault = new StakeVault(epochs, _afterNext(), REACH, REACH * BLOCK_SECONDS);
+        registry = new StakeRegistry(epochs, vault, MINIMUM, decider, directory);
+        judge = registry.judge();
         (alice, bob, carol) = (_operator(1), _operator(2), _operator(3));
         _enter(alice);
         _enter(bob);
@@ -38,47 +36,73 @@ abstract contract JudgeFixture is Fixture {
         _goTo(1, 0);
     }
 
-    function _enter(Operator memory op) private {
+    function _enter(Operator memory op) internal {
         vault.deposit{value: STAKE}(op.account);
         _register(op);
     }
 
-    function _proof(uint32 epoch, uint256 value) internal pure returns (StateProof memory) {
-        return StateProof(address(0x1234), 137, 5_000_000, 1_700_000_000, epoch, 7, value);
+    /// @dev `SLOT` has this fact, under the key of `op`.
+    function _signed(Operator memory op, uint32 epoch, bytes32 fact) internal view returns (SignedAttestation memory) {
+        return _signedBy(op.secret, epoch, SLOT, fact);
     }
 
-    function _update(uint32 epoch, bytes32 setHash) internal pure returns (EpochUpdate memory) {
-        return EpochUpdate(epoch, 9, setHash);
+    function _signedBy(
+        uint256 secret,
+        uint32 epoch,
+        bytes32 slot,
+        bytes32 fact
+    ) internal view returns (SignedAttestation memory) {
+        bytes32 digest = Attestations.digest(registry.domainSeparator(), epoch, slot, fact);
+        return SignedAttestation(epoch, slot, fact, _sign(secret, digest));
     }
 
-    function _signed(Operator memory op, StateProof memory proof) internal view returns (SignedStateProof memory) {
-        return SignedStateProof(proof, _sign(op.secret, StateProofs.digest(registry, proof)));
+    /// @dev Two facts for one slot, signed in `epoch`.
+    function _convict(Operator memory op, uint32 epoch) internal {
+        judge.judge(op.account, _signed(op, epoch, "one"), _signed(op, epoch, "two"));
     }
 
-    function _signed(Operator memory op, EpochUpdate memory update) internal view returns (SignedEpochUpdate memory) {
-        return SignedEpochUpdate(update, _sign(op.secret, EpochUpdates.digest(registry.domainSeparator(), update)));
+    /// @dev The account of `op` with another key.
+    function _withKey(Operator memory op, uint256 seed) internal pure returns (Operator memory) {
+        uint256 secret = uint256(keccak256(abi.encode("another key", seed)));
+        return Operator(op.account, secret, vm.addr(secret));
     }
 
-    /// @dev Both signed by `op`.
-    function _judge(Operator memory op, StateProof memory first, StateProof memory second) internal {
-        judge.judgeStateProofs(op.account, _signed(op, first), _signed(op, second));
+    /// @dev It signs with that from the next epoch on.
+    function _changeKey(Operator memory op, uint256 seed) internal returns (Operator memory renewed) {
+        renewed = _withKey(op, seed);
+        bytes memory proof = _keyProof(renewed);
+        vm.prank(op.account);
+        registry.updateSigningKey(renewed.signingKey, proof);
     }
 
-    function _expectRefusal(bytes memory reason, Operator memory op, StateProof memory a, StateProof memory b) internal {
-        _expectRefusal(reason, op.account, _signed(op, a), _signed(op, b));
+    /// @dev A verdict on the open term of `op`, carried out as soon as it may be.
+    function _settle(Operator memory op, uint16 bips, bool readmitted) internal {
+        (Term memory term, ) = judge.termOf(op.account);
+        decider.decide(judge, op.account, term.number, bips, readmitted);
+        uint64 from = term.openedAt + judge.minimumDelay();
+        if (vm.getBlockNumber() < from) _rollTo(from);
+        judge.settle(op.account);
     }
 
     function _expectRefusal(
         bytes memory reason,
         address operator,
-        SignedStateProof memory a,
-        SignedStateProof memory b
+        SignedAttestation memory first,
+        SignedAttestation memory second
     ) internal {
         vm.expectRevert(reason);
-        judge.judgeStateProofs(operator, a, b);
+        judge.judge(operator, first, second);
     }
 
     function _error(bytes4 selector) internal pure returns (bytes memory) {
         return abi.encodeWithSelector(selector);
+    }
+
+    function _error(bytes4 selector, uint256 value) internal pure returns (bytes memory) {
+        return abi.encodeWithSelector(selector, value);
+    }
+
+    function _error(bytes4 selector, address value) internal pure returns (bytes memory) {
+        return abi.encodeWithSelector(selector, value);
     }
 }

@@ -13,11 +13,10 @@ interface Vm {
 
     function addr(uint256 secret) external pure returns (address);
     function sign(uint256 secret, bytes32 digest) external pure returns (uint8 v, bytes32 r, bytes32 s);
-    function createEd25519Key(bytes32 salt) external pure returns (bytes32 key, bytes32 secret);
-    function signEd25519(bytes calldata namespace, bytes calldata message, bytes32 secret)
-        external
-        pure
-        returns (bytes memory);
+
+    function computeCreateAddress(address deployer, uint256 nonce) external pure returns (address);
+    function getNonce(address account) external view returns (uint64);
+    function etch(address target, bytes calldata code) external;
 
     function roll(uint256 blockNumber) external;
     function warp(uint256 timestamp) external;

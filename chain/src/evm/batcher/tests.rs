@@ -145,3 +145,66 @@ fn what_makes_no_sense_is_told_without_secrets() {
         assert!(!shown.contains("topsecret"), "{shown}");
     }
 }
+
+/// A provider that refuses its first requests for being too many; how many came.
+async fn short_of_requests(refusals: usize) -> (Batcher, Arc<std::sync::atomic::AtomicUsize>) {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let answer = move || {
+        let refused = count.fetch_add(1, Ordering::SeqCst) < refusals;
+        let (status, body) = match refused {
+            true => (axum::http::StatusCode::TOO_MANY_REQUESTS, "slow down"),
+            false => (axum::http::StatusCode::OK, r#"{"id":0,"result":"0x1"}"#),
+        };
+        std::future::ready((status, body))
+    };
+    let router = axum::Router::new().fallback(answer);
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let url = format!("http://{address}").parse().expect("a URL");
+    (Batcher::new(Client::new(), url), asked)
+}
+
+fn chain_id() -> Call {
+    Call {
+        method: "eth_chainId",
+        params: "[]".to_owned(),
+    }
+}
+
+#[tokio::test]
+async fn what_was_refused_for_a_moment_is_asked_again() {
+    let (batcher, asked) = short_of_requests(1).await;
+    assert!(batcher.call(chain_id()).await.is_ok());
+    assert_eq!(asked.load(std::sync::atomic::Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn a_provider_that_has_had_enough_is_asked_less_often() {
+    let (batcher, asked) = short_of_requests(usize::MAX).await;
+    let begin = Instant::now();
+    let mut calls = Vec::new();
+    while begin.elapsed() < Duration::from_secs(3) {
+        let batcher = batcher.clone();
+        calls.push(tokio::spawn(async move {
+            let begin = Instant::now();
+            let answer = batcher.call(chain_id()).await;
+            (answer.expect_err("no answer"), begin.elapsed())
+        }));
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    for call in calls {
+        let (failure, took) = call.await.expect("no panic");
+        assert_eq!(failure.outcome(), crate::RequestOutcome::RateLimited);
+        let text = failure.to_string();
+        assert!(text.contains("answered with HTTP status 429"), "{text}");
+        assert!(took < CALL_TIMEOUT + Duration::from_millis(500), "{took:?}");
+    }
+    // Pauses of 0.1, 0.2, 0.4, 0.8 and 1.6 s; 3.2 s is more than anybody waits for.
+    let asked = asked.load(std::sync::atomic::Ordering::SeqCst);
+    assert!((4..=8).contains(&asked), "{asked} requests");
+}

@@ -1,16 +1,16 @@
 //! Responses to JSON-RPC requests, down to what is in them.
 
-use alloy::primitives::{Address, B256, Bytes, FixedBytes, U64, U256};
+use alloy::primitives::{Address, Bytes, FixedBytes, U64, U256};
 use alloy::sol_types::SolCall;
 use alloy::transports::http::reqwest::StatusCode;
-use quorate_proto::{Epoch, EpochSchedule, Operator, OperatorSet};
+use quorate_proto::{Epoch, EpochSchedule};
 use serde_json::value::RawValue;
 
 use super::super::batcher::{self, Outcome};
 use super::super::calls::{Ended, Header, Log, decode};
 use super::super::home::interface::getEpochIntervalCall;
 use super::super::home::schedule_of;
-use super::super::operator_set::interface as registry;
+use super::super::operator_set::{interface as registry, set_of};
 use super::super::proof::answer::ProofAnswer;
 use super::super::provider::ended;
 use super::super::registrations;
@@ -119,9 +119,6 @@ fn check_logs(logs: &[Log]) {
 fn returned(data: &Bytes) {
     one_form::<registry::getOperatorWeightAtEpochCall>(data);
     one_form::<registry::getOperatorSigningKeyAtEpochCall>(data);
-    one_form::<registry::getOperatorEd25519KeyAtEpochCall>(data);
-    one_form::<registry::getTotalWeightAtEpochCall>(data);
-    one_form::<registry::getThresholdStakeCall>(data);
     one_form::<registry::minimumWeightCall>(data);
     one_form::<getHistoryAtBlockCall>(data);
     one_form::<getEpochIntervalCall>(data);
@@ -163,23 +160,12 @@ fn check_schedule(schedule: &EpochSchedule) {
     }
 }
 
-/// Members of a set, four words each, behind the total and the threshold.
+/// The members of a set, as the registry tells them.
 fn members(data: &[u8]) {
-    let word = |bytes: &[u8]| B256::from_slice(bytes);
-    let (words, _) = data.as_chunks::<32>();
-    let [total, threshold, rest @ ..] = words else {
+    let Ok(told) = registry::getOperatorSetCall::abi_decode_returns_validate(data) else {
         return;
     };
-    let (each, _) = rest.as_chunks::<4>();
-    let member = |[address, key, ed25519, weight]: &[[u8; 32]; 4]| Operator {
-        address: Address::from_word(word(address)),
-        signing_key: Address::from_word(word(key)),
-        ed25519_key: Some(*ed25519).filter(|key| *key != [0; 32]),
-        weight: U256::from_be_bytes(*weight),
-    };
-    let members: Vec<Operator> = each.iter().map(member).collect();
-    let (total, threshold) = (U256::from_be_bytes(*total), U256::from_be_bytes(*threshold));
-    if let Ok(set) = OperatorSet::new(Epoch(1), members, total, threshold) {
+    if let Ok(set) = set_of(Epoch(1), (told.set, told.total), 7) {
         let ascends = set.members().is_sorted_by(|a, b| a.address < b.address);
         assert!(ascends, "strictly ascending");
         assert!(set.members().iter().all(|m| !m.weight.is_zero()));

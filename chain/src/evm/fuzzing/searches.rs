@@ -2,7 +2,9 @@
 
 use alloy::primitives::{Address, B256, U256};
 
-use super::super::proof::history::{Fact, HistoryRead, MAX_SLOTS, Step as HistoryStep};
+use super::super::proof::history::{
+    Cutoff, Fact, HistoryRead, Horizon, MAX_SLOTS, Step as HistoryStep,
+};
 use super::super::prover::MAX_STEPS;
 use super::super::timestamps::{Step as TimeStep, TimestampSearch};
 use crate::BlockRef;
@@ -46,7 +48,24 @@ impl Answers<'_> {
 fn history(mut answers: Answers<'_>) {
     let (block, head, hint) = (answers.number(), answers.number(), answers.number());
     let entry = (Address::repeat_byte(7), U256::from(9));
-    let mut read = HistoryRead::new(U256::ZERO, entry, block, head, hint);
+    // The last bit of the hint says whether entries are found by block or by time.
+    let (horizon, cutoff) = match hint % 2 {
+        0 => (
+            Horizon {
+                block: head,
+                time: u64::MAX,
+            },
+            Cutoff::Block(block),
+        ),
+        _ => (
+            Horizon {
+                block: 0,
+                time: head,
+            },
+            Cutoff::Time(block),
+        ),
+    };
+    let mut read = HistoryRead::new(U256::ZERO, entry, cutoff, horizon, hint);
     let mut proven = Vec::new();
     for _ in 0..MAX_STEPS {
         let stepped = match read.next() {
@@ -76,9 +95,9 @@ fn history(mut answers: Answers<'_>) {
 /// What is found was proven.
 fn check_fact(fact: Fact, length: Option<u64>, proven: &[U256]) {
     match fact {
-        Fact::Value(value) => assert!(proven.contains(&value)),
+        Fact::Value(value, _) => assert!(proven.contains(&value)),
         Fact::NoHistory => assert_eq!(length, Some(0)),
-        Fact::BeforeFirstEntry => assert!(length > Some(0)),
+        Fact::BeforeFirstEntry(_) => assert!(length > Some(0)),
     }
 }
 

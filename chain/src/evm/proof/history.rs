@@ -20,12 +20,46 @@ const MAX_ENTRIES: U256 = U256::from_limbs([1 << 48, 0, 0, 0]);
 /// What a state says about a key at a block. Proven, all of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::evm) enum Fact {
-    /// The value of the last entry that is not later.
-    Value(U256),
+    /// The value of the last entry that is not later, and for how long it held.
+    Value(U256, Span),
     /// The key has no entry.
     NoHistory,
-    /// The first entry is later.
-    BeforeFirstEntry,
+    /// The first entry is later; it is the end of the span.
+    BeforeFirstEntry(Span),
+}
+
+/// From the time of an entry until that of the next one, in Unix seconds; open where there is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::evm) struct Span {
+    /// When it begins.
+    pub(in crate::evm) from: Option<u64>,
+    /// When it ends.
+    pub(in crate::evm) until: Option<u64>,
+}
+
+impl Span {
+    /// Whether a block of this time may lie in it. Blocks may share a second, so both ends count.
+    pub(in crate::evm) fn may_contain(self, time: u64) -> bool {
+        self.from.is_none_or(|from| from <= time) && self.until.is_none_or(|until| time <= until)
+    }
+}
+
+/// Which entries are too late to count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::evm) enum Cutoff {
+    /// Those of later blocks than this one, by the chain's own numbers.
+    Block(u64),
+    /// Those of a later second than this one: where contracts count other blocks.
+    Time(u64),
+}
+
+/// The end of what a state can know: no entry in it is later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::evm) struct Horizon {
+    /// Number of its block.
+    pub(in crate::evm) block: u64,
+    /// Time of its block, in Unix seconds.
+    pub(in crate::evm) time: u64,
 }
 
 /// What the search needs or has found.
@@ -54,9 +88,19 @@ pub(in crate::evm) enum Stop {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Since {
     block: u64,
+    time: u64,
 }
 
-/// The search for the entry of one key that counts at one block.
+impl Since {
+    const fn is_after(self, cutoff: Cutoff) -> bool {
+        match cutoff {
+            Cutoff::Block(block) => self.block > block,
+            Cutoff::Time(time) => self.time > time,
+        }
+    }
+}
+
+/// The search for the entry of one key that counts at one block or time.
 ///
 /// # Design Decisions
 ///
@@ -67,16 +111,16 @@ struct Since {
 #[derive(Clone, Debug)]
 pub(in crate::evm) struct HistoryRead {
     slots: Slots,
-    block: u64,
-    /// The block whose state is read: no entry is later.
-    head: u64,
+    cutoff: Cutoff,
+    /// Of the state that is read.
+    horizon: Horizon,
     /// Entries that there probably are.
     hint: u64,
     /// Proven length.
     length: Option<u64>,
     /// Proven words: slot and value.
     proven: Vec<(U256, U256)>,
-    /// Entries below this one are not later than `block`, as far as was said.
+    /// Entries below this one are not later than the cutoff, as far as was said.
     low: u64,
     /// Entries from this one on are later.
     high: u64,
@@ -117,19 +161,19 @@ fn pair(key: B256, slot: B256) -> B256 {
 }
 
 impl HistoryRead {
-    /// What `user` had under `key` at `block`, in the state after block `head`, where the mapping
+    /// What `user` had under `key` at the cutoff, in a state with this horizon, where the mapping
     /// is at slot `base`, and there were `hint` entries when last seen.
     pub(in crate::evm) fn new(
         base: U256,
         (user, key): (Address, U256),
-        block: u64,
-        head: u64,
+        cutoff: Cutoff,
+        horizon: Horizon,
         hint: u64,
     ) -> Self {
         Self {
             slots: Slots::new(base, user, key),
-            block,
-            head,
+            cutoff,
+            horizon,
             hint: hint.max(1),
             length: None,
             proven: Vec::new(),
@@ -209,7 +253,9 @@ impl HistoryRead {
         self.probed = true;
         for (entry, word) in words {
             // Nonsense is a lie unless it is proven; then it is something else.
-            let since = since(*word, self.head).map_err(|_| Stop::Lie("an entry that is none"))?;
+            let since = self
+                .since(*word)
+                .map_err(|_| Stop::Lie("an entry that is none"))?;
             self.observe(*entry, since)?;
         }
         Ok(())
@@ -219,12 +265,12 @@ impl HistoryRead {
         let Some(word) = self.value_of(self.slots.since(entry)) else {
             return Ok(());
         };
-        let since = since(word, self.head).map_err(Stop::Misfit)?;
+        let since = self.since(word).map_err(Stop::Misfit)?;
         self.observe(entry, since)
     }
 
     fn observe(&mut self, entry: u64, since: Since) -> Result<(), Stop> {
-        if since.block > self.block {
+        if since.is_after(self.cutoff) {
             self.high = self.high.min(entry);
         } else {
             self.low = self.low.max(entry + 1);
@@ -232,7 +278,7 @@ impl HistoryRead {
         match (self.low <= self.high, self.probed) {
             (true, _) => Ok(()),
             (false, true) => Err(Stop::Lie("entries that its own proof contradicts")),
-            (false, false) => Err(Stop::Misfit("entries that do not ascend by block".into())),
+            (false, false) => Err(Stop::Misfit("entries that do not ascend".into())),
         }
     }
 
@@ -248,22 +294,60 @@ impl HistoryRead {
             }
             value
         };
-        let value = match self.low {
-            0 => None,
-            next => {
-                need(self.slots.since(next - 1));
-                need(self.slots.value(next - 1))
-            }
+        let (from, value) = match self.low {
+            0 => (None, None),
+            next => (
+                need(self.slots.since(next - 1)),
+                need(self.slots.value(next - 1)),
+            ),
         };
-        if self.low < length {
-            need(self.slots.since(self.low));
-        }
+        let until = match self.low < length {
+            true => need(self.slots.since(self.low)),
+            false => None,
+        };
         if !missing.is_empty() {
             return Ok(Step::Prove(missing));
         }
-        Ok(Step::Done(
-            value.map_or(Fact::BeforeFirstEntry, Fact::Value),
-        ))
+        let span = Span {
+            from: self.time_in(from)?,
+            until: self.time_in(until)?,
+        };
+        Ok(Step::Done(match value {
+            Some(value) => Fact::Value(value, span),
+            None => Fact::BeforeFirstEntry(span),
+        }))
+    }
+
+    fn time_in(&self, word: Option<U256>) -> Result<Option<u64>, Stop> {
+        let since = word.map(|word| self.since(word)).transpose();
+        Ok(since.map_err(Stop::Misfit)?.map(|since| since.time))
+    }
+
+    /// What the second word of an entry says; the error tells why it is none.
+    fn since(&self, word: U256) -> Result<Since, String> {
+        let [block, high, ..] = *word.as_limbs();
+        if word.bit_len() > 64 + 48 {
+            return Err(format!("{word:#x} is no block number and timestamp"));
+        }
+        let since = Since { block, time: high };
+        if since.block == 0 || since.time == 0 {
+            return Err("an entry without block or timestamp".to_owned());
+        }
+        let Horizon { block, time } = self.horizon;
+        if since.time > time {
+            return Err(format!(
+                "an entry of time {} in a state of time {time}",
+                since.time
+            ));
+        }
+        if matches!(self.cutoff, Cutoff::Block(_)) && since.block > block {
+            return Err(format!(
+                "an entry of block {} in the state of block {block}; where the contracts of a chain \
+                 count the blocks of another one, set block_numbers = \"parent\"",
+                since.block
+            ));
+        }
+        Ok(since)
     }
 
     /// At first in growing strides down from the end, then evenly between what is known.
@@ -298,23 +382,6 @@ impl HistoryRead {
         let found = self.proven.iter().find(|(known, _)| *known == slot);
         found.map(|(_, value)| *value)
     }
-}
-
-/// What the second word of an entry says; the error tells why it is none.
-fn since(word: U256, head: u64) -> Result<Since, String> {
-    let [block, timestamp, ..] = *word.as_limbs();
-    if word.bit_len() > 64 + 48 {
-        return Err(format!("{word:#x} is no block number and timestamp"));
-    }
-    if block == 0 || timestamp == 0 {
-        return Err("an entry without block or timestamp".to_owned());
-    }
-    if block > head {
-        return Err(format!(
-            "an entry of block {block} in the state of block {head}"
-        ));
-    }
-    Ok(Since { block })
 }
 
 #[cfg(test)]

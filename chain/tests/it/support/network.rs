@@ -1,23 +1,26 @@
 //! The contracts of a home chain, and operators in them.
 
 use alloy::primitives::{Address, B256, Bytes, U256};
-use alloy::providers::DynProvider;
+use alloy::providers::{DynProvider, Provider};
 use alloy::signers::SignerSync;
 use alloy::signers::local::PrivateKeySigner;
 use alloy::sol_types::{SolStruct, SolValue, eip712_domain};
-use ed25519_dalek::{Signer, SigningKey};
 use quorate_chain::anvil::{AnvilChain, AnvilOptions};
-use quorate_chain::contracts::{EpochManager, StakeRegistry, StakeVault};
+use quorate_chain::contracts::{
+    ChainDirectory, EpochManager, OwnerSlashingDecider, StakeRegistry, StakeVault,
+};
 use quorate_chain::evm::{EvmConfig, EvmHome, Finality, RpcUrl};
 
 type Failed = Box<dyn std::error::Error + Send + Sync>;
 
 pub(crate) const EPOCH: u64 = 100;
 pub(crate) const GRACE: u64 = 20;
+/// Blocks and seconds for which stake stays within reach.
+pub(crate) const REACH: (u64, u64) = (400, 4_800);
 
 mod registration {
     alloy::sol! {
-        struct OperatorRegistration { address operator; address signingKey; bytes32 ed25519Key; }
+        struct OperatorRegistration { address operator; address signingKey; }
     }
 }
 
@@ -26,36 +29,49 @@ pub(crate) struct Network {
     pub anvil: AnvilChain,
     pub registry: Address,
     pub epoch_manager: Address,
-    vault: Address,
+    pub directory: Address,
+    pub vault: Address,
 }
 
 /// Keys of one operator.
 pub(crate) struct Member {
     pub operator: Address,
     pub signing: PrivateKeySigner,
-    pub ed25519: SigningKey,
-}
-
-impl Member {
-    pub(crate) fn ed25519_key(&self) -> [u8; 32] {
-        self.ed25519.verifying_key().to_bytes()
-    }
 }
 
 impl Network {
     pub(crate) async fn start() -> Result<Self, Failed> {
         let anvil = AnvilChain::start(AnvilOptions::default()).await?;
         let provider = anvil.provider().clone();
+        let deployer = anvil.accounts()[0];
         let manager = EpochManager::deploy(provider.clone(), EPOCH, GRACE).await?;
-        let vault = StakeVault::deploy(provider.clone(), *manager.address(), 10).await?;
-        let minimum = U256::from(5);
-        let registry =
-            StakeRegistry::deploy(provider, *manager.address(), *vault.address(), minimum).await?;
-        let set = vault.setRegistry(*registry.address()).send().await?;
-        set.get_receipt().await?;
+        let directory = ChainDirectory::deploy(provider.clone(), deployer).await?;
+        let decider = OwnerSlashingDecider::deploy(provider.clone(), deployer).await?;
+        // The vault is told where its registry will be: the next contract.
+        let nonce = provider.get_transaction_count(deployer).await?;
+        let registry = deployer.create(nonce + 1);
+        let (blocks, seconds) = REACH;
+        let vault = StakeVault::deploy(
+            provider.clone(),
+            *manager.address(),
+            registry,
+            blocks,
+            seconds,
+        )
+        .await?;
+        let registry = StakeRegistry::deploy(
+            provider,
+            *manager.address(),
+            *vault.address(),
+            U256::from(5),
+            *decider.address(),
+            *directory.address(),
+        )
+        .await?;
         Ok(Self {
             registry: *registry.address(),
             epoch_manager: *manager.address(),
+            directory: *directory.address(),
             vault: *vault.address(),
             anvil,
         })
@@ -71,38 +87,33 @@ impl Network {
         Member {
             operator: self.anvil.accounts()[usize::from(account)],
             signing: PrivateKeySigner::from_bytes(&secret).expect("a key"),
-            ed25519: SigningKey::from_bytes(&secret.0),
         }
     }
 
+    /// Registers with the stake that it has, or with the least if that is none.
     pub(crate) async fn register(&self, member: &Member) -> Result<(), Failed> {
         let registry = self.contract();
-        let key = B256::from(member.ed25519_key());
-        let proof = self.key_proof(member.operator, &member.signing, key)?;
-        let message = registry
-            .ed25519RegistrationMessage(member.operator, member.signing.address())
-            .call()
-            .await?;
-        let ed25519_proof = Bytes::copy_from_slice(&member.ed25519.sign(&message).to_bytes());
-        let call = registry.registerOperator(member.signing.address(), proof, key, ed25519_proof);
-        call.from(member.operator)
-            .send()
-            .await?
-            .get_receipt()
-            .await?;
-        Ok(())
+        let vault = StakeVault::new(self.vault, self.anvil.provider());
+        if vault.weightOf(member.operator).call().await?.is_zero() {
+            self.stake(member, 5).await?;
+        }
+        let proof = self.key_proof(member.operator, &member.signing)?;
+        let call = registry.registerOperator(member.signing.address(), proof);
+        let sent = call.from(member.operator).send().await?;
+        match sent.get_receipt().await?.status() {
+            true => Ok(()),
+            false => Err("the registration reverted".into()),
+        }
     }
 
-    fn key_proof(
+    pub(crate) fn key_proof(
         &self,
         operator: Address,
         signing: &PrivateKeySigner,
-        key: B256,
     ) -> Result<Bytes, Failed> {
         let content = registration::OperatorRegistration {
             operator,
             signingKey: signing.address(),
-            ed25519Key: key,
         };
         let domain = eip712_domain! {
             name: "Quorate",
@@ -116,7 +127,7 @@ impl Network {
 
     pub(crate) async fn rotate(&self, member: &mut Member, secret: u8) -> Result<(), Failed> {
         let signing = PrivateKeySigner::from_bytes(&B256::repeat_byte(secret))?;
-        let proof = self.key_proof(member.operator, &signing, member.ed25519_key().into())?;
+        let proof = self.key_proof(member.operator, &signing)?;
         let registry = self.contract();
         let call = registry.updateSigningKey(signing.address(), proof);
         call.from(member.operator)

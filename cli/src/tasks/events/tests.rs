@@ -29,6 +29,7 @@ fn timeline(events: Vec<(f64, Happening)>) -> Timeline {
             epoch: 7,
             next_epoch: 8,
             set_hash: "0x5e7".into(),
+            time: 1_700_000_000,
             digest: "0xd1".into(),
         },
         created_ms: 1,

@@ -1,6 +1,6 @@
 use quorate_proto::{
     B256, Epoch, Operator, ReadBasis, Refusal, RefusalCode, SecretKey, Signature, SignerSignature,
-    StateProof, U256, threshold_of,
+    StateProof, U256,
 };
 use quorate_storage::{EngineKind, Store, WriterGuard};
 
@@ -57,10 +57,9 @@ fn set() -> OperatorSet {
     let member = Operator {
         address: operator(1),
         signing_key: operator(101),
-        ed25519_key: None,
         weight,
     };
-    OperatorSet::new(Epoch(1), vec![member], weight, threshold_of(weight)).unwrap()
+    OperatorSet::new(Epoch(1), vec![member], weight, 0).unwrap()
 }
 
 /// A question, and an answer to it.
@@ -157,12 +156,11 @@ fn set_of_three() -> OperatorSet {
     let member = |number| Operator {
         address: operator(number),
         signing_key: operator(100 + number),
-        ed25519_key: None,
         weight,
     };
     let total = U256::from(30);
     let members = (1..=3).map(member).collect();
-    OperatorSet::new(Epoch(1), members, total, threshold_of(total)).unwrap()
+    OperatorSet::new(Epoch(1), members, total, 0).unwrap()
 }
 
 /// Then its answers are the same as everywhere, and no comparison would ever bring a certificate.
@@ -265,4 +263,35 @@ async fn what_is_on_disk_is_not_kept_beside_it() {
         scene.commit().await;
         assert!(scene.ledger.unwritten.len() < 2_048);
     }
+}
+
+/// However many tasks of other chains came after it, and after a restart: a vote would do otherwise.
+#[tokio::test]
+async fn a_chain_that_had_proofs_once_is_known_by_a_mark_of_its_own() {
+    const OTHERS: u64 = quorate_proto::limits::MAX_OPEN_TASKS as u64 + 1;
+    let mut scene = Scene::new();
+    let set = Arc::new(set());
+    let read = |chain, basis| ReadTrace {
+        chain: Some(chain),
+        basis,
+        ..ReadTrace::default()
+    };
+    let first = says(1, 7);
+    scene.ledger.opened(&first, None, Some(&set)).unwrap();
+    let proof = read(1, ReadBasis::Proof);
+    scene.ledger.observed(first.task_id(), &proof).unwrap();
+    scene.commit().await;
+    for question in 2..2 + OTHERS {
+        let Statement::StateProof(mut other) = says(question, 7) else {
+            panic!("a state proof")
+        };
+        other.chain_id = 2;
+        let other = Statement::StateProof(other);
+        scene.ledger.opened(&other, None, Some(&set)).unwrap();
+        let vote = read(2, ReadBasis::Vote);
+        scene.ledger.observed(other.task_id(), &vote).unwrap();
+    }
+    scene.commit().await;
+    let proven = crate::desk::proven_chains(&scene.store).unwrap();
+    assert_eq!(proven, std::collections::HashSet::from([1]));
 }

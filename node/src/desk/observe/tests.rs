@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use futures::future::FutureExt;
 use metrics_exporter_prometheus::PrometheusBuilder;
-use quorate_proto::{Address, Epoch, Operator, OperatorSet, U256, threshold_of};
+use quorate_proto::{Address, Epoch, Operator, OperatorSet, U256};
 use tokio::sync::watch;
 
 use super::*;
@@ -12,19 +12,22 @@ fn set_of(epoch: u32) -> Arc<OperatorSet> {
     let member = Operator {
         address: Address::repeat_byte(1),
         signing_key: Address::repeat_byte(2),
-        ed25519_key: None,
         weight: U256::from(10),
     };
     let total = U256::from(10);
-    let set = OperatorSet::new(Epoch(epoch), vec![member], total, threshold_of(total));
+    let set = OperatorSet::new(Epoch(epoch), vec![member], total, FIXED_AT);
     Arc::new(set.expect("a set"))
 }
+
+/// When every set here was fixed.
+const FIXED_AT: u64 = 1_700_000_000;
 
 fn update(set_hash: B256) -> EpochUpdate {
     EpochUpdate {
         epoch: Epoch(1),
         next_epoch: Epoch(2),
         set_hash,
+        time: FIXED_AT,
     }
 }
 
@@ -43,13 +46,22 @@ async fn an_epoch_update_is_compared_with_the_set_that_was_read() {
         differs,
         Verdict::Refuse(RefusalCode::ValueDiffers, _)
     ));
+    for time in [0, FIXED_AT - 1, FIXED_AT + 1, u64::MAX] {
+        let update = EpochUpdate {
+            time,
+            ..update(set_of(2).hash())
+        };
+        let verdict = set(&home, &update, true).await.0;
+        let differs = RefusalCode::TimestampDiffers;
+        assert!(matches!(verdict, Verdict::Refuse(code, _) if code == differs));
+    }
 }
 
 /// Somebody who holds weight is not in it.
 fn incomplete(epoch: u32) -> Arc<OperatorSet> {
     let members = set_of(epoch).members().to_vec();
     let total = U256::from(20);
-    let set = OperatorSet::new(Epoch(epoch), members, total, threshold_of(total));
+    let set = OperatorSet::new(Epoch(epoch), members, total, FIXED_AT);
     Arc::new(set.expect("a set"))
 }
 

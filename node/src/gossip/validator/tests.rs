@@ -1,9 +1,12 @@
+mod past;
+mod rotation;
+
 use quorate_proto::{
-    Batch as GossipBatch, Envelope, Kind, Operator, Outcome, PeerSecret, ReadBasis, SecretKey,
-    SignerSignature, StateProof, Task, threshold_of,
+    B256, Batch as GossipBatch, Envelope, Kind, Operator, Outcome, PeerSecret, ReadBasis,
+    SecretKey, SignedAttestation, SignerSignature, StateProof, Task,
 };
 use quorate_protocols::authors::Totals;
-use quorate_storage::EngineKind;
+use quorate_storage::{EngineKind, WriteQueue, WriterGuard};
 
 use super::*;
 use crate::fixtures;
@@ -69,7 +72,7 @@ struct Scene {
     members: Vec<Member>,
     view: EpochView,
     validator: Validator,
-    _folder: tempfile::TempDir,
+    _kept: (WriterGuard, tempfile::TempDir),
 }
 
 impl Scene {
@@ -77,7 +80,8 @@ impl Scene {
         let (store, folder) = fixtures::store(EngineKind::Sled);
         let domain = Domain::new(31_337, Address::repeat_byte(0xaa));
         let members: Vec<Member> = (1..=4).map(Member::new).collect();
-        let bindings = Bindings::new(store.clone());
+        let (writes, writer) = WriteQueue::new(store.clone()).unwrap();
+        let bindings = Bindings::new(writes);
         Self {
             view: EpochView::of(vec![set_of(&members, EPOCH)]),
             validator: Validator::new(
@@ -90,7 +94,7 @@ impl Scene {
             ),
             domain,
             members,
-            _folder: folder,
+            _kept: (writer, folder),
         }
     }
 
@@ -120,12 +124,11 @@ fn set_of(members: &[Member], epoch: Epoch) -> Arc<OperatorSet> {
     let member = |m: &Member| Operator {
         address: m.address,
         signing_key: m.signing.address(),
-        ed25519_key: None,
         weight: U256::from(10),
     };
     let total = U256::from(10 * members.len());
     let members = members.iter().map(member).collect();
-    Arc::new(OperatorSet::new(epoch, members, total, threshold_of(total)).unwrap())
+    Arc::new(OperatorSet::new(epoch, members, total, 0).unwrap())
 }
 
 fn statement(block_number: u64, epoch: Epoch) -> Statement {
@@ -668,7 +671,7 @@ fn contradiction(scene: &Scene, number: usize, epochs: [Epoch; 2]) -> Equivocati
     let member = &scene.members[number];
     let first = member.response(&scene.domain, statement(1, epochs[0]));
     let second = member.response(&scene.domain, other(epochs[1]));
-    EquivocationEvidence::between(&first, &second, &scene.domain).unwrap()
+    EquivocationEvidence::between(&first, &second).unwrap()
 }
 
 fn evidence(sequence: u64, evidence: EquivocationEvidence) -> GossipBatch {
@@ -687,12 +690,29 @@ fn evidence_is_checked_before_it_is_forwarded() {
     assert!(matches!(verdict, Verdict::Good(entries) if entries.len() == 1));
 
     // The same pair, laid at somebody else's door.
-    let [first, second] = proven.statements().map(|signed| *signed);
-    let (victim, key) = (scene.members[2].address, scene.members[2].signing.address());
-    let forged = EquivocationEvidence::new(victim, key, [first, second]).unwrap();
+    let pair = proven.attestations().map(|signed| *signed);
+    let forged = EquivocationEvidence::new(scene.members[2].address, pair).unwrap();
     let verdict = scene.from(0, Kind::Evidence, &evidence(2, forged));
     assert_eq!(reason(&verdict), "evidence");
     assert!(matches!(verdict, Verdict::Guilty(_)));
+}
+
+#[test]
+fn evidence_of_an_unknown_kind_is_forwarded() {
+    let mut scene = Scene::new();
+    let member = &scene.members[1];
+    let pair = [1, 2].map(|fact| {
+        let attestation = quorate_proto::Attestation {
+            epoch: EPOCH,
+            slot: quorate_proto::SlotId(B256::repeat_byte(0x7f)),
+            fact: B256::repeat_byte(fact),
+        };
+        let digest = attestation.digest(&scene.domain);
+        SignedAttestation::bare(attestation, member.signing.sign(digest).unwrap())
+    });
+    let unknown = EquivocationEvidence::new(member.address, pair).unwrap();
+    let verdict = scene.from(0, Kind::Evidence, &evidence(1, unknown));
+    assert!(matches!(verdict, Verdict::Good(entries) if entries.len() == 1));
 }
 
 #[test]

@@ -1,21 +1,65 @@
 //! The set of an epoch and the certificate that handed over to it.
 
 use quorate_proto::wire::reply::Kind as ReplyKind;
-use quorate_proto::{Epoch, OperatorSet, wire};
+use quorate_proto::{Epoch, EpochUpdate, OperatorSet, Statement, wire};
 use quorate_storage::schema;
 
-use super::{Answerer, Failure, error, store_error, unavailable};
-use crate::handover::certificate_over;
+use super::{Answerer, Failure, error, invalid, store_error, unavailable};
+use crate::desk::ReadTrace;
+use crate::handover::{certificate_by, certificate_over};
 
 impl Answerer {
-    pub(super) fn epoch_update(&self, next: Epoch) -> Result<ReplyKind, Failure> {
+    pub(super) async fn epoch_update(
+        &self,
+        query: &wire::EpochUpdateQuery,
+    ) -> Result<ReplyKind, Failure> {
+        let next = Epoch(query.next_epoch);
         let set = self.set_of(next)?;
-        let certificate =
-            certificate_over(&self.store, next).map_err(|e| unavailable(e.to_string()))?;
+        let found = match query.by_epoch.map(Epoch) {
+            None => certificate_over(&self.store, next),
+            Some(by) => certificate_by(&self.store, by, next),
+        };
+        let certificate = found.map_err(|e| unavailable(e.to_string()))?;
+        if let (None, Some(by)) = (&certificate, query.by_epoch) {
+            self.bridge(Epoch(by), next).await?;
+        }
         Ok(ReplyKind::EpochUpdate(wire::EpochUpdateReply {
             set: Some(set),
             certificate: certificate.as_ref().map(Into::into),
         }))
+    }
+
+    /// Has the set of an epoch name a later one than the next, for a light registry that holds nothing later.
+    async fn bridge(&self, by: Epoch, next: Epoch) -> Result<(), Failure> {
+        let view = self.home.view();
+        let is_asked = self.me.is_some() && !self.closing.is_cancelled();
+        if !is_asked {
+            return Err(unavailable("only operators have sets certified; ask one"));
+        }
+        let (Some(named), Some(signers)) = (
+            view.set(next).filter(|set| set.is_whole()),
+            view.set(by).or_else(|| view.past(by)),
+        ) else {
+            let newest = view
+                .newest()
+                .map_or("none".to_owned(), |epoch| epoch.to_string());
+            let text = format!(
+                "epoch {by} cannot name epoch {next} any more, or not yet: the set of the first must be one whose \
+                 certificates hold, the second the present epoch or one that is fixed; the newest here is {newest}"
+            );
+            return Err(error(wire::ErrorCode::UnknownEpoch, false, text));
+        };
+        let Some(update) = EpochUpdate::hand_over(by, named) else {
+            return Err(invalid("by_epoch must be before next_epoch"));
+        };
+        tracing::info!(%by, %next, "a set is asked to name a later one");
+        let statement = Statement::EpochUpdate(update);
+        let asked = self
+            .desk
+            .ask(statement, signers.clone(), ReadTrace::default());
+        // The task runs on by itself; whoever asked asks again.
+        drop(asked.await);
+        Ok(())
     }
 
     /// The set of an epoch, in use or kept.

@@ -46,6 +46,9 @@ pub(in crate::requests) fn chain_error(cause: &ChainError) -> Failure {
         ChainError::NoHistory => wire::ErrorCode::NoHistory,
         ChainError::BeforeFirstEntry => wire::ErrorCode::BeforeFirstEntry,
         ChainError::TimestampTooEarly { .. } => wire::ErrorCode::Invalid,
+        ChainError::NotListed { .. } | ChainError::OtherBlocks { .. } => {
+            wire::ErrorCode::ChainUnsupported
+        }
         _ => wire::ErrorCode::ChainUnavailable,
     };
     error(code, cause.is_retryable(), cause.to_string())

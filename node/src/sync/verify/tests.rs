@@ -1,6 +1,5 @@
 use quorate_proto::{
     Address, B256, Operator, Refusal, RefusalCode, SecretKey, StateProof, Statement, U256,
-    threshold_of,
 };
 use quorate_storage::{Batch, Durability, EngineKind, Identity, Store};
 
@@ -23,17 +22,10 @@ fn set() -> OperatorSet {
     let member = |number| Operator {
         address: operator(number),
         signing_key: key(number).address(),
-        ed25519_key: None,
         weight: U256::from(10),
     };
     let members = (1..=4).map(member).collect();
-    OperatorSet::new(
-        Epoch(1),
-        members,
-        U256::from(40),
-        threshold_of(U256::from(40)),
-    )
-    .unwrap()
+    OperatorSet::new(Epoch(1), members, U256::from(40), 0).unwrap()
 }
 
 fn statement(number: u64) -> Statement {

@@ -159,7 +159,6 @@ fn any_certificate() -> impl Strategy<Value = (OperatorSet, Certificate)> {
         let operator = |(address, ..): &([u8; 20], bool, Signature)| Operator {
             address: address.into(),
             signing_key: address.into(),
-            ed25519_key: None,
             weight: U256::from(1),
         };
         let signer = |(address, _, signature): &([u8; 20], bool, Signature)| SignerSignature {
@@ -168,7 +167,7 @@ fn any_certificate() -> impl Strategy<Value = (OperatorSet, Certificate)> {
         };
         let operators = members.iter().map(operator).collect();
         let signers: Vec<_> = members.iter().filter(|m| m.1).map(signer).collect();
-        let set = OperatorSet::new(Epoch(1), operators, U256::from(1), U256::from(1)).ok()?;
+        let set = OperatorSet::new(Epoch(1), operators, U256::from(1), 0).ok()?;
         (!signers.is_empty()).then(|| (set, Certificate::new(statement(), signers)))
     })
 }

@@ -1,20 +1,21 @@
-use alloy_primitives::U256;
 use proptest::prelude::*;
 
 use super::*;
 use crate::fixtures::{
-    domain, encoded_set, epoch_update, epoch_update_hash, next_set, set, statement, typed_digest,
+    attestation_hash, domain, epoch_update, next_set, set, set_hash, statement, typed_digest,
 };
-use crate::{Operator, RefusalCode, Statement};
+use crate::{Attestation, Operator, RefusalCode, Statement, U256};
 
 /// A change of one field: its name, the changed update, and whether it asks another question.
-fn changes() -> [(&'static str, EpochUpdate, bool); 3] {
+fn changes() -> [(&'static str, EpochUpdate, bool); 4] {
     let u = epoch_update();
     let (epoch, next_epoch, set_hash) = (Epoch(0), Epoch(0x0200_0001), B256::repeat_byte(1));
+    let time = u.time ^ (1 << 40);
     [
         ("epoch", EpochUpdate { epoch, ..u }, false),
         ("next epoch", EpochUpdate { next_epoch, ..u }, true),
         ("set hash", EpochUpdate { set_hash, ..u }, false),
+        ("time", EpochUpdate { time, ..u }, false),
     ]
 }
 
@@ -27,11 +28,6 @@ fn every_field_is_in_the_task_id_and_under_the_signatures() {
         assert_ne!(before.task_id(), after.task_id(), "{field}");
         assert_ne!(before.digest(&domain), after.digest(&domain), "{field}");
         assert_ne!(refusal(&before), refusal(&after), "{field}");
-        assert_ne!(
-            before.svm_message(&domain),
-            after.svm_message(&domain),
-            "{field}"
-        );
     }
 }
 
@@ -55,44 +51,25 @@ fn one_truth_per_next_epoch_whoever_signs_it() {
 
 #[test]
 fn hashes_by_hand() {
-    let update = epoch_update();
-    let statement = Statement::EpochUpdate(update);
+    let statement = Statement::EpochUpdate(epoch_update());
+    let (hash, time) = (next_set().hash(), next_set().fixed_at().to_be_bytes());
     let packed = [
         &[3, 0, 0, 0, 1, 0, 0, 0, 2][..],
-        next_set().hash().as_slice(),
-    ]
-    .concat();
-    assert_eq!(statement.task_id().0, keccak256(packed));
+        hash.as_slice(),
+        time.as_slice(),
+    ];
+    assert_eq!(statement.task_id().0, keccak256(packed.concat()));
     let slot = keccak256([3, 0, 0, 0, 2]);
     assert_eq!(statement.slot().0, slot);
-    assert_eq!(
-        statement.fact(),
-        keccak256([slot, next_set().hash()].concat())
-    );
-    let digest = typed_digest(domain().separator(), epoch_update_hash(&update));
-    assert_eq!(statement.digest(&domain()), digest);
-}
-
-#[test]
-fn svm_message_is_prefix_and_borsh() {
-    #[derive(borsh::BorshSerialize)]
-    struct Mirror {
-        epoch: u32,
-        next_epoch: u32,
-        set_hash: [u8; 32],
-    }
-    let mirror = Mirror {
-        epoch: 1,
-        next_epoch: 2,
-        set_hash: next_set().hash().0,
+    let fact = keccak256([slot.as_slice(), hash.as_slice(), time.as_slice()].concat());
+    assert_eq!(statement.fact(), fact);
+    let attestation = Attestation {
+        epoch: Epoch(1),
+        slot: SlotId(slot),
+        fact,
     };
-    let mut expected = b"quorate:v1:\x03".to_vec();
-    expected.extend(31_337_u64.to_le_bytes());
-    expected.extend(domain().registry());
-    expected.extend(borsh::to_vec(&mirror).unwrap());
-    let message = Statement::EpochUpdate(epoch_update()).svm_message(&domain());
-    assert_eq!(message, expected);
-    assert_eq!(message.len(), 80);
+    let digest = typed_digest(domain().separator(), attestation_hash(&attestation));
+    assert_eq!(statement.digest(&domain()), digest);
 }
 
 #[test]
@@ -131,27 +108,16 @@ fn no_update_is_a_state_proof() {
     assert_ne!(update.digest(&domain()), proof.digest(&domain()));
 }
 
-#[test]
-fn the_set_hash_is_over_its_abi_encoding() {
-    for set in [set(), next_set()] {
-        assert_eq!(set.hash(), keccak256(encoded_set(&set)));
-    }
-    let empty = OperatorSet::new(Epoch(1), vec![], U256::ZERO, U256::from(1)).unwrap();
-    assert_eq!(empty.hash(), keccak256(encoded_set(&empty)));
-}
-
 /// Sets that are often equal in a field.
 fn close_set() -> impl Strategy<Value = OperatorSet> {
-    let member =
-        (1_u8..4, 1_u8..3, 0_u8..3, 1_u8..3).prop_map(|(address, key, ed, weight)| Operator {
-            address: crate::Address::with_last_byte(address),
-            signing_key: crate::Address::with_last_byte(key),
-            ed25519_key: (ed > 0).then_some([ed; 32]),
-            weight: U256::from(weight),
-        });
-    let members = proptest::collection::vec(member, 0..3);
-    (members, 1_u8..3).prop_filter_map("an operator twice", |(members, threshold)| {
-        OperatorSet::new(Epoch(1), members, U256::from(9), U256::from(threshold)).ok()
+    let member = (1_u8..4, 1_u8..3, 1_u8..3).prop_map(|(address, key, weight)| Operator {
+        address: crate::Address::with_last_byte(address),
+        signing_key: crate::Address::with_last_byte(key),
+        weight: U256::from(weight),
+    });
+    let members = proptest::collection::vec(member, 1..4);
+    (members, 7_u8..9).prop_filter_map("an operator twice", |(members, total)| {
+        OperatorSet::new(Epoch(1), members, U256::from(total), 0).ok()
     })
 }
 
@@ -159,13 +125,17 @@ proptest! {
     #[test]
     fn two_sets_share_a_hash_only_if_they_are_one(a in close_set(), b in close_set()) {
         prop_assert_eq!(a.hash() == b.hash(), a == b);
-        prop_assert_eq!(a.hash(), keccak256(encoded_set(&a)));
+        prop_assert_eq!(a.hash(), set_hash(&a));
     }
 
     #[test]
-    fn the_set_hash_leaves_out_the_epoch_and_the_total(epoch: u32, total: u64) {
-        let members = set().members().to_vec();
-        let other = OperatorSet::new(Epoch(epoch), members, U256::from(total), set().threshold());
-        prop_assert_eq!(other.unwrap().hash(), set().hash());
+    fn the_set_hash_leaves_out_the_epoch_and_the_time(epoch: u32, time: u64) {
+        let (members, total) = (set().members().to_vec(), set().total_weight());
+        let other = OperatorSet::new(Epoch(epoch), members, total, time).unwrap();
+        prop_assert_eq!(other.hash(), set().hash());
+        // The statement over it has both.
+        let update = EpochUpdate::hand_over(Epoch(0), &other);
+        prop_assert_eq!(update.map(|update| (update.next_epoch, update.time)),
+            (epoch > 0).then_some((Epoch(epoch), time)));
     }
 }

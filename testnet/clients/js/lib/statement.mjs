@@ -2,8 +2,7 @@
 import { big, fromHex, hex, keccak, utf8, word } from './bytes.mjs'
 
 const DOMAIN_TYPE = 'EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)'
-const STATE_PROOF_TYPE =
-  'StateProof(address user,uint32 chainId,uint64 blockNumber,uint48 timestamp,uint32 epoch,uint256 key,uint256 value)'
+const ATTESTATION_TYPE = 'Attestation(uint32 epoch,bytes32 slot,bytes32 fact)'
 
 /** `<home chain id>-<registry>`, taken apart. */
 export function parseNetwork (name) {
@@ -35,16 +34,19 @@ export function slot (proof) {
   return keccak([1], big(proof.chain_id, 4), proof.user, proof.key, big(proof.block_number, 8))
 }
 
-export function hashStruct (proof) {
-  return keccak(
-    keccak(utf8(STATE_PROOF_TYPE)),
-    word(proof.user), word(proof.chain_id), word(proof.block_number), word(proof.timestamp), word(proof.epoch),
-    proof.key, proof.value
-  )
+export function fact (proof) {
+  return keccak(slot(proof), big(proof.timestamp, 8), proof.value)
 }
 
-export function digest (network, proof) {
-  return keccak([0x19, 0x01], domainSeparator(network), hashStruct(proof))
+/** What is signed of a statement of any kind. */
+export const attestation = (proof) => ({ epoch: proof.epoch, slot: slot(proof), fact: fact(proof) })
+
+export function hashStruct ({ epoch, slot, fact }) {
+  return keccak(keccak(utf8(ATTESTATION_TYPE)), word(epoch), slot, fact)
+}
+
+export function digest (network, attestation) {
+  return keccak([0x19, 0x01], domainSeparator(network), hashStruct(attestation))
 }
 
 /** Numbers as decimal text, bytes as hexadecimal. */

@@ -100,7 +100,7 @@ const lies = [
     if (certificate) certificate.certificate.signatures[0].signature[64] ^= 7
   }, /signature_data/],
   ['a signer with another key', ({ operators }) => { if (operators) operators.operators[0].signing_key[0] ^= 1 }, /signed by 0x1a64/],
-  ['too little weight', ({ operators }) => { if (operators) operators.operators[3].weight[31] = 200 }, /threshold/],
+  ['too little weight', ({ operators }) => { if (operators) operators.operators[3].weight[31] = 200 }, /add up/],
   ['a task that changes', ({ progress }) => { if (progress) progress.task_id[0] ^= 1 }, /progress was about/]
 ]
 

@@ -3,9 +3,10 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { big, fromHex, hex } from '../lib/bytes.mjs'
+import { big, fromHex, hex, keccak } from '../lib/bytes.mjs'
 import { recover, signatureData, threshold, verify } from '../lib/certificate.mjs'
-import { digest, domainSeparator, hashStruct, networkOf, parseNetwork, requestProtocol, slot, taskId } from '../lib/statement.mjs'
+import * as epochs from '../lib/epoch.mjs'
+import { attestation, digest, domainSeparator, hashStruct, networkOf, parseNetwork, requestProtocol, taskId } from '../lib/statement.mjs'
 import { Certificate, Reply, Request, Statement, encode, frame, frames, plain } from '../lib/wire.mjs'
 
 const golden = join(import.meta.dirname, '..', '..', '..', '..', 'proto', 'tests', 'golden', 'vectors.json')
@@ -34,11 +35,48 @@ test('statements have their ids, digests and bytes', () => {
   for (const vector of vectors.statements) {
     const proof = proofOf(vector)
     assert.equal(hex(taskId(proof)), vector.task_id)
-    assert.equal(hex(slot(proof)), vector.slot)
-    assert.equal(hex(hashStruct(proof)), vector.hash_struct)
-    assert.equal(hex(digest(network, proof)), vector.digest)
+    checkSigned(attestation(proof), vector)
     assert.equal(hex(encode(Statement, { state_proof: proof })), vector.protobuf)
-    assert.equal(hex(recover(fromHex(vector.digest), fromHex(vector.signature))), vectors.operators[0].signing_key)
+  }
+})
+
+/** Slot, fact and digest, and that operator 1 signed it. */
+function checkSigned (signed, vector) {
+  assert.equal(hex(signed.slot), vector.slot)
+  assert.equal(hex(signed.fact), vector.fact)
+  assert.equal(hex(hashStruct(signed)), vector.hash_struct)
+  assert.equal(hex(digest(network, signed)), vector.digest)
+  assert.equal(hex(recover(fromHex(vector.digest), fromHex(vector.signature))), vectors.operators[0].signing_key)
+}
+
+test('sets have their hashes, and epoch updates name them', () => {
+  for (const vector of vectors.operator_sets) {
+    const operators = vector.operators.map((operator, i) => ({
+      operator: fromHex(operator), signing_key: fromHex(vector.signing_keys[i]), weight: big(vector.weights[i], 32)
+    }))
+    assert.equal(hex(epochs.setHash({ operators })), vector.hash)
+    assert.equal(threshold(BigInt(vector.total_weight)).toString(), vector.threshold)
+  }
+  for (const vector of vectors.epoch_updates) {
+    const update = { ...vector, set_hash: fromHex(vector.set_hash) }
+    assert.equal(hex(epochs.taskId(update)), vector.task_id)
+    checkSigned(epochs.attestation(update), vector)
+    assert.equal(hex(encode(Statement, { epoch_update: update })), vector.protobuf)
+  }
+  const [, next] = vectors.operator_sets
+  assert.equal(vectors.epoch_updates[0].set_hash, next.hash)
+  assert.equal(vectors.epoch_updates[0].time, next.fixed_at)
+})
+
+test('evidence holds whatever it is about', () => {
+  for (const { operator, slot, id, first, second } of vectors.equivocations) {
+    assert.equal(hex(keccak(fromHex(slot), fromHex(operator))), id)
+    assert.ok(first.fact < second.fact)
+    for (const signed of [first, second]) {
+      const told = { epoch: signed.epoch, slot: fromHex(slot), fact: fromHex(signed.fact) }
+      assert.equal(hex(digest(network, told)), signed.digest)
+      assert.equal(hex(recover(fromHex(signed.digest), fromHex(signed.signature))), signed.signing_key)
+    }
   }
 })
 

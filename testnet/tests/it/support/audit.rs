@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use anyhow::{Context, Result, ensure};
 use quorate_proto::{Address, B256, Certificate, Outcome, Response, SlotId, Statement};
-use quorate_testnet::{LocalNetwork, NodeProcess, OperatorKeys, stores};
+use quorate_testnet::{LocalNetwork, NodeProcess, stores};
 
 /// Every signature that was seen outside of the processes.
 #[derive(Default)]
@@ -47,12 +47,12 @@ impl Audit {
 
     /// Compares with the signing log of one operator.
     pub(crate) fn against_log(&self, network: &LocalNetwork, number: usize) -> Result<usize> {
-        let (operator, keys) = network
+        let (operator, _) = network
             .deployment
             .operators
             .get(number)
             .context("no such operator")?;
-        let log = signing_log(network, &network.operators[number], keys)?;
+        let log = signing_log(network, &network.operators[number], *operator)?;
         let Some(slots) = self.seen.get(operator) else {
             return Ok(0);
         };
@@ -78,7 +78,7 @@ impl Audit {
 pub(crate) fn signing_log(
     network: &LocalNetwork,
     node: &NodeProcess,
-    keys: &OperatorKeys,
+    operator: Address,
 ) -> Result<HashMap<[u8; 32], [u8; 32]>> {
-    stores::signing_log(stores::open(&network.deployment, node)?, keys)
+    stores::signing_log(stores::open(&network.deployment, node)?, operator)
 }

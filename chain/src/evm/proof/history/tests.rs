@@ -4,6 +4,12 @@ use proptest::prelude::*;
 use super::*;
 
 const HEAD: u64 = 1_000_000;
+/// The time of block 0; each block takes a second.
+const BEGIN: u64 = 1_700_000_000;
+const HORIZON: Horizon = Horizon {
+    block: HEAD,
+    time: BEGIN + HEAD,
+};
 const USER: Address = Address::repeat_byte(7);
 const KEY: U256 = U256::from_limbs([9, 0, 0, 0]);
 
@@ -38,23 +44,55 @@ impl Storage {
 
     /// What the history says, by looking at all of it.
     fn truth(&self, block: u64) -> Fact {
-        match self.blocks.iter().rfind(|since| **since <= block) {
-            Some(since) => Fact::Value(U256::from(since * 10)),
+        let time = |since: Option<&u64>| since.map(|since| BEGIN + since);
+        let from = self.blocks.iter().rfind(|since| **since <= block);
+        let span = Span {
+            from: time(from),
+            until: time(self.blocks.iter().find(|since| **since > block)),
+        };
+        match from {
+            Some(since) => Fact::Value(U256::from(since * 10), span),
             None if self.blocks.is_empty() => Fact::NoHistory,
-            None => Fact::BeforeFirstEntry,
+            None => Fact::BeforeFirstEntry(span),
         }
     }
 }
 
 fn entry(block: u64) -> U256 {
-    U256::from(block) | U256::from(1_700_000_000 + block) << 64
+    U256::from(block) | U256::from(BEGIN + block) << 64
+}
+
+/// Without the times in which it held.
+fn undated(fact: Result<Fact, Stop>) -> Result<Fact, Stop> {
+    fact.map(|fact| match fact {
+        Fact::Value(value, _) => Fact::Value(value, Span::default()),
+        Fact::BeforeFirstEntry(_) => Fact::BeforeFirstEntry(Span::default()),
+        Fact::NoHistory => fact,
+    })
+}
+
+fn value(value: u64) -> Fact {
+    Fact::Value(U256::from(value), Span::default())
 }
 
 /// How a search went: what it found, its proofs and its rounds of looking up.
 type Went = (Result<Fact, Stop>, usize, usize);
 
 fn search(storage: &Storage, block: u64, hint: u64, say: impl Fn(u64, U256) -> U256) -> Went {
-    let mut read = HistoryRead::new(U256::ZERO, (USER, KEY), block, HEAD, hint);
+    let (fact, proofs, rounds) = search_until(storage, Cutoff::Block(block), hint, say);
+    if let Ok(fact) = &fact {
+        assert_eq!(*fact, storage.truth(block));
+    }
+    (undated(fact), proofs, rounds)
+}
+
+fn search_until(
+    storage: &Storage,
+    cutoff: Cutoff,
+    hint: u64,
+    say: impl Fn(u64, U256) -> U256,
+) -> Went {
+    let mut read = HistoryRead::new(U256::ZERO, (USER, KEY), cutoff, HORIZON, hint);
     let (mut proofs, mut rounds) = (0, 0);
     loop {
         assert!(proofs + rounds < 24, "a search without end");
@@ -103,13 +141,10 @@ fn slots_are_those_of_the_compiler() {
 #[test]
 fn few_questions_are_enough() {
     let one = Storage::new([5]);
-    assert_eq!(
-        search(&one, 5, 0, honest),
-        (Ok(Fact::Value(U256::from(50))), 1, 0)
-    );
+    assert_eq!(search(&one, 5, 0, honest), (Ok(value(50)), 1, 0));
     assert_eq!(
         search(&one, 4, 0, honest),
-        (Ok(Fact::BeforeFirstEntry), 1, 0)
+        (Ok(Fact::BeforeFirstEntry(Span::default())), 1, 0)
     );
     assert_eq!(
         search(&Storage::new([]), 5, 0, honest),
@@ -117,7 +152,7 @@ fn few_questions_are_enough() {
     );
 
     let many = Storage::new((1..=1_000).map(|n| n * 10));
-    let last = Ok(Fact::Value(U256::from(100_000)));
+    let last = Ok(value(100_000));
     assert_eq!(
         search(&many, HEAD, 1_000, honest),
         (last.clone(), 1, 0),
@@ -135,7 +170,7 @@ fn few_questions_are_enough() {
         "a wrong one"
     );
     let (found, proofs, rounds) = search(&many, 9_989, 1_000, honest);
-    assert_eq!((found, proofs), (Ok(Fact::Value(U256::from(99_800))), 2));
+    assert_eq!((found, proofs), (Ok(value(99_800)), 2));
     assert!(rounds <= 2, "{rounds} rounds");
 }
 
@@ -144,7 +179,7 @@ fn a_long_history_takes_few_rounds() {
     let blocks = Storage::new(1..=1_000_000);
     for block in [1, 2, 77_777, 500_000, 999_998] {
         let (found, proofs, rounds) = search(&blocks, block, 0, honest);
-        assert_eq!(found, Ok(Fact::Value(U256::from(block * 10))));
+        assert_eq!(found, Ok(value(block * 10)));
         assert!(
             proofs <= 3 && rounds <= 7,
             "{proofs} proofs, {rounds} rounds"
@@ -160,7 +195,7 @@ proptest! {
         // The originals of the contract may have several entries of one block.
         blocks.sort_unstable();
         let storage = Storage::new(blocks);
-        prop_assert_eq!(search(&storage, block, hint, honest).0, Ok(storage.truth(block)));
+        prop_assert_eq!(search(&storage, block, hint, honest).0, undated(Ok(storage.truth(block))));
     }
 
     /// Whatever is said in between: the end is the truth, or no end at all.
@@ -174,14 +209,20 @@ proptest! {
         let storage = Storage::new(blocks);
         let say = |at: u64, word| lies[usize::try_from(at).unwrap() % 60].map_or(word, entry);
         match search(&storage, block, 0, say).0 {
-            Ok(fact) => prop_assert_eq!(fact, storage.truth(block)),
+            Ok(fact) => prop_assert_eq!(Ok(fact), undated(Ok(storage.truth(block)))),
             Err(stop) => prop_assert!(matches!(stop, Stop::Lie(_)), "{}", stop),
         }
     }
 
     #[test]
     fn any_storage_gives_an_answer_or_a_reason(words in vec(any::<[u8; 32]>(), 1..8), block in any::<u64>()) {
-        let mut read = HistoryRead::new(U256::MAX, (USER, U256::MAX), block, HEAD, u64::MAX);
+        let mut read = HistoryRead::new(
+            U256::MAX,
+            (USER, U256::MAX),
+            Cutoff::Block(block),
+            HORIZON,
+            u64::MAX,
+        );
         for round in 0..30_usize {
             let word = |n: usize| U256::from_be_bytes(words[(round + n) % words.len()]);
             let stepped = match read.next() {
@@ -206,7 +247,7 @@ proptest! {
 fn storage_of_something_else_is_told() {
     struct Other(U256, U256);
     let read = |other: Other| {
-        let mut read = HistoryRead::new(U256::ZERO, (USER, KEY), 5, HEAD, 1);
+        let mut read = HistoryRead::new(U256::ZERO, (USER, KEY), Cutoff::Block(5), HORIZON, 1);
         let Ok(Step::Prove(slots)) = read.next() else {
             panic!("a first proof");
         };
@@ -227,5 +268,74 @@ fn storage_of_something_else_is_told() {
     ];
     for other in misfits {
         assert!(matches!(read(other), Err(Stop::Misfit(_))));
+    }
+}
+
+/// Entries of blocks 1,204 and 1,211 of a parent chain, on a chain whose own blocks are in the millions.
+fn of_a_parent_chain() -> Storage {
+    Storage::new([1_204, 1_211])
+}
+
+#[test]
+fn entries_of_a_parent_chain_are_found_by_their_time() {
+    let storage = of_a_parent_chain();
+    let table = [
+        (1_203, None, Some(1_204)),
+        (1_204, Some(1_204), Some(1_211)),
+        (1_207, Some(1_204), Some(1_211)),
+        (1_210, Some(1_204), Some(1_211)),
+        (1_211, Some(1_211), None),
+        (9_999, Some(1_211), None),
+    ];
+    for (second, from, until) in table {
+        for hint in [0, 1, 2, 9] {
+            let at = Cutoff::Time(BEGIN + second);
+            let (found, ..) = search_until(&storage, at, hint, |_, word| word);
+            let time = |block: Option<u64>| block.map(|block| BEGIN + block);
+            let span = Span {
+                from: time(from),
+                until: time(until),
+            };
+            let expected = match from {
+                Some(block) => Fact::Value(U256::from(block * 10), span),
+                None => Fact::BeforeFirstEntry(span),
+            };
+            assert_eq!(found, Ok(expected), "{second} {hint}");
+            assert!(span.may_contain(BEGIN + second));
+        }
+    }
+}
+
+/// What the number of a block leads to does not hold at its time.
+#[test]
+fn entries_that_count_other_blocks_do_not_fit_the_time_of_the_block() {
+    let storage = of_a_parent_chain();
+    // Own blocks are far above those of the parent: the newest entry always counts.
+    let (found, ..) = search_until(&storage, Cutoff::Block(200_000_000), 0, |_, word| word);
+    let Ok(Fact::Value(_, span)) = found else {
+        panic!("{found:?}");
+    };
+    assert!(!span.may_contain(BEGIN + 1_207));
+    // And far below: no entry ever counts.
+    let (found, ..) = search_until(&storage, Cutoff::Block(5), 0, |_, word| word);
+    let Ok(Fact::BeforeFirstEntry(span)) = found else {
+        panic!("{found:?}");
+    };
+    assert!(!span.may_contain(BEGIN + 1_207));
+}
+
+#[test]
+fn spans_have_both_of_their_ends() {
+    let span = |from, until| Span { from, until };
+    let table = [
+        (span(None, None), 5, true),
+        (span(Some(5), None), 4, false),
+        (span(Some(5), None), 5, true),
+        (span(None, Some(5)), 5, true),
+        (span(None, Some(5)), 6, false),
+        (span(Some(4), Some(6)), 5, true),
+    ];
+    for (span, time, expected) in table {
+        assert_eq!(span.may_contain(time), expected, "{span:?} {time}");
     }
 }

@@ -1,0 +1,132 @@
+//! Which binding counts, and for how long.
+
+use quorate_proto::{Epoch, Operator, PeerSecret, SecretKey, U256};
+use quorate_storage::{EngineKind, Store, WriterGuard};
+
+use super::*;
+use crate::fixtures;
+
+const OPERATOR: Address = Address::repeat_byte(1);
+
+fn domain() -> Domain {
+    Domain::new(31_337, Address::repeat_byte(7))
+}
+
+fn key(number: u8) -> SecretKey {
+    SecretKey::from_bytes(&[number; 32]).unwrap()
+}
+
+/// By this key, for the peer of the same number.
+fn binding(number: u8, sequence: u64) -> PeerBinding {
+    let peer_key = PeerSecret::from_bytes(&[number; 32]).public();
+    let digest = PeerBinding::digest(&domain(), OPERATOR, peer_key, sequence);
+    PeerBinding {
+        operator: OPERATOR,
+        peer_key,
+        sequence,
+        signature: key(number).sign(digest).unwrap(),
+    }
+}
+
+fn set(epoch: u32, number: u8) -> Arc<OperatorSet> {
+    let member = Operator {
+        address: OPERATOR,
+        signing_key: key(number).address(),
+        weight: U256::from(1),
+    };
+    let set = OperatorSet::new(Epoch(epoch), vec![member], U256::from(1), 0);
+    Arc::new(set.unwrap())
+}
+
+fn open(store: &Store) -> (Bindings, WriterGuard) {
+    let (writes, writer) = WriteQueue::new(store.clone()).unwrap();
+    (Bindings::new(writes), writer)
+}
+
+fn stored(store: &Store, writer: WriterGuard) -> Option<u64> {
+    drop(writer);
+    let row = store.get(schema::BINDINGS, &OPERATOR.into_array());
+    row.unwrap().map(|record| record.sequence)
+}
+
+fn keep(bindings: &Bindings, number: u8, sequence: u64) -> bool {
+    bindings.keep(binding(number, sequence), key(number).address())
+}
+
+fn sequence(bindings: &Bindings) -> Option<u64> {
+    bindings.of(OPERATOR).map(|binding| binding.sequence)
+}
+
+#[test]
+fn what_no_clock_can_have_made_is_not_kept() {
+    let (store, _folder) = fixtures::store(EngineKind::Sled);
+    let (bindings, writer) = open(&store);
+    let now = clock::now().millis();
+    assert!(!keep(&bindings, 1, 1 << 62));
+    assert!(!keep(&bindings, 1, now + clock::MAX_AHEAD_MS + 60_000));
+    assert_eq!(sequence(&bindings), None);
+    // A clock that is a little wrong is nobody's fault.
+    let ahead = now + clock::MAX_AHEAD_MS - 60_000;
+    assert!(keep(&bindings, 1, ahead));
+    assert_eq!(stored(&store, writer), Some(ahead));
+}
+
+#[test]
+fn what_no_clock_can_have_made_is_removed_at_the_start() {
+    let (store, _folder) = fixtures::store(EngineKind::Sled);
+    let (bindings, writer) = open(&store);
+    let mut batch = Batch::new();
+    let future = binding(1, 1 << 62);
+    batch.put(schema::BINDINGS, &OPERATOR.into_array(), &(&future).into());
+    store.write(&batch, Durability::Buffered).unwrap();
+    bindings.recall(future);
+    assert_eq!(sequence(&bindings), None);
+    assert_eq!(stored(&store, writer), None);
+}
+
+#[test]
+fn a_binding_goes_with_its_key() {
+    let (store, _folder) = fixtures::store(EngineKind::Sled);
+    let (bindings, writer) = open(&store);
+    bindings.settle(&set(1, 1), &domain());
+    let ahead = clock::now().millis() + clock::MAX_AHEAD_MS - 60_000;
+    assert!(keep(&bindings, 1, ahead));
+    bindings.settle(&set(2, 1), &domain());
+    assert_eq!(sequence(&bindings), Some(ahead), "the same key");
+    bindings.settle(&set(3, 2), &domain());
+    assert_eq!(sequence(&bindings), None);
+    let peer = peer_id_of(&binding(1, 1).peer_key).unwrap();
+    assert!(!bindings.is_peer_bound(&peer) && !bindings.serves(&peer));
+    assert_eq!(stored(&store, writer), None);
+}
+
+#[test]
+fn the_key_of_the_newest_set_comes_before_any_sequence() {
+    let (store, _folder) = fixtures::store(EngineKind::Sled);
+    let (bindings, _writer) = open(&store);
+    bindings.settle(&set(2, 2), &domain());
+    // In the grace period the old key may still speak, while the new one does not.
+    assert!(keep(&bindings, 1, 1_000));
+    assert!(!bindings.outranks(&binding(2, 5)));
+    assert!(keep(&bindings, 2, 5));
+    assert!(!keep(&bindings, 1, 2_000));
+    assert!(!keep(&bindings, 2, 4) && bindings.outranks(&binding(2, 4)));
+    assert!(keep(&bindings, 2, 5), "it counts already");
+    assert!(keep(&bindings, 2, 6));
+    assert_eq!(sequence(&bindings), Some(6));
+}
+
+/// After a start the keys are told from the signatures, when the set is known.
+#[test]
+fn a_binding_from_the_store_goes_with_its_key() {
+    let (store, _folder) = fixtures::store(EngineKind::Sled);
+    let (bindings, _writer) = open(&store);
+    bindings.recall(binding(1, 1_000));
+    bindings.settle(&set(1, 1), &domain());
+    assert_eq!(sequence(&bindings), Some(1_000));
+    let (bindings, writer) = open(&store);
+    bindings.recall(binding(1, 1_000));
+    bindings.settle(&set(2, 2), &domain());
+    assert_eq!(sequence(&bindings), None);
+    assert_eq!(stored(&store, writer), None);
+}

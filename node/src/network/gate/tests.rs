@@ -1,0 +1,227 @@
+//! Who is let in, and who is not.
+
+use super::*;
+
+fn gate(connections: u32) -> Gate {
+    Gate::new(RangeLimits {
+        connections,
+        limited: Limited::Global,
+    })
+}
+
+fn id(number: usize) -> ConnectionId {
+    ConnectionId::new_unchecked(number)
+}
+
+fn remote(last: &str) -> Multiaddr {
+    format!("/ip4/{last}/tcp/1").parse().unwrap()
+}
+
+fn place(address: &Multiaddr) -> Place {
+    Place::Range(Range::limited(address, Limited::All).unwrap())
+}
+
+fn listener(address: &Multiaddr) -> ConnectedPoint {
+    ConnectedPoint::Listener {
+        local_addr: remote("192.0.2.1"),
+        send_back_addr: address.clone(),
+    }
+}
+
+#[test]
+fn a_range_has_its_connections_and_gets_them_back() {
+    let mut gate = gate(3);
+    let (one, other) = (remote("203.0.113.7"), remote("203.0.114.7"));
+    let peer = PeerId::random();
+    for number in 0..3 {
+        gate.accept(id(number), &one).unwrap();
+        gate.established(id(number), peer, &listener(&one));
+    }
+    let neighbour = remote("203.0.113.200");
+    let range = place(&one);
+    assert_eq!(gate.accept(id(3), &neighbour), Err(Full::Range(range)));
+    gate.accept(id(4), &other).unwrap();
+    gate.remove(id(1));
+    gate.accept(id(5), &neighbour).unwrap();
+    for number in 0..6 {
+        gate.remove(id(number));
+    }
+    assert!(gate.open.is_empty() && gate.stages.is_empty());
+    assert!(gate.peers.is_empty() && gate.places.is_empty() && gate.pending.is_empty());
+}
+
+#[test]
+fn who_is_on_this_machine_is_not_limited_by_range() {
+    let mut gate = gate(1);
+    for number in 0..(MAX_PENDING - KEPT_PENDING) as usize {
+        gate.accept(id(number), &remote("127.0.0.1")).unwrap();
+    }
+    let refused = gate.accept(id(1_000), &remote("127.0.0.1"));
+    assert_eq!(refused, Err(Full::Pending));
+}
+
+#[test]
+fn a_range_that_comes_and_goes_is_slowed_down() {
+    let mut gate = gate(64);
+    let address = remote("203.0.113.7");
+    let mut taken = 0;
+    while gate.accept(id(taken), &address).is_ok() {
+        gate.remove(id(taken));
+        taken += 1;
+        assert!(taken < 10_000);
+    }
+    // Some time passes in the loop, too.
+    assert!(taken >= RANGE_RATE.burst as usize && taken < 2 * RANGE_RATE.burst as usize);
+    let range = place(&address);
+    let refused = gate.accept(id(taken), &address);
+    assert_eq!(refused, Err(Full::RangeRate(range)));
+    gate.accept(id(taken), &remote("203.0.114.7")).unwrap();
+}
+
+#[test]
+fn what_is_remembered_of_ranges_is_bounded() {
+    let mut gate = gate(64);
+    for number in 0..2 * MAX_RANGES {
+        let [.., a, b] = number.to_be_bytes();
+        let _ = gate.accept(id(number), &remote(&format!("203.{a}.{b}.1")));
+        gate.remove(id(number));
+    }
+    assert!(gate.rates.len() <= MAX_RANGES);
+}
+
+#[test]
+fn a_peer_has_few_connections() {
+    let mut gate = gate(64);
+    let (address, peer) = (remote("127.0.0.1"), PeerId::random());
+    for number in 0..MAX_PER_PEER as usize {
+        gate.accept(id(number), &address).unwrap();
+        gate.establish(Stage::Incoming, peer).unwrap();
+        gate.established(id(number), peer, &listener(&address));
+    }
+    assert_eq!(gate.establish(Stage::Incoming, peer), Err(Full::Peer));
+    assert_eq!(gate.establish(Stage::Outgoing, peer), Err(Full::Peer));
+    let other = PeerId::random();
+    assert_eq!(gate.establish(Stage::Incoming, other), Ok(()));
+}
+
+/// 22 of as many other ranges, each of which says something at once.
+fn honest(gate: &mut Gate, first: usize) -> usize {
+    let mut dial =
+        |number: &usize| gate.accept(id(first + number), &remote(&format!("198.51.{number}.7")));
+    (0..22).filter(|number| dial(number).is_ok()).count()
+}
+
+#[test]
+fn two_silent_ranges_shut_nobody_out() {
+    let mut gate = gate(64);
+    for number in 0..128 {
+        let range = 113 + number % 2;
+        let _ = gate.accept(id(number), &remote(&format!("203.0.{range}.{number}")));
+    }
+    assert_eq!(gate.count(Stage::Accepting), 2 * MAX_PENDING_PER_RANGE);
+    let neighbour = remote("203.0.113.250");
+    let full = Full::RangePending(place(&neighbour));
+    assert_eq!(gate.accept(id(900), &neighbour), Err(full));
+    assert_eq!(honest(&mut gate, 1_000), 22);
+    // Their connections end unfinished, and the ranges have their places again.
+    for number in 0..128 {
+        gate.remove(id(number));
+    }
+    assert_eq!(gate.accept(id(900), &neighbour), Ok(()));
+}
+
+#[test]
+fn silent_connections_of_many_ranges_shut_nobody_out() {
+    let mut gate = gate(64);
+    let (count, over_ms) = (256_u64, 14_000);
+    // Half of them would still be there after libp2p's own 10 s, and fill 128 places.
+    let held = u64::try_from(HANDSHAKE.as_millis()).unwrap() * count / over_ms;
+    for number in 0..count {
+        let connection = |number: u64| id(usize::try_from(number).unwrap());
+        if let Some(ended) = number.checked_sub(held) {
+            gate.remove(connection(ended));
+        }
+        let silent = gate.accept(connection(number), &remote(&format!("203.0.{number}.7")));
+        assert_eq!(silent, Ok(()), "{number}");
+    }
+    assert!(u64::from(gate.count(Stage::Accepting)) <= held);
+    assert_eq!(honest(&mut gate, 1_000), 22);
+}
+
+#[test]
+fn places_are_kept_for_operators_and_configured_peers() {
+    let mut gate = gate(64);
+    let (operator, neighbour) = (remote("203.0.113.7"), remote("203.0.113.8"));
+    gate.know(ip_of(&operator));
+    let mut next = 0;
+    let mut accept = |gate: &mut Gate, address: &Multiaddr| {
+        next += 1;
+        gate.accept(id(next), address)
+    };
+    for _ in 0..MAX_PENDING_PER_RANGE {
+        accept(&mut gate, &neighbour).unwrap();
+    }
+    let full = Full::RangePending(place(&neighbour));
+    assert_eq!(accept(&mut gate, &neighbour), Err(full), "its own range");
+    // As many ranges as it takes.
+    for range in 0..MAX_PENDING {
+        let _ = accept(
+            &mut gate,
+            &remote(&format!("198.{}.{}.1", range / 256, range % 256)),
+        );
+    }
+    assert_eq!(accept(&mut gate, &remote("192.0.2.1")), Err(Full::Pending));
+    for _ in 0..MAX_PENDING_PER_RANGE {
+        accept(&mut gate, &operator).unwrap();
+    }
+    let full = Full::RangePending(Place::Known(ip_of(&operator).unwrap()));
+    assert_eq!(accept(&mut gate, &operator), Err(full));
+    gate.know(None);
+    assert_eq!(accept(&mut gate, &operator), Err(Full::Pending), "no more");
+}
+
+#[test]
+fn the_addresses_of_operators_are_bounded() {
+    let mut gate = gate(64);
+    let address = |number: u32| IpAddr::from(number.to_be_bytes());
+    gate.know((0..).map(address).take(2 * MAX_KNOWN));
+    assert_eq!(gate.known.len(), MAX_KNOWN);
+}
+
+/// Over real sockets: who says nothing is cut off long before libp2p would do it.
+#[tokio::test]
+async fn who_says_nothing_is_cut_off() {
+    use futures::StreamExt as _;
+    use libp2p::swarm::SwarmEvent;
+    use tokio::io::AsyncReadExt as _;
+
+    let network = quorate_proto::Domain::new(1, quorate_proto::Address::ZERO).network();
+    let limits = gate(64).limits;
+    let key = libp2p::identity::Keypair::generate_ed25519();
+    let mut swarm = super::super::behaviour::node_swarm(key, &network, limits, &[]).unwrap();
+    swarm
+        .listen_on("/ip4/127.0.0.1/tcp/0".parse().unwrap())
+        .unwrap();
+    let port = loop {
+        if let SwarmEvent::NewListenAddr { address, .. } = swarm.select_next_some().await {
+            break address.iter().find_map(|part| match part {
+                libp2p::multiaddr::Protocol::Tcp(port) => Some(port),
+                _ => None,
+            });
+        }
+    };
+    let mut silent = tokio::net::TcpStream::connect(("127.0.0.1", port.unwrap()))
+        .await
+        .unwrap();
+    let began = tokio::time::Instant::now();
+    let ended = async {
+        let mut bytes = [0; 64];
+        while matches!(silent.read(&mut bytes).await, Ok(read) if read > 0) {}
+    };
+    tokio::select! {
+        () = ended => {}
+        () = async { loop { swarm.select_next_some().await; } } => {}
+    }
+    let held = began.elapsed();
+    assert!(held < HANDSHAKE + Duration::from_secs(3), "{held:?}");
+}
