@@ -153,7 +153,9 @@ impl Batcher {
     fn explain(&self, answer: Answer) -> Answer {
         let queue = self.0.queue();
         match answer {
-            Err(Failure::Timeout(_)) if queue.pace.is_slow() => Err(queue.paced()),
+            Err(Failure::Timeout(_)) if queue.pace.paused_within(CALL_TIMEOUT, Instant::now()) => {
+                Err(queue.paced())
+            }
             answer => answer,
         }
     }

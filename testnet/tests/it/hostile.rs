@@ -1,7 +1,7 @@
 //! Peers that are no operators and publish what they like.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
 use quorate_node::api::PeerLine;
@@ -42,7 +42,9 @@ impl Impostor {
         key: SecretKey,
         stranger: &Stranger,
     ) -> Result<Self> {
-        let (peer_key, sequence) = (stranger.secret.public(), u64::MAX - 1);
+        // Later than all that the operator has made, and not so late that nobody believes it.
+        let millis = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();
+        let (peer_key, sequence) = (stranger.secret.public(), u64::try_from(millis)? + 60_000);
         let digest = PeerBinding::digest(&binds, operator, peer_key, sequence);
         let binding = PeerBinding {
             operator,

@@ -72,7 +72,8 @@ impl Attack {
         what: &str,
         is: impl Fn(&ChainProviders) -> bool,
     ) -> Result<ChainProviders> {
-        wait::until(what, SOON, || async {
+        // A provider that asked for fewer requests may be left alone for ten seconds.
+        wait::until(what, 2 * SOON, || async {
             let chains: Vec<ChainProviders> = self.node().get("/providers").await.ok()?;
             chains
                 .into_iter()
@@ -107,6 +108,8 @@ async fn two_poisoned_providers_of_one_runner_sign_nothing() -> Outcome {
     ];
     for (key, (flood, standing, why)) in (2..).zip(table) {
         attack.behave(flood, LIE);
+        let is_seen = |chain: &ChainProviders| chain.providers[0].standing == standing;
+        attack.providers("the flooded provider", is_seen).await?;
         let block = network.set_value(key, 100).await?;
 
         // Asked itself, it says who said what.
@@ -148,11 +151,7 @@ async fn two_poisoned_providers_of_one_runner_sign_nothing() -> Outcome {
         );
 
         // n is what it was, and everybody can see what is the matter.
-        let chain = attack
-            .providers("the flooded provider", |chain| {
-                chain.providers[0].standing == standing
-            })
-            .await?;
+        let chain = attack.providers("the flooded provider", is_seen).await?;
         ensure!(
             (chain.configured, chain.required, chain.min_runners) == (3, 2, 2),
             "{chain:?}"

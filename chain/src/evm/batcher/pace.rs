@@ -44,6 +44,11 @@ impl Pace {
         self.until.map_or(Duration::ZERO, left)
     }
 
+    /// Whether it was left alone at some moment of the time before now.
+    pub(super) fn paused_within(&self, before: Duration, now: Instant) -> bool {
+        self.until.is_some_and(|until| until + before > now)
+    }
+
     /// Whether it refused something lately.
     pub(super) const fn is_slow(&self) -> bool {
         !self.pause.is_zero()
@@ -92,6 +97,17 @@ mod tests {
             pace.refused(start, start + answer * MS, None);
         }
         assert_eq!(pace.left(start + 16 * MS), FIRST);
+    }
+
+    #[test]
+    fn who_hangs_after_a_pause_is_not_said_to_pause() {
+        let (mut pace, now) = (Pace::default(), Instant::now());
+        assert!(!pace.paused_within(100 * MS, now));
+        pace.refused(now, now, None);
+        let end = now + FIRST;
+        assert!(pace.paused_within(100 * MS, end + 99 * MS));
+        assert!(!pace.paused_within(100 * MS, end + 100 * MS));
+        assert!(pace.is_slow(), "nothing was answered yet");
     }
 
     #[test]
