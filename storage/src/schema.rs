@@ -50,8 +50,6 @@ tables! {
     pub PEERS = 11, Point: Vec<u8> => store::PeerRecord;
     /// (slot, operator): two facts it signed for that slot.
     pub EVIDENCE = 12, Point: (Id, Address) => store::Evidence;
-    /// Operator: what its registration events said.
-    pub OPERATORS = 13, Point: Address => store::OperatorRecord;
     /// Operator: its place in the network, as this registry sees it.
     pub MEMBERS = 14, Point: Address => store::MembershipRecord;
     /// Number of an event, from 1: what became of an operator.

@@ -7,9 +7,9 @@ use std::{env, fmt, fs};
 use prost::Message;
 use quorate_proto::store::{
     Cursor, Empty, Evidence, Lease, LogBeginning, LogOrigin, MembershipRecord, Meta,
-    OperatorRecord, OperatorSetRecord, PeerRecord, ProviderAnswer, ProviderQuestion, ProviderWord,
-    PrunedRecord, ResponseRecord, SignerRecord, SigningRecord, TaskIndexRecord, TaskRecord,
-    TaskRef, TaskStatus, TimelineRow,
+    OperatorSetRecord, PeerRecord, ProviderAnswer, ProviderQuestion, ProviderWord, PrunedRecord,
+    ResponseRecord, SignerRecord, SigningRecord, TaskIndexRecord, TaskRecord, TaskRef, TaskStatus,
+    TimelineRow,
 };
 use quorate_proto::{ReadBasis, RefusalCode, Statement, Task, wire};
 
@@ -255,11 +255,6 @@ fn add_network_records(records: &mut Messages) {
         block_number: 12_345,
         block_hash: vec![2; 32],
     };
-    let registered = OperatorRecord {
-        operator: operator(1).to_vec(),
-        registered: true,
-        block_number: 12_345,
-    };
     let peer = PeerRecord {
         addresses: vec!["/ip4/192.0.2.1/tcp/4001".to_owned()],
         last_seen_ms: NOW_MS,
@@ -268,7 +263,6 @@ fn add_network_records(records: &mut Messages) {
     records.add("empty", &Empty {});
     records.add("operator_set_record", &OperatorSetRecord::from(&set()));
     records.add("cursor", &cursor);
-    records.add("operator_record", &registered);
     records.add("peer_record", &peer);
     records.add(
         "membership_record",

@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use prost::Message;
 use quorate_proto::store::{
-    Cursor, Evidence, MembershipRecord, Meta, OperatorRecord, OperatorSetRecord, PeerRecord,
-    ResponseRecord, SigningRecord, TaskRecord, TaskRef,
+    Cursor, Evidence, MembershipRecord, Meta, OperatorSetRecord, PeerRecord, ResponseRecord,
+    SigningRecord, TaskRecord, TaskRef,
 };
 use quorate_proto::{
     Certificate, Envelope, EquivocationEvidence, JoinRequest, Kind, Member, OperatorSet,
@@ -75,11 +75,7 @@ fn read_as_stored(bytes: &[u8]) {
         TaskRef::decode(bytes),
         Cursor::decode(bytes),
     );
-    let _ = (
-        OperatorRecord::decode(bytes),
-        PeerRecord::decode(bytes),
-        Evidence::decode(bytes),
-    );
+    let _ = (PeerRecord::decode(bytes), Evidence::decode(bytes));
 }
 
 /// A small damage somewhere in valid bytes.
