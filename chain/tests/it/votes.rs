@@ -42,6 +42,33 @@ async fn a_vote_takes_its_place_where_nobody_has_proofs() -> TestResult {
     Ok(())
 }
 
+/// As on a rollup whose contracts count the blocks of its parent chain.
+#[tokio::test]
+async fn entries_that_count_other_blocks_are_not_voted_on() -> TestResult {
+    let (ledger, written) = ledger().await?;
+    let counts_others = || {
+        has_no_proofs().tamper_more(|request, response| {
+            if request["method"] == "eth_call" {
+                let entry = response["result"].as_str().unwrap_or_default().to_owned();
+                let time = format!("{:064x}", 1_700_000_000);
+                response["result"] = format!("{}{time}", &entry[..entry.len() - 64]).into();
+            }
+        })
+    };
+    let (one, other) = (
+        double(&ledger, counts_others()).await,
+        double(&ledger, counts_others()).await,
+    );
+    let rpc = vec![one.url.clone(), other.url.clone()];
+    let reader = reader(&ledger, rpc, Reads::Vote).await;
+    let error = read(&ledger, &reader, 7, written)
+        .await
+        .0
+        .expect_err("none");
+    assert!(matches!(error, ChainError::OtherBlocks { .. }), "{error}");
+    Ok(())
+}
+
 #[tokio::test]
 async fn silence_makes_no_vote() -> TestResult {
     let (ledger, written) = ledger().await?;
