@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use quorate_chain::{BlockRef, ChainError, HomeReader};
 use quorate_proto::store::OperatorSetRecord;
-use quorate_proto::{Epoch, EpochSchedule, OperatorSet, Statement, U256};
+use quorate_proto::{Address, Epoch, EpochSchedule, OperatorSet, Statement, U256};
 use quorate_protocols::epoch::{EpochMachine, Input, Output};
 use quorate_storage::{Batch, Durability, Store, WriteQueue, schema};
 use tokio::sync::{mpsc, watch};
@@ -82,6 +82,16 @@ impl EpochView {
         &self.past
     }
 
+    /// The keys that an operator has in live sets, each once, those of the newest first.
+    pub(crate) fn keys_of(&self, operator: Address) -> Vec<Address> {
+        keys_in(&self.sets, operator)
+    }
+
+    /// As [`Self::keys_of`], in sets that are over and may still name another one.
+    pub(crate) fn past_keys_of(&self, operator: Address) -> Vec<Address> {
+        keys_in(&self.past, operator)
+    }
+
     /// With sets of epochs that are over, for tests.
     #[cfg(test)]
     pub(crate) fn with_past(self, past: Vec<Arc<OperatorSet>>) -> Self {
@@ -123,6 +133,18 @@ impl EpochView {
     pub(crate) fn is_far(&self, epoch: Epoch) -> bool {
         self.newest().is_some_and(|newest| newest.next() < epoch)
     }
+}
+
+/// The keys of an operator in sets that ascend by epoch.
+fn keys_in(sets: &[Arc<OperatorSet>], operator: Address) -> Vec<Address> {
+    let members = sets.iter().rev().filter_map(|set| set.get(operator));
+    let mut keys = Vec::new();
+    for member in members {
+        if !keys.contains(&member.signing_key) {
+            keys.push(member.signing_key);
+        }
+    }
+    keys
 }
 
 /// The task that follows the home chain.

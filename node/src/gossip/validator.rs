@@ -288,13 +288,10 @@ impl Validator {
     fn check_binding(&mut self, case: &Case<'_>) -> Checked {
         let author = case.author();
         if self.bindings.of(author.operator).as_ref() != Some(author) {
-            let key_in = |set: &Arc<OperatorSet>| Some(set.get(author.operator)?.signing_key);
-            let live = case.view.sets().iter().rev().filter_map(key_in);
-            let mut keys: Vec<Address> = live.collect();
+            let mut keys = case.view.keys_of(author.operator);
             if keys.is_empty() {
-                keys.extend(case.view.past_sets().iter().rev().filter_map(key_in));
+                keys = case.view.past_keys_of(author.operator);
             }
-            keys.dedup();
             let bound = |key: &Address| author.verify(*key, &self.domain).is_ok();
             let key = keys.into_iter().find(bound);
             let key = key.ok_or(Verdict::Bad("binding"))?;

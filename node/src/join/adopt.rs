@@ -1,11 +1,9 @@
 //! What is believed of a registry: bindings that the operator's own key has signed, and where such
 //! peers can be reached.
 
-use std::sync::Arc;
-
 use libp2p::multiaddr::Protocol;
 use libp2p::{Multiaddr, PeerId};
-use quorate_proto::{Address, Domain, OperatorSet, PeerBinding, wire};
+use quorate_proto::{Address, Domain, PeerBinding, wire};
 
 use crate::gossip::Bindings;
 use crate::home::HomeHandle;
@@ -58,9 +56,7 @@ impl Adopter {
 
     /// The key of a live epoch that made the binding.
     fn maker_of(&self, binding: &PeerBinding) -> Option<Address> {
-        let view = self.home.view();
-        let key_in = |set: &Arc<OperatorSet>| Some(set.get(binding.operator)?.signing_key);
-        let mut keys = view.sets().iter().filter_map(key_in);
+        let mut keys = self.home.view().keys_of(binding.operator).into_iter();
         keys.find(|key| binding.verify(*key, &self.domain).is_ok())
     }
 

@@ -329,17 +329,10 @@ impl Keeper {
     /// that may still name another.
     fn keys(&self) -> Vec<Address> {
         let view = self.parts.home.view();
-        let members = view
-            .sets()
-            .iter()
-            .chain(view.past_sets())
-            .filter_map(|set| set.get(self.operator()));
+        let operator = self.operator();
         let mut keys = vec![self.key()];
-        for member in members {
-            if !keys.contains(&member.signing_key) {
-                keys.push(member.signing_key);
-            }
-        }
+        keys.extend(view.keys_of(operator));
+        keys.extend(view.past_keys_of(operator));
         keys
     }
 

@@ -30,8 +30,7 @@ impl Services {
         request: &wire::HealthRequest,
         view: &EpochView,
     ) -> Option<Presence> {
-        let keys = view.sets().iter().filter_map(|set| set.get(operator));
-        let keys: Vec<Address> = keys.map(|member| member.signing_key).collect();
+        let keys = view.keys_of(operator);
         let mut known = self
             .0
             .presences
