@@ -102,7 +102,13 @@ async fn providers_with_small_batches_get_small_ones() -> TestResult {
     let sizes: Vec<usize> = double.bodies().iter().map(batch_size).collect();
     let refused = sizes.iter().filter(|size| **size > 10).count();
     assert!(refused <= 10, "learnt only after {refused} refusals");
-    assert!(sizes.len() < 300, "{} requests for 500 reads", sizes.len());
+    let calls: usize = sizes.iter().sum();
+    // Half of a batch that was refused: 5 to 8 calls, by whether the last one had 11 or 16.
+    let requests = sizes.len();
+    assert!(
+        requests * 3 < calls,
+        "{requests} requests for {calls} calls"
+    );
     Ok(())
 }
 
