@@ -8,30 +8,50 @@ use alloy::primitives::{Address, U256};
 /// that are read when they are asked about.
 const MAX: usize = 64;
 
-/// Heads for which a key stays in demand after it was asked about: each question causes this many
-/// proofs at most that nobody asked for.
-const HEADS: u32 = 2;
+/// Keys whose questions are counted.
+const MAX_COUNTED: usize = 8 * MAX;
 
-/// The keys in demand, and for how many heads.
+/// What a question adds to the demand for a key, which halves at each head: a key stays in demand for two
+/// heads after it was asked about once, so that each question causes two proofs at most that nobody asked for.
+const QUESTION: u32 = 2;
+
+/// How much keys are asked about lately.
+///
+/// # Design Decisions
+///
+/// Those most in demand are proven ahead, so one user that asks about many keys takes no place from one that
+/// many ask about. Counted as by Misra and Gries, "Finding repeated elements" (1982): where too many keys
+/// are counted, all lose a question, and a key that is one in 512 of what is asked about is never lost.
 #[derive(Debug, Default)]
 pub(super) struct Wanted(HashMap<(Address, U256), u32>);
 
 impl Wanted {
-    /// Somebody asked about it.
+    /// There was a question about it.
     pub(super) fn asked(&mut self, key: (Address, U256)) {
-        if self.0.len() < MAX || self.0.contains_key(&key) {
-            self.0.insert(key, HEADS);
+        if let Some(demand) = self.0.get_mut(&key) {
+            *demand = demand.saturating_add(QUESTION);
+        } else if self.0.len() < MAX_COUNTED {
+            self.0.insert(key, QUESTION);
+        } else {
+            self.0.retain(|_, demand| {
+                *demand = demand.saturating_sub(QUESTION);
+                *demand > 0
+            });
         }
     }
 
-    /// There is a new head: the keys that somebody will ask about there.
+    /// There is a new head: the keys about which there will be questions there.
     pub(super) fn at_new_head(&mut self) -> Vec<(Address, U256)> {
-        let keys = self.0.keys().copied().collect();
-        self.0.retain(|_, heads| {
-            *heads -= 1;
-            *heads > 0
+        let mut keys: Vec<_> = self.0.iter().map(|(key, demand)| (*demand, *key)).collect();
+        if keys.len() > MAX {
+            keys.select_nth_unstable_by(MAX, |(a, _), (b, _)| b.cmp(a));
+            keys.truncate(MAX);
+        }
+        self.0.retain(|_, demand| {
+            *demand /= 2;
+            *demand > 0
         });
-        keys
+        keys.into_iter().map(|(_, key)| key).collect()
     }
 }
 
@@ -44,29 +64,44 @@ mod tests {
     }
 
     #[test]
-    fn who_is_not_asked_about_any_more_is_not_wanted() {
+    fn a_key_without_questions_is_forgotten_after_two_heads() {
         let mut wanted = Wanted::default();
         wanted.asked(key(1));
-        wanted.asked(key(1));
-        assert_eq!(wanted.at_new_head(), [key(1)]);
-        wanted.asked(key(1));
-        for _ in 0..HEADS {
+        for _ in 0..2 {
             assert_eq!(wanted.at_new_head(), [key(1)]);
         }
         assert!(wanted.at_new_head().is_empty());
     }
 
     #[test]
-    fn those_that_are_wanted_keep_their_places() {
+    fn one_user_with_many_keys_takes_no_place_of_a_key_that_many_ask_about() {
         let mut wanted = Wanted::default();
-        for number in 0..2 * MAX {
-            wanted.asked(key(number));
+        for head in 0..10 {
+            for number in 1..=10 * MAX_COUNTED {
+                wanted.asked(key(head * 10 * MAX_COUNTED + number));
+                if number % 256 == 0 {
+                    wanted.asked(key(0));
+                }
+            }
+            let proven = wanted.at_new_head();
+            assert!(proven.len() <= MAX);
+            assert!(proven.contains(&key(0)), "at head {head}");
         }
-        let mut there = wanted.at_new_head();
-        there.sort();
-        assert_eq!(there, (0..MAX).map(key).collect::<Vec<_>>());
+        assert!(wanted.0.len() <= MAX_COUNTED);
+    }
+
+    #[test]
+    fn a_key_that_is_asked_about_at_each_head_keeps_its_place() {
+        let mut wanted = Wanted::default();
+        wanted.asked(key(0));
         wanted.at_new_head();
-        wanted.asked(key(MAX));
-        assert_eq!(wanted.at_new_head(), [key(MAX)]);
+        for head in 1..10 {
+            // The user with many keys is always the first.
+            for number in 0..2 * MAX {
+                wanted.asked(key(head * MAX_COUNTED + number));
+            }
+            wanted.asked(key(0));
+            assert!(wanted.at_new_head().contains(&key(0)), "at head {head}");
+        }
     }
 }
