@@ -120,6 +120,26 @@ pub(crate) struct Publisher {
 pub(crate) struct PublishHandle(mpsc::Sender<Item>);
 
 impl PublishHandle {
+    /// A handle, and what is handed to it.
+    pub(crate) fn channel() -> (Self, mpsc::Receiver<Item>) {
+        let (sender, items) = mpsc::channel(QUEUE);
+        (Self(sender), items)
+    }
+
+    /// Gives the entry back where the queue is full.
+    pub(crate) fn try_publish(&self, item: Item) -> Result<(), Item> {
+        match self.0.try_send(item) {
+            Err(mpsc::error::TrySendError::Full(item)) => Err(item),
+            // A publisher that has ended ends the node.
+            Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => Ok(()),
+        }
+    }
+
+    /// Waits until the queue is not full.
+    pub(crate) async fn room(&self) {
+        let _ = self.0.reserve().await;
+    }
+
     /// Waits while the queue is full.
     pub(crate) async fn publish(&self, item: Item) {
         // An error means that the publisher has ended, and with it the node.
@@ -136,7 +156,7 @@ impl Publisher {
         pace: Pace,
         lease: LeaseHandle,
     ) -> (Self, PublishHandle) {
-        let (sender, items) = mpsc::channel(QUEUE);
+        let (handle, items) = PublishHandle::channel();
         let publisher = Self {
             items,
             network,
@@ -147,7 +167,7 @@ impl Publisher {
             pace,
             lease,
         };
-        (publisher, PublishHandle(sender))
+        (publisher, handle)
     }
 
     /// Runs until `token` is cancelled; what is queued then still goes out. Nothing does while
