@@ -1,11 +1,13 @@
 //! Signs: the only task that holds the signer.
 //!
 //! What waits is taken together: one synced commit of the signing log for all of it, then the
-//! signatures. A signature exists only after its record is on disk.
+//! signatures, all at once: a signer over the network takes its time for each. A signature exists only
+//! after its record is on disk.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use futures::future::join_all;
 use quorate_proto::{
     Address, Domain, Outcome, ReadBasis, Refusal, RefusalCode, Response, Signature, Statement,
     TaskId, limits,
@@ -161,16 +163,18 @@ impl Attestor {
             metrics::histogram!("quorate_signing_log_seconds")
                 .record(crate::figures::seconds(took));
             // It may have been lost while the disk was waited for.
-            for permit in permits.into_iter().filter(|_| self.lease.is_held()) {
-                responses.extend(self.attest(&permit, &by_digest).await);
+            if self.lease.is_held() {
+                let signed = permits.iter().map(|permit| self.attest(permit, &by_digest));
+                responses.extend(join_all(signed).await.into_iter().flatten());
             }
             if !responses.is_empty() {
                 self.vitals.signed();
             }
         }
-        for (statement, basis, code, detail) in refusals {
-            responses.extend(self.refuse(statement, basis, code, detail).await);
-        }
+        let refused = refusals
+            .into_iter()
+            .map(|(statement, basis, code, detail)| self.refuse(statement, basis, code, detail));
+        responses.extend(join_all(refused).await.into_iter().flatten());
         Ok(responses)
     }
 

@@ -108,3 +108,42 @@ async fn a_young_log_refuses_old_facts_and_says_until_when() {
     let operator = scene::operator(1).into_array();
     assert_eq!(queue.signing_log().recorded(&operator, &slot), Ok(None));
 }
+
+/// A signer over the network, that is done with any signature when all three are asked for.
+struct Remote {
+    local: LocalSigner,
+    all: tokio::sync::Barrier,
+}
+
+impl Signer for Remote {
+    fn address(&self) -> Address {
+        self.local.address()
+    }
+
+    fn sign(
+        &self,
+        digest: quorate_proto::B256,
+    ) -> futures::future::BoxFuture<'_, Result<Signature, SignerError>> {
+        Box::pin(async move {
+            self.all.wait().await;
+            self.local.sign(digest).await
+        })
+    }
+}
+
+#[tokio::test]
+async fn signatures_of_a_group_are_asked_for_at_once() {
+    let (queue, _guard) = store();
+    let mut attestor = attestor(&queue, 1, Youth::Over);
+    attestor.signer = Arc::new(Remote {
+        local: LocalSigner::new(SecretKey::from_bytes(&[1; 32]).unwrap()),
+        all: tokio::sync::Barrier::new(3),
+    });
+    let job = |time| Job::Attest(statement(1, time, 5), ReadBasis::Proof);
+    let jobs = (0..3).map(|number| job(SINCE + number)).collect();
+    let deadline = std::time::Duration::from_secs(10);
+    let answers = tokio::time::timeout(deadline, attestor.answer(jobs)).await;
+    let answers = answers.expect("one after the other").unwrap();
+    let is_answer = |event: &Event| matches!(event, Event::Answered(_));
+    assert_eq!(answers.iter().filter(|event| is_answer(event)).count(), 3);
+}
