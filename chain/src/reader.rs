@@ -221,6 +221,9 @@ pub trait HomeReader: Send + Sync + 'static {
     /// How long stake stays within reach. Read once, then answered from memory: it never changes.
     fn withdrawal(&self) -> BoxFuture<'_, Result<Withdrawal, ChainError>>;
 
+    /// Whether the judge still reaches the stake behind signatures of `epoch`, as the state after block `at` says.
+    fn is_within_reach(&self, epoch: Epoch, at: B256) -> BoxFuture<'_, Result<bool, ChainError>>;
+
     /// What the home chain's directory says of a chain; `None` where it does not name it.
     fn chain_entry(&self, chain_id: u32) -> BoxFuture<'_, Result<Option<ChainEntry>, ChainError>>;
 

@@ -1,6 +1,6 @@
 //! What the tests of several modules need: a store, and a home chain that is a list.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt, ready};
@@ -30,6 +30,8 @@ pub(crate) struct ListedHome {
     hidden: AtomicUsize,
     /// Nothing can be read.
     is_down: AtomicBool,
+    /// Stake of earlier epochs is out of reach.
+    reached_from: AtomicU32,
 }
 
 impl ListedHome {
@@ -47,6 +49,7 @@ impl ListedHome {
             events: events.iter().map(event).collect(),
             hidden: AtomicUsize::new(0),
             is_down: AtomicBool::new(false),
+            reached_from: AtomicU32::new(0),
         }
     }
 
@@ -58,6 +61,11 @@ impl ListedHome {
     /// Whether it can be read, from now on.
     pub(crate) fn set_down(&self, is_down: bool) {
         self.is_down.store(is_down, Ordering::SeqCst);
+    }
+
+    /// The stake of epochs before this one is out of reach, from now on.
+    pub(crate) fn reach_from(&self, epoch: u32) {
+        self.reached_from.store(epoch, Ordering::SeqCst);
     }
 
     /// The height of the head, from now on.
@@ -155,6 +163,10 @@ impl HomeReader for ListedHome {
             seconds: 100,
             certificate_lifetime: 75,
         })
+    }
+
+    fn is_within_reach(&self, epoch: Epoch, _: B256) -> Reading<'_, bool> {
+        says(epoch.0 >= self.reached_from.load(Ordering::SeqCst))
     }
 
     fn chain_entry(&self, _: u32) -> Reading<'_, Option<ChainEntry>> {

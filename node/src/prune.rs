@@ -2,9 +2,10 @@
 //!
 //! Of each task go its statement, responses, certificate and places in lists, in one batch with the
 //! mark that it was here. So a kill at any point leaves whole tasks and pruned ones, and the next run
-//! goes on with what is left. The signing log, operator sets, evidence, and the updates from epoch to
-//! epoch with their certificates are never removed.
+//! goes on with what is left. Operator sets, evidence, and the updates from epoch to epoch with their
+//! certificates are never removed; the signing log loses what can convict no more.
 
+mod log;
 mod marks;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,6 +16,7 @@ use quorate_proto::{Epoch, Statement, TaskId};
 use quorate_storage::{Batch, Durability, Page, Store, TableDef, WriteQueue, schema};
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::log::LogPruner;
 pub(crate) use self::marks::was_pruned;
 use crate::NodeError;
 use crate::explain::damaged;

@@ -22,8 +22,9 @@ pub use inspect::{inspect, metadata};
 
 /// What the files say that they are.
 pub const FORMAT: &str = "quorate-signing-log";
-/// The version that is written, and the only one that is read.
-pub const VERSION: u32 = 2;
+/// The version that is written. The one before it is read as well: it has nothing removed.
+pub const VERSION: u32 = 3;
+const OLDEST_VERSION: u32 = 2;
 /// Entries between two reports of progress.
 pub const STRIDE: u64 = 10_000;
 
@@ -52,6 +53,9 @@ pub struct Metadata {
     /// The key with which a log begins that lacks what other keys signed before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub begins_with: Option<String>,
+    /// What was signed in epochs before this one may have been removed: the stake behind it is out of reach.
+    #[serde(default)]
+    pub forgotten_before: u32,
     /// When the file was made, in Unix milliseconds.
     pub exported_ms: u64,
     /// Version of the program that made it.

@@ -24,7 +24,8 @@ pub use error::{Conflict, StoreError};
 pub use key::{EncodeKey, FixedKey, Key, PrefixOf};
 pub use signer::{Holder, Import, Lease, LogStanding, MAX_SIGNING_KEYS, Signers, covers, standing};
 pub use signing::{
-    Admission, Imported, Permit, Permits, Reservation, SigningEntry, SigningLog, Verdict,
+    Admission, Forgotten, Imported, Outdated, Permit, Permits, Reservation, SigningEntry,
+    SigningLog, Verdict,
 };
 pub use store::{FailureWatch, Identity, SCHEMA_VERSION, Store};
 pub use table::{

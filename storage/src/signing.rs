@@ -11,9 +11,11 @@ use crate::{
     schema::{Address, Id, SIGNING_LOG},
 };
 
+mod forget;
 mod holds;
 mod record;
 
+pub use forget::{Forgotten, Outdated};
 use holds::{Hold, hold, judge, newest};
 pub(crate) use holds::{Holds, Overlay};
 use record::{from_record, recorded, to_record};
@@ -21,14 +23,15 @@ use record::{from_record, recorded, to_record};
 /// (operator, slot).
 type SlotKey = (Address, Id);
 
-/// Which fact each operator has put its name to, with whatever key: one per slot, for ever.
+/// Which fact each operator has put its name to, with whatever key: one per slot, for as long as a second
+/// one could convict it.
 ///
 /// # Contract
 ///
 /// A [`Permit`] is needed to sign. It comes only from [`Reservation::commit`], after the record is
 /// on disk; a reservation comes only from here, and only while no other fact holds the slot, be it
 /// on disk or reserved by somebody else in this process (the store's lock keeps other processes
-/// out). The table takes no other writes and no deletes. The same fact may be signed again, also in
+/// out). The table takes no other writes, and loses only what [`SigningLog::forget`] finds outdated. The same fact may be signed again, also in
 /// a later epoch or with another key: the digest differs then, the truth does not. The record keeps
 /// the newest epoch in which it was.
 ///
@@ -130,7 +133,7 @@ impl SigningLog {
         recorded(self.store(), &(*operator, *slot))
     }
 
-    /// Everything `operator` ever signed, by slot.
+    /// Everything `operator` signed that is not outdated, by slot.
     pub fn signed_by(
         &self,
         operator: &Address,

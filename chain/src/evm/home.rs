@@ -26,12 +26,13 @@ pub(super) mod interface {
         function certificateLifetime() external view returns (uint64);
         function withdrawalBlocks() external view returns (uint64);
         function withdrawalSeconds() external view returns (uint64);
+        function isWithinReach(uint32 epoch) external view returns (bool);
     }
 }
 
 use interface::{
     certificateLifetimeCall, getEpochIntervalCall, getEpochIntervalReturn as Interval,
-    weightSourceCall, withdrawalBlocksCall, withdrawalSecondsCall,
+    isWithinReachCall, weightSourceCall, withdrawalBlocksCall, withdrawalSecondsCall,
 };
 
 /// The stake registry and the epoch manager of the home chain.
@@ -256,6 +257,11 @@ impl HomeReader for EvmHome {
                 .copied()
         }
         .boxed()
+    }
+
+    fn is_within_reach(&self, epoch: Epoch, at: B256) -> BoxFuture<'_, Result<bool, ChainError>> {
+        let registry = self.registry_at(at);
+        async move { registry.call(isWithinReachCall { epoch: epoch.0 }).await }.boxed()
     }
 
     fn chain_entry(&self, chain_id: u32) -> BoxFuture<'_, Result<Option<ChainEntry>, ChainError>> {

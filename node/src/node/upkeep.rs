@@ -6,7 +6,7 @@ use quorate_chain::HomeReader;
 
 use super::wiring::Wiring;
 use crate::NodeError;
-use crate::prune::{Pruner, PruningStatus};
+use crate::prune::{LogPruner, Pruner, PruningStatus};
 use crate::settings::Settings;
 use crate::sync::{CatchUp, Fetcher, FetcherParts, Library, Serving, SyncStatus};
 use crate::tasks::Tasks;
@@ -41,7 +41,7 @@ impl Wiring {
             domain: self.domain,
             network: self.network.clone(),
             home: self.home.clone(),
-            reader,
+            reader: reader.clone(),
             desk: self.desk.clone(),
             holdings: self.holdings.clone(),
             sets: self.sets.clone(),
@@ -63,6 +63,15 @@ impl Wiring {
             self.holdings.clone(),
         );
         tasks.spawn("prune", pruner.run(self.halt.clone()));
+        if let Some(speaker) = &self.speaker {
+            let pruner = LogPruner {
+                operator: speaker.binding.operator,
+                reader,
+                home: self.home.clone(),
+                writes: self.writes.clone(),
+            };
+            tasks.spawn("prune-log", pruner.run(self.halt.clone()));
+        }
         Ok(Upkeep { sync, retention })
     }
 }

@@ -24,11 +24,13 @@ pub fn export(
     let mut out = BufWriter::new(out);
     // Before the entries: what is signed meanwhile is newer than what the file says of itself.
     let record = queue.store().signer(&operator.into_array())?;
-    let metadata = metadata(&record, domain, operator);
+    let mut metadata = metadata(&record, domain, operator);
+    let log = queue.signing_log();
+    metadata.forgotten_before = log.forgotten_before(&operator.into_array())?;
     let mut summary = Summary::of(&metadata);
     let metadata = serde_json::to_string(&metadata).map_err(std::io::Error::from)?;
     write!(out, "{{\"metadata\":{metadata},\n\"entries\":[")?;
-    for entry in queue.signing_log().signed_by(&operator.into_array()) {
+    for entry in log.signed_by(&operator.into_array()) {
         let line = serde_json::to_string(&Entry::from(&entry?)).map_err(std::io::Error::from)?;
         out.write_all(match summary.entries {
             0 => b"\n",
@@ -59,6 +61,7 @@ fn metadata(record: &SignerRecord, domain: &Domain, operator: Address) -> Metada
         sequence: record.sequence,
         complete: matches!(standing(record), LogStanding::Whole(_)),
         begins_with: beginning.map(|beginning| name(&beginning.signing_key)),
+        forgotten_before: 0,
         exported_ms: clock::now().millis(),
         program: env!("CARGO_PKG_VERSION").into(),
     }

@@ -10,7 +10,7 @@ use quorate_storage::{
 };
 
 use super::read::{Sink, address, read};
-use super::{Clash, FORMAT, LogError, Metadata, STRIDE, Summary, VERSION, text};
+use super::{Clash, FORMAT, LogError, Metadata, OLDEST_VERSION, STRIDE, Summary, VERSION, text};
 use crate::clock;
 
 /// Entries written at a time: of 200 bytes each, a fifth of the largest batch.
@@ -30,8 +30,12 @@ pub fn import(
     mut file: impl Read + Seek,
     mut progress: impl FnMut(u64),
 ) -> Result<Summary, LogError> {
+    let forgotten_before = queue
+        .signing_log()
+        .forgotten_before(&operator.into_array())?;
     let mut check = Check {
         queue,
+        forgotten_before,
         network: domain.network().to_string(),
         operator,
         head: None,
@@ -44,13 +48,14 @@ pub fn import(
     file.seek(SeekFrom::Start(0))?;
     let mut write = Write {
         queue,
+        forgotten_before,
         group: Vec::with_capacity(GROUP),
-        summary: head.summary,
+        summary: head.summary.clone(),
         count: Count::new(&mut progress),
     };
     read(BufReader::new(&mut file), &mut write)?;
     write.flush()?;
-    write.finish(operator, &head.import)
+    write.finish(operator, &head)
 }
 
 /// Tells how far it is.
@@ -83,11 +88,14 @@ const MAX_SEQUENCE: u64 = 1 << 53;
 struct Head {
     summary: Summary,
     import: Import,
+    forgotten_before: u32,
 }
 
 /// The first reading.
 struct Check<'a> {
     queue: &'a WriteQueue,
+    /// Older entries are removed here, and are not taken back.
+    forgotten_before: u32,
     network: String,
     operator: Address,
     head: Option<Head>,
@@ -100,7 +108,7 @@ impl Check<'_> {
             let text = format!("its format is {:?}, not {FORMAT:?}", metadata.format);
             return Err(LogError::Malformed(text));
         }
-        if metadata.version != VERSION {
+        if !(OLDEST_VERSION..=VERSION).contains(&metadata.version) {
             let found = metadata.version;
             return Err(LogError::Version { found });
         }
@@ -158,12 +166,16 @@ impl Sink for Check<'_> {
                 whole_until_ms: metadata.complete.then_some(until),
                 seen_epoch: metadata.seen_epoch,
             },
+            forgotten_before: metadata.forgotten_before,
         });
         Ok(())
     }
 
     fn entry(&mut self, entry: SigningEntry) -> Result<(), LogError> {
         self.count.one_more();
+        if entry.epoch < self.forgotten_before {
+            return Ok(());
+        }
         match self.queue.signing_log().check(&entry)? {
             Verdict::Fresh | Verdict::Same { .. } => Ok(()),
             Verdict::Conflict(conflict) => Err(clash(&conflict)),
@@ -174,6 +186,7 @@ impl Sink for Check<'_> {
 /// The second reading.
 struct Write<'a> {
     queue: &'a WriteQueue,
+    forgotten_before: u32,
     group: Vec<SigningEntry>,
     summary: Summary,
     count: Count<'a>,
@@ -193,10 +206,13 @@ impl Write<'_> {
     }
 
     /// All entries are on disk: now the log may count as whole.
-    fn finish(mut self, operator: Address, import: &Import) -> Result<Summary, LogError> {
+    fn finish(mut self, operator: Address, head: &Head) -> Result<Summary, LogError> {
         let (signers, operator) = (self.queue.signers(), operator.into_array());
+        let log = self.queue.signing_log();
+        log.mark_forgotten(&operator, head.forgotten_before)?
+            .wait()?;
         let now = clock::now().millis();
-        signers.imported(&operator, import, now)?.wait()?;
+        signers.imported(&operator, &head.import, now)?.wait()?;
         self.summary.usable = standing(&signers.get(&operator)?).is_usable();
         Ok(self.summary)
     }
@@ -209,6 +225,9 @@ impl Sink for Write<'_> {
 
     fn entry(&mut self, entry: SigningEntry) -> Result<(), LogError> {
         self.count.one_more();
+        if entry.epoch < self.forgotten_before {
+            return Ok(());
+        }
         self.group.push(entry);
         match self.group.len() < GROUP {
             true => Ok(()),

@@ -3,8 +3,8 @@ use std::collections::HashMap;
 use futures::FutureExt;
 use proptest::{collection::vec, prelude::*};
 use quorate_storage::{
-    Batch, EngineKind, Reservation, SigningEntry, SigningLog, StoreError, Verdict, WriteQueue,
-    WriterGuard,
+    Batch, EngineKind, Outdated, Reservation, SigningEntry, SigningLog, StoreError, Verdict,
+    WriteQueue, WriterGuard,
     schema::{CURSORS, TASKS},
 };
 
@@ -17,6 +17,7 @@ on_both_engines!(
     one_fact_per_slot_for_ever,
     the_log_is_the_operators_whatever_its_key,
     the_newest_epoch_is_kept,
+    outdated_entries_go_and_all_others_stay,
     concurrent_callers_agree_on_one_fact
 );
 
@@ -96,6 +97,71 @@ fn one_fact_per_slot_for_ever(kind: EngineKind) {
     assert!(is_conflict(log.reserve(entry(1, 9, 9)), true));
     let mine: Vec<_> = log.signed_by(&OPERATOR).map(Result::unwrap).collect();
     assert_eq!(mine, [entry(1, 1, 2), entry(2, 2, 3)]);
+}
+
+fn outdated_entries_go_and_all_others_stay(kind: EngineKind) {
+    let (_dir, store) = fresh(kind);
+    let (queue, _guard) = WriteQueue::new(store).unwrap();
+    let log = queue.signing_log();
+    let late = |entry| SigningEntry {
+        time_ms: 50,
+        ..entry
+    };
+    for entry in [
+        entry(1, 1, 1),
+        entry(2, 1, 1),
+        entry(3, 1, 5),
+        late(entry(4, 1, 1)),
+        entry(5, 1, 1),
+    ] {
+        sign(&log, entry).unwrap();
+    }
+    sign(&log, entry(5, 1, 6)).unwrap();
+    let held = log.reserve(entry(2, 1, 7)).unwrap();
+    let outdated = Outdated {
+        before_epoch: 5,
+        signed_before_ms: 50,
+    };
+    let forgotten = log.forget(&OPERATOR, outdated, None).unwrap();
+    assert_eq!((forgotten.entries, forgotten.next), (1, None));
+    forgotten.ack.wait().unwrap();
+    assert_eq!(log.recorded(&OPERATOR, &id(1)), Ok(None));
+    held.commit(Batch::new()).wait().unwrap();
+    let left: Vec<_> = log.signed_by(&OPERATOR).map(Result::unwrap).collect();
+    let expected = [
+        entry(2, 1, 7),
+        entry(3, 1, 5),
+        late(entry(4, 1, 1)),
+        entry(5, 1, 6),
+    ];
+    assert_eq!(left, expected);
+    assert_eq!(log.forgotten_before(&OPERATOR), Ok(5));
+    // What is gone may be signed anew.
+    assert_eq!(log.check(&entry(1, 2, 8)), Ok(Verdict::Fresh));
+}
+
+/// A slot that is signed again while it is being removed keeps the new record.
+#[test]
+fn a_record_of_a_newer_epoch_is_never_removed() {
+    let (_dir, store) = fresh(EngineKind::RocksDb);
+    let (queue, _guard) = WriteQueue::new(store).unwrap();
+    let log = queue.signing_log();
+    for round in 1..=50 {
+        sign(&log, entry(1, 1, round)).unwrap();
+        let outdated = Outdated {
+            before_epoch: round + 1,
+            signed_before_ms: 50,
+        };
+        let (again, forgotten) = std::thread::scope(|scope| {
+            let signing = scope.spawn(|| sign(&log, entry(1, 1, round + 1)));
+            let forgotten = log.forget(&OPERATOR, outdated, None).unwrap();
+            (signing.join().unwrap(), forgotten.ack.wait())
+        });
+        again.unwrap();
+        forgotten.unwrap();
+        let recorded = log.recorded(&OPERATOR, &id(1)).unwrap();
+        assert_eq!(recorded, Some(entry(1, 1, round + 1)));
+    }
 }
 
 fn with_next_key(entry: SigningEntry) -> SigningEntry {

@@ -126,6 +126,10 @@ impl HomeReader for HomeDouble {
         Box::pin(std::future::ready(Ok(self.0.clone())))
     }
 
+    fn is_within_reach(&self, _: Epoch, _: B256) -> BoxFuture<'_, Result<bool, ChainError>> {
+        Box::pin(std::future::ready(Ok(true)))
+    }
+
     fn chain_entry(&self, _: u32) -> BoxFuture<'_, Result<Option<ChainEntry>, ChainError>> {
         Box::pin(std::future::ready(Ok(None)))
     }

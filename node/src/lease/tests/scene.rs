@@ -89,6 +89,10 @@ impl HomeReader for Chain {
         Box::pin(ready(Err(ChainError::NoHistory)))
     }
 
+    fn is_within_reach(&self, _: Epoch, _: B256) -> Reading<'_, bool> {
+        says(true)
+    }
+
     fn chain_entry(&self, _: u32) -> Reading<'_, Option<ChainEntry>> {
         says(None)
     }
