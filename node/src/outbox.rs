@@ -81,7 +81,9 @@ impl Outbox {
                 () = room_at(publisher.as_ref()), if !self.backlog.is_empty() => {}
                 () = token.cancelled() => break,
             }
-            self.hand_over();
+            if let Some(publisher) = &publisher {
+                publisher.publish_some(&mut self.backlog);
+            }
         }
         for item in self.backlog {
             if let Some(publisher) = &self.publisher {
@@ -106,18 +108,6 @@ impl Outbox {
             }
         }
         Ok(())
-    }
-
-    /// As much as the publisher has room for.
-    fn hand_over(&mut self) {
-        let Some(publisher) = &self.publisher else {
-            return;
-        };
-        while let Some(item) = self.backlog.pop_front() {
-            if let Err(item) = publisher.try_publish(item) {
-                return self.backlog.push_front(item);
-            }
-        }
     }
 }
 

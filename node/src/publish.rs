@@ -1,6 +1,7 @@
 //! Publishes in batches: what gathered while the previous publish was under way goes out
 //! together, so that load raises throughput and no timer adds latency.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use prost::Message as _;
@@ -126,12 +127,18 @@ impl PublishHandle {
         (Self(sender), items)
     }
 
-    /// Gives the entry back where the queue is full.
-    pub(crate) fn try_publish(&self, item: Item) -> Result<(), Item> {
-        match self.0.try_send(item) {
-            Err(mpsc::error::TrySendError::Full(item)) => Err(item),
-            // A publisher that has ended ends the node.
-            Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => Ok(()),
+    /// Hands over as many of these as there is room for, from the front on.
+    pub(crate) fn publish_some(&self, items: &mut VecDeque<Item>) {
+        while !items.is_empty()
+            && let Ok(room) = self.0.try_reserve()
+        {
+            if let Some(item) = items.pop_front() {
+                room.send(item);
+            }
+        }
+        // A publisher that has ended ends the node.
+        if self.0.is_closed() {
+            items.clear();
         }
     }
 
