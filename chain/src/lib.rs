@@ -11,8 +11,10 @@ pub mod contracts;
 pub mod evm;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+mod priority;
 mod reader;
 
+pub use priority::for_user;
 pub use reader::{
     At, BlockRef, ChainEntry, ChainError, ChainFamily, HomeReader, MAX_WORD_DETAIL, MAX_WORDS,
     ProviderStatus, Providers, Question, ReadLog, Reading, Registration, RequestOutcome, Said,

@@ -303,6 +303,16 @@ pub(crate) struct RunOptions {
     )]
     pub(crate) range_requests_per_second: Option<u32>,
 
+    /// Tasks per day (UTC) that all users of one range of addresses may begin: each is a row in every
+    /// operator's signing log.
+    #[arg(
+        long,
+        value_name = "COUNT",
+        env = "QUORATE_RANGE_TASKS_PER_DAY",
+        help_heading = "Limits"
+    )]
+    pub(crate) range_tasks_per_day: Option<u32>,
+
     /// Requests of all users of one range of addresses that may be under way.
     #[arg(
         long,

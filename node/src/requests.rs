@@ -2,6 +2,7 @@
 
 mod answer;
 mod tolls;
+mod turns;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub(crate) use answer::Answerer;
+pub(crate) use turns::Turns;
 
 use self::tolls::Tolls;
 use crate::frame::{self, FrameError};
@@ -229,7 +231,8 @@ impl Service {
                 .await;
         };
         let range = self.network.range_of(&self.peer);
-        let pass = match self.tolls.enter(clock::now(), self.peer, range) {
+        let cost = tolls::cost_of(&request);
+        let pass = match self.tolls.enter(clock::now(), self.peer, range, cost) {
             Ok(pass) => pass,
             Err(limit) => {
                 let text = limit.to_string();
@@ -238,7 +241,7 @@ impl Service {
         };
         let (answerer, replies) = (self.answerer.clone(), replies.clone());
         answering.spawn(self.questions.track_future(async move {
-            answerer.answer(request, replies).await;
+            answerer.answer(request, replies, &pass).await;
             drop((permit, pass));
         }));
     }

@@ -154,7 +154,8 @@ pub struct Limits {
 /// What users may ask of an operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestLimits {
-    /// Requests per second of one user, a peer id; twice as many at once.
+    /// Requests per second of one user, a peer id; twice as many at once. A question of a time counts as
+    /// four.
     pub user_per_second: u32,
     /// Requests of one user under way.
     pub user_under_way: u32,
@@ -162,16 +163,21 @@ pub struct RequestLimits {
     pub range_per_second: u32,
     /// Requests of one range under way.
     pub range_under_way: u32,
+    /// Tasks that one range of addresses may begin in a day (UTC). Each is a row of some 300 bytes in every
+    /// operator's signing log.
+    pub range_tasks_per_day: u32,
 }
 
 impl Default for RequestLimits {
-    /// One user may take about what one operator of some can announce; a range four times that.
+    /// A range of addresses gets what an operator can spare for strangers that pay nothing. A user, on a network
+    /// whose ranges are exempt, about what one operator of some can announce.
     fn default() -> Self {
         Self {
             user_per_second: 500,
             user_under_way: 256,
-            range_per_second: 2_000,
-            range_under_way: 1_024,
+            range_per_second: 50,
+            range_under_way: 128,
+            range_tasks_per_day: 100_000,
         }
     }
 }

@@ -19,6 +19,10 @@ use crate::OperatorKeys;
 use crate::deployment::SOURCE_CHAIN;
 use crate::stranger::{Raw, Stranger};
 
+mod users;
+
+pub use users::Quarry;
+
 /// How often the rates are kept to.
 const TICK: Duration = Duration::from_millis(10);
 /// Bytes of a message of rubbish: as many as an honest response has.
@@ -163,6 +167,12 @@ pub struct AttackPlan {
     pub spam: u64,
     /// Streams per node that begin a frame and do not end it.
     pub slow_streams: usize,
+    /// Questions per second at each node, by a user of another range of addresses.
+    pub questions: u64,
+    /// About what.
+    pub quarry: Option<Quarry>,
+    /// Connections per node on which nothing is said, from that range, too.
+    pub silent: usize,
 }
 
 /// Where the plan is.
@@ -181,7 +191,17 @@ pub async fn run(options: AttackOptions) -> Result<()> {
     let text = std::fs::read_to_string(&options.plan)?;
     let plan: AttackPlan = serde_json::from_str(&text).context("no plan")?;
     let slow = futures::future::try_join_all(plan.nodes.iter().map(|node| slow(&plan, node)));
-    tokio::try_join!(garbage(&plan), duplicates(&plan), spam(&plan), slow)?;
+    let silent = plan.nodes.iter().map(|node| users::be_silent(&plan, node));
+    let silent = futures::future::try_join_all(silent);
+    let asking = users::ask(&plan);
+    tokio::try_join!(
+        garbage(&plan),
+        duplicates(&plan),
+        spam(&plan),
+        slow,
+        silent,
+        asking
+    )?;
     Ok(())
 }
 
@@ -220,6 +240,12 @@ pub async fn burn(options: &BurnOptions) -> Result<()> {
     Ok(())
 }
 
+/// Of a peer key that nobody has seen yet.
+fn secret(name: &str) -> Result<[u8; 32]> {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos();
+    Ok(Sha256::digest(format!("{name} {since}")).into())
+}
+
 impl AttackPlan {
     fn domain(&self) -> Domain {
         Domain::new(self.home_chain_id, self.registry)
@@ -228,8 +254,7 @@ impl AttackPlan {
     /// A peer with a key of its own that knows all nodes which want to know it.
     async fn peer(&self, name: &str, listens: bool) -> Result<Stranger> {
         let network = self.domain().network();
-        let since = SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos();
-        let secret: [u8; 32] = Sha256::digest(format!("{name} {since}")).into();
+        let secret = secret(name)?;
         let stranger = if listens {
             Stranger::with_secret(&network, secret)?
         } else {
@@ -309,8 +334,7 @@ async fn duplicates(plan: &AttackPlan) -> Result<()> {
 /// peer key.
 async fn spam(plan: &AttackPlan) -> Result<()> {
     let culprit = || async {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos();
-        let secret: [u8; 32] = Sha256::digest(format!("spam {since}")).into();
+        let secret = secret("spam")?;
         let stranger = Stranger::deaf(&plan.domain().network(), secret)?;
         plan.meet(&stranger).await;
         let culprit = Culprit::new(plan.domain(), Epoch(plan.epoch), plan.culprit, secret)?;

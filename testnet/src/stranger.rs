@@ -1,10 +1,12 @@
 //! A peer that is no operator: it listens to the mesh, publishes and opens streams as it likes.
 
 use std::collections::HashSet;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use futures::io::WriteHalf;
 use futures::{AsyncReadExt as _, AsyncWriteExt as _, StreamExt as _};
 use libp2p::gossipsub::{
     self, IdentTopic, MessageAuthenticity, MessageId, TopicHash, ValidationMode,
@@ -77,7 +79,7 @@ impl Stranger {
     /// # Errors
     /// The swarm cannot be set up.
     pub fn new(network: &NetworkId, seed: u8) -> Result<Self> {
-        Self::of(network, [seed; 32], true)
+        Self::of(network, [seed; 32], true, None)
     }
 
     /// A peer with this peer key.
@@ -85,7 +87,7 @@ impl Stranger {
     /// # Errors
     /// The swarm cannot be set up.
     pub fn with_secret(network: &NetworkId, secret: [u8; 32]) -> Result<Self> {
-        Self::of(network, secret, true)
+        Self::of(network, secret, true, None)
     }
 
     /// A peer that keeps nothing of what it hears.
@@ -93,12 +95,30 @@ impl Stranger {
     /// # Errors
     /// The swarm cannot be set up.
     pub fn deaf(network: &NetworkId, secret: [u8; 32]) -> Result<Self> {
-        Self::of(network, secret, false)
+        Self::of(network, secret, false, None)
     }
 
-    fn of(network: &NetworkId, secret: [u8; 32], listens: bool) -> Result<Self> {
+    /// As [`Self::deaf`], calling from this address of the machine.
+    ///
+    /// # Errors
+    /// The swarm cannot be set up.
+    pub fn at(network: &NetworkId, secret: [u8; 32], address: IpAddr) -> Result<Self> {
+        Self::of(network, secret, false, Some(address))
+    }
+
+    fn of(
+        network: &NetworkId,
+        secret: [u8; 32],
+        listens: bool,
+        address: Option<IpAddr>,
+    ) -> Result<Self> {
         let keypair = Keypair::ed25519_from_bytes(secret)?;
-        let swarm = swarm(keypair, network)?;
+        let mut swarm = swarm(keypair, network)?;
+        if let Some(address) = address {
+            // Connections are made from where it listens.
+            let listen = Multiaddr::from(address).with(Protocol::Tcp(0));
+            swarm.listen_on(listen)?;
+        }
         let (commands, orders) = mpsc::channel(256);
         let known = Arc::new(Mutex::new(Known {
             listens,
@@ -277,6 +297,16 @@ impl Raw {
         Ok(self.0.flush().await?)
     }
 
+    /// The same stream, all of whose replies are read and forgotten.
+    #[must_use]
+    pub fn forgetting_replies(self) -> Asking {
+        let (mut reader, writer) = self.0.split();
+        let reading = tokio::spawn(async move {
+            let _ = futures::io::copy(&mut reader, &mut futures::io::sink()).await;
+        });
+        Asking { writer, reading }
+    }
+
     /// Sends a well-formed frame.
     ///
     /// # Errors
@@ -308,6 +338,31 @@ impl Raw {
         let mut body = vec![0; prost::decode_length_delimiter(bytes.as_slice())?];
         self.0.read_exact(&mut body).await?;
         Ok(Some(wire::Reply::decode(body.as_slice())?))
+    }
+}
+
+/// A request stream on which nothing is heard.
+pub struct Asking {
+    writer: WriteHalf<Stream>,
+    reading: tokio::task::JoinHandle<()>,
+}
+
+impl Asking {
+    /// Sends a well-formed frame.
+    ///
+    /// # Errors
+    /// The stream broke.
+    pub async fn ask(&mut self, request: &wire::Request) -> Result<()> {
+        anyhow::ensure!(!self.reading.is_finished(), "the stream was closed");
+        let frame = request.encode_length_delimited_to_vec();
+        self.writer.write_all(&frame).await?;
+        Ok(self.writer.flush().await?)
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        self.reading.abort();
     }
 }
 

@@ -9,25 +9,27 @@
 //! A provider that asks for fewer requests gets pauses. What it refused goes out once more if the pause
 //! leaves time for it; what would wait too long is a "no" at once.
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use alloy::transports::http::reqwest::{Client, StatusCode, header, redirect};
-use tokio::sync::oneshot;
+use serde_json::value::RawValue;
 use tokio::time::timeout;
 
 use super::RpcUrl;
 use super::provider::Figures;
 use super::rpc::{Answer, Call, Failure, encode};
 use crate::ChainError;
+use crate::priority::Lanes;
 use limit::BatchLimit;
 pub(super) use outcome::{Outcome, read};
 use pace::Pace;
+pub(super) use pending::{Pending, Reply, pending, wait};
 
 pub(super) mod limit;
 mod outcome;
 mod pace;
+mod pending;
 
 /// A provider that has not answered by then has not answered: a response is due within 3 s, and
 /// the rest of that time belongs to signing and the way through the network.
@@ -35,6 +37,9 @@ pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Calls that wait for one provider: 1,000 reads/s with three calls each, for the 2 s of a timeout.
 const MAX_WAITING: usize = 6_144;
+
+/// Of these, those that users wait for: they leave room for those of attestations.
+const MAX_OF_USERS: usize = MAX_WAITING / 2;
 
 /// Bytes of one response: 64 blocks of 2,000 transaction hashes are 9 MiB.
 const MAX_RESPONSE: usize = 16 << 20;
@@ -60,7 +65,7 @@ struct Shared {
 }
 
 struct Queue {
-    waiting: VecDeque<Waiting>,
+    waiting: Lanes<Waiting>,
     in_flight: usize,
     limit: BatchLimit,
     pace: Pace,
@@ -71,6 +76,28 @@ struct Queue {
 impl Queue {
     fn paced(&self) -> Failure {
         Failure::Paced(self.refusal.clone())
+    }
+
+    /// Forgets callers that gave up where the queue is full.
+    fn make_room(&mut self, for_user: bool) -> Result<(), Failure> {
+        let most = match for_user {
+            true => MAX_OF_USERS,
+            false => MAX_WAITING,
+        };
+        let lane = self.waiting.lane(for_user);
+        if lane.len() >= most {
+            lane.retain(|waiting| !waiting.reply.is_closed());
+        }
+        match lane.len() < most {
+            true => Ok(()),
+            false => Err(Failure::Busy(most)),
+        }
+    }
+
+    /// It goes out again, before what came after it.
+    fn put_back(&mut self, waiting: Waiting) {
+        let lane = self.waiting.lane(waiting.reply.is_for_user());
+        lane.push_front(waiting);
     }
 
     /// Requests that may be under way; a provider that is short of them gets one at a time.
@@ -91,22 +118,15 @@ struct HttpResponse {
 
 struct Waiting {
     call: Call,
-    reply: oneshot::Sender<Answer>,
+    reply: Reply<Box<RawValue>>,
     /// The provider refused it once, for it had too many.
     again: bool,
-}
-
-impl Waiting {
-    fn answer(self, answer: Answer) {
-        // Who no longer waits has found enough other answers.
-        let _ = self.reply.send(answer);
-    }
 }
 
 impl Batcher {
     pub(super) fn new(http: Client, url: RpcUrl) -> Self {
         let queue = Queue {
-            waiting: VecDeque::new(),
+            waiting: Lanes::default(),
             in_flight: 0,
             limit: BatchLimit::default(),
             pace: Pace::default(),
@@ -153,33 +173,26 @@ impl Batcher {
     fn explain(&self, answer: Answer) -> Answer {
         let queue = self.0.queue();
         match answer {
-            Err(Failure::Timeout(_)) if queue.pace.paused_within(CALL_TIMEOUT, Instant::now()) => {
+            Err(Failure::Timeout(_) | Failure::NotAsked(_))
+                if queue.pace.paused_within(CALL_TIMEOUT, Instant::now()) =>
+            {
                 Err(queue.paced())
             }
             answer => answer,
         }
     }
 
-    fn enqueue(&self, call: Call) -> Result<oneshot::Receiver<Answer>, Failure> {
+    fn enqueue(&self, call: Call) -> Result<Pending<Box<RawValue>>, Failure> {
         self.enqueue_in(&mut self.0.queue(), call)
     }
 
-    fn enqueue_in(
-        &self,
-        queue: &mut Queue,
-        call: Call,
-    ) -> Result<oneshot::Receiver<Answer>, Failure> {
-        let (reply, answer) = oneshot::channel();
-        if queue.waiting.len() >= MAX_WAITING {
-            queue.waiting.retain(|waiting| !waiting.reply.is_closed());
-        }
-        if queue.waiting.len() >= MAX_WAITING {
-            return Err(Failure::Busy(MAX_WAITING));
-        }
+    fn enqueue_in(&self, queue: &mut Queue, call: Call) -> Result<Pending<Box<RawValue>>, Failure> {
+        let (reply, answer) = pending();
+        queue.make_room(reply.is_for_user())?;
         if queue.pace.left(Instant::now()) >= CALL_TIMEOUT {
             return Err(queue.paced());
         }
-        queue.waiting.push_back(Waiting {
+        queue.waiting.lane(reply.is_for_user()).push_back(Waiting {
             call,
             reply,
             again: false,
@@ -188,17 +201,6 @@ impl Batcher {
             self.0.add_worker(queue);
         }
         Ok(answer)
-    }
-}
-
-/// What one of those that wait for a provider gets within [`CALL_TIMEOUT`], or why there is nothing.
-pub(super) async fn wait<T>(
-    answer: Result<oneshot::Receiver<Result<T, Failure>>, Failure>,
-) -> Result<T, Failure> {
-    match timeout(CALL_TIMEOUT, answer?).await {
-        Ok(Ok(answer)) => answer,
-        Ok(Err(_)) => Err(Failure::Connection("the request was given up".to_owned())),
-        Err(_) => Err(Failure::Timeout(CALL_TIMEOUT.as_millis())),
     }
 }
 
@@ -250,7 +252,10 @@ impl Shared {
         while batch.len() < limit {
             match queue.waiting.pop_front() {
                 Some(waiting) if waiting.reply.is_closed() => {}
-                Some(waiting) => batch.push(waiting),
+                Some(waiting) => {
+                    waiting.reply.sent();
+                    batch.push(waiting);
+                }
                 None => break,
             }
         }
@@ -311,9 +316,9 @@ impl Shared {
             let limited = answer.as_ref().err().is_some_and(Failure::is_rate_limit);
             if limited && in_time && !waiting.again {
                 waiting.again = true;
-                queue.waiting.push_front(waiting);
+                queue.put_back(waiting);
             } else {
-                waiting.answer(answer);
+                waiting.reply.answer(answer);
             }
         }
     }
@@ -323,7 +328,7 @@ impl Shared {
         let mut queue = self.queue();
         queue.limit.refused(batch.len());
         for waiting in batch.into_iter().rev() {
-            queue.waiting.push_front(waiting);
+            queue.put_back(waiting);
         }
         while queue.in_flight < queue.requests() {
             self.add_worker(&mut queue);

@@ -7,21 +7,21 @@
 //! for one: providers charge by the call, and some build the trie anew for each. As with batches of
 //! calls there is no timer. Each caller checks its own part, so whoever forges one spoils no other.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use alloy::primitives::{Address, B256, U256};
-use tokio::sync::oneshot;
 
 use super::batcher::limit::BatchLimit;
-use super::batcher::{Batcher, wait};
+use super::batcher::{Batcher, Reply, pending, wait};
 use super::calls;
 use super::proof::answer::ProofAnswer;
 use super::rpc::Failure;
 use crate::RequestOutcome;
+use crate::priority::{Lanes, for_user};
 
-/// Callers that wait for one provider, as many as for other calls.
-const MAX_WAITING: usize = 4_096;
+/// Callers that wait for one provider, users and attestations each.
+const MAX_WAITING: usize = 2_048;
 
 /// What one caller gets.
 type Part = Result<ProofAnswer, Failure>;
@@ -37,7 +37,7 @@ struct Shared {
 
 #[derive(Default)]
 struct Queue {
-    waiting: VecDeque<Waiting>,
+    waiting: Lanes<Waiting>,
     in_flight: usize,
     /// In slots.
     limit: BatchLimit,
@@ -47,7 +47,7 @@ struct Waiting {
     of: Address,
     at: B256,
     slots: Vec<U256>,
-    reply: oneshot::Sender<Part>,
+    reply: Reply<ProofAnswer>,
 }
 
 impl Gatherer {
@@ -61,7 +61,7 @@ impl Gatherer {
     /// Proofs of these slots of a contract in the state after block `at`, in their order and not
     /// checked yet; or why there are none in time.
     pub(super) async fn prove(&self, of: Address, slots: &[U256], at: B256) -> Part {
-        let (reply, part) = oneshot::channel();
+        let (reply, part) = pending();
         let enqueued = self.enqueue(Waiting {
             of,
             at,
@@ -73,13 +73,14 @@ impl Gatherer {
 
     fn enqueue(&self, waiting: Waiting) -> Result<(), Failure> {
         let mut queue = self.0.queue();
-        if queue.waiting.len() >= MAX_WAITING {
-            queue.waiting.retain(|waiting| !waiting.reply.is_closed());
+        let lane = queue.waiting.lane(waiting.reply.is_for_user());
+        if lane.len() >= MAX_WAITING {
+            lane.retain(|waiting| !waiting.reply.is_closed());
         }
-        if queue.waiting.len() >= MAX_WAITING {
+        if lane.len() >= MAX_WAITING {
             return Err(Failure::Busy(MAX_WAITING));
         }
-        queue.waiting.push_back(waiting);
+        lane.push_back(waiting);
         if queue.in_flight < queue.limit.requests() {
             self.0.add_worker(&mut queue);
         }
@@ -104,14 +105,14 @@ impl Shared {
         }
     }
 
-    /// The one that has waited longest, and others that want the same contract in the same state.
+    /// The first, and others that want the same contract in the same state.
     /// Ends this worker's turn when nobody waits, under the same lock.
     fn next_group(&self) -> Option<Group> {
         let mut queue = self.queue();
         let limit = queue.limit.get();
         let mut group: Option<Group> = None;
-        let mut rest = VecDeque::new();
-        for waiting in std::mem::take(&mut queue.waiting) {
+        let mut rest = Lanes::default();
+        for waiting in queue.waiting.drain() {
             let left = match &mut group {
                 _ if waiting.reply.is_closed() => None,
                 None => {
@@ -120,7 +121,9 @@ impl Shared {
                 }
                 Some(group) => group.join(waiting, limit),
             };
-            rest.extend(left);
+            if let Some(waiting) = left {
+                rest.lane(waiting.reply.is_for_user()).push_back(waiting);
+            }
         }
         queue.waiting = rest;
         if group.is_none() {
@@ -131,7 +134,12 @@ impl Shared {
 
     async fn ask(self: &Arc<Self>, group: Group) {
         let call = calls::proof(group.of, &group.slots, group.at);
-        let answer = match self.batcher.call(call).await {
+        let call = self.batcher.call(call);
+        let answer = match group.is_for_users() {
+            true => for_user(call).await,
+            false => call.await,
+        };
+        let answer = match answer {
             Ok(answer) => ProofAnswer::read(answer.get(), group.slots.len())
                 .map_err(|problem| Failure::malformed(self.batcher.url().scrub(&problem))),
             Err(failure) if failure.is_no_such_method() => Err(Failure::NoProofs),
@@ -154,7 +162,8 @@ impl Shared {
         let mut queue = self.queue();
         queue.limit.refused(group.slots.len());
         for waiting in group.into_members().rev() {
-            queue.waiting.push_front(waiting);
+            let lane = queue.waiting.lane(waiting.reply.is_for_user());
+            lane.push_front(waiting);
         }
         while queue.in_flight < queue.limit.requests() {
             self.add_worker(&mut queue);
@@ -176,7 +185,7 @@ struct Group {
     /// Each once.
     slots: Vec<U256>,
     places: HashMap<U256, usize>,
-    members: Vec<(Vec<usize>, oneshot::Sender<Part>)>,
+    members: Vec<(Vec<usize>, Reply<ProofAnswer>)>,
 }
 
 impl Group {
@@ -204,7 +213,13 @@ impl Group {
         None
     }
 
+    /// No attestation waits for it.
+    fn is_for_users(&self) -> bool {
+        self.members.iter().all(|(_, reply)| reply.is_for_user())
+    }
+
     fn add(&mut self, Waiting { slots, reply, .. }: Waiting) {
+        reply.sent();
         let places = slots.into_iter().map(|slot| {
             *self.places.entry(slot).or_insert_with(|| {
                 self.slots.push(slot);
@@ -214,16 +229,15 @@ impl Group {
         self.members.push((places.collect(), reply));
     }
 
-    /// Who no longer waits has found enough elsewhere.
     fn hand_out(self, answer: &ProofAnswer) {
         for (places, reply) in self.members {
-            let _ = reply.send(Ok(answer.part(self.slots.len(), &places)));
+            reply.answer(Ok(answer.part(self.slots.len(), &places)));
         }
     }
 
     fn fail(self, failure: &Failure) {
         for (_, reply) in self.members {
-            let _ = reply.send(Err(failure.clone()));
+            reply.answer(Err(failure.clone()));
         }
     }
 

@@ -49,6 +49,8 @@ pub(super) enum Failure {
     Slow,
     #[error("has {0} calls waiting already")]
     Busy(usize),
+    #[error("was not asked within {0} ms, since other calls wait for it")]
+    NotAsked(u128),
     #[error("is not asked for a while, since it {0}")]
     Paced(String),
     #[error("has no eth_getProof")]
@@ -89,7 +91,7 @@ impl Failure {
             Self::Malformed(_) => Said::Malformed,
             Self::Unknown(_) | Self::Syncing => Said::Behind,
             Self::WrongChain(_) | Self::Unverified => Said::WrongChain,
-            Self::Busy(_) | Self::Paced(_) => Said::Busy,
+            Self::Busy(_) | Self::NotAsked(_) | Self::Paced(_) => Said::Busy,
             Self::NoProofs | Self::NoHeader => Said::NoProofs,
             Self::False(_) => Said::False,
         }
@@ -100,7 +102,9 @@ impl Failure {
         match self {
             Self::Timeout(_) | Self::Slow => RequestOutcome::TimedOut,
             Self::Connection(_) => RequestOutcome::Unreachable,
-            Self::Http(429) | Self::Busy(_) | Self::Paced(_) => RequestOutcome::RateLimited,
+            Self::Http(429) | Self::Busy(_) | Self::NotAsked(_) | Self::Paced(_) => {
+                RequestOutcome::RateLimited
+            }
             Self::Rpc { code, message, .. } if is_rate_limit(*code, message) => {
                 RequestOutcome::RateLimited
             }
@@ -111,7 +115,7 @@ impl Failure {
 
     /// The provider asks for fewer requests.
     pub(super) fn is_rate_limit(&self) -> bool {
-        let ours = matches!(self, Self::Busy(_) | Self::Paced(_));
+        let ours = matches!(self, Self::Busy(_) | Self::NotAsked(_) | Self::Paced(_));
         !ours && self.outcome() == RequestOutcome::RateLimited
     }
 

@@ -66,6 +66,11 @@ impl Checker {
                 options.range_requests,
                 usual.range_under_way,
             ),
+            range_tasks_per_day: count(
+                "range_tasks_per_day",
+                options.range_tasks_per_day,
+                usual.range_tasks_per_day,
+            ),
         }
     }
 
@@ -98,6 +103,7 @@ impl RunOptions {
             user_requests: Some(requests.user_under_way),
             range_requests_per_second: Some(requests.range_per_second),
             range_requests: Some(requests.range_under_way),
+            range_tasks_per_day: Some(requests.range_tasks_per_day),
             stream_idle_ms: Some(idle),
             ..self
         }

@@ -34,7 +34,7 @@ use crate::outbox::Outbox;
 use crate::publish::{Pace, Publisher};
 use crate::ready::Readiness;
 use crate::regulars::Regulars;
-use crate::requests::{Answerer, Requests};
+use crate::requests::{Answerer, Requests, Turns};
 use crate::rpc::{self, Caller};
 use crate::sets::Sets;
 use crate::settings::{Limits, Role, Settings};
@@ -246,6 +246,12 @@ impl Wiring {
                 .map(|speaker| speaker.binding.operator),
             domain: self.domain,
             chains: self.chains.clone(),
+            turns: self
+                .chains
+                .keys()
+                .map(|id| (*id, Turns::default()))
+                .collect(),
+            totals: self.limits.mesh,
             home: self.home.clone(),
             desk: self.desk.clone(),
             store: self.store.clone(),

@@ -8,7 +8,7 @@ mod timeline;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use quorate_chain::{At, BlockRef, ChainError, ReadLog, Reading, StateReader};
+use quorate_chain::{At, BlockRef, ChainError, ReadLog, Reading, StateReader, for_user};
 use quorate_proto::wire::TimelineOutcome;
 use quorate_proto::wire::reply::Kind as ReplyKind;
 use quorate_proto::wire::request::Kind as RequestKind;
@@ -17,11 +17,14 @@ use quorate_proto::{
     Address, Certificate, Domain, OperatorSet, SignerSignature, StateProof, Statement, TaskId,
     Timestamp, U256, wire,
 };
+use quorate_protocols::authors::Totals;
 use quorate_storage::{Store, schema};
 use tokio::sync::mpsc;
 
 pub(super) use self::failure::{Failure, invalid, overloaded};
 use self::failure::{chain_error, ended, error, progress_of, store_error, unavailable};
+use super::tolls::Pass;
+use super::turns::{Turn, Turns};
 use crate::clock;
 use crate::desk::{Chains, Channels, DeskHandle, ReadTrace, Seat, Update};
 use crate::evidence::EvidenceBook;
@@ -39,6 +42,10 @@ pub(crate) struct Answerer {
     pub(crate) me: Option<Address>,
     pub(crate) domain: Domain,
     pub(crate) chains: Arc<Chains>,
+    /// Who reads which of them next.
+    pub(crate) turns: HashMap<u64, Turns>,
+    /// What operators may publish.
+    pub(crate) totals: Totals,
     pub(crate) home: HomeHandle,
     pub(crate) desk: DeskHandle,
     pub(crate) store: Store,
@@ -77,6 +84,12 @@ fn count(outcome: &'static str, started: Timestamp) {
     }
 }
 
+/// What is known about a question before the network is asked.
+enum Known {
+    Stored(ReplyKind),
+    Read(Reading, ReadTrace),
+}
+
 /// A checked state request.
 struct Question {
     chain_id: u32,
@@ -87,14 +100,17 @@ struct Question {
 
 impl Answerer {
     /// Answers one request; returns when its last reply is on its way.
-    pub(crate) async fn answer(&self, request: wire::Request, replies: Replies) {
+    pub(super) async fn answer(&self, request: wire::Request, replies: Replies, pass: &Pass) {
         let id = request.id;
         let started = clock::now();
         let asks = matches!(request.kind, Some(RequestKind::State(_)));
         let follows = matches!(request.kind, Some(RequestKind::Live(_)));
         let mut seat = None;
         let last = match request.kind {
-            Some(RequestKind::State(state)) => self.state(id, &state, &replies, &mut seat).await,
+            Some(RequestKind::State(state)) => {
+                let asked = self.state(id, &state, &replies, (pass, &mut seat));
+                asked.await
+            }
             Some(RequestKind::Certificate(query)) => self.certificate(&query.task_id),
             Some(RequestKind::Operators(_)) => self.operators().await,
             Some(RequestKind::EpochUpdate(query)) => self.epoch_update(&query).await,
@@ -140,30 +156,69 @@ impl Answerer {
         id: u64,
         request: &wire::StateRequest,
         replies: &Replies,
-        seat: &mut Option<Seat>,
+        (pass, seat): (&Pass, &mut Option<Seat>),
     ) -> Result<ReplyKind, Failure> {
         let question = parse(request)?;
         // First, so that a registry says what it is rather than which chains it lacks.
         let set = self.serving_set()?;
-        let chain = self.chain(question.chain_id)?;
-        let block = match question.at {
-            At::Block(number) => number,
-            At::Timestamp(_) => {
-                chain
-                    .locate(question.at)
-                    .await
-                    .map_err(|e| chain_error(&e))?
-                    .number
-            }
+        let (reading, trace) = match self.read(&question, &set, pass).await? {
+            Known::Stored(stored) => return Ok(stored),
+            Known::Read(reading, trace) => (reading, trace),
         };
-        if let Some(stored) = self.stored_answer(&question, block, &set)? {
-            return Ok(stored);
-        }
-        let (reading, trace) = question.read(chain.as_ref(), block).await;
-        let reading = reading.map_err(|e| chain_error(&e))?;
         let statement = question.statement(&reading, &set)?;
+        if let Some(me) = self.me {
+            let share = self.totals.share(&set, me).tasks.per_second;
+            let begun = pass.begin_task(clock::now(), share);
+            begun.map_err(|limit| overloaded(limit.to_string()))?;
+        }
         let seat = seat.insert(self.desk.ask(statement, set, trace).await);
         self.wait(id, seat, replies).await
+    }
+
+    /// The stored answer, or what this node reads when it has its turn.
+    async fn read(
+        &self,
+        question: &Question,
+        set: &OperatorSet,
+        pass: &Pass,
+    ) -> Result<Known, Failure> {
+        let chain = self.chain(question.chain_id)?;
+        if let At::Block(block) = question.at
+            && let Some(stored) = self.stored_answer(question, block, set)?
+        {
+            return Ok(Known::Stored(stored));
+        }
+        let _turn = self.turn(question.chain_id, pass).await?;
+        let read = async {
+            let block = match question.at {
+                At::Block(number) => number,
+                At::Timestamp(_) => {
+                    let located = chain.locate(question.at).await;
+                    let block = located.map_err(|e| chain_error(&e))?.number;
+                    if let Some(stored) = self.stored_answer(question, block, set)? {
+                        return Ok(Known::Stored(stored));
+                    }
+                    block
+                }
+            };
+            let (reading, trace) = question.read(chain.as_ref(), block).await;
+            let reading = reading.map_err(|e| chain_error(&e))?;
+            Ok(Known::Read(reading, trace))
+        };
+        for_user(read).await
+    }
+
+    async fn turn(&self, chain_id: u32, pass: &Pass) -> Result<Turn, Failure> {
+        let turns = self.turns.get(&u64::from(chain_id));
+        let turn = match turns {
+            Some(turns) => turns.take(pass.source()).await,
+            None => None,
+        };
+        turn.ok_or_else(|| {
+            overloaded(format!(
+                "too many questions about chain {chain_id} wait here; ask again soon, or ask another operator"
+            ))
+        })
     }
 
     /// Waits for the network's answer and passes progress on.

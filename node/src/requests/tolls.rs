@@ -7,9 +7,10 @@ use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use libp2p::PeerId;
-use quorate_proto::Timestamp;
+use quorate_proto::{Timestamp, wire};
 use quorate_protocols::bucket::{Bucket, Rate};
 
+use super::turns::Source;
 use crate::network::Range;
 use crate::settings::RequestLimits;
 
@@ -36,6 +37,25 @@ pub(super) enum Limit {
     Range(u32),
     #[error("{MAX_ACCOUNTS} users are served already; ask another operator")]
     Users,
+    #[error(
+        "{0} new tasks a second are the most for one range of addresses, a quarter of this operator's share (mesh_tasks_per_second); ask more slowly, or ask another operator"
+    )]
+    Tasks(u32),
+    #[error(
+        "{0} new tasks a day are the most for your range of addresses (range_tasks_per_day); ask tomorrow, or ask another operator"
+    )]
+    Day(u32),
+}
+
+/// What a request costs, in requests: a search for the block of a time asks for some twenty headers.
+pub(super) const fn cost_of(request: &wire::Request) -> u32 {
+    match &request.kind {
+        Some(wire::request::Kind::State(wire::StateRequest {
+            at: Some(wire::state_request::At::Timestamp(_)),
+            ..
+        })) => 4,
+        _ => 1,
+    }
 }
 
 impl Limit {
@@ -46,6 +66,8 @@ impl Limit {
             Self::RangeRate(_) => "range_requests_per_second",
             Self::Range(_) => "range_requests",
             Self::Users => "users",
+            Self::Tasks(_) => "mesh_tasks_per_second",
+            Self::Day(_) => "range_tasks_per_day",
         }
     }
 }
@@ -61,6 +83,7 @@ pub(super) struct Tolls {
 struct Book {
     users: Accounts<PeerId>,
     ranges: Accounts<Range>,
+    tasks: HashMap<Source, Begun>,
 }
 
 struct Accounts<K>(HashMap<K, Account>);
@@ -75,6 +98,26 @@ impl<K> Default for Accounts<K> {
 struct Account {
     bucket: Bucket,
     under_way: u32,
+}
+
+/// Tasks that a source began.
+struct Begun {
+    bucket: Bucket,
+    /// Since the Unix epoch.
+    day: u64,
+    today: u32,
+}
+
+impl Begun {
+    /// Whether it may be forgotten: it has no more than what it would have anew, but for few tasks of today.
+    fn is_little(&self, now: Timestamp, rate: Rate, per_day: u32) -> bool {
+        let is_quiet = self.day != day_of(now) || self.today < per_day / 16;
+        is_quiet && self.bucket.is_full(now, rate)
+    }
+}
+
+const fn day_of(now: Timestamp) -> u64 {
+    now.millis() / 86_400_000
 }
 
 /// Which of the two limits of an account is reached.
@@ -99,12 +142,18 @@ impl<K: Eq + Hash + Copy> Accounts<K> {
         }))
     }
 
-    fn enter(&mut self, now: Timestamp, rate: Rate, most: u32, key: K) -> Result<(), Full> {
+    fn enter(
+        &mut self,
+        now: Timestamp,
+        (rate, most): (Rate, u32),
+        cost: u32,
+        key: K,
+    ) -> Result<(), Full> {
         let account = self.account(now, rate, key)?;
         if account.under_way >= most {
             return Err(Full::UnderWay);
         }
-        if !account.bucket.take(now, rate, 1) {
+        if !account.bucket.take(now, rate, cost) {
             return Err(Full::Rate);
         }
         account.under_way += 1;
@@ -121,8 +170,48 @@ impl<K: Eq + Hash + Copy> Accounts<K> {
 /// One request's place; dropping it frees it.
 pub(super) struct Pass {
     book: Arc<Mutex<Book>>,
+    tasks_per_day: u32,
     user: PeerId,
     range: Option<Range>,
+}
+
+impl Pass {
+    /// Where the request comes from.
+    pub(super) fn source(&self) -> Source {
+        self.range.map_or(Source::Peer(self.user), Source::Range)
+    }
+
+    /// Counts a new task. One source may begin a quarter of those that this operator may, which are `share` per
+    /// second: whatever one of them asks, the others find theirs.
+    pub(super) fn begin_task(&self, now: Timestamp, share: u32) -> Result<(), Limit> {
+        let per_second = (share / 4).max(1);
+        let rate = rate_of(per_second);
+        let mut book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
+        let (source, per_day) = (self.source(), self.tasks_per_day);
+        if book.tasks.len() >= MAX_ACCOUNTS && !book.tasks.contains_key(&source) {
+            book.tasks
+                .retain(|_, begun| !begun.is_little(now, rate, per_day));
+            if book.tasks.len() >= MAX_ACCOUNTS {
+                return Err(Limit::Users);
+            }
+        }
+        let begun = book.tasks.entry(source).or_insert_with(|| Begun {
+            bucket: Bucket::full(now, rate),
+            day: day_of(now),
+            today: 0,
+        });
+        if begun.day != day_of(now) {
+            (begun.day, begun.today) = (day_of(now), 0);
+        }
+        if self.range.is_some() && begun.today >= per_day {
+            return Err(Limit::Day(per_day));
+        }
+        if !begun.bucket.take(now, rate, 1) {
+            return Err(Limit::Tasks(per_second));
+        }
+        begun.today = begun.today.saturating_add(1);
+        Ok(())
+    }
 }
 
 impl Drop for Pass {
@@ -148,19 +237,22 @@ impl Tolls {
         now: Timestamp,
         user: PeerId,
         range: Option<Range>,
+        cost: u32,
     ) -> Result<Pass, Limit> {
         let limits = self.limits;
         let mut book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
-        let (rate, most) = (rate_of(limits.user_per_second), limits.user_under_way);
-        let entered = book.users.enter(now, rate, most, user);
+        let most = limits.user_under_way;
+        let own = (rate_of(limits.user_per_second), most);
+        let entered = book.users.enter(now, own, cost, user);
         entered.map_err(|full| match full {
             Full::Rate => Limit::UserRate(limits.user_per_second),
             Full::UnderWay => Limit::User(most),
             Full::Accounts => Limit::Users,
         })?;
         if let Some(range) = range {
-            let (rate, most) = (rate_of(limits.range_per_second), limits.range_under_way);
-            if let Err(full) = book.ranges.enter(now, rate, most, range) {
+            let most = limits.range_under_way;
+            let near = (rate_of(limits.range_per_second), most);
+            if let Err(full) = book.ranges.enter(now, near, cost, range) {
                 book.users.leave(user);
                 return Err(match full {
                     Full::Rate => Limit::RangeRate(limits.range_per_second),
@@ -171,7 +263,12 @@ impl Tolls {
         }
         drop(book);
         let book = self.book.clone();
-        Ok(Pass { book, user, range })
+        Ok(Pass {
+            book,
+            tasks_per_day: limits.range_tasks_per_day,
+            user,
+            range,
+        })
     }
 }
 
@@ -192,6 +289,7 @@ mod tests {
         user_under_way: 4,
         range_per_second: 30,
         range_under_way: 6,
+        range_tasks_per_day: 50,
     };
 
     fn at(millis: u64) -> Timestamp {
@@ -206,11 +304,14 @@ mod tests {
     fn a_user_has_its_rate_and_its_places() {
         let (tolls, user) = (Tolls::new(LIMITS), PeerId::random());
         let passes: Vec<Pass> = (0..4)
-            .map(|_| tolls.enter(at(0), user, None).ok().unwrap())
+            .map(|_| tolls.enter(at(0), user, None, 1).ok().unwrap())
             .collect();
-        assert_eq!(tolls.enter(at(0), user, None).err(), Some(Limit::User(4)));
+        assert_eq!(
+            tolls.enter(at(0), user, None, 1).err(),
+            Some(Limit::User(4))
+        );
         drop(passes);
-        let enter = |millis| tolls.enter(at(millis), user, None).map(drop);
+        let enter = |millis| tolls.enter(at(millis), user, None, 1).map(drop);
         for _ in 4..20 {
             enter(0).unwrap();
         }
@@ -223,13 +324,13 @@ mod tests {
                 .contains("10 requests a second")
         );
         let other = PeerId::random();
-        assert!(tolls.enter(at(100), other, None).is_ok());
+        assert!(tolls.enter(at(100), other, None, 1).is_ok());
     }
 
     #[test]
     fn many_users_of_one_range_share_what_a_range_has() {
         let tolls = Tolls::new(LIMITS);
-        let enter = |millis, last| tolls.enter(at(millis), PeerId::random(), Some(range(last)));
+        let enter = |millis, last| tolls.enter(at(millis), PeerId::random(), Some(range(last)), 1);
         let passes: Vec<Pass> = (0..6).map(|_| enter(0, 1).ok().unwrap()).collect();
         assert_eq!(enter(0, 1).err(), Some(Limit::Range(6)));
         assert!(enter(0, 2).is_ok(), "other ranges do not notice");
@@ -246,16 +347,21 @@ mod tests {
         let (tolls, user) = (Tolls::new(LIMITS), PeerId::random());
         let neighbour = PeerId::random();
         let passes: Vec<Pass> = (0..4)
-            .map(|_| tolls.enter(at(0), neighbour, Some(range(1))).ok().unwrap())
+            .map(|_| {
+                tolls
+                    .enter(at(0), neighbour, Some(range(1)), 1)
+                    .ok()
+                    .unwrap()
+            })
             .collect();
         let own: Vec<Pass> = (0..2)
-            .map(|_| tolls.enter(at(0), user, Some(range(1))).ok().unwrap())
+            .map(|_| tolls.enter(at(0), user, Some(range(1)), 1).ok().unwrap())
             .collect();
         for _ in 0..10 {
-            assert!(tolls.enter(at(0), user, Some(range(1))).is_err());
+            assert!(tolls.enter(at(0), user, Some(range(1)), 1).is_err());
         }
         drop(passes);
-        assert!(tolls.enter(at(0), user, Some(range(1))).is_ok());
+        assert!(tolls.enter(at(0), user, Some(range(1)), 1).is_ok());
         drop(own);
         let book = tolls.book.lock().unwrap();
         assert!(book.users.0.values().all(|account| account.under_way == 0));
@@ -263,11 +369,61 @@ mod tests {
     }
 
     #[test]
+    fn questions_of_a_time_cost_more() {
+        let question = |at| wire::Request {
+            id: 1,
+            kind: Some(wire::request::Kind::State(wire::StateRequest {
+                at: Some(at),
+                ..wire::StateRequest::default()
+            })),
+        };
+        let by_time = cost_of(&question(wire::state_request::At::Timestamp(5)));
+        let by_block = cost_of(&question(wire::state_request::At::BlockNumber(5)));
+        assert_eq!((by_time, by_block), (4, 1));
+        let tolls = Tolls::new(LIMITS);
+        let enter = || tolls.enter(at(0), PeerId::random(), Some(range(1)), by_time);
+        for _ in 0..15 {
+            assert!(enter().is_ok());
+        }
+        assert_eq!(enter().err(), Some(Limit::RangeRate(30)));
+    }
+
+    #[test]
+    fn one_range_begins_a_quarter_of_the_tasks() {
+        let tolls = Tolls::new(LIMITS);
+        let enter = |last| tolls.enter(at(0), PeerId::random(), Some(range(last)), 1);
+        let pass = enter(1).ok().unwrap();
+        let begun = (0..100).take_while(|_| pass.begin_task(at(0), 40).is_ok());
+        assert_eq!(begun.count(), 20, "two seconds' worth at once");
+        let neighbour = enter(1).ok().unwrap();
+        let refused = neighbour.begin_task(at(0), 40);
+        assert_eq!(refused, Err(Limit::Tasks(10)));
+        assert_eq!(enter(2).ok().unwrap().begin_task(at(0), 40), Ok(()));
+        assert_eq!(neighbour.begin_task(at(100), 40), Ok(()));
+    }
+
+    #[test]
+    fn a_range_has_its_tasks_of_a_day() {
+        let tolls = Tolls::new(LIMITS);
+        let enter = |range| tolls.enter(at(0), PeerId::random(), range, 1).ok().unwrap();
+        let begin = |pass: &Pass, at| {
+            let begun = (0..60).take_while(|_| pass.begin_task(at, 4_000).is_ok());
+            begun.count()
+        };
+        let (pass, exempt) = (enter(Some(range(1))), enter(None));
+        assert_eq!((begin(&pass, at(0)), begin(&exempt, at(0))), (50, 60));
+        let refused = pass.begin_task(at(1_000), 4_000);
+        assert_eq!(refused, Err(Limit::Day(50)));
+        assert_eq!(begin(&enter(Some(range(2))), at(1_000)), 50);
+        assert_eq!(begin(&pass, at(86_400_000)), 50);
+    }
+
+    #[test]
     fn what_is_remembered_is_bounded() {
         let tolls = Tolls::new(LIMITS);
         let mut passes = Vec::new();
         let refused = loop {
-            match tolls.enter(at(0), PeerId::random(), None) {
+            match tolls.enter(at(0), PeerId::random(), None, 1) {
                 Ok(pass) => passes.push(pass),
                 Err(refused) => break refused,
             }
@@ -275,7 +431,7 @@ mod tests {
         assert_eq!((refused, passes.len()), (Limit::Users, MAX_ACCOUNTS));
         passes.truncate(1);
         // Their buckets are full again: they are forgotten.
-        assert!(tolls.enter(at(1_000), PeerId::random(), None).is_ok());
+        assert!(tolls.enter(at(1_000), PeerId::random(), None, 1).is_ok());
         assert_eq!(tolls.book.lock().unwrap().users.0.len(), 2);
     }
 }

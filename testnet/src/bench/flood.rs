@@ -1,5 +1,6 @@
-//! Five operators under honest load, quiet and attacked: unknown peers and a sixth operator that has
-//! gone bad send ten times as many messages as the honest do.
+//! Five operators under honest load, quiet and attacked twice: unknown peers and a sixth operator that has
+//! gone bad send ten times as many messages as the honest do; users of another range of addresses ask for times and
+//! absent keys as fast as they can, beside connections that say nothing.
 //!
 //! The attackers share the processor with the nodes, which on a real network they would not. So the
 //! flood is also compared with a quiet phase in which a process that does nothing else takes as much
@@ -8,7 +9,7 @@
 use std::ffi::OsStr;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use quorate_node::api::Operators;
@@ -16,8 +17,8 @@ use quorate_node::client::Client;
 
 use super::BenchOptions;
 use super::figures::{Latencies, ms, table};
-use super::local::{Questions, questions};
-use crate::attack::AttackPlan;
+use super::local::{BLOCKS, KEYS, Questions, questions};
+use crate::attack::{AttackPlan, Quarry};
 use crate::process::cpu_of;
 use crate::{DeploymentOptions, LocalNetwork, NetworkOptions};
 
@@ -30,6 +31,10 @@ const MESSAGES: u64 = 7;
 const TIMES: u64 = 10;
 /// Streams on each node that begin a frame and do not end it.
 const SLOW_STREAMS: usize = 16;
+/// Questions per second that users of another range ask at each node: more than a range may.
+const QUESTIONS: u64 = 400;
+/// Connections of that range on each node that say nothing.
+const SILENT: usize = 64;
 /// From the start of a phase until it is measured.
 const SETTLE: Duration = Duration::from_secs(3);
 
@@ -59,6 +64,7 @@ pub(super) async fn run(options: &BenchOptions) -> Result<()> {
         },
         log: "error".into(),
         absent: vec![BAD],
+        arguments: vec!["--limit-local-ranges=true".into()],
         ..NetworkOptions::default()
     })
     .await?;
@@ -73,21 +79,26 @@ pub(super) async fn run(options: &BenchOptions) -> Result<()> {
          (garbage, duplicates, valid-looking spam) and {SLOW_STREAMS} slow streams on each node\n",
         options.flood_requests
     );
-    phase(options, &network, &clients, &questions, None).await?;
-    let quiet = phase(options, &network, &clients, &questions, None).await?;
-    let mut attackers = attack(&network, flood).await?;
-    let flooded = phase(options, &network, &clients, &questions, Some(&attackers)).await;
-    end(&mut attackers)?;
-    let flooded = flooded?;
-    let after = phase(options, &network, &clients, &questions, None).await?;
-    let mut ballast = burn(flooded.others)?;
-    let burdened = phase(options, &network, &clients, &questions, Some(&ballast)).await;
-    end(&mut ballast)?;
+    let bench = Bench {
+        options,
+        network: &network,
+        clients: &clients,
+        questions: &questions,
+    };
+    bench.phase(None).await?;
+    let quiet = bench.phase(None).await?;
+    let flood_plan = plan(&network, flood).await?;
+    let (flooded, burdened) = bench.attacked(&flood_plan).await?;
+    let asked_plan = asking(&network, &flood_plan)?;
+    let (asked, asked_burdened) = bench.attacked(&asked_plan).await?;
+    let after = bench.phase(None).await?;
     let mut phases = [
         ("quiet", quiet),
         ("flooded", flooded),
+        ("quiet, as much taken", burdened),
+        ("asked too much", asked),
+        ("quiet, as much taken", asked_burdened),
         ("quiet again", after),
-        ("quiet, as much taken", burdened?),
     ];
     show(&mut phases);
     standings(&network).await
@@ -105,12 +116,12 @@ fn end(process: &mut Child) -> Result<()> {
     Ok(())
 }
 
-/// The attackers, in a process of their own that leaves the processor to others where it is scarce.
-async fn attack(network: &LocalNetwork, flood: u64) -> Result<Child> {
+/// Messages of unknown peers and of an operator gone bad, and slow streams.
+async fn plan(network: &LocalNetwork, flood: u64) -> Result<AttackPlan> {
     let deployment = &network.deployment;
     let domain = deployment.domain();
     let epoch = network.operators[0].status().await?.epoch;
-    let plan = AttackPlan {
+    Ok(AttackPlan {
         home_chain_id: domain.home_chain_id(),
         registry: deployment.registry,
         epoch: epoch.context("no epoch")?,
@@ -122,9 +133,38 @@ async fn attack(network: &LocalNetwork, flood: u64) -> Result<Child> {
         duplicates: flood / 4,
         spam: flood / 2,
         slow_streams: SLOW_STREAMS,
-    };
+        questions: 0,
+        quarry: None,
+        silent: 0,
+    })
+}
+
+/// Questions of another range, and silent connections.
+fn asking(network: &LocalNetwork, flood: &AttackPlan) -> Result<AttackPlan> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    let template = network.question(0, 0);
+    Ok(AttackPlan {
+        garbage: 0,
+        duplicates: 0,
+        spam: 0,
+        slow_streams: 0,
+        questions: QUESTIONS,
+        quarry: Some(Quarry {
+            chain_id: template.chain_id,
+            user: template.user,
+            keys: KEYS,
+            // The chain's blocks are a second apart, and ahead of the clock.
+            times: (now, now + BLOCKS / 2),
+        }),
+        silent: SILENT,
+        ..flood.clone()
+    })
+}
+
+/// The attackers, in a process of their own that leaves the processor to others where it is scarce.
+fn attack(network: &LocalNetwork, plan: &AttackPlan) -> Result<Child> {
     let path = network.dir().join("attack.json");
-    std::fs::write(&path, serde_json::to_string(&plan)?)?;
+    std::fs::write(&path, serde_json::to_string(plan)?)?;
     beside(&["attack".as_ref(), "--plan".as_ref(), path.as_os_str()])
 }
 
@@ -145,59 +185,81 @@ fn beside(arguments: &[&OsStr]) -> Result<Child> {
     Ok(command.stdin(Stdio::null()).spawn()?)
 }
 
-/// Asks at a steady rate, whether earlier requests were answered or not, so that no latency hides.
-async fn phase(
-    options: &BenchOptions,
-    network: &LocalNetwork,
-    clients: &[Client],
-    questions: &Arc<Questions>,
-    others: Option<&Child>,
-) -> Result<Phase> {
-    tokio::time::sleep(SETTLE).await;
-    let cpu = || -> Result<(Duration, Duration)> {
-        let running = network.operators.iter().filter(|node| node.pid().is_some());
-        let nodes = running.map(crate::NodeProcess::cpu).sum::<Result<_>>()?;
-        let others = others.map(|child| cpu_of(child.id())).transpose()?;
-        Ok((nodes, others.unwrap_or_default()))
-    };
-    let (before, began) = (cpu()?, Instant::now());
-    let mut asked = tokio::task::JoinSet::new();
-    let mut ticks =
-        tokio::time::interval(Duration::from_secs(1) / u32::try_from(options.flood_requests)?);
-    for number in 0..options.seconds * options.flood_requests {
-        ticks.tick().await;
-        let client = clients[usize::try_from(number)? % clients.len()].clone();
-        let question = questions.next();
-        asked.spawn(async move {
-            let began = Instant::now();
-            let answered = client.request_state(&question, |_| {}).await;
-            (began.elapsed(), answered.map(drop))
-        });
-    }
-    let (mut latencies, mut failures) = (Latencies::default(), 0);
-    while let Some(answered) = asked.join_next().await {
-        let (took, answered) = answered?;
-        if let Err(error) = answered {
-            println!("  failed after {took:?}: {error}");
-            failures += 1;
-        }
-        latencies.add(took);
-    }
-    let (after, took) = (cpu()?, began.elapsed().as_secs_f64());
-    let mut memory = 0;
-    for node in network.operators.iter().filter(|node| node.pid().is_some()) {
-        memory = memory.max(node.memory()?);
-    }
-    Ok(Phase {
-        latencies,
-        failures,
-        nodes: (after.0 - before.0).as_secs_f64() / took,
-        others: (after.1 - before.1).as_secs_f64() / took,
-        memory,
-    })
+/// Honest users, and whom they ask.
+struct Bench<'a> {
+    options: &'a BenchOptions,
+    network: &'a LocalNetwork,
+    clients: &'a [Client],
+    questions: &'a Arc<Questions>,
 }
 
-fn show(phases: &mut [(&str, Phase); 4]) {
+impl Bench<'_> {
+    /// A phase beside these attackers, and one beside a process that takes as much of the processor.
+    async fn attacked(&self, plan: &AttackPlan) -> Result<(Phase, Phase)> {
+        let mut attackers = attack(self.network, plan)?;
+        let attacked = self.phase(Some(&attackers)).await;
+        end(&mut attackers)?;
+        let attacked = attacked?;
+        let mut ballast = burn(attacked.others)?;
+        let burdened = self.phase(Some(&ballast)).await;
+        end(&mut ballast)?;
+        Ok((attacked, burdened?))
+    }
+
+    /// Asks at a steady rate, whether earlier requests were answered or not, so that no latency hides.
+    async fn phase(&self, others: Option<&Child>) -> Result<Phase> {
+        let Self {
+            options,
+            network,
+            clients,
+            questions,
+        } = self;
+        tokio::time::sleep(SETTLE).await;
+        let cpu = || -> Result<(Duration, Duration)> {
+            let running = network.operators.iter().filter(|node| node.pid().is_some());
+            let nodes = running.map(crate::NodeProcess::cpu).sum::<Result<_>>()?;
+            let others = others.map(|child| cpu_of(child.id())).transpose()?;
+            Ok((nodes, others.unwrap_or_default()))
+        };
+        let (before, began) = (cpu()?, Instant::now());
+        let mut asked = tokio::task::JoinSet::new();
+        let mut ticks =
+            tokio::time::interval(Duration::from_secs(1) / u32::try_from(options.flood_requests)?);
+        for number in 0..options.seconds * options.flood_requests {
+            ticks.tick().await;
+            let client = clients[usize::try_from(number)? % clients.len()].clone();
+            let question = questions.next();
+            asked.spawn(async move {
+                let began = Instant::now();
+                let answered = client.request_state(&question, |_| {}).await;
+                (began.elapsed(), answered.map(drop))
+            });
+        }
+        let (mut latencies, mut failures) = (Latencies::default(), 0);
+        while let Some(answered) = asked.join_next().await {
+            let (took, answered) = answered?;
+            if let Err(error) = answered {
+                println!("  failed after {took:?}: {error}");
+                failures += 1;
+            }
+            latencies.add(took);
+        }
+        let (after, took) = (cpu()?, began.elapsed().as_secs_f64());
+        let mut memory = 0;
+        for node in network.operators.iter().filter(|node| node.pid().is_some()) {
+            memory = memory.max(node.memory()?);
+        }
+        Ok(Phase {
+            latencies,
+            failures,
+            nodes: (after.0 - before.0).as_secs_f64() / took,
+            others: (after.1 - before.1).as_secs_f64() / took,
+            memory,
+        })
+    }
+}
+
+fn show(phases: &mut [(&str, Phase); 6]) {
     let head = [
         "",
         "requests",
@@ -223,14 +285,18 @@ fn show(phases: &mut [(&str, Phase); 4]) {
         ]
     });
     table("Honest requests", &head, &rows.collect::<Vec<_>>());
-    let [quiet, flooded, again, burdened] = phases.each_mut().map(|(_, phase)| phase.median());
+    let [quiet, flooded, burdened, asked, asked_burdened, again] =
+        phases.each_mut().map(|(_, phase)| phase.median());
     println!(
-        "Under the flood a median request takes {:.2} times as long as before, {:.2} times as long as \
-         afterwards,\nand {:.2} times as long as where a process that does nothing takes the attackers' \
-         processor time.\n",
+        "A median request takes, compared with before, with afterwards, and with a process that does nothing taking the\n\
+         attackers' processor time: under the flood {:.2}, {:.2} and {:.2} times as long,\nand beside users that ask too \
+         much {:.2}, {:.2} and {:.2} times.\n",
         flooded / quiet,
         flooded / again,
         flooded / burdened,
+        asked / quiet,
+        asked / again,
+        asked / asked_burdened,
     );
 }
 

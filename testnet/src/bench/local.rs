@@ -16,8 +16,8 @@ use crate::{LocalNetwork, NetworkOptions};
 
 /// Keys and blocks that are there to be asked about: 50,000 questions, each asked once only. Few keys,
 /// since anvil goes through all storage of a contract for each proof: 2 ms with 200 of them.
-const KEYS: u64 = 20;
-const BLOCKS: u64 = 2_500;
+pub(super) const KEYS: u64 = 20;
+pub(super) const BLOCKS: u64 = 2_500;
 
 pub(super) async fn run(options: &BenchOptions) -> Result<()> {
     println!("Local network: 5 operators and a registry as processes, two anvil chains, RocksDB\n");

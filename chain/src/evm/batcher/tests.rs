@@ -1,5 +1,8 @@
+use serde_json::json;
+
 use super::*;
 use crate::evm::calls::Header;
+use crate::priority::for_user;
 
 fn url() -> RpcUrl {
     "https://h.org".parse().expect("a URL")
@@ -122,6 +125,82 @@ async fn a_full_queue_refuses_and_says_so() {
     // Callers that give up make room.
     drop(waiting);
     assert!(batcher.enqueue(call()).is_ok());
+}
+
+/// A provider that notes the methods it is asked for, and answers or hangs.
+async fn noting(hangs: bool) -> (Batcher, Arc<Mutex<Vec<String>>>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let methods = Arc::new(Mutex::new(Vec::new()));
+    let noted = Arc::clone(&methods);
+    let answer = move |body: String| {
+        let calls: Vec<serde_json::Value> = serde_json::from_str(&body).expect("a batch");
+        let method = |call: &serde_json::Value| call["method"].to_string();
+        noted
+            .lock()
+            .expect("a lock")
+            .extend(calls.iter().map(method));
+        async move {
+            if hangs {
+                std::future::pending::<()>().await;
+            }
+            let answer = |call: &serde_json::Value| json!({"id": call["id"], "result": "0x1"});
+            serde_json::Value::from_iter(calls.iter().map(answer)).to_string()
+        }
+    };
+    let router = axum::Router::new().fallback(answer);
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let url = format!("http://{address}").parse().expect("a URL");
+    (Batcher::new(Client::new(), url), methods)
+}
+
+#[tokio::test]
+async fn attestations_overtake_users() {
+    let (batcher, methods) = noting(false).await;
+    let call = |method| Call {
+        method,
+        params: "[]".to_owned(),
+    };
+    let of_users = (0..100).map(|_| for_user(batcher.call(call("user"))));
+    let attestation = batcher.call(call("attestation"));
+    let (_, answer) = tokio::join!(futures::future::join_all(of_users), attestation);
+    assert!(answer.is_ok());
+    let methods = methods.lock().expect("a lock");
+    let place = methods.iter().position(|method| method.contains("attest"));
+    assert_eq!((place, methods.len()), (Some(0), 101));
+}
+
+#[tokio::test]
+async fn users_leave_attestations_room_in_the_queue() {
+    let (batcher, _) = noting(false).await;
+    let enqueue = || for_user(async { batcher.enqueue(chain_id()) });
+    let waiting = futures::future::join_all((0..MAX_OF_USERS).map(|_| enqueue())).await;
+    assert!(waiting.iter().all(Result::is_ok));
+    assert_eq!(enqueue().await.err(), Some(Failure::Busy(MAX_OF_USERS)));
+    assert!(batcher.enqueue(chain_id()).is_ok());
+}
+
+#[tokio::test]
+async fn a_provider_that_was_not_asked_is_not_said_to_hang() {
+    let (batcher, methods) = noting(true).await;
+    let answers = futures::future::join_all((0..400).map(|_| batcher.call(chain_id()))).await;
+    let asked = methods.lock().expect("a lock").len();
+    let millis = CALL_TIMEOUT.as_millis();
+    let count = |failure| {
+        let same = |answer: &&Answer| answer.as_ref().err() == Some(&failure);
+        answers.iter().filter(same).count()
+    };
+    let (hung, waited) = (
+        count(Failure::Timeout(millis)),
+        count(Failure::NotAsked(millis)),
+    );
+    assert_eq!(hung + waited, 400);
+    assert!(
+        hung <= asked && waited > 0,
+        "{hung} hung, {asked} were asked"
+    );
 }
 
 /// Whoever answers knows the key by which it was asked, and may repeat it.

@@ -10,6 +10,7 @@ use super::super::calls::Header;
 use super::super::heads::agree;
 use super::super::provider::Provider;
 use super::{EvmClient, lock};
+use crate::priority::for_all;
 use crate::{BlockRef, ChainError};
 
 /// Least time between the starts of two polls, whoever asks: 20 polls per second and provider,
@@ -47,7 +48,7 @@ impl EvmClient {
         }
         let number = self.polls_started.fetch_add(1, Ordering::SeqCst) + 1;
         last.started = Some(Instant::now());
-        let result = self.look().await;
+        let result = for_all(self.look()).await;
         last.number = number;
         last.result = result.clone();
         result

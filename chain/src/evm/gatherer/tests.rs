@@ -1,9 +1,10 @@
 use super::*;
+use crate::evm::batcher::Pending;
 
-type Heard = oneshot::Receiver<Part>;
+type Heard = Pending<ProofAnswer>;
 
 fn waiting(of: u8, slots: &[u64]) -> (Waiting, Heard) {
-    let (reply, part) = oneshot::channel();
+    let (reply, part) = pending();
     let waiting = Waiting {
         of: Address::repeat_byte(of),
         at: B256::repeat_byte(7),
@@ -26,31 +27,35 @@ fn answer(slots: &[U256]) -> ProofAnswer {
     ProofAnswer::read(&text, slots.len()).expect("an answer")
 }
 
+async fn heard(part: Heard) -> Part {
+    wait(Ok(part)).await
+}
+
 fn numbers(part: Part) -> Vec<u8> {
     let part = part.expect("a part");
     part.nodes().map(|node| node[0]).collect()
 }
 
-#[test]
-fn each_gets_its_own_slots_in_its_own_order() {
-    let (first, mut first_part) = waiting(1, &[5, 6]);
-    let (second, mut second_part) = waiting(1, &[7, 5, 8]);
+#[tokio::test]
+async fn each_gets_its_own_slots_in_its_own_order() {
+    let (first, first_part) = waiting(1, &[5, 6]);
+    let (second, second_part) = waiting(1, &[7, 5, 8]);
     let mut group = Group::of(first);
     assert!(group.join(second, 64).is_none());
     assert_eq!(group.slots, [5, 6, 7, 8].map(U256::from), "each once");
     let shown = answer(&group.slots);
     group.hand_out(&shown);
-    assert_eq!(numbers(first_part.try_recv().expect("sent")), [5, 6]);
-    assert_eq!(numbers(second_part.try_recv().expect("sent")), [7, 5, 8]);
+    assert_eq!(numbers(heard(first_part).await), [5, 6]);
+    assert_eq!(numbers(heard(second_part).await), [7, 5, 8]);
 }
 
-#[test]
-fn an_answer_with_too_few_proofs_is_nobodys() {
-    let (first, mut part) = waiting(1, &[5, 6]);
+#[tokio::test]
+async fn an_answer_with_too_few_proofs_is_nobodys() {
+    let (first, part) = waiting(1, &[5, 6]);
     let group = Group::of(first);
     let shown = answer(&[U256::from(5)]);
     group.hand_out(&shown);
-    assert!(numbers(part.try_recv().expect("sent")).is_empty());
+    assert!(numbers(heard(part).await).is_empty());
 }
 
 #[test]

@@ -1,0 +1,242 @@
+//! Who reads next: users' reads of one chain, a bounded number at a time.
+//!
+//! # Design Decisions
+//!
+//! A source of requests may hold as many places as are free (the dynamic threshold of Choudhury and Hahne,
+//! "Dynamic queue length thresholds for shared-memory packet switches", 1998): alone it gets half of them, of n
+//! each gets one part in n + 1, and a newcomer finds a place at once. What waits gets its turn source by
+//! source.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use libp2p::PeerId;
+use tokio::sync::oneshot;
+
+use crate::network::Range;
+
+/// Reads of one chain at a time: at a provider that takes 50 ms for each of two calls, 640 questions/s.
+const PLACES: usize = 64;
+/// Reads of one chain that wait.
+const MAX_WAITING: usize = 2_048;
+/// How long a read waits for its turn.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Where requests come from: a range of addresses, or one peer where its range is exempt from limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Source {
+    Range(Range),
+    Peer(PeerId),
+}
+
+/// Gives turns at one chain.
+#[derive(Clone, Default)]
+pub(crate) struct Turns(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    taken: usize,
+    waiting: usize,
+    sources: HashMap<Source, Share>,
+    /// Those with reads that wait: the next one first.
+    order: VecDeque<Source>,
+}
+
+/// What one source has.
+#[derive(Default)]
+struct Share {
+    taken: usize,
+    waiting: VecDeque<oneshot::Sender<Turn>>,
+}
+
+/// One read's turn; dropping it ends it.
+#[derive(Debug)]
+pub(super) struct Turn {
+    turns: Turns,
+    source: Source,
+}
+
+impl std::fmt::Debug for Turns {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Turns")
+    }
+}
+
+impl Turns {
+    /// A turn for one more read of this source; `None` where too many wait already, or it does not come.
+    pub(super) async fn take(&self, source: Source) -> Option<Turn> {
+        let turn = self.enqueue(source)?;
+        tokio::time::timeout(PATIENCE, turn).await.ok()?.ok()
+    }
+
+    fn enqueue(&self, source: Source) -> Option<oneshot::Receiver<Turn>> {
+        let mut state = self.lock();
+        if state.waiting >= MAX_WAITING {
+            state.forget_those_gone();
+        }
+        if state.waiting >= MAX_WAITING {
+            return None;
+        }
+        let (sender, turn) = oneshot::channel();
+        state.waiting += 1;
+        let share = state.sources.entry(source).or_default();
+        share.waiting.push_back(sender);
+        if share.waiting.len() == 1 {
+            state.order.push_back(source);
+        }
+        let ready = state.next_turns();
+        drop(state);
+        self.hand_out(ready);
+        Some(turn)
+    }
+
+    /// Turns that nobody waits for any more come back, by being dropped.
+    fn hand_out(&self, ready: Vec<(Source, oneshot::Sender<Turn>)>) {
+        for (source, waiting) in ready {
+            let turns = self.clone();
+            drop(waiting.send(Turn { turns, source }));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Those that have their turn now.
+    fn next_turns(&mut self) -> Vec<(Source, oneshot::Sender<Turn>)> {
+        let mut ready = Vec::new();
+        let mut passed = 0;
+        while passed < self.order.len()
+            && let Some(source) = self.order.pop_front()
+        {
+            match self.next_of(source) {
+                Some(waiting) => {
+                    passed = 0;
+                    ready.push((source, waiting));
+                }
+                None => passed += 1,
+            }
+            if let Some(share) = self.sources.get(&source) {
+                if !share.waiting.is_empty() {
+                    self.order.push_back(source);
+                } else if share.taken == 0 {
+                    self.sources.remove(&source);
+                }
+            }
+        }
+        ready
+    }
+
+    /// The next read of a source, where it has its turn.
+    fn next_of(&mut self, source: Source) -> Option<oneshot::Sender<Turn>> {
+        let share = self.sources.get_mut(&source)?;
+        let free = PLACES.saturating_sub(self.taken);
+        while share.taken < free {
+            let waiting = share.waiting.pop_front()?;
+            self.waiting -= 1;
+            if !waiting.is_closed() {
+                share.taken += 1;
+                self.taken += 1;
+                return Some(waiting);
+            }
+        }
+        None
+    }
+
+    fn forget_those_gone(&mut self) {
+        self.waiting = 0;
+        for share in self.sources.values_mut() {
+            share.waiting.retain(|waiting| !waiting.is_closed());
+            self.waiting += share.waiting.len();
+        }
+        let sources = &mut self.sources;
+        sources.retain(|_, share| share.taken > 0 || !share.waiting.is_empty());
+        self.order
+            .retain(|source| sources.get(source).is_some_and(|s| !s.waiting.is_empty()));
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let mut state = self.turns.lock();
+        state.taken -= 1;
+        if let Some(share) = state.sources.get_mut(&self.source) {
+            share.taken -= 1;
+            if share.taken == 0 && share.waiting.is_empty() {
+                state.sources.remove(&self.source);
+            }
+        }
+        let ready = state.next_turns();
+        drop(state);
+        self.turns.hand_out(ready);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    fn source(number: u8) -> Source {
+        Source::Range(Range::V4([203, 0, number]))
+    }
+
+    /// As many turns as a source gets at once.
+    fn fill(turns: &Turns, number: u8) -> Vec<Turn> {
+        std::iter::from_fn(|| turns.take(source(number)).now_or_never().flatten()).collect()
+    }
+
+    #[tokio::test]
+    async fn one_source_gets_half_and_leaves_the_others_theirs() {
+        let turns = Turns::default();
+        let first = fill(&turns, 1);
+        assert_eq!(first.len(), PLACES / 2);
+        let second = fill(&turns, 2);
+        assert_eq!(second.len(), PLACES / 4);
+        assert!(!fill(&turns, 3).is_empty());
+        drop((first, second));
+        let state = turns.lock();
+        assert_eq!((state.taken, state.waiting), (0, 0));
+        assert!(state.order.is_empty(), "those that gave up are forgotten");
+    }
+
+    #[tokio::test]
+    async fn sources_that_wait_take_turns() {
+        let turns = Turns::default();
+        let mut held: Vec<Turn> = (0..=255).flat_map(|number| fill(&turns, number)).collect();
+        assert_eq!(held.len(), PLACES);
+        let mut waiting: Vec<_> = [1, 1, 1, 2, 3]
+            .into_iter()
+            .map(|number| (number, turns.enqueue(source(200 + number)).expect("room")))
+            .collect();
+        let mut order = Vec::new();
+        while !waiting.is_empty() {
+            drop(held.pop());
+            waiting.retain_mut(|(number, turn)| match turn.try_recv() {
+                Ok(_ended_at_once) => {
+                    order.push(*number);
+                    false
+                }
+                Err(_) => true,
+            });
+        }
+        assert_eq!(order, [1, 2, 3, 1, 1]);
+    }
+
+    #[tokio::test]
+    async fn what_waits_is_bounded_and_gives_its_place_back() {
+        let turns = Turns::default();
+        let held = fill(&turns, 1);
+        let waiting: Vec<_> = std::iter::from_fn(|| turns.enqueue(source(1))).collect();
+        assert_eq!(waiting.len() + held.len(), MAX_WAITING + PLACES / 2);
+        drop(waiting);
+        assert!(turns.enqueue(source(1)).is_some(), "they are gone");
+        drop(held);
+        assert_eq!(turns.lock().waiting, 0);
+        assert!(turns.lock().sources.is_empty());
+    }
+}
