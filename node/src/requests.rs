@@ -1,6 +1,7 @@
 //! Serves users: one stream, many requests, progress, then an answer.
 
 mod answer;
+mod begun;
 mod tolls;
 mod turns;
 

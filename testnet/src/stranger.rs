@@ -79,7 +79,7 @@ impl Stranger {
     /// # Errors
     /// The swarm cannot be set up.
     pub fn new(network: &NetworkId, seed: u8) -> Result<Self> {
-        Self::of(network, [seed; 32], true, None)
+        Self::of(network, [seed; 32], true)
     }
 
     /// A peer with this peer key.
@@ -87,7 +87,7 @@ impl Stranger {
     /// # Errors
     /// The swarm cannot be set up.
     pub fn with_secret(network: &NetworkId, secret: [u8; 32]) -> Result<Self> {
-        Self::of(network, secret, true, None)
+        Self::of(network, secret, true)
     }
 
     /// A peer that keeps nothing of what it hears.
@@ -95,30 +95,34 @@ impl Stranger {
     /// # Errors
     /// The swarm cannot be set up.
     pub fn deaf(network: &NetworkId, secret: [u8; 32]) -> Result<Self> {
-        Self::of(network, secret, false, None)
+        Self::of(network, secret, false)
     }
 
     /// As [`Self::deaf`], calling from this address of the machine.
     ///
     /// # Errors
-    /// The swarm cannot be set up.
-    pub fn at(network: &NetworkId, secret: [u8; 32], address: IpAddr) -> Result<Self> {
-        Self::of(network, secret, false, Some(address))
+    /// The swarm cannot be set up, or cannot listen there.
+    pub async fn at(network: &NetworkId, secret: [u8; 32], address: IpAddr) -> Result<Self> {
+        let mut swarm = swarm(Keypair::ed25519_from_bytes(secret)?, network)?;
+        swarm.listen_on(Multiaddr::from(address).with(Protocol::Tcp(0)))?;
+        // Connections are made from where it listens by then.
+        let listening = async {
+            loop {
+                if let SwarmEvent::NewListenAddr { .. } = swarm.select_next_some().await {
+                    break;
+                }
+            }
+        };
+        tokio::time::timeout(SOON, listening).await?;
+        Ok(Self::over(swarm, network, secret, false))
     }
 
-    fn of(
-        network: &NetworkId,
-        secret: [u8; 32],
-        listens: bool,
-        address: Option<IpAddr>,
-    ) -> Result<Self> {
-        let keypair = Keypair::ed25519_from_bytes(secret)?;
-        let mut swarm = swarm(keypair, network)?;
-        if let Some(address) = address {
-            // Connections are made from where it listens.
-            let listen = Multiaddr::from(address).with(Protocol::Tcp(0));
-            swarm.listen_on(listen)?;
-        }
+    fn of(network: &NetworkId, secret: [u8; 32], listens: bool) -> Result<Self> {
+        let swarm = swarm(Keypair::ed25519_from_bytes(secret)?, network)?;
+        Ok(Self::over(swarm, network, secret, listens))
+    }
+
+    fn over(swarm: Swarm<Behaviour>, network: &NetworkId, secret: [u8; 32], listens: bool) -> Self {
         let (commands, orders) = mpsc::channel(256);
         let known = Arc::new(Mutex::new(Known {
             listens,
@@ -133,7 +137,7 @@ impl Stranger {
             known: known.clone(),
         };
         tokio::spawn(drive(swarm, orders, known, network.clone()));
-        Ok(stranger)
+        stranger
     }
 
     /// Connects to a node and waits until it takes gossip.

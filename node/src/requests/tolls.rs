@@ -10,6 +10,7 @@ use libp2p::PeerId;
 use quorate_proto::{Timestamp, wire};
 use quorate_protocols::bucket::{Bucket, Rate};
 
+use super::begun::Begun;
 use super::turns::Source;
 use crate::network::Range;
 use crate::settings::RequestLimits;
@@ -38,7 +39,7 @@ pub(super) enum Limit {
     #[error("{MAX_ACCOUNTS} users are served already; ask another operator")]
     Users,
     #[error(
-        "{0} new tasks a second are the most for one range of addresses, a quarter of this operator's share (mesh_tasks_per_second); ask more slowly, or ask another operator"
+        "{0} new tasks a second are this operator's share (mesh_tasks_per_second), of which your range of addresses has its part; ask more slowly, or ask another operator"
     )]
     Tasks(u32),
     #[error(
@@ -83,7 +84,7 @@ pub(super) struct Tolls {
 struct Book {
     users: Accounts<PeerId>,
     ranges: Accounts<Range>,
-    tasks: HashMap<Source, Begun>,
+    begun: Begun,
 }
 
 struct Accounts<K>(HashMap<K, Account>);
@@ -98,26 +99,6 @@ impl<K> Default for Accounts<K> {
 struct Account {
     bucket: Bucket,
     under_way: u32,
-}
-
-/// Tasks that a source began.
-struct Begun {
-    bucket: Bucket,
-    /// Since the Unix epoch.
-    day: u64,
-    today: u32,
-}
-
-impl Begun {
-    /// Whether it may be forgotten: it has no more than what it would have anew, but for few tasks of today.
-    fn is_little(&self, now: Timestamp, rate: Rate, per_day: u32) -> bool {
-        let is_quiet = self.day != day_of(now) || self.today < per_day / 16;
-        is_quiet && self.bucket.is_full(now, rate)
-    }
-}
-
-const fn day_of(now: Timestamp) -> u64 {
-    now.millis() / 86_400_000
 }
 
 /// Which of the two limits of an account is reached.
@@ -181,36 +162,11 @@ impl Pass {
         self.range.map_or(Source::Peer(self.user), Source::Range)
     }
 
-    /// Counts a new task. One source may begin a quarter of those that this operator may, which are `share` per
-    /// second: whatever one of them asks, the others find theirs.
+    /// Counts a new task, of `share` that this operator may begin in a second.
     pub(super) fn begin_task(&self, now: Timestamp, share: u32) -> Result<(), Limit> {
-        let per_second = (share / 4).max(1);
-        let rate = rate_of(per_second);
         let mut book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
-        let (source, per_day) = (self.source(), self.tasks_per_day);
-        if book.tasks.len() >= MAX_ACCOUNTS && !book.tasks.contains_key(&source) {
-            book.tasks
-                .retain(|_, begun| !begun.is_little(now, rate, per_day));
-            if book.tasks.len() >= MAX_ACCOUNTS {
-                return Err(Limit::Users);
-            }
-        }
-        let begun = book.tasks.entry(source).or_insert_with(|| Begun {
-            bucket: Bucket::full(now, rate),
-            day: day_of(now),
-            today: 0,
-        });
-        if begun.day != day_of(now) {
-            (begun.day, begun.today) = (day_of(now), 0);
-        }
-        if self.range.is_some() && begun.today >= per_day {
-            return Err(Limit::Day(per_day));
-        }
-        if !begun.bucket.take(now, rate, 1) {
-            return Err(Limit::Tasks(per_second));
-        }
-        begun.today = begun.today.saturating_add(1);
-        Ok(())
+        let begun = &mut book.begun;
+        begun.begin(now, self.source(), share, self.tasks_per_day)
     }
 }
 
@@ -386,36 +342,6 @@ mod tests {
             assert!(enter().is_ok());
         }
         assert_eq!(enter().err(), Some(Limit::RangeRate(30)));
-    }
-
-    #[test]
-    fn one_range_begins_a_quarter_of_the_tasks() {
-        let tolls = Tolls::new(LIMITS);
-        let enter = |last| tolls.enter(at(0), PeerId::random(), Some(range(last)), 1);
-        let pass = enter(1).ok().unwrap();
-        let begun = (0..100).take_while(|_| pass.begin_task(at(0), 40).is_ok());
-        assert_eq!(begun.count(), 20, "two seconds' worth at once");
-        let neighbour = enter(1).ok().unwrap();
-        let refused = neighbour.begin_task(at(0), 40);
-        assert_eq!(refused, Err(Limit::Tasks(10)));
-        assert_eq!(enter(2).ok().unwrap().begin_task(at(0), 40), Ok(()));
-        assert_eq!(neighbour.begin_task(at(100), 40), Ok(()));
-    }
-
-    #[test]
-    fn a_range_has_its_tasks_of_a_day() {
-        let tolls = Tolls::new(LIMITS);
-        let enter = |range| tolls.enter(at(0), PeerId::random(), range, 1).ok().unwrap();
-        let begin = |pass: &Pass, at| {
-            let begun = (0..60).take_while(|_| pass.begin_task(at, 4_000).is_ok());
-            begun.count()
-        };
-        let (pass, exempt) = (enter(Some(range(1))), enter(None));
-        assert_eq!((begin(&pass, at(0)), begin(&exempt, at(0))), (50, 60));
-        let refused = pass.begin_task(at(1_000), 4_000);
-        assert_eq!(refused, Err(Limit::Day(50)));
-        assert_eq!(begin(&enter(Some(range(2))), at(1_000)), 50);
-        assert_eq!(begin(&pass, at(86_400_000)), 50);
     }
 
     #[test]

@@ -114,7 +114,8 @@ async fn open(
         .is_some_and(|stranger| stranger.is_connected_to(node).unwrap_or(false));
     if !is_connected {
         let network = plan.domain().network();
-        let new = Stranger::at(&network, super::secret("user").ok()?, ADDRESS.into()).ok()?;
+        let new = Stranger::at(&network, super::secret("user").ok()?, ADDRESS.into());
+        let new = new.await.ok()?;
         let met = tokio::time::timeout(PATIENCE, new.meet_at(node)).await;
         met.ok()?.ok()?;
         *stranger = Some(new);
