@@ -103,6 +103,11 @@ chaos: build contracts-tools ## kill, pause, deceive and cut apart a network for
 	@scripts/tools namespaces
 	@target/debug/quorate-testnet chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
 
+.PHONY: compose-test
+compose-test: build contracts-tools ## run the network of containers, kill and cut off some of it; skipped without a Docker engine and root
+	@scripts/tools containers
+	@scripts/compose-test
+
 .PHONY: fuzz
 fuzz: build ## feed hostile bytes to every decoder, TIME seconds each (60); TARGET=name for one; needs nightly Rust
 	@scripts/fuzz $(or $(TIME),60) $(TARGET)

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use alloy::providers::Provider;
 use anyhow::{Context, Result, bail, ensure};
 use libp2p::Multiaddr;
 use quorate_chain::anvil::AnvilChain;
@@ -35,7 +36,8 @@ const HTTP_PORT: u16 = 9_080;
 /// What is stored for a first question.
 const EXAMPLE: (u64, u64) = (7, 4_242);
 
-/// Deploys the contracts, registers five operators, stores a value, writes the nodes' folders.
+/// Deploys the contracts, registers five operators, stores a value, writes the nodes' folders. Does
+/// nothing where an earlier run did that on the same chains: `docker compose up` runs it each time.
 ///
 /// # Errors
 /// Chains that do not answer, transactions that fail, a folder that cannot be written.
@@ -44,6 +46,15 @@ pub async fn run(options: &DeployOptions) -> Result<()> {
         chain(&options.home_rpc, HOME_CHAIN),
         chain(&options.source_rpc, SOURCE_CHAIN)
     )?;
+    let file = options.out.join("example.env");
+    if stands(&file, &home, &source).await? {
+        println!(
+            "what {} tells of is on these chains already",
+            file.display()
+        );
+        return Ok(());
+    }
+    removed(std::fs::remove_file(&file), &file)?;
     println!("chains answer; deploying the contracts and registering operators");
     let choice = DeploymentOptions::default();
     let deployment = Deployment::on(home, source, &choice).await?;
@@ -57,17 +68,32 @@ pub async fn run(options: &DeployOptions) -> Result<()> {
         )?;
     }
     let example = example(&deployment).await?;
-    let file = options.out.join("example.env");
     std::fs::write(&file, &example).with_context(|| format!("cannot write {}", file.display()))?;
     println!(
         "registry-0 and operator-0 to operator-{} have their folders in {} (password {PASSWORD:?})",
         choice.stakes.len() - 1,
         options.out.display()
     );
-    println!("  registry       {}", deployment.registry);
-    println!("  state manager  {}", deployment.state_manager);
-    print!("a value to ask for, in {}:\n{example}", file.display());
+    print!(
+        "what is deployed, and a value to ask for, in {}:\n{example}",
+        file.display()
+    );
     Ok(())
+}
+
+/// Whether both chains hold what an earlier run wrote of in `example`.
+async fn stands(example: &Path, home: &AnvilChain, source: &AnvilChain) -> Result<bool> {
+    let text = std::fs::read_to_string(example).unwrap_or_default();
+    for (name, chain) in [("REGISTRY=", home), ("STATE_MANAGER=", source)] {
+        let address = text.lines().find_map(|line| line.strip_prefix(name));
+        let Some(address) = address.and_then(|text| text.parse().ok()) else {
+            return Ok(false);
+        };
+        if chain.provider().get_code_at(address).await?.is_empty() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// The chain, as soon as it answers.
@@ -117,14 +143,20 @@ fn write_node(
         reads: None,
     };
     let name = folder.name();
-    match std::fs::remove_dir_all(out.join(&name)) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(error).with_context(|| format!("cannot replace {}/{name}", out.display()));
-        }
-        _ => {}
-    }
+    let old = out.join(&name);
+    removed(std::fs::remove_dir_all(&old), &old)?;
     folder.write(out, deployment)?;
     Ok(format!("/dns4/{name}/tcp/{PORT}/p2p/{}", folder.peer_id()?).parse()?)
+}
+
+/// Whether it was there or not.
+fn removed(result: std::io::Result<()>, what: &Path) -> Result<()> {
+    match result {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot replace {}", what.display()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Stores a value and tells how to ask for it.
@@ -137,6 +169,7 @@ async fn example(deployment: &Deployment) -> Result<String> {
         .await?;
     chain.mine(CONFIRMATIONS).await?;
     Ok(format!(
-        "CHAIN={SOURCE_CHAIN}\nWHO={user}\nKEY={key}\nBLOCK={block}\n"
+        "REGISTRY={}\nSTATE_MANAGER={}\nCHAIN={SOURCE_CHAIN}\nWHO={user}\nKEY={key}\nBLOCK={block}\n",
+        deployment.registry, deployment.state_manager
     ))
 }

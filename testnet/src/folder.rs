@@ -84,7 +84,7 @@ impl NodeFolder<'_> {
 
     fn config(&self, dir: &Path, deployment: &Deployment) -> Result<String> {
         let mut config = format!(
-            "role = {role:?}\ndata_dir = {data:?}\nengine = {engine:?}\nhttp = {http:?}\nlog = {log:?}\n\
+            "role = {role:?}\ndata_dir = {data:?}\nengine = {engine:?}\nhttp = {http:?}\nhttp_hosts = [{name:?}]\nlog = {log:?}\n\
              key_dir = {keys:?}\nlisten = {listen:?}\n\
              home_chain_id = {HOME_CHAIN}\nhome_rpc = {home:?}\nregistry = \"{registry}\"\n\
              epoch_manager = \"{epochs}\"\nhome_finality = {CONFIRMATIONS}\nhome_poll_ms = 200\n",
@@ -92,6 +92,7 @@ impl NodeFolder<'_> {
             data = dir.join("data"),
             engine = self.engine,
             http = self.http,
+            name = self.name(),
             log = self.log,
             keys = dir.join("keys"),
             listen = self.listen,

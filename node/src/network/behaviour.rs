@@ -34,6 +34,9 @@ const OVERSIZE: usize = 64 * 1024;
 const RETAIN_SCORE: Duration = Duration::from_secs(10 * 60);
 /// What a node of this program calls itself by identify; its version follows.
 pub(super) const AGENT: &str = "quorate/";
+/// A peer that answers no ping is gone. libp2p forgives the first one: that is noticed within 30 s.
+const PING_INTERVAL: Duration = Duration::from_secs(5);
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// How fast the mesh mends itself.
 const HEARTBEAT: Duration = Duration::from_millis(700);
 
@@ -120,12 +123,15 @@ fn behaviour(
     ranges: RangeLimits,
     external: &[Multiaddr],
 ) -> Result<Behaviour, Box<dyn std::error::Error + Send + Sync>> {
+    let ping = ping::Config::new()
+        .with_interval(PING_INTERVAL)
+        .with_timeout(PING_TIMEOUT);
     Ok(Behaviour {
         gate: Gate::new(ranges),
         blocked: allow_block_list::Behaviour::default(),
         gossipsub: gossipsub(network)?,
         identify: identify(keypair),
-        ping: ping::Behaviour::default(),
+        ping: ping::Behaviour::new(ping),
         kad: kademlia(keypair, network)?,
         stream: libp2p_stream::Behaviour::new(),
         probe: Probe::new(keypair.public().to_peer_id(), external),

@@ -72,7 +72,7 @@ async fn a_deployed_network_certifies_its_example() -> Outcome {
     std::fs::create_dir_all(folder.path().join("operator-0/data/store"))?;
     deploy(home.endpoint(), source.endpoint())
         .await?
-        .says(0, &["operator-4", "state manager"])?;
+        .says(0, &["operator-4", "STATE_MANAGER=0x"])?;
     ensure!(!folder.path().join("operator-0/data").exists());
 
     let [registry_port, _] = free_ports()?;
@@ -93,6 +93,11 @@ async fn a_deployed_network_certifies_its_example() -> Outcome {
     for node in &mut nodes {
         node.ready().await?;
     }
+    // Their folders stay theirs.
+    deploy(home.endpoint(), source.endpoint())
+        .await?
+        .says(0, &["already"])?;
+    ensure!(folder.path().join("operator-0/data").exists());
     let example = std::fs::read_to_string(folder.path().join("example.env"))?;
     let value = |name: &str| {
         let line = example.lines().find_map(|l| l.strip_prefix(name));

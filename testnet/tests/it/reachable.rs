@@ -1,6 +1,7 @@
 //! Whether a node can be reached from outside, as the others find out by trying.
 
 use std::net::TcpListener;
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use quorate_node::api::{PeerLine, Reachability, Status};
@@ -51,4 +52,28 @@ async fn a_node_knows_whether_others_reach_it_and_which_version_they_have() -> O
     let reached = becomes(node, "private").await?;
     ensure!(reached.addresses.is_empty() && reached.checked_ms.is_some());
     Ok(())
+}
+
+/// Whether `node` has a connection to that peer becomes what it is to be.
+async fn becomes_connected(node: &NodeProcess, peer: &str, wanted: bool) -> Result<()> {
+    let what = format!("connected to {peer}: {wanted}");
+    wait::until(&what, Duration::from_secs(60), || async {
+        let peers: Vec<PeerLine> = node.get("/peers").await.ok()?;
+        (peers.iter().any(|line| line.peer_id == peer) == wanted).then_some(())
+    })
+    .await
+}
+
+/// Its connections stand all the time, as those of a machine whose network is cut off.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_answers_nothing_is_gone_and_comes_back() -> Outcome {
+    let _turn = turn().await;
+    let network = usual_network().await?;
+    let (node, silent) = (&network.operators[0], &network.operators[4]);
+    let peer = peer_of(silent)?.to_string();
+    becomes_connected(node, &peer, true).await?;
+    silent.pause()?;
+    becomes_connected(node, &peer, false).await?;
+    silent.resume()?;
+    becomes_connected(node, &peer, true).await
 }

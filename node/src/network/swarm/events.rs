@@ -3,7 +3,7 @@
 use libp2p::core::ConnectedPoint;
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::{ConnectionId, SwarmEvent};
-use libp2p::{Multiaddr, PeerId, gossipsub, identify, kad};
+use libp2p::{Multiaddr, PeerId, gossipsub, identify, kad, ping};
 use quorate_proto::limits;
 
 use super::super::behaviour::{AGENT, BehaviourEvent};
@@ -122,6 +122,15 @@ impl Network {
             }) => {
                 let addresses: Vec<Multiaddr> = addresses.into_vec();
                 self.dialer.learn(clock::now(), peer, &addresses);
+            }
+            // Nothing else tells of a peer that was cut off or has another address now: over TCP its
+            // connection stands for many minutes.
+            BehaviourEvent::Ping(ping::Event {
+                connection,
+                result: Err(ping::Failure::Timeout | ping::Failure::Other { .. }),
+                ..
+            }) => {
+                self.swarm.close_connection(connection);
             }
             BehaviourEvent::Probe(event) => self.reachability.note(clock::now(), &event),
             _ => {}
