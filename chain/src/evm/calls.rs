@@ -196,6 +196,30 @@ pub(super) fn storage_at(of: Address, slot: U256, at: B256) -> Call {
     }
 }
 
+/// Blocks that come while the one before is being executed.
+const AT_HEAD: u64 = 4;
+
+/// Whether an answer of `eth_syncing` says that blocks are missing. Some clients describe how far they
+/// are also where that is the end, as while they index transactions.
+pub(super) fn is_behind(answer: &RawValue) -> bool {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Progress {
+        current_block: U64,
+        highest_block: U64,
+    }
+    if matches!(answer.get(), "false" | "null") {
+        return false;
+    }
+    let Ok(progress) = serde_json::from_str::<Progress>(answer.get()) else {
+        return true;
+    };
+    let missing = progress
+        .highest_block
+        .saturating_sub(progress.current_block);
+    missing > U64::from(AT_HEAD)
+}
+
 /// Reads what the provider at `url` answered. What is wrong with it may be a text of any length, with
 /// the provider's secrets in it: it is told as far as it may be shown.
 pub(super) fn decode<T: DeserializeOwned>(answer: &RawValue, url: &RpcUrl) -> Result<T, Failure> {

@@ -291,7 +291,7 @@ impl EvmClient {
         if agreed.state_root.is_some() {
             return Ok(agreed);
         }
-        let known = self.prove(agreed, log).await?;
+        let known = self.prove(basis, agreed, log).await?;
         self.headers().insert(basis.generation, known);
         Ok(known)
     }
@@ -319,8 +319,9 @@ impl EvmClient {
     }
 
     /// Adds the state root of a block on whose hash a quorum agrees, which any provider may show.
-    /// Without where the chain is read by vote.
-    async fn prove(&self, agreed: Known, log: &ReadLog) -> Result<Known, ChainError> {
+    /// Without where the chain is read by vote, and of a block below a head that is proven where each
+    /// provider showed it by fields that do not have its hash: headers had another format then.
+    async fn prove(&self, basis: Basis, agreed: Known, log: &ReadLog) -> Result<Known, ChainError> {
         let none_shows = || {
             let mut providers = self.pool.providers().iter();
             self.may_vote() && providers.all(|provider| provider.shown().has_no_headers())
@@ -330,14 +331,29 @@ impl EvmClient {
         }
         let BlockRef { number, hash, .. } = agreed.block;
         let question = |provider| Provider::state_root(provider, number, hash);
-        match self.pool.first(log, Question::Header, question).await {
-            Ok(root) => Ok(Known {
-                state_root: Some(root),
-                ..agreed
-            }),
-            Err(_) if none_shows() => Ok(agreed),
-            Err(failures) => Err(self.not_proven(&failures)),
+        let failures = match self.pool.first(log, Question::Header, question).await {
+            Ok(root) => {
+                return Ok(Known {
+                    state_root: Some(root),
+                    ..agreed
+                });
+            }
+            Err(failures) => failures,
+        };
+        let head = self.headers().get(basis.head.number);
+        let is_old =
+            number < basis.head.number && head.is_some_and(|head| head.state_root.is_some());
+        let of_old_format = is_old && self.all_said(&failures, &Failure::NoHeader);
+        match none_shows() || of_old_format && self.reads == Reads::Auto {
+            true => Ok(agreed),
+            false => Err(self.not_proven(&failures)),
         }
+    }
+
+    /// Whether every provider failed in this way, none by being silent.
+    fn all_said(&self, failures: &[(usize, Failure)], failure: &Failure) -> bool {
+        let count = self.pool.providers().len();
+        failures.len() == count && failures.iter().all(|(_, said)| said == failure)
     }
 
     pub(super) fn not_proven(&self, failures: &[(usize, Failure)]) -> ChainError {

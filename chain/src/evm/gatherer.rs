@@ -217,7 +217,7 @@ impl Group {
     /// Who no longer waits has found enough elsewhere.
     fn hand_out(self, answer: &ProofAnswer) {
         for (places, reply) in self.members {
-            let _ = reply.send(Ok(answer.part(self.slots.len(), &places)));
+            let _ = reply.send(Ok(answer.part(&self.slots, &places)));
         }
     }
 

@@ -170,8 +170,8 @@ impl Provider {
         Ok(decode::<U64>(&answer, self.url())?.to())
     }
 
-    /// Asks whether it is syncing, and how high it is; the height. Those that do not know the
-    /// question are not syncing.
+    /// Asks whether it is syncing, and how high it is; the height. Those that do not know the question,
+    /// or have the newest block and say so at length, are not syncing.
     pub(super) async fn look(&self) -> Option<u64> {
         let syncing = self.batcher.call(calls::syncing());
         let height = self.batcher.call(calls::block_number());
@@ -182,7 +182,7 @@ impl Provider {
             .ok();
         let mut facts = self.facts();
         if let Ok(answer) = syncing {
-            facts.syncing = !matches!(answer.get(), "false" | "null");
+            facts.syncing = calls::is_behind(&answer);
         }
         facts.height = height.or(facts.height);
         height
@@ -293,7 +293,8 @@ impl Provider {
     fn read_header(&self, answer: &RawValue) -> Result<Option<Header>, Failure> {
         let header = Header::read(answer, self.url())?;
         if let Some(header) = header {
-            self.shown.header(header.state_root().is_some());
+            let proven = header.state_root().is_some();
+            self.shown.header(header.number(), proven);
         }
         Ok(header)
     }
