@@ -73,18 +73,15 @@ pub(super) struct Basis {
 }
 
 impl EvmClient {
-    /// Asks every provider for its chain id and polls once. Providers that are down do not fail
-    /// this: they count as a "no" until [`Self::run`] has heard from them.
+    /// Asks every provider for its chain id and polls once. Providers that are down or serve another
+    /// chain do not fail this: they count as a "no" until [`Self::run`] has heard otherwise. Whoever
+    /// runs one must not be able to stop a node.
     ///
     /// # Errors
-    /// [`ChainError::WrongChainId`] for a provider of another chain, and
     /// [`ChainError::Settings`] for settings that make no sense.
     pub async fn connect(config: EvmConfig) -> Result<Arc<Self>, ChainError> {
         let client = Self::over(config)?;
         client.examine().await;
-        if let Some(error) = client.wrong_chains().into_iter().next() {
-            return Err(error);
-        }
         if let Err(problem) = client.poll().await {
             tracing::warn!(chain = client.chain_id, %problem, "chain is not reachable yet");
         }
@@ -128,14 +125,11 @@ impl EvmClient {
     /// Follows the chain until `token` is cancelled.
     ///
     /// # Errors
-    /// [`ChainError::WrongChainId`] when so many providers serve another chain that the others
-    /// cannot make a quorum.
+    /// None: what providers say, or do not say, is a matter of their standing and never the end.
     pub async fn run(self: Arc<Self>, token: CancellationToken) -> Result<(), ChainError> {
-        let tasks = async { tokio::try_join!(self.keep_polling(), self.keep_checking()) };
-        match token.run_until_cancelled(tasks).await {
-            Some(Err(error)) => Err(error),
-            Some(Ok(_)) | None => Ok(()),
-        }
+        let tasks = async { tokio::join!(self.keep_polling(), self.keep_checking()) };
+        token.run_until_cancelled(tasks).await;
+        Ok(())
     }
 
     /// The chain that this follows.
@@ -318,6 +312,20 @@ impl EvmClient {
         Ok(known)
     }
 
+    /// The block at this height in whatever chain a quorum is on: good enough to compare with.
+    pub(super) async fn block_of(
+        &self,
+        number: u64,
+        log: &ReadLog,
+    ) -> Result<BlockRef, ChainError> {
+        if let Some(known) = self.headers().get(number) {
+            return Ok(known.block);
+        }
+        let question = |_, provider| Provider::header(provider, number);
+        let header = self.pool.ask_noting(log, Question::Header, question);
+        Ok(header.await?.block())
+    }
+
     /// Adds the state root of a block on whose hash a quorum agrees, which any provider may show.
     /// Without where the chain is read by vote, and of a block below a head that is proven where each
     /// provider showed it by fields that do not have its hash: headers had another format then.
@@ -357,9 +365,11 @@ impl EvmClient {
     }
 
     pub(super) fn not_proven(&self, failures: &[(usize, Failure)]) -> ChainError {
+        let none = |failure| self.all_said(failures, failure);
         ChainError::NotProven {
             chain_id: self.chain_id,
             detail: self.pool.describe(failures),
+            have_none: none(&Failure::NoProofs) || none(&Failure::NoHeader),
         }
     }
 
@@ -394,10 +404,14 @@ impl EvmClient {
             Ended::Returned(data) => {
                 C::abi_decode_returns_validate(&data).map_err(|problem| ChainError::Malformed {
                     what: C::SIGNATURE,
-                    detail: problem.to_string(),
+                    detail: format!("{contract} answers {data}: {problem}"),
                 })
             }
-            Ended::Reverted(data) => Err(ChainError::Reverted { data }),
+            Ended::Reverted(data) => Err(ChainError::Reverted {
+                contract,
+                call: C::SIGNATURE,
+                data,
+            }),
         }
     }
 

@@ -113,7 +113,10 @@ impl EvmHome {
         let (first, second) = tokio::try_join!(interval(0), interval(1))?;
         let schedule = schedule_of(&first, &second).ok_or_else(|| ChainError::Malformed {
             what: "epoch schedule",
-            detail: format!("epoch 0 is {first:?} and epoch 1 is {second:?}"),
+            detail: format!(
+                "epoch 0 is {first:?} and epoch 1 is {second:?} at {}",
+                self.epoch_manager
+            ),
         })?;
         self.client.still_valid(basis, schedule)
     }

@@ -146,14 +146,6 @@ impl Provider {
         self.facts().chain == Chain::Right
     }
 
-    /// The chain id that it reports, if that is the wrong one.
-    pub(super) fn wrong_chain(&self) -> Option<u64> {
-        match self.facts().chain {
-            Chain::Wrong(found) => Some(found),
-            _ => None,
-        }
-    }
-
     /// Asks which chain it serves. One that does not answer stays what it was.
     pub(super) async fn verify(&self) {
         if let Ok(found) = self.reported_chain().await {

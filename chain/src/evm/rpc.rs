@@ -257,10 +257,6 @@ impl Response<'_> {
         self.result.is_some() || self.error.is_some()
     }
 
-    pub(super) const fn is_error(&self) -> bool {
-        self.error.is_some()
-    }
-
     /// The provider asks for fewer calls per time.
     pub(super) fn is_rate_limit(&self) -> bool {
         let Some(error) = self.error.map(ErrorObject::read) else {

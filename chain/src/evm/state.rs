@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use alloy::primitives::{Address, U256};
@@ -12,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::client::Basis;
 use super::headers::Known;
-use super::proof::history::{Cutoff, Fact, Span};
+use super::proof::history::{Cutoff, Fact, Since, Span};
 use super::prover::{Entry, Found, Prover, State};
 use super::revert::read_error;
 use super::timestamps::{Step, TimestampSearch};
@@ -44,6 +45,8 @@ pub struct EvmChain {
     client: Arc<EvmClient>,
     state_manager: Address,
     prover: Prover,
+    /// An entry was of the time of the chain's block with its number.
+    counts_own: AtomicBool,
 }
 
 impl EvmChain {
@@ -54,6 +57,7 @@ impl EvmChain {
             prover: Prover::new(state_manager, client.history_slot()),
             client,
             state_manager,
+            counts_own: AtomicBool::new(false),
         }
     }
 
@@ -182,16 +186,18 @@ impl EvmChain {
         let (basis, block) = self.found(number, log).await?;
         log.reads_at(basis.head);
         let value = |at| self.value(basis, Entry { user, key, at }, log);
-        let (value, known) = match block {
+        let (held, known) = match block {
             Some(known) => (value(self.cutoff(known.block)).await, known),
             None => {
                 let known = self.client.header(basis, number, log);
-                let (value, known) = futures::join!(value(Cutoff::Block(number)), known);
-                (value, known?)
+                let (held, known) = futures::join!(value(Cutoff::Block(number)), known);
+                (held, known?)
             }
         };
+        let (value, span) = held?;
+        self.check_dates(basis, span, known.block, log).await?;
         let reading = Reading {
-            value: self.dated(value?, known.block)?,
+            value: value?,
             block: known.block,
             read_at: basis.head,
             basis: match known.state_root {
@@ -220,11 +226,19 @@ impl EvmChain {
         Ok((client.basis(at, is_over).await?, Some(known)))
     }
 
-    /// The value, if the time of the block is one in which it held.
-    fn dated(&self, held: Held, block: BlockRef) -> Result<U256, ChainError> {
-        let (outcome, span) = held;
+    /// Whether the time of the block is one in which the value held. Where an entry and the block share a
+    /// second and not a number, the entry must be of the chain's block with its number: on chains with several
+    /// blocks a second that count others, time alone does not tell which of them is first.
+    async fn check_dates(
+        &self,
+        basis: Basis,
+        span: Span,
+        block: BlockRef,
+        log: &ReadLog,
+    ) -> Result<(), ChainError> {
         if !span.may_contain(block.timestamp) {
-            let time = |at: Option<u64>| at.map_or("no entry".to_owned(), |at| at.to_string());
+            let time =
+                |at: Option<Since>| at.map_or("no entry".to_owned(), |at| at.time.to_string());
             return Err(ChainError::OtherBlocks {
                 detail: format!(
                     "{block} is of time {}, but what its number leads to held from {} to {}",
@@ -234,7 +248,34 @@ impl EvmChain {
                 ),
             });
         }
-        outcome
+        let shares_second =
+            |entry: &Since| entry.time == block.timestamp && entry.block != block.number;
+        let doubtful = [span.from, span.until]
+            .into_iter()
+            .flatten()
+            .find(shares_second);
+        match doubtful {
+            Some(entry) if self.client.block_numbers() == BlockNumbers::Own => {
+                self.check_numbers(basis, entry, log).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the contract counts the blocks of this chain; one entry shows it for good.
+    async fn check_numbers(
+        &self,
+        basis: Basis,
+        entry: Since,
+        log: &ReadLog,
+    ) -> Result<(), ChainError> {
+        if self.counts_own.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        is_known(entry, basis)?;
+        is_of(entry, self.client.block_of(entry.block, log).await?)?;
+        self.counts_own.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
     /// What held, and when. An absence that is not a matter of time has an open span.
@@ -312,7 +353,7 @@ impl EvmChain {
             Found::Fact(Fact::NoHistory) if self.prover.fits() => Err(ChainError::NoHistory),
             // With a wrong slot of the mapping every key looks empty, so that until an entry was
             // proven the contract is asked, too.
-            Found::Fact(Fact::NoHistory) => match self.vote(basis, entry, log).await {
+            Found::Fact(Fact::NoHistory) => match self.history(basis, entry, u64::MAX, log).await {
                 Ok(_) | Err(ChainError::BeforeFirstEntry) => {
                     misfit("no entry is there where the contract itself finds one".to_owned())
                 }
@@ -320,6 +361,7 @@ impl EvmChain {
             },
             Found::NoContract => Err(self.client.missing(address).await),
             Found::Misfit(detail) => misfit(detail),
+            Found::OtherBlocks(detail) => Err(ChainError::OtherBlocks { detail }),
         }
     }
 
@@ -335,43 +377,94 @@ impl EvmChain {
                 ),
             });
         };
+        let history = match self.history(basis, entry, block, log).await {
+            // On a chain whose own numbers are lower than those that its contracts count, every entry is later.
+            Err(ChainError::BeforeFirstEntry) => {
+                if let Ok(last) = self.history(basis, entry, u64::MAX, log).await {
+                    self.check_entry(basis, since(&last), log).await?;
+                }
+                return Err(ChainError::BeforeFirstEntry);
+            }
+            history => history?,
+        };
+        let from = since(&history);
+        self.check_entry(basis, from, log).await?;
+        let span = Span {
+            from: Some(from),
+            until: None,
+        };
+        Ok((Ok(history.value), span))
+    }
+
+    /// Whether an entry is of a block of this chain, and of its time.
+    async fn check_entry(
+        &self,
+        basis: Basis,
+        entry: Since,
+        log: &ReadLog,
+    ) -> Result<(), ChainError> {
+        is_known(entry, basis)?;
+        is_of(
+            entry,
+            self.client.agreed(basis, entry.block, log).await?.block,
+        )
+    }
+
+    /// The last entry that is not later than a block, as a quorum says that the contract says.
+    async fn history(
+        &self,
+        basis: Basis,
+        entry: Entry,
+        block: u64,
+        log: &ReadLog,
+    ) -> Result<interface::History, ChainError> {
         let call = interface::getHistoryAtBlockCall {
             user: entry.user,
             key: entry.key,
             blockNumber: U256::from(block),
         };
-        let history = self
-            .client
-            .call_noting(self.state_manager, &call, basis.head.hash, log)
-            .await
-            .map_err(|error| match error {
-                ChainError::Reverted { data } => read_error(data),
-                other => other,
-            })?;
+        let at = basis.head.hash;
+        let said = self.client.call_noting(self.state_manager, &call, at, log);
+        let history = said.await.map_err(read_error)?;
         if history.blockNumber > block {
             return Err(ChainError::Malformed {
                 what: "history entry",
                 detail: format!(
-                    "of block {} in answer to block {}",
-                    history.blockNumber, block
+                    "of block {} in answer to block {block}",
+                    history.blockNumber
                 ),
             });
         }
-        let (entry, time) = (history.blockNumber, history.timestamp.to());
-        let known = self.client.agreed(basis, entry, log).await?;
-        if known.block.timestamp != time {
-            return Err(ChainError::OtherBlocks {
-                detail: format!(
-                    "{} is of time {}, but the contract made the entry of that number at {time}",
-                    known.block, known.block.timestamp
-                ),
-            });
-        }
-        let span = Span {
-            from: Some(time),
-            until: None,
-        };
-        Ok((Ok(history.value), span))
+        Ok(history)
+    }
+}
+
+fn is_known(entry: Since, basis: Basis) -> Result<(), ChainError> {
+    match entry.block > basis.head.number {
+        true => Err(ChainError::OtherBlocks {
+            detail: entry.is_ahead_of(basis.head.number),
+        }),
+        false => Ok(()),
+    }
+}
+
+/// Whether an entry is of the time of the block with its number.
+fn is_of(entry: Since, block: BlockRef) -> Result<(), ChainError> {
+    match block.timestamp == entry.time {
+        true => Ok(()),
+        false => Err(ChainError::OtherBlocks {
+            detail: format!(
+                "{block} is of time {}, but the contract made the entry of that number at {}",
+                block.timestamp, entry.time
+            ),
+        }),
+    }
+}
+
+fn since(history: &interface::History) -> Since {
+    Since {
+        block: history.blockNumber,
+        time: history.timestamp.to(),
     }
 }
 

@@ -3,6 +3,7 @@
 mod batching;
 mod finality;
 mod home;
+mod other_blocks;
 mod proofs;
 mod providers;
 mod reads;

@@ -1,5 +1,6 @@
 //! Looking after the providers: chain id, height, lag, and whether they know the same final block.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -8,7 +9,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::super::calls::Header;
 use super::super::provider::Provider;
 use super::{EvmClient, lock};
-use crate::{BlockRef, ChainError};
+use crate::BlockRef;
 
 /// How often every provider is checked: three requests to each, beside the polls.
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
@@ -18,50 +19,13 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 const LAG_ROUNDS: usize = 3;
 
 impl EvmClient {
-    pub(super) async fn keep_checking(&self) -> Result<(), ChainError> {
+    pub(super) async fn keep_checking(&self) -> Infallible {
         let mut ticks = interval(CHECK_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut seen: Vec<bool> = self.verified();
         loop {
             ticks.tick().await;
             self.examine().await;
-            // One that changes its chain under way is put out; a node does not end for that.
-            seen.iter_mut()
-                .zip(self.verified())
-                .for_each(|(seen, now)| *seen |= now);
-            let mut never_right = self.wrong_chains_where(&seen);
-            let usable = self.pool.providers().len() - never_right.len();
-            if usable < self.pool.rule().required() {
-                return Err(never_right.swap_remove(0));
-            }
         }
-    }
-
-    fn verified(&self) -> Vec<bool> {
-        let providers = self.pool.providers().iter();
-        providers.map(Provider::is_verified).collect()
-    }
-
-    pub(super) fn wrong_chains(&self) -> Vec<ChainError> {
-        self.wrong_chains_where(&vec![false; self.pool.providers().len()])
-    }
-
-    /// Those that serve another chain, and of which `seen` is false.
-    fn wrong_chains_where(&self, seen: &[bool]) -> Vec<ChainError> {
-        let wrong = |(provider, seen): (&Provider, &bool)| {
-            let found = provider.wrong_chain().filter(|_| !seen)?;
-            Some(ChainError::WrongChainId {
-                provider: provider.name().to_string(),
-                expected: self.chain_id,
-                found,
-            })
-        };
-        self.pool
-            .providers()
-            .iter()
-            .zip(seen)
-            .filter_map(wrong)
-            .collect()
     }
 
     /// Checks all providers once, at the same time; takes 4 s at most.

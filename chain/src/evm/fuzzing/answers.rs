@@ -19,6 +19,7 @@ use super::super::rpc::{Answer, Failure};
 use super::super::state::interface::getHistoryAtBlockCall;
 use super::super::verdict::interface::isValidSignatureCall;
 use super::super::{Rejection, RpcUrl, state_root};
+use crate::ChainError;
 
 /// Stands in the provider's URL, and nowhere else unless a provider repeats it.
 const SECRET: &str = "topsecret0123";
@@ -180,7 +181,12 @@ fn members(data: &[u8]) {
 
 /// What a contract reverted with, as reads and as verdicts.
 fn reverted(data: &Bytes) {
-    let text = read_error(data.clone()).to_string();
+    let error = ChainError::Reverted {
+        contract: REGISTRY,
+        call: "f()",
+        data: data.clone(),
+    };
+    let text = read_error(error).to_string();
     assert!(!text.is_empty());
     let text = Rejection::from_revert(data.clone()).to_string();
     assert!(!text.is_empty());
