@@ -75,7 +75,9 @@ pub(super) struct Log {
     pub block_number: U64,
     pub log_index: U64,
     #[serde(default)]
-    pub removed: bool,
+    pub data: Bytes,
+    #[serde(default)]
+    pub removed: Option<bool>,
 }
 
 /// How a call of a contract ended. Both ends are answers.

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::batcher::http_client;
 use super::calls::Ended;
 use super::headers::{HeaderCache, Known};
-use super::provider::Provider;
+use super::provider::{Need, Provider};
 use super::quorum::Pool;
 use super::rpc::Failure;
 use super::{BlockNumbers, EvmConfig, Finality, ProviderConfig, Reads};
@@ -41,6 +41,7 @@ pub struct EvmClient {
     last_poll: tokio::sync::Mutex<LastPoll>,
     last_success: Mutex<Option<Instant>>,
     heights: Mutex<VecDeque<u64>>,
+    needs: Mutex<Vec<Need>>,
 }
 
 /// The poll that ended last.
@@ -119,6 +120,7 @@ impl EvmClient {
             }),
             last_success: Mutex::default(),
             heights: Mutex::default(),
+            needs: Mutex::default(),
         }))
     }
 
@@ -184,21 +186,53 @@ impl EvmClient {
             .ok_or_else(|| self.not_final(At::Block(0)))
     }
 
-    /// The providers, when they suffice, and how each of them fares.
+    /// The providers, when they suffice, and how each of them fares. Those that are unfit have a say about
+    /// blocks where one of the others can prove what is in them.
     #[must_use]
     pub fn providers(&self) -> Providers {
         let statuses: Vec<ProviderStatus> = self.status().providers;
-        let good = |(index, status): (usize, &ProviderStatus)| {
-            (status.standing == Standing::Ok).then_some(index)
+        let (rule, proves) = (self.pool.rule(), self.needs_proofs());
+        let in_standing = |standings: &[Standing]| -> Vec<usize> {
+            let found = statuses.iter().enumerate();
+            let found = found.filter(|(_, status)| standings.contains(&status.standing));
+            found.map(|(index, _)| index).collect()
         };
-        let good: Vec<usize> = statuses.iter().enumerate().filter_map(good).collect();
-        let rule = self.pool.rule();
+        let fit = in_standing(&[Standing::Ok]);
+        let spare = match proves {
+            true => rule
+                .spare(&in_standing(&[Standing::Ok, Standing::Unfit]))
+                .and_then(|spare| Some(spare.min(fit.len().checked_sub(1)?))),
+            false => rule.spare(&fit),
+        };
         Providers {
             required: rule.required(),
             min_runners: rule.min_runners(),
-            spare: rule.spare(&good),
+            spare,
             providers: statuses,
         }
+    }
+
+    /// From now on it is tried whether providers serve this, too.
+    pub(super) fn will_need(&self, need: Need) {
+        lock(&self.needs).push(need);
+    }
+
+    /// What providers are asked for: where a vote takes the place of proofs, calls.
+    fn needs(&self) -> Vec<Need> {
+        let mut providers = self.pool.providers().iter();
+        let votes = self.reads == Reads::Vote
+            || self.may_vote() && providers.all(|provider| provider.shown().has_no_proofs());
+        let needs = lock(&self.needs);
+        let need = |need: &Need| match *need {
+            Need::Proofs(contract) if votes => Need::Calls(contract),
+            need => need,
+        };
+        needs.iter().map(need).collect()
+    }
+
+    fn needs_proofs(&self) -> bool {
+        let needs = self.needs();
+        !needs.is_empty() && needs.iter().all(|need| matches!(need, Need::Proofs(_)))
     }
 
     pub(super) fn pool(&self) -> &Pool {

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::client::Basis;
 use super::directory;
 use super::operator_set::{RegistryAt, Told, interface::minimumWeightCall, set_of};
+use super::provider::Need;
 use super::registrations::registrations;
 use super::{EvmClient, EvmConfig};
 use crate::{
@@ -47,6 +48,7 @@ impl EvmHome {
     /// Reads through a client that others may share.
     #[must_use]
     pub fn new(client: Arc<EvmClient>, registry: Address, epoch_manager: Address) -> Self {
+        client.will_need(Need::Registry(registry));
         Self {
             client,
             registry,

@@ -18,9 +18,11 @@ use super::{ProviderConfig, RpcUrl};
 use crate::{BlockRef, ProviderStatus, Standing};
 
 mod figures;
+mod probe;
 mod standing;
 
 pub(super) use figures::Figures;
+pub(super) use probe::Need;
 
 /// One JSON-RPC provider. Its answers count only once it has shown that it serves the right chain.
 pub(super) struct Provider {
@@ -101,6 +103,7 @@ impl Provider {
                 facts.contradiction.as_ref().map(|(_, what)| what.clone())
             }
             (Standing::Syncing, _) => Some(Failure::Syncing.to_string()),
+            (Standing::Unfit, _) => facts.unfit(),
             (Standing::Lagging, _) => Some(format!("is {} blocks behind", facts.lag.unwrap_or(0))),
             (Standing::Unknown, _) => Some(Failure::Unverified.to_string()),
             (Standing::Ok | Standing::WrongChain, _) => facts.poll_problem(),
@@ -140,6 +143,10 @@ impl Provider {
             latency_p50: figures.percentile(50),
             latency_p99: figures.percentile(99),
         }
+    }
+
+    pub(super) fn is_unfit(&self) -> bool {
+        self.facts().unfit().is_some()
     }
 
     pub(super) fn is_verified(&self) -> bool {

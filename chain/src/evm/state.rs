@@ -1,8 +1,8 @@
 //! Users' state on an EVM chain.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use alloy::primitives::{Address, U256};
@@ -15,18 +15,15 @@ use super::client::Basis;
 use super::headers::Known;
 use super::proof::history::{Cutoff, Fact, Since, Span};
 use super::prover::{Entry, Found, Prover, State};
-use super::revert::read_error;
+use super::provider::Need;
 use super::timestamps::{Step, TimestampSearch};
 use super::{BlockNumbers, EvmClient, EvmConfig, Reads};
 use crate::{At, BlockRef, ChainError, Providers, ReadLog, Reading, StateReader};
 
-pub(super) mod interface {
-    #![allow(missing_docs, unreachable_pub, clippy::all)]
-    alloy::sol! {
-        struct History { uint256 value; uint64 blockNumber; uint48 timestamp; }
-        function getHistoryAtBlock(address user, uint256 key, uint256 blockNumber) external view returns (History memory);
-    }
-}
+mod trial;
+mod vote;
+
+pub(super) use vote::interface;
 
 /// The state manager of an EVM chain.
 ///
@@ -47,17 +44,24 @@ pub struct EvmChain {
     prover: Prover,
     /// An entry was of the time of the chain's block with its number.
     counts_own: AtomicBool,
+    /// Something that was stored, to try reads on.
+    sample: Mutex<Option<(Address, U256, u64)>>,
+    /// Why the last try failed.
+    problem: Mutex<Option<String>>,
 }
 
 impl EvmChain {
     /// Reads through a client that others may share.
     #[must_use]
     pub fn new(client: Arc<EvmClient>, state_manager: Address) -> Self {
+        client.will_need(Need::Proofs(state_manager));
         Self {
             prover: Prover::new(state_manager, client.history_slot()),
             client,
             state_manager,
             counts_own: AtomicBool::new(false),
+            sample: Mutex::default(),
+            problem: Mutex::default(),
         }
     }
 
@@ -75,8 +79,8 @@ impl EvmChain {
         &self.client
     }
 
-    /// Follows the chain until `token` is cancelled, and proves what is in demand in each new final
-    /// state before anybody asks. Once per client is enough.
+    /// Follows the chain until `token` is cancelled, proves what is in demand in each new final state before
+    /// anybody asks, and tries whether anything can be read at all. Once per client is enough.
     ///
     /// # Errors
     /// As [`EvmClient::run`].
@@ -85,6 +89,7 @@ impl EvmChain {
         tokio::select! {
             ended = following => ended,
             never = self.keep_ready() => match never {},
+            never = self.keep_trying() => match never {},
         }
     }
 
@@ -272,8 +277,8 @@ impl EvmChain {
         if self.counts_own.load(Ordering::Relaxed) {
             return Ok(());
         }
-        is_known(entry, basis)?;
-        is_of(entry, self.client.block_of(entry.block, log).await?)?;
+        vote::is_known(entry, basis)?;
+        vote::is_of(entry, self.client.block_of(entry.block, log).await?)?;
         self.counts_own.store(true, Ordering::Relaxed);
         Ok(())
     }
@@ -364,108 +369,10 @@ impl EvmChain {
             Found::OtherBlocks(detail) => Err(ChainError::OtherBlocks { detail }),
         }
     }
-
-    /// What a quorum says that the contract says. By time it is not asked: deployed contracts do not agree
-    /// on what that means.
-    async fn vote(&self, basis: Basis, entry: Entry, log: &ReadLog) -> Result<Held, ChainError> {
-        let Cutoff::Block(block) = entry.at else {
-            return Err(ChainError::Settings {
-                detail: format!(
-                    "chain {} counts the blocks of its parent chain, so its values can be read by proof only; give it \
-                     providers with eth_getProof, and do not set reads = \"vote\"",
-                    self.client.chain_id()
-                ),
-            });
-        };
-        let history = match self.history(basis, entry, block, log).await {
-            // On a chain whose own numbers are lower than those that its contracts count, every entry is later.
-            Err(ChainError::BeforeFirstEntry) => {
-                if let Ok(last) = self.history(basis, entry, u64::MAX, log).await {
-                    self.check_entry(basis, since(&last), log).await?;
-                }
-                return Err(ChainError::BeforeFirstEntry);
-            }
-            history => history?,
-        };
-        let from = since(&history);
-        self.check_entry(basis, from, log).await?;
-        let span = Span {
-            from: Some(from),
-            until: None,
-        };
-        Ok((Ok(history.value), span))
-    }
-
-    /// Whether an entry is of a block of this chain, and of its time.
-    async fn check_entry(
-        &self,
-        basis: Basis,
-        entry: Since,
-        log: &ReadLog,
-    ) -> Result<(), ChainError> {
-        is_known(entry, basis)?;
-        is_of(
-            entry,
-            self.client.agreed(basis, entry.block, log).await?.block,
-        )
-    }
-
-    /// The last entry that is not later than a block, as a quorum says that the contract says.
-    async fn history(
-        &self,
-        basis: Basis,
-        entry: Entry,
-        block: u64,
-        log: &ReadLog,
-    ) -> Result<interface::History, ChainError> {
-        let call = interface::getHistoryAtBlockCall {
-            user: entry.user,
-            key: entry.key,
-            blockNumber: U256::from(block),
-        };
-        let at = basis.head.hash;
-        let said = self.client.call_noting(self.state_manager, &call, at, log);
-        let history = said.await.map_err(read_error)?;
-        if history.blockNumber > block {
-            return Err(ChainError::Malformed {
-                what: "history entry",
-                detail: format!(
-                    "of block {} in answer to block {block}",
-                    history.blockNumber
-                ),
-            });
-        }
-        Ok(history)
-    }
 }
 
-fn is_known(entry: Since, basis: Basis) -> Result<(), ChainError> {
-    match entry.block > basis.head.number {
-        true => Err(ChainError::OtherBlocks {
-            detail: entry.is_ahead_of(basis.head.number),
-        }),
-        false => Ok(()),
-    }
-}
-
-/// Whether an entry is of the time of the block with its number.
-fn is_of(entry: Since, block: BlockRef) -> Result<(), ChainError> {
-    match block.timestamp == entry.time {
-        true => Ok(()),
-        false => Err(ChainError::OtherBlocks {
-            detail: format!(
-                "{block} is of time {}, but the contract made the entry of that number at {}",
-                block.timestamp, entry.time
-            ),
-        }),
-    }
-}
-
-fn since(history: &interface::History) -> Since {
-    Since {
-        block: history.blockNumber,
-        time: history.timestamp.to(),
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A value or its absence, and the time in which that holds.
@@ -486,6 +393,10 @@ impl StateReader for EvmChain {
 
     fn agreed_ago(&self) -> Option<Duration> {
         self.client.agreed_ago()
+    }
+
+    fn problem(&self) -> Option<String> {
+        lock(&self.problem).clone()
     }
 
     fn locate(&self, at: At) -> BoxFuture<'_, Result<BlockRef, ChainError>> {

@@ -2,6 +2,7 @@
 
 mod batching;
 mod finality;
+mod fitness;
 mod home;
 mod other_blocks;
 mod proofs;
