@@ -228,3 +228,31 @@ pub(super) fn decode<T: DeserializeOwned>(answer: &RawValue, url: &RpcUrl) -> Re
     serde_json::from_str(answer.get())
         .map_err(|problem| Failure::malformed(url.scrub(&problem.to_string())))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_at_the_head_and_says_so_at_length_is_not_behind() {
+        let table = [
+            ("false", false),
+            ("null", false),
+            ("true", true),
+            (r#"{"currentBlock":"0x10","highestBlock":"0x10"}"#, false),
+            (r#"{"currentBlock":"0xe","highestBlock":"0x10"}"#, false),
+            (r#"{"currentBlock":"0x12","highestBlock":"0x10"}"#, false),
+            (
+                r#"{"currentBlock":16,"highestBlock":16,"stages":[]}"#,
+                false,
+            ),
+            (r#"{"currentBlock":"0x1","highestBlock":"0x9"}"#, true),
+            (r#"{"currentBlock":"0x1"}"#, true),
+            (r#"{"batchSeen":9,"batchProcessed":7}"#, true),
+        ];
+        for (answer, expected) in table {
+            let raw = RawValue::from_string(answer.to_owned()).expect("JSON");
+            assert_eq!(is_behind(&raw), expected, "{answer}");
+        }
+    }
+}

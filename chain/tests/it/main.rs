@@ -1,6 +1,7 @@
 //! The EVM adapter against real local chains and against providers that fail in every way.
 
 mod batching;
+mod clients;
 mod finality;
 mod fitness;
 mod home;

@@ -298,3 +298,35 @@ async fn a_provider_that_has_had_enough_is_asked_less_often() {
     let asked = asked.load(std::sync::atomic::Ordering::SeqCst);
     assert!((4..=8).contains(&asked), "{asked} requests");
 }
+
+/// A server that answers the first request of each connection, and closes it at the next one.
+async fn closes_idle_connections() -> RpcUrl {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move {
+        while let Ok((mut connection, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut request = [0; 4_096];
+                let _ = connection.read(&mut request).await;
+                let body = r#"{"jsonrpc":"2.0","id":1,"result":"0x1"}"#;
+                let head = "HTTP/1.1 200 OK\r\nconnection: keep-alive\r\ncontent-length";
+                let response = format!("{head}: {}\r\n\r\n{body}", body.len());
+                let _ = connection.write_all(response.as_bytes()).await;
+                let _ = connection.read(&mut request).await;
+            });
+        }
+    });
+    format!("http://{address}").parse().expect("a URL")
+}
+
+#[tokio::test]
+async fn idle_connections_that_were_closed_are_tried_again() {
+    let batcher = Batcher::new(Client::new(), closes_idle_connections().await);
+    for round in 0..5 {
+        let answer = batcher.call(chain_id()).await;
+        assert!(answer.is_ok(), "round {round}: {answer:?}");
+    }
+}
