@@ -149,7 +149,7 @@ fn refusal(url: &RpcUrl, response: Response<'_>, count: usize) -> Outcome {
 const fn is_refusal(status: StatusCode) -> bool {
     match status.as_u16() {
         401..=403 | 407 | 408 | 429 => false,
-        400..=500 | 501 => true,
+        400..=501 => true,
         _ => false,
     }
 }

@@ -44,7 +44,7 @@ fn or_none<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Ve
 fn slot_or_none<'de, D: Deserializer<'de>>(from: D) -> Result<Option<U256>, D::Error> {
     let value = Option::<serde_json::Value>::deserialize(from)?;
     let text = value.as_ref().and_then(serde_json::Value::as_str);
-    Ok(text.and_then(|text| slot(text)))
+    Ok(text.and_then(slot))
 }
 
 fn slot(text: &str) -> Option<U256> {
