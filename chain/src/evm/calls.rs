@@ -87,6 +87,17 @@ pub(super) enum Ended {
     Reverted(Bytes),
 }
 
+impl Ended {
+    /// Whether no honest provider could say one where the other is true: some leave out with which data a
+    /// contract reverted.
+    pub(super) fn contradicts(&self, truth: &Self) -> bool {
+        match (self, truth) {
+            (Self::Reverted(data), Self::Reverted(other)) => !data.is_empty() && !other.is_empty(),
+            _ => true,
+        }
+    }
+}
+
 impl std::fmt::Debug for Ended {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

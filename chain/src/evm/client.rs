@@ -340,7 +340,9 @@ impl EvmClient {
             return Ok(known);
         }
         let question = |_, provider| Provider::header_below(provider, number, block);
-        let header = self.pool.ask_noting(log, Question::Header, question);
+        let header = self
+            .pool
+            .ask_noting(log, Question::Header, question, |_, _| true);
         let known = Known::from(&header.await?);
         self.headers().insert(basis.generation, known);
         Ok(known)
@@ -356,7 +358,9 @@ impl EvmClient {
             return Ok(known.block);
         }
         let question = |_, provider| Provider::header(provider, number);
-        let header = self.pool.ask_noting(log, Question::Header, question);
+        let header = self
+            .pool
+            .ask_noting(log, Question::Header, question, |_, _| true);
         Ok(header.await?.block())
     }
 
@@ -427,13 +431,11 @@ impl EvmClient {
         log: &ReadLog,
     ) -> Result<C::Return, ChainError> {
         let data = call.abi_encode();
+        let question = |_, provider| Provider::eth_call(provider, contract, &data, at);
         let ended = self
             .pool
-            .ask_noting(log, Question::Value, |_, provider| {
-                provider.eth_call(contract, &data, at)
-            })
-            .await?;
-        match ended {
+            .ask_noting(log, Question::Value, question, Ended::contradicts);
+        match ended.await? {
             Ended::Returned(data) if data.is_empty() => Err(self.missing(contract).await),
             Ended::Returned(data) => {
                 C::abi_decode_returns_validate(&data).map_err(|problem| ChainError::Malformed {

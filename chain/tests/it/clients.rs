@@ -344,3 +344,24 @@ async fn old_blocks_of_another_format_are_read_where_the_head_is_proven() -> Tes
     assert!(matches!(error, ChainError::NotProven { .. }), "{error}");
     Ok(())
 }
+
+/// Gateways leave out with which data a contract reverted.
+#[tokio::test]
+async fn a_revert_without_its_data_accuses_nobody() -> TestResult {
+    let (ledger, written) = ledger().await?;
+    let bare = Behaviour::default().tamper(|request, response| {
+        if is(request, "eth_call") && response["error"].is_object() {
+            fail(response, -32_000, "execution reverted");
+        }
+    });
+    let one = double(&ledger, bare).await;
+    let rpc = vec![one.url.clone(), ledger.url(), ledger.url()];
+    let reader = reader(&ledger, rpc, Reads::Vote).await;
+    for _ in 0..8 {
+        let (found, _) = read(&ledger, &reader, 8, written).await;
+        assert_eq!(found, Err(ChainError::NoHistory));
+    }
+    let status = reader.providers().providers.remove(0);
+    assert_eq!((status.standing, status.contradictions), (Standing::Ok, 0));
+    Ok(())
+}
