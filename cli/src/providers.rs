@@ -33,7 +33,7 @@ pub(crate) async fn run(args: ProvidersArgs) -> anyhow::Result<()> {
     match lost.as_slice() {
         [] => Ok(()),
         lost => Err(No(format!(
-            "too few providers of chain {} are well",
+            "nothing can be certified about chain {}: too few providers are well, or it is set wrong",
             lost.join(", ")
         ))
         .into()),
@@ -87,8 +87,12 @@ pub(crate) fn rule(chain: &ChainProviders) -> String {
         Some(0) => "none may fail".to_owned(),
         Some(spare) => format!("{spare} may fail"),
     };
+    let problem = match &chain.problem {
+        Some(problem) => format!("  {problem}\n"),
+        None => String::new(),
+    };
     format!(
-        "Chain {}: {} of {} are well; {} must agree{runners}; {spare}\n",
+        "Chain {}: {} of {} are well; {} must agree{runners}; {spare}\n{problem}",
         chain.chain_id, chain.ok, chain.configured, chain.required
     )
 }
@@ -127,6 +131,7 @@ mod tests {
             configured: 3,
             ok: 2,
             spare: Some(0),
+            problem: None,
             providers: vec![
                 provider("a.org", "acme", "ok", None),
                 provider(
@@ -144,6 +149,16 @@ CHAIN  PROVIDER       BY     STANDING      FOR  HEIGHT  LAG  ERRORS  LIES    P50
 
 Chain 10: 2 of 3 are well; 2 must agree, run by 2 different ones; none may fail
 ";
-        assert_eq!(render(&[chain], 5_000), expected);
+        assert_eq!(render(std::slice::from_ref(&chain), 5_000), expected);
+        let ill = ChainProviders {
+            spare: None,
+            problem: Some("nothing is proven".into()),
+            ..chain
+        };
+        let text = rule(&ill);
+        assert!(
+            text.ends_with("; they cannot\n  nothing is proven\n"),
+            "{text}"
+        );
     }
 }

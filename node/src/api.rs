@@ -561,9 +561,12 @@ pub struct ChainProviders {
     pub configured: usize,
     /// Providers that are well now.
     pub ok: usize,
-    /// How many of these may yet fail before the rest cannot agree; `None` where they cannot
+    /// How many of these may yet fail before nothing can be certified; `None` where that is so
     /// already.
     pub spare: Option<usize>,
+    /// Why nothing can be certified there, as in `/health`; `None` while all is well.
+    #[serde(default)]
+    pub problem: Option<String>,
     /// In the order of the configuration.
     pub providers: Vec<ProviderLine>,
 }

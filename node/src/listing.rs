@@ -235,7 +235,8 @@ impl StateReader for ListedChain {
     }
 
     fn problem(&self) -> Option<String> {
-        self.check().err().map(|error| error.to_string())
+        let unlisted = self.check().err().map(|error| error.to_string());
+        unlisted.or_else(|| self.chain.problem())
     }
 
     fn locate(&self, at: At) -> BoxFuture<'_, Result<BlockRef, ChainError>> {

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, try_join_all};
 use quorate_chain::evm::{EvmChain, EvmHome};
 use quorate_chain::{ChainError, HomeReader, StateReader};
 use quorate_proto::{Address, PeerSecret};
@@ -32,7 +32,7 @@ use crate::listing::listed;
 use crate::network::{NetworkError, NetworkHandle};
 use crate::ready::Readiness;
 use crate::sets::Sets;
-use crate::settings::Settings;
+use crate::settings::{ChainSettings, Settings};
 use crate::tasks::Tasks;
 use crate::vitals::Vitals;
 
@@ -141,18 +141,22 @@ impl Ledgers {
         Arc::new(sources.map(|chain| (chain.chain_id(), chain)).collect())
     }
 
-    /// Connects to the chains that are configured. Of those in `proven` only proofs are good enough.
+    /// Connects to the chains that are configured, all at the same time. Of those in `proven` only proofs
+    /// are good enough.
     ///
     /// # Errors
-    /// A provider of another chain, or settings that make no sense. Providers that are down are
-    /// tried again later.
+    /// Settings that make no sense. Providers that are down or serve another chain are tried again later.
     pub async fn connect(
         settings: &Settings,
         proven: &HashSet<u64>,
         halt: &CancellationToken,
     ) -> Result<Self, ChainError> {
         let home = &settings.home;
-        let evm = EvmHome::connect(home.evm.clone(), home.registry, home.epoch_manager).await?;
+        let evm = EvmHome::connect(home.evm.clone(), home.registry, home.epoch_manager);
+        let connect =
+            |chain: &ChainSettings| EvmChain::connect(chain.evm.clone(), chain.state_manager);
+        let sources = try_join_all(settings.chains.iter().map(connect));
+        let (evm, sources) = tokio::try_join!(evm, sources)?;
         let evm = Arc::new(evm);
         let mut ledgers = Self {
             home_poll: home.evm.poll_interval,
@@ -160,8 +164,8 @@ impl Ledgers {
             home: evm,
             sources: Vec::new(),
         };
-        for chain in &settings.chains {
-            let evm = Arc::new(EvmChain::connect(chain.evm.clone(), chain.state_manager).await?);
+        for (chain, evm) in settings.chains.iter().zip(sources) {
+            let evm = Arc::new(evm);
             if proven.contains(&evm.chain_id()) {
                 evm.client().expect_proofs();
             }

@@ -12,7 +12,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use alloy::transports::http::reqwest::{Client, StatusCode, header, redirect};
+use alloy::transports::http::reqwest::{Client, Error, Response, StatusCode, header, redirect};
 use serde_json::value::RawValue;
 use tokio::time::timeout;
 
@@ -40,6 +40,9 @@ const MAX_WAITING: usize = 6_144;
 
 /// Of these, those that users wait for: they leave room for those of attestations.
 const MAX_OF_USERS: usize = MAX_WAITING / 2;
+
+/// How often a request is sent: a second connection may have been idle just as long.
+const MAX_TRIES: u32 = 3;
 
 /// Bytes of one response: 64 blocks of 2,000 transaction hashes are 9 MiB.
 const MAX_RESPONSE: usize = 16 << 20;
@@ -272,6 +275,10 @@ impl Shared {
         let mut asked = None;
         let outcome = match timeout(CALL_TIMEOUT, self.post(body)).await {
             Err(_) => Outcome::Failed(Failure::Timeout(CALL_TIMEOUT.as_millis())),
+            // More than is read of one response.
+            Ok(Err(Failure::Malformed(_))) if batch.len() > 1 => {
+                Outcome::Answers(vec![None; batch.len()])
+            }
             Ok(Err(failure)) => Outcome::Failed(failure),
             Ok(Ok(response)) => {
                 asked = response.retry_after;
@@ -287,10 +294,24 @@ impl Shared {
                 self.hand_out(batch, answers);
             }
             Outcome::Answers(answers) => {
-                self.queue().limit.accepted(batch.len());
-                self.hand_out(batch, answers);
+                let size = batch.len();
+                let mut again = Vec::new();
+                let (mut answered, mut found) = (Vec::new(), Vec::new());
+                for (waiting, answer) in batch.into_iter().zip(answers) {
+                    match answer {
+                        None => again.push(waiting),
+                        Some(answer) => {
+                            answered.push(waiting);
+                            found.push(answer);
+                        }
+                    }
+                }
+                match again.is_empty() {
+                    true => self.queue().limit.accepted(size),
+                    false => self.put_back(again, size),
+                }
+                self.hand_out(answered, found);
             }
-            Outcome::TooMany => self.put_back(batch),
         }
     }
 
@@ -323,10 +344,10 @@ impl Shared {
         }
     }
 
-    /// The calls go out again, in smaller batches and more of them.
-    fn put_back(self: &Arc<Self>, batch: Vec<Waiting>) {
+    /// The calls go out again, in smaller batches than that of this size and more of them.
+    fn put_back(self: &Arc<Self>, batch: Vec<Waiting>, size: usize) {
         let mut queue = self.queue();
-        queue.limit.refused(batch.len());
+        queue.limit.refused(size);
         for waiting in batch.into_iter().rev() {
             queue.put_back(waiting);
         }
@@ -336,13 +357,25 @@ impl Shared {
         tracing::info!(provider = %self.url, limit = queue.limit.get(), "provider takes smaller batches");
     }
 
+    /// Sends a request. Connections that the provider closed while they were idle break under it: what is
+    /// only read may be asked again.
+    async fn send(&self, body: String) -> Result<Response, Error> {
+        let request = || {
+            let request = self.http.post(self.url.url().clone());
+            let request = request.header(header::CONTENT_TYPE, "application/json");
+            request.body(body.clone()).send()
+        };
+        let mut tries = 1;
+        loop {
+            match request().await {
+                Err(error) if tries < MAX_TRIES && was_cut_off(&error) => tries += 1,
+                sent => return sent,
+            }
+        }
+    }
+
     async fn post(&self, body: String) -> Result<HttpResponse, Failure> {
-        let request = self
-            .http
-            .post(self.url.url().clone())
-            .header(header::CONTENT_TYPE, "application/json")
-            .body(body);
-        let mut response = request.send().await.map_err(|e| self.connection(e))?;
+        let mut response = self.send(body).await.map_err(|e| self.connection(e))?;
         let mut bytes = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|e| self.connection(e))? {
             if bytes.len() + chunk.len() > MAX_RESPONSE {
@@ -359,7 +392,7 @@ impl Shared {
         })
     }
 
-    fn connection(&self, error: alloy::transports::http::reqwest::Error) -> Failure {
+    fn connection(&self, error: Error) -> Failure {
         let error = error.without_url();
         let mut cause: &dyn std::error::Error = &error;
         while let Some(deeper) = cause.source() {
@@ -367,6 +400,11 @@ impl Shared {
         }
         Failure::Connection(self.url.scrub(&cause.to_string()))
     }
+}
+
+/// The connection was there, and ended before a response came.
+fn was_cut_off(error: &Error) -> bool {
+    error.is_request() && !error.is_connect() && !error.is_timeout()
 }
 
 #[cfg(test)]

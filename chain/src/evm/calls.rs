@@ -75,7 +75,9 @@ pub(super) struct Log {
     pub block_number: U64,
     pub log_index: U64,
     #[serde(default)]
-    pub removed: bool,
+    pub data: Bytes,
+    #[serde(default)]
+    pub removed: Option<bool>,
 }
 
 /// How a call of a contract ended. Both ends are answers.
@@ -83,6 +85,17 @@ pub(super) struct Log {
 pub(super) enum Ended {
     Returned(Bytes),
     Reverted(Bytes),
+}
+
+impl Ended {
+    /// Whether no honest provider could say one where the other is true: some leave out with which data a
+    /// contract reverted.
+    pub(super) fn contradicts(&self, truth: &Self) -> bool {
+        match (self, truth) {
+            (Self::Reverted(data), Self::Reverted(other)) => !data.is_empty() && !other.is_empty(),
+            _ => true,
+        }
+    }
 }
 
 impl std::fmt::Debug for Ended {
@@ -196,9 +209,61 @@ pub(super) fn storage_at(of: Address, slot: U256, at: B256) -> Call {
     }
 }
 
+/// Blocks that come while the one before is being executed.
+const AT_HEAD: u64 = 4;
+
+/// Whether an answer of `eth_syncing` says that blocks are missing. Some clients describe how far they
+/// are also where that is the end, as while they index transactions.
+pub(super) fn is_behind(answer: &RawValue) -> bool {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Progress {
+        current_block: U64,
+        highest_block: U64,
+    }
+    if matches!(answer.get(), "false" | "null") {
+        return false;
+    }
+    let Ok(progress) = serde_json::from_str::<Progress>(answer.get()) else {
+        return true;
+    };
+    let missing = progress
+        .highest_block
+        .saturating_sub(progress.current_block);
+    missing > U64::from(AT_HEAD)
+}
+
 /// Reads what the provider at `url` answered. What is wrong with it may be a text of any length, with
 /// the provider's secrets in it: it is told as far as it may be shown.
 pub(super) fn decode<T: DeserializeOwned>(answer: &RawValue, url: &RpcUrl) -> Result<T, Failure> {
     serde_json::from_str(answer.get())
         .map_err(|problem| Failure::malformed(url.scrub(&problem.to_string())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_at_the_head_and_says_so_at_length_is_not_behind() {
+        let table = [
+            ("false", false),
+            ("null", false),
+            ("true", true),
+            (r#"{"currentBlock":"0x10","highestBlock":"0x10"}"#, false),
+            (r#"{"currentBlock":"0xe","highestBlock":"0x10"}"#, false),
+            (r#"{"currentBlock":"0x12","highestBlock":"0x10"}"#, false),
+            (
+                r#"{"currentBlock":16,"highestBlock":16,"stages":[]}"#,
+                false,
+            ),
+            (r#"{"currentBlock":"0x1","highestBlock":"0x9"}"#, true),
+            (r#"{"currentBlock":"0x1"}"#, true),
+            (r#"{"batchSeen":9,"batchProcessed":7}"#, true),
+        ];
+        for (answer, expected) in table {
+            let raw = RawValue::from_string(answer.to_owned()).expect("JSON");
+            assert_eq!(is_behind(&raw), expected, "{answer}");
+        }
+    }
 }

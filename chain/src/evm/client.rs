@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::batcher::http_client;
 use super::calls::Ended;
 use super::headers::{HeaderCache, Known};
-use super::provider::Provider;
+use super::provider::{Need, Provider};
 use super::quorum::Pool;
 use super::rpc::Failure;
 use super::{BlockNumbers, EvmConfig, Finality, ProviderConfig, Reads};
@@ -41,6 +41,7 @@ pub struct EvmClient {
     last_poll: tokio::sync::Mutex<LastPoll>,
     last_success: Mutex<Option<Instant>>,
     heights: Mutex<VecDeque<u64>>,
+    needs: Mutex<Vec<Need>>,
 }
 
 /// The poll that ended last.
@@ -73,18 +74,15 @@ pub(super) struct Basis {
 }
 
 impl EvmClient {
-    /// Asks every provider for its chain id and polls once. Providers that are down do not fail
-    /// this: they count as a "no" until [`Self::run`] has heard from them.
+    /// Asks every provider for its chain id and polls once. Providers that are down or serve another
+    /// chain do not fail this: they count as a "no" until [`Self::run`] has heard otherwise. Whoever
+    /// runs one must not be able to stop a node.
     ///
     /// # Errors
-    /// [`ChainError::WrongChainId`] for a provider of another chain, and
     /// [`ChainError::Settings`] for settings that make no sense.
     pub async fn connect(config: EvmConfig) -> Result<Arc<Self>, ChainError> {
         let client = Self::over(config)?;
         client.examine().await;
-        if let Some(error) = client.wrong_chains().into_iter().next() {
-            return Err(error);
-        }
         if let Err(problem) = client.poll().await {
             tracing::warn!(chain = client.chain_id, %problem, "chain is not reachable yet");
         }
@@ -122,20 +120,18 @@ impl EvmClient {
             }),
             last_success: Mutex::default(),
             heights: Mutex::default(),
+            needs: Mutex::default(),
         }))
     }
 
     /// Follows the chain until `token` is cancelled.
     ///
     /// # Errors
-    /// [`ChainError::WrongChainId`] when so many providers serve another chain that the others
-    /// cannot make a quorum.
+    /// None: what providers say, or do not say, is a matter of their standing and never the end.
     pub async fn run(self: Arc<Self>, token: CancellationToken) -> Result<(), ChainError> {
-        let tasks = async { tokio::try_join!(self.keep_polling(), self.keep_checking()) };
-        match token.run_until_cancelled(tasks).await {
-            Some(Err(error)) => Err(error),
-            Some(Ok(_)) | None => Ok(()),
-        }
+        let tasks = async { tokio::join!(self.keep_polling(), self.keep_checking()) };
+        token.run_until_cancelled(tasks).await;
+        Ok(())
     }
 
     /// The chain that this follows.
@@ -190,21 +186,53 @@ impl EvmClient {
             .ok_or_else(|| self.not_final(At::Block(0)))
     }
 
-    /// The providers, when they suffice, and how each of them fares.
+    /// The providers, when they suffice, and how each of them fares. Those that are unfit have a say about
+    /// blocks where one of the others can prove what is in them.
     #[must_use]
     pub fn providers(&self) -> Providers {
         let statuses: Vec<ProviderStatus> = self.status().providers;
-        let good = |(index, status): (usize, &ProviderStatus)| {
-            (status.standing == Standing::Ok).then_some(index)
+        let (rule, proves) = (self.pool.rule(), self.needs_proofs());
+        let in_standing = |standings: &[Standing]| -> Vec<usize> {
+            let found = statuses.iter().enumerate();
+            let found = found.filter(|(_, status)| standings.contains(&status.standing));
+            found.map(|(index, _)| index).collect()
         };
-        let good: Vec<usize> = statuses.iter().enumerate().filter_map(good).collect();
-        let rule = self.pool.rule();
+        let fit = in_standing(&[Standing::Ok]);
+        let spare = match proves {
+            true => rule
+                .spare(&in_standing(&[Standing::Ok, Standing::Unfit]))
+                .and_then(|spare| Some(spare.min(fit.len().checked_sub(1)?))),
+            false => rule.spare(&fit),
+        };
         Providers {
             required: rule.required(),
             min_runners: rule.min_runners(),
-            spare: rule.spare(&good),
+            spare,
             providers: statuses,
         }
+    }
+
+    /// From now on it is tried whether providers serve this, too.
+    pub(super) fn will_need(&self, need: Need) {
+        lock(&self.needs).push(need);
+    }
+
+    /// What providers are asked for: where a vote takes the place of proofs, calls.
+    fn needs(&self) -> Vec<Need> {
+        let mut providers = self.pool.providers().iter();
+        let votes = self.reads == Reads::Vote
+            || self.may_vote() && providers.all(|provider| provider.shown().has_no_proofs());
+        let needs = lock(&self.needs);
+        let need = |need: &Need| match *need {
+            Need::Proofs(contract) if votes => Need::Calls(contract),
+            need => need,
+        };
+        needs.iter().map(need).collect()
+    }
+
+    fn needs_proofs(&self) -> bool {
+        let needs = self.needs();
+        !needs.is_empty() && needs.iter().all(|need| matches!(need, Need::Proofs(_)))
     }
 
     pub(super) fn pool(&self) -> &Pool {
@@ -291,7 +319,7 @@ impl EvmClient {
         if agreed.state_root.is_some() {
             return Ok(agreed);
         }
-        let known = self.prove(agreed, log).await?;
+        let known = self.prove(basis, agreed, log).await?;
         self.headers().insert(basis.generation, known);
         Ok(known)
     }
@@ -312,15 +340,34 @@ impl EvmClient {
             return Ok(known);
         }
         let question = |_, provider| Provider::header_below(provider, number, block);
-        let header = self.pool.ask_noting(log, Question::Header, question);
+        let header = self
+            .pool
+            .ask_noting(log, Question::Header, question, |_, _| true);
         let known = Known::from(&header.await?);
         self.headers().insert(basis.generation, known);
         Ok(known)
     }
 
+    /// The block at this height in whatever chain a quorum is on: good enough to compare with.
+    pub(super) async fn block_of(
+        &self,
+        number: u64,
+        log: &ReadLog,
+    ) -> Result<BlockRef, ChainError> {
+        if let Some(known) = self.headers().get(number) {
+            return Ok(known.block);
+        }
+        let question = |_, provider| Provider::header(provider, number);
+        let header = self
+            .pool
+            .ask_noting(log, Question::Header, question, |_, _| true);
+        Ok(header.await?.block())
+    }
+
     /// Adds the state root of a block on whose hash a quorum agrees, which any provider may show.
-    /// Without where the chain is read by vote.
-    async fn prove(&self, agreed: Known, log: &ReadLog) -> Result<Known, ChainError> {
+    /// Without where the chain is read by vote, and of a block below a head that is proven where each
+    /// provider showed it by fields that do not have its hash: headers had another format then.
+    async fn prove(&self, basis: Basis, agreed: Known, log: &ReadLog) -> Result<Known, ChainError> {
         let none_shows = || {
             let mut providers = self.pool.providers().iter();
             self.may_vote() && providers.all(|provider| provider.shown().has_no_headers())
@@ -330,20 +377,37 @@ impl EvmClient {
         }
         let BlockRef { number, hash, .. } = agreed.block;
         let question = |provider| Provider::state_root(provider, number, hash);
-        match self.pool.first(log, Question::Header, question).await {
-            Ok(root) => Ok(Known {
-                state_root: Some(root),
-                ..agreed
-            }),
-            Err(_) if none_shows() => Ok(agreed),
-            Err(failures) => Err(self.not_proven(&failures)),
+        let failures = match self.pool.first(log, Question::Header, question).await {
+            Ok(root) => {
+                return Ok(Known {
+                    state_root: Some(root),
+                    ..agreed
+                });
+            }
+            Err(failures) => failures,
+        };
+        let head = self.headers().get(basis.head.number);
+        let is_old =
+            number < basis.head.number && head.is_some_and(|head| head.state_root.is_some());
+        let of_old_format = is_old && self.all_said(&failures, &Failure::NoHeader);
+        match none_shows() || of_old_format && self.reads == Reads::Auto {
+            true => Ok(agreed),
+            false => Err(self.not_proven(&failures)),
         }
     }
 
+    /// Whether every provider failed in this way, none by being silent.
+    fn all_said(&self, failures: &[(usize, Failure)], failure: &Failure) -> bool {
+        let count = self.pool.providers().len();
+        failures.len() == count && failures.iter().all(|(_, said)| said == failure)
+    }
+
     pub(super) fn not_proven(&self, failures: &[(usize, Failure)]) -> ChainError {
+        let none = |failure| self.all_said(failures, failure);
         ChainError::NotProven {
             chain_id: self.chain_id,
             detail: self.pool.describe(failures),
+            have_none: none(&Failure::NoProofs) || none(&Failure::NoHeader),
         }
     }
 
@@ -367,21 +431,23 @@ impl EvmClient {
         log: &ReadLog,
     ) -> Result<C::Return, ChainError> {
         let data = call.abi_encode();
+        let question = |_, provider| Provider::eth_call(provider, contract, &data, at);
         let ended = self
             .pool
-            .ask_noting(log, Question::Value, |_, provider| {
-                provider.eth_call(contract, &data, at)
-            })
-            .await?;
-        match ended {
+            .ask_noting(log, Question::Value, question, Ended::contradicts);
+        match ended.await? {
             Ended::Returned(data) if data.is_empty() => Err(self.missing(contract).await),
             Ended::Returned(data) => {
                 C::abi_decode_returns_validate(&data).map_err(|problem| ChainError::Malformed {
                     what: C::SIGNATURE,
-                    detail: problem.to_string(),
+                    detail: format!("{contract} answers {data}: {problem}"),
                 })
             }
-            Ended::Reverted(data) => Err(ChainError::Reverted { data }),
+            Ended::Reverted(data) => Err(ChainError::Reverted {
+                contract,
+                call: C::SIGNATURE,
+                data,
+            }),
         }
     }
 

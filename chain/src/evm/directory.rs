@@ -36,7 +36,7 @@ pub(super) async fn entry(
     let call = getCall { chainId: chain_id };
     let entry = match client.call(directory, &call, at).await {
         Ok(chain) => Some(entry_of(&chain)?),
-        Err(ChainError::Reverted { data }) if data.starts_with(&UnknownChain::SELECTOR) => None,
+        Err(ChainError::Reverted { data, .. }) if data.starts_with(&UnknownChain::SELECTOR) => None,
         Err(error) => return Err(error),
     };
     client.still_valid(basis, entry)

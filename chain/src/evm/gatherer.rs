@@ -231,7 +231,7 @@ impl Group {
 
     fn hand_out(self, answer: &ProofAnswer) {
         for (places, reply) in self.members {
-            reply.answer(Ok(answer.part(self.slots.len(), &places)));
+            reply.answer(Ok(answer.part(&self.slots, &places)));
         }
     }
 

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::client::Basis;
 use super::directory;
 use super::operator_set::{RegistryAt, Told, interface::minimumWeightCall, set_of};
+use super::provider::Need;
 use super::registrations::registrations;
 use super::{EvmClient, EvmConfig};
 use crate::{
@@ -48,6 +49,7 @@ impl EvmHome {
     /// Reads through a client that others may share.
     #[must_use]
     pub fn new(client: Arc<EvmClient>, registry: Address, epoch_manager: Address) -> Self {
+        client.will_need(Need::Registry(registry));
         Self {
             client,
             registry,
@@ -114,7 +116,10 @@ impl EvmHome {
         let (first, second) = tokio::try_join!(interval(0), interval(1))?;
         let schedule = schedule_of(&first, &second).ok_or_else(|| ChainError::Malformed {
             what: "epoch schedule",
-            detail: format!("epoch 0 is {first:?} and epoch 1 is {second:?}"),
+            detail: format!(
+                "epoch 0 is {first:?} and epoch 1 is {second:?} at {}",
+                self.epoch_manager
+            ),
         })?;
         self.client.still_valid(basis, schedule)
     }

@@ -52,6 +52,8 @@ pub(super) enum Found {
     NoContract,
     /// What is there is no state manager with its mapping at that slot; says why.
     Misfit(String),
+    /// What is there counts the blocks of another chain; says why.
+    OtherBlocks(String),
 }
 
 /// A word of storage that was proven, and who showed it.
@@ -205,11 +207,13 @@ impl Prover {
             };
             match result {
                 Ok(()) => {}
-                Err(Stop::Lie(what)) => return Err(Failure::False(what.to_owned())),
+                // Words are no proofs: another node behind the same gateway may have said them.
+                Err(Stop::Lie(what)) => return Err(Failure::malformed(what)),
                 Err(Stop::Misfit(why)) => return Ok(Found::Misfit(why)),
+                Err(Stop::OtherBlocks(why)) => return Ok(Found::OtherBlocks(why)),
             }
         }
-        Err(Failure::False("a search without end".to_owned()))
+        Err(Failure::malformed("a search without end"))
     }
 
     fn remember(&self, key: (Address, U256), hint: u64, length: Option<u64>) {
@@ -273,7 +277,11 @@ impl Prover {
 }
 
 fn forged(forged: Forged) -> Failure {
-    Failure::False(forged.to_string())
+    match forged {
+        // Fewer proofs than were asked for say nothing false.
+        Forged::Count { .. } => Failure::malformed(forged),
+        _ => Failure::False(forged.to_string()),
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -18,9 +18,11 @@ use super::{ProviderConfig, RpcUrl};
 use crate::{BlockRef, ProviderStatus, Standing};
 
 mod figures;
+mod probe;
 mod standing;
 
 pub(super) use figures::Figures;
+pub(super) use probe::Need;
 
 /// One JSON-RPC provider. Its answers count only once it has shown that it serves the right chain.
 pub(super) struct Provider {
@@ -101,6 +103,7 @@ impl Provider {
                 facts.contradiction.as_ref().map(|(_, what)| what.clone())
             }
             (Standing::Syncing, _) => Some(Failure::Syncing.to_string()),
+            (Standing::Unfit, _) => facts.unfit(),
             (Standing::Lagging, _) => Some(format!("is {} blocks behind", facts.lag.unwrap_or(0))),
             (Standing::Unknown, _) => Some(Failure::Unverified.to_string()),
             (Standing::Ok | Standing::WrongChain, _) => facts.poll_problem(),
@@ -142,16 +145,12 @@ impl Provider {
         }
     }
 
-    pub(super) fn is_verified(&self) -> bool {
-        self.facts().chain == Chain::Right
+    pub(super) fn is_unfit(&self) -> bool {
+        self.facts().unfit().is_some()
     }
 
-    /// The chain id that it reports, if that is the wrong one.
-    pub(super) fn wrong_chain(&self) -> Option<u64> {
-        match self.facts().chain {
-            Chain::Wrong(found) => Some(found),
-            _ => None,
-        }
+    pub(super) fn is_verified(&self) -> bool {
+        self.facts().chain == Chain::Right
     }
 
     /// Asks which chain it serves. One that does not answer stays what it was.
@@ -170,8 +169,8 @@ impl Provider {
         Ok(decode::<U64>(&answer, self.url())?.to())
     }
 
-    /// Asks whether it is syncing, and how high it is; the height. Those that do not know the
-    /// question are not syncing.
+    /// Asks whether it is syncing, and how high it is; the height. Those that do not know the question,
+    /// or have the newest block and say so at length, are not syncing.
     pub(super) async fn look(&self) -> Option<u64> {
         let syncing = self.batcher.call(calls::syncing());
         let height = self.batcher.call(calls::block_number());
@@ -182,7 +181,7 @@ impl Provider {
             .ok();
         let mut facts = self.facts();
         if let Ok(answer) = syncing {
-            facts.syncing = !matches!(answer.get(), "false" | "null");
+            facts.syncing = calls::is_behind(&answer);
         }
         facts.height = height.or(facts.height);
         height
@@ -293,7 +292,8 @@ impl Provider {
     fn read_header(&self, answer: &RawValue) -> Result<Option<Header>, Failure> {
         let header = Header::read(answer, self.url())?;
         if let Some(header) = header {
-            self.shown.header(header.state_root().is_some());
+            let proven = header.state_root().is_some();
+            self.shown.header(header.number(), proven);
         }
         Ok(header)
     }

@@ -79,15 +79,17 @@ impl Pool {
         Q: Future<Output = Result<T, Failure>>,
     {
         let agreed = self.vote(question, |_| None).await?;
-        Ok(self.told_apart(agreed))
+        Ok(self.told_apart(agreed, |_, _| true))
     }
 
-    /// As [`Self::ask`], noting in `log` what each of them says.
+    /// As [`Self::ask`], noting in `log` what each of them says. Other answers contradict the agreed one where
+    /// `contradicts` says so.
     pub(super) async fn ask_noting<'a, T, F, Q>(
         &'a self,
         log: &ReadLog,
         about: Question,
         question: F,
+        contradicts: impl Fn(&T, &T) -> bool,
     ) -> Result<T, NoQuorum>
     where
         T: PartialEq + Debug,
@@ -96,7 +98,7 @@ impl Pool {
     {
         let note = |provider: &Provider| Some(log.asking(provider.name(), about));
         let agreed = self.vote(question, note).await?;
-        Ok(self.told_apart(agreed))
+        Ok(self.told_apart(agreed, contradicts))
     }
 
     /// As [`Self::ask`], of something that may differ between honest providers for a moment.
@@ -111,8 +113,9 @@ impl Pool {
     }
 
     /// Those that said something else have contradicted the quorum.
-    fn told_apart<T: Debug>(&self, agreed: Agreed<T>) -> T {
-        for (answer, by) in &agreed.others {
+    fn told_apart<T: Debug>(&self, agreed: Agreed<T>, contradicts: impl Fn(&T, &T) -> bool) -> T {
+        let others = agreed.others.iter();
+        for (answer, by) in others.filter(|(answer, _)| contradicts(answer, &agreed.answer)) {
             for provider in by.iter().filter_map(|index| self.providers.get(*index)) {
                 let (said, truth) = (shorten(answer), shorten(&agreed.answer));
                 provider.contradicted(&format!("said {said} where the quorum says {truth}"));

@@ -1,6 +1,6 @@
 //! Joins and exits, from the registry's events.
 
-use alloy::primitives::Address;
+use alloy::primitives::{Address, B256};
 use alloy::sol_types::SolEvent;
 
 use super::EvmClient;
@@ -21,6 +21,12 @@ mod interface {
 
 use interface::{OperatorDeregistered, OperatorRegistered};
 
+/// What is looked for.
+pub(super) const TOPICS: [B256; 2] = [
+    OperatorRegistered::SIGNATURE_HASH,
+    OperatorDeregistered::SIGNATURE_HASH,
+];
+
 /// All joins and exits at `registry` in these final blocks, both ends included.
 pub(super) async fn registrations(
     client: &EvmClient,
@@ -32,17 +38,13 @@ pub(super) async fn registrations(
     let asked = At::Block(to);
     let basis = client.basis(asked, |head| head.number >= to).await?;
     let end = client.agreed(basis, to, &ReadLog::default()).await?.block;
-    let topics = [
-        OperatorRegistered::SIGNATURE_HASH,
-        OperatorDeregistered::SIGNATURE_HASH,
-    ];
     let mut found = Vec::new();
     let mut ranges = Ranges::new(from, to);
     while let Some((first, last)) = ranges.current() {
         let part = client
             .pool()
             .ask(|_, provider| async move {
-                let logs = provider.logs(registry, &topics, (first, last), end).await?;
+                let logs = provider.logs(registry, &TOPICS, (first, last), end).await?;
                 decode(registry, first, last, &logs)
             })
             .await;
@@ -90,7 +92,7 @@ pub(super) fn decode(
 
 fn registration(registry: Address, log: &Log) -> Result<Registration, Failure> {
     let malformed = |detail: &str| Failure::Malformed(detail.to_owned());
-    if log.address != registry || log.removed {
+    if log.address != registry || log.removed == Some(true) {
         return Err(malformed(
             "an event of another contract or of a removed block",
         ));

@@ -1,6 +1,5 @@
 //! What the state manager's errors mean.
 
-use alloy::primitives::Bytes;
 use alloy::sol_types::SolError;
 
 use crate::ChainError;
@@ -17,10 +16,13 @@ mod errors {
     }
 }
 
-/// What a revert of the state manager means; ours and the older ones that are deployed. Of those,
+/// What an error of the state manager means where it is a revert; ours and the older ones that are deployed. Of those,
 /// some know only the blocks in which a key was written, and say so with the same error as if
 /// the key had been written later.
-pub(super) fn read_error(data: Bytes) -> ChainError {
+pub(super) fn read_error(error: ChainError) -> ChainError {
+    let ChainError::Reverted { data, .. } = &error else {
+        return error;
+    };
     let is = |selector: [u8; 4]| data.as_ref() == selector;
     if is(errors::NoHistory::SELECTOR)
         || is(errors::StateManager__NoHistoryFound::SELECTOR)
@@ -32,19 +34,24 @@ pub(super) fn read_error(data: Bytes) -> ChainError {
     {
         ChainError::BeforeFirstEntry
     } else {
-        ChainError::Reverted { data }
+        error
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use alloy::primitives::keccak256;
+    use alloy::primitives::{Address, Bytes, keccak256};
 
     use super::*;
 
     #[test]
     fn reverts_are_told_apart() {
         let revert = |signature: &str| Bytes::copy_from_slice(&keccak256(signature)[..4]);
+        let reverted = |data| ChainError::Reverted {
+            contract: Address::ZERO,
+            call: "f()",
+            data,
+        };
         let table = [
             ("NoHistory()", ChainError::NoHistory),
             ("BeforeFirstEntry()", ChainError::BeforeFirstEntry),
@@ -56,7 +63,11 @@ mod tests {
             ),
         ];
         for (signature, expected) in table {
-            assert_eq!(read_error(revert(signature)), expected, "{signature}");
+            assert_eq!(
+                read_error(reverted(revert(signature))),
+                expected,
+                "{signature}"
+            );
         }
         let other = [
             Bytes::new(),
@@ -64,7 +75,7 @@ mod tests {
             Bytes::from([revert("NoHistory()").as_ref(), &[0]].concat()),
         ];
         for data in other {
-            assert_eq!(read_error(data.clone()), ChainError::Reverted { data });
+            assert_eq!(read_error(reverted(data.clone())), reverted(data));
         }
     }
 }

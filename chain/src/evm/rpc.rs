@@ -141,6 +141,23 @@ impl Failure {
             || message.contains("unknown block")
     }
 
+    /// The provider does not have the state of the block in question, or no proofs of it any more.
+    pub(super) fn is_about_state(&self) -> bool {
+        const WORDS: [&str; 6] = [
+            "trie node",
+            "proof window",
+            "state",
+            "pruned",
+            "histor",
+            "archive",
+        ];
+        let Self::Rpc { message, .. } = self else {
+            return false;
+        };
+        let message = message.to_ascii_lowercase();
+        WORDS.iter().any(|word| message.contains(word))
+    }
+
     /// The provider says that it does not serve the method: no fault of this call, nor of this moment.
     pub(super) fn is_no_such_method(&self) -> bool {
         const METHOD_NOT_FOUND: i64 = -32_601;
@@ -212,19 +229,36 @@ impl<'a> ErrorObject<'a> {
     }
 }
 
+/// The id of a batch's first call. Not 0, which some gateways take for absent.
+const FIRST_ID: usize = 1;
+
 impl Response<'_> {
-    /// The number of the call that this answers, if it is one.
-    pub(super) fn id(&self) -> Option<usize> {
-        self.id?.get().parse().ok()
+    /// The place in its batch of the call that this answers, if it is one. Some gateways write ids as
+    /// text, or as 1.0.
+    pub(super) fn place(&self) -> Option<usize> {
+        let text = self.id?.get().trim_matches('"');
+        let whole = text.trim_end_matches('0').strip_suffix('.').unwrap_or(text);
+        whole.parse::<usize>().ok()?.checked_sub(FIRST_ID)
+    }
+
+    /// It does not say which call it answers.
+    pub(super) const fn is_anonymous(&self) -> bool {
+        self.id.is_none()
+    }
+
+    /// What the provider refuses is not this call, but so many at once.
+    pub(super) fn refuses_batch(&self) -> bool {
+        const INVALID_REQUEST: i64 = -32_600;
+        const RESPONSE_TOO_LARGE: i64 = -32_003;
+        self.error.map(ErrorObject::read).is_some_and(|error| {
+            matches!(error.code, INVALID_REQUEST | RESPONSE_TOO_LARGE)
+                || error.message.to_ascii_lowercase().contains("batch")
+        })
     }
 
     /// Whether it is a response at all, and not some other JSON object.
     pub(super) const fn is_complete(&self) -> bool {
         self.result.is_some() || self.error.is_some()
-    }
-
-    pub(super) const fn is_error(&self) -> bool {
-        self.error.is_some()
     }
 
     /// The provider asks for fewer calls per time.
@@ -274,14 +308,14 @@ fn revert_data(code: i64, message: &str, data: Option<&str>) -> Option<Bytes> {
     hex::decode(digits).ok().map(Bytes::from)
 }
 
-/// The body of a single request, or of a batch with the positions as ids.
+/// The body of a single request, or of a batch, with ids in the order of the calls.
 pub(super) fn encode<'a>(calls: impl ExactSizeIterator<Item = &'a Call>) -> String {
     const OVERHEAD: usize = 64;
     let batch = calls.len() > 1;
     let mut body = String::with_capacity(calls.len() * 512);
-    for (id, call) in calls.enumerate() {
+    for (id, call) in (FIRST_ID..).zip(calls) {
         body.reserve(OVERHEAD + call.params.len());
-        body.push(if id == 0 { '[' } else { ',' });
+        body.push(if id == FIRST_ID { '[' } else { ',' });
         body.push_str(r#"{"jsonrpc":"2.0","id":"#);
         body.push_str(&id.to_string());
         body.push_str(r#","method":""#);
@@ -317,11 +351,11 @@ mod tests {
     fn one_call_is_an_object_and_more_are_an_array() {
         assert_eq!(
             encode([call("a")].iter()),
-            r#"{"jsonrpc":"2.0","id":0,"method":"a","params":[1]}"#
+            r#"{"jsonrpc":"2.0","id":1,"method":"a","params":[1]}"#
         );
         assert_eq!(
             encode([call("a"), call("b")].iter()),
-            r#"[{"jsonrpc":"2.0","id":0,"method":"a","params":[1]},{"jsonrpc":"2.0","id":1,"method":"b","params":[1]}]"#
+            r#"[{"jsonrpc":"2.0","id":1,"method":"a","params":[1]},{"jsonrpc":"2.0","id":2,"method":"b","params":[1]}]"#
         );
     }
 

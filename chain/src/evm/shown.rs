@@ -21,8 +21,9 @@ pub(super) struct Shown(Mutex<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    /// Its last header did not have the hash that it came with.
+    /// Its newest header did not have the hash that it came with; older ones may be of another format.
     no_header: bool,
+    newest: u64,
     /// Its last word about proofs was that it has none.
     no_proofs: bool,
     last_until: Option<Instant>,
@@ -36,9 +37,13 @@ impl Shown {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// It described a block, by fields that have its hash or not.
-    pub(super) fn header(&self, proven: bool) {
-        self.inner().no_header = !proven;
+    /// It described the block at this height, by fields that have its hash or not.
+    pub(super) fn header(&self, number: u64, proven: bool) {
+        let mut inner = self.inner();
+        if number >= inner.newest {
+            inner.newest = number;
+            inner.no_header = !proven;
+        }
     }
 
     pub(super) fn has_no_headers(&self) -> bool {

@@ -1,7 +1,8 @@
 //! Users' state on an EVM chain.
 
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use alloy::primitives::{Address, U256};
@@ -12,20 +13,17 @@ use tokio_util::sync::CancellationToken;
 
 use super::client::Basis;
 use super::headers::Known;
-use super::proof::history::{Cutoff, Fact, Span};
+use super::proof::history::{Cutoff, Fact, Since, Span};
 use super::prover::{Entry, Found, Prover, State};
-use super::revert::read_error;
+use super::provider::Need;
 use super::timestamps::{Step, TimestampSearch};
 use super::{BlockNumbers, EvmClient, EvmConfig, Reads};
 use crate::{At, BlockRef, ChainError, Providers, ReadLog, Reading, StateReader};
 
-pub(super) mod interface {
-    #![allow(missing_docs, unreachable_pub, clippy::all)]
-    alloy::sol! {
-        struct History { uint256 value; uint64 blockNumber; uint48 timestamp; }
-        function getHistoryAtBlock(address user, uint256 key, uint256 blockNumber) external view returns (History memory);
-    }
-}
+mod trial;
+mod vote;
+
+pub(super) use vote::interface;
 
 /// The state manager of an EVM chain.
 ///
@@ -44,16 +42,26 @@ pub struct EvmChain {
     client: Arc<EvmClient>,
     state_manager: Address,
     prover: Prover,
+    /// An entry was of the time of the chain's block with its number.
+    counts_own: AtomicBool,
+    /// Something that was stored, to try reads on.
+    sample: Mutex<Option<(Address, U256, u64)>>,
+    /// Why the last try failed.
+    problem: Mutex<Option<String>>,
 }
 
 impl EvmChain {
     /// Reads through a client that others may share.
     #[must_use]
     pub fn new(client: Arc<EvmClient>, state_manager: Address) -> Self {
+        client.will_need(Need::Proofs(state_manager));
         Self {
             prover: Prover::new(state_manager, client.history_slot()),
             client,
             state_manager,
+            counts_own: AtomicBool::new(false),
+            sample: Mutex::default(),
+            problem: Mutex::default(),
         }
     }
 
@@ -71,8 +79,8 @@ impl EvmChain {
         &self.client
     }
 
-    /// Follows the chain until `token` is cancelled, and proves what is in demand in each new final
-    /// state before anybody asks. Once per client is enough.
+    /// Follows the chain until `token` is cancelled, proves what is in demand in each new final state before
+    /// anybody asks, and tries whether anything can be read at all. Once per client is enough.
     ///
     /// # Errors
     /// As [`EvmClient::run`].
@@ -81,6 +89,7 @@ impl EvmChain {
         tokio::select! {
             ended = following => ended,
             never = self.keep_ready() => match never {},
+            never = self.keep_trying() => match never {},
         }
     }
 
@@ -182,16 +191,18 @@ impl EvmChain {
         let (basis, block) = self.found(number, log).await?;
         log.reads_at(basis.head);
         let value = |at| self.value(basis, Entry { user, key, at }, log);
-        let (value, known) = match block {
+        let (held, known) = match block {
             Some(known) => (value(self.cutoff(known.block)).await, known),
             None => {
                 let known = self.client.header(basis, number, log);
-                let (value, known) = futures::join!(value(Cutoff::Block(number)), known);
-                (value, known?)
+                let (held, known) = futures::join!(value(Cutoff::Block(number)), known);
+                (held, known?)
             }
         };
+        let (value, span) = held?;
+        self.check_dates(basis, span, known.block, log).await?;
         let reading = Reading {
-            value: self.dated(value?, known.block)?,
+            value: value?,
             block: known.block,
             read_at: basis.head,
             basis: match known.state_root {
@@ -220,11 +231,19 @@ impl EvmChain {
         Ok((client.basis(at, is_over).await?, Some(known)))
     }
 
-    /// The value, if the time of the block is one in which it held.
-    fn dated(&self, held: Held, block: BlockRef) -> Result<U256, ChainError> {
-        let (outcome, span) = held;
+    /// Whether the time of the block is one in which the value held. Where an entry and the block share a
+    /// second and not a number, the entry must be of the chain's block with its number: on chains with several
+    /// blocks a second that count others, time alone does not tell which of them is first.
+    async fn check_dates(
+        &self,
+        basis: Basis,
+        span: Span,
+        block: BlockRef,
+        log: &ReadLog,
+    ) -> Result<(), ChainError> {
         if !span.may_contain(block.timestamp) {
-            let time = |at: Option<u64>| at.map_or("no entry".to_owned(), |at| at.to_string());
+            let time =
+                |at: Option<Since>| at.map_or("no entry".to_owned(), |at| at.time.to_string());
             return Err(ChainError::OtherBlocks {
                 detail: format!(
                     "{block} is of time {}, but what its number leads to held from {} to {}",
@@ -234,7 +253,34 @@ impl EvmChain {
                 ),
             });
         }
-        outcome
+        let shares_second =
+            |entry: &Since| entry.time == block.timestamp && entry.block != block.number;
+        let doubtful = [span.from, span.until]
+            .into_iter()
+            .flatten()
+            .find(shares_second);
+        match doubtful {
+            Some(entry) if self.client.block_numbers() == BlockNumbers::Own => {
+                self.check_numbers(basis, entry, log).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the contract counts the blocks of this chain; one entry shows it for good.
+    async fn check_numbers(
+        &self,
+        basis: Basis,
+        entry: Since,
+        log: &ReadLog,
+    ) -> Result<(), ChainError> {
+        if self.counts_own.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        vote::is_known(entry, basis)?;
+        vote::is_of(entry, self.client.block_of(entry.block, log).await?)?;
+        self.counts_own.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
     /// What held, and when. An absence that is not a matter of time has an open span.
@@ -312,7 +358,7 @@ impl EvmChain {
             Found::Fact(Fact::NoHistory) if self.prover.fits() => Err(ChainError::NoHistory),
             // With a wrong slot of the mapping every key looks empty, so that until an entry was
             // proven the contract is asked, too.
-            Found::Fact(Fact::NoHistory) => match self.vote(basis, entry, log).await {
+            Found::Fact(Fact::NoHistory) => match self.history(basis, entry, u64::MAX, log).await {
                 Ok(_) | Err(ChainError::BeforeFirstEntry) => {
                     misfit("no entry is there where the contract itself finds one".to_owned())
                 }
@@ -320,59 +366,13 @@ impl EvmChain {
             },
             Found::NoContract => Err(self.client.missing(address).await),
             Found::Misfit(detail) => misfit(detail),
+            Found::OtherBlocks(detail) => Err(ChainError::OtherBlocks { detail }),
         }
     }
+}
 
-    /// What a quorum says that the contract says. By time it is not asked: deployed contracts do not agree
-    /// on what that means.
-    async fn vote(&self, basis: Basis, entry: Entry, log: &ReadLog) -> Result<Held, ChainError> {
-        let Cutoff::Block(block) = entry.at else {
-            return Err(ChainError::Settings {
-                detail: format!(
-                    "chain {} counts the blocks of its parent chain, so its values can be read by proof only; give it \
-                     providers with eth_getProof, and do not set reads = \"vote\"",
-                    self.client.chain_id()
-                ),
-            });
-        };
-        let call = interface::getHistoryAtBlockCall {
-            user: entry.user,
-            key: entry.key,
-            blockNumber: U256::from(block),
-        };
-        let history = self
-            .client
-            .call_noting(self.state_manager, &call, basis.head.hash, log)
-            .await
-            .map_err(|error| match error {
-                ChainError::Reverted { data } => read_error(data),
-                other => other,
-            })?;
-        if history.blockNumber > block {
-            return Err(ChainError::Malformed {
-                what: "history entry",
-                detail: format!(
-                    "of block {} in answer to block {}",
-                    history.blockNumber, block
-                ),
-            });
-        }
-        let (entry, time) = (history.blockNumber, history.timestamp.to());
-        let known = self.client.agreed(basis, entry, log).await?;
-        if known.block.timestamp != time {
-            return Err(ChainError::OtherBlocks {
-                detail: format!(
-                    "{} is of time {}, but the contract made the entry of that number at {time}",
-                    known.block, known.block.timestamp
-                ),
-            });
-        }
-        let span = Span {
-            from: Some(time),
-            until: None,
-        };
-        Ok((Ok(history.value), span))
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A value or its absence, and the time in which that holds.
@@ -393,6 +393,10 @@ impl StateReader for EvmChain {
 
     fn agreed_ago(&self) -> Option<Duration> {
         self.client.agreed_ago()
+    }
+
+    fn problem(&self) -> Option<String> {
+        lock(&self.problem).clone()
     }
 
     fn locate(&self, at: At) -> BoxFuture<'_, Result<BlockRef, ChainError>> {

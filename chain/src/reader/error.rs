@@ -63,14 +63,14 @@ pub enum ChainError {
     },
 
     /// No provider showed a proof that holds, and a vote may not take its place.
-    #[error(
-        "no provider of chain {chain_id} proves it: {detail}; mend them, or set reads = \"vote\" for this chain to believe a quorum without proof"
-    )]
+    #[error("no provider of chain {chain_id} proves it: {detail}; {}", unproven_cure(*.have_none))]
     NotProven {
         /// The chain.
         chain_id: u64,
         /// Who failed, and how.
         detail: String,
+        /// Every one of them said that it has no proofs at all.
+        have_none: bool,
     },
 
     // The chain's answer is that there is nothing: ask for something else.
@@ -90,18 +90,6 @@ pub enum ChainError {
     },
 
     // Settings: an operator must change something.
-    /// A provider serves another chain.
-    #[error(
-        "RPC provider {provider} serves chain {found}, not chain {expected}; correct its URL or the chain id"
-    )]
-    WrongChainId {
-        /// The provider.
-        provider: String,
-        /// The chain id that is configured.
-        expected: u64,
-        /// The chain id that it reports.
-        found: u64,
-    },
     /// No contract lives there.
     #[error("there is no contract at {address}; correct the address or the chain it is set for")]
     NoContract {
@@ -144,10 +132,12 @@ pub enum ChainError {
 
     // Neither this program nor its settings can help it.
     /// A contract refused.
-    #[error(
-        "the contract reverted with {data}; check that the configured address is the contract it should be"
-    )]
+    #[error("{call} of the contract at {contract} reverted with {data}: {}", reverted_cure(.data))]
     Reverted {
+        /// The contract.
+        contract: Address,
+        /// What was called.
+        call: &'static str,
         /// Its revert data.
         data: Bytes,
     },
@@ -159,6 +149,27 @@ pub enum ChainError {
         /// What is wrong with it.
         detail: String,
     },
+}
+
+/// Giving proofs up is no advice against silence: whoever floods the honest provider would have the
+/// others believed.
+const fn unproven_cure(have_none: bool) -> &'static str {
+    match have_none {
+        true => {
+            "add one that has eth_getProof, or set reads = \"vote\" for this chain to believe a quorum without proof"
+        }
+        false => {
+            "mend or replace them: what is needed is eth_getProof at the final block, from one of them in time"
+        }
+    }
+}
+
+/// A contract that lacks a function reverts without a word.
+fn reverted_cure(data: &Bytes) -> &'static str {
+    match data.is_empty() {
+        true => "it lacks that function, or is of another make; correct the configured address",
+        false => "check that the configured address is the contract it should be",
+    }
 }
 
 impl ChainError {
@@ -191,8 +202,7 @@ impl ChainError {
     pub const fn is_misconfiguration(&self) -> bool {
         matches!(
             self,
-            Self::WrongChainId { .. }
-                | Self::NoContract { .. }
+            Self::NoContract { .. }
                 | Self::Layout { .. }
                 | Self::OtherBlocks { .. }
                 | Self::NotListed { .. }

@@ -3,14 +3,17 @@
 use std::fmt;
 use std::time::Duration;
 
-/// What a provider is worth at present. All but the first make it a "no"; none takes it out of the
-/// number of which a quorum is counted.
+/// What a provider is worth at present. All but the first make it a "no" to what it was asked; none takes
+/// it out of the number of which a quorum is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Standing {
     /// Answers, and knows what the others know.
     Ok,
     /// Has not been heard of yet.
     Unknown,
+    /// Does not serve what is needed of it at the final block, such as proofs of state. Its word on which
+    /// block that is counts.
+    Unfit,
     /// Does not have blocks that a quorum of the others has had for a while.
     Lagging,
     /// Says itself that it is still syncing.
@@ -30,9 +33,10 @@ pub enum Standing {
 
 impl Standing {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Ok,
         Self::Unknown,
+        Self::Unfit,
         Self::Lagging,
         Self::Syncing,
         Self::Failing,
@@ -48,6 +52,7 @@ impl Standing {
         match self {
             Self::Ok => "ok",
             Self::Unknown => "unknown",
+            Self::Unfit => "unfit",
             Self::Lagging => "lagging",
             Self::Syncing => "syncing",
             Self::Failing => "failing",

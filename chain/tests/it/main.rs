@@ -1,8 +1,11 @@
 //! The EVM adapter against real local chains and against providers that fail in every way.
 
 mod batching;
+mod clients;
 mod finality;
+mod fitness;
 mod home;
+mod other_blocks;
 mod proofs;
 mod providers;
 mod reads;

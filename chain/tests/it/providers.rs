@@ -5,16 +5,14 @@ use std::time::{Duration, Instant};
 
 use quorate_chain::anvil::AnvilOptions;
 use quorate_chain::evm::{EvmChain, EvmConfig, Finality, RpcUrl};
-use quorate_chain::{At, ChainError, StateReader};
+use quorate_chain::{At, ChainError, Standing, StateReader};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::double::{Behaviour, Double};
-use crate::support::{
-    DEADLINE, Ledger, TestResult, dead, distinct, eventually, follow, hanging, url_of,
-};
+use crate::support::{DEADLINE, Ledger, TestResult, dead, eventually, follow, hanging, url_of};
 
 const AT_ONCE: Finality = Finality::Confirmations(0);
 
@@ -253,24 +251,41 @@ async fn no_one_alone_makes_a_block_final() -> TestResult {
     Ok(())
 }
 
+/// Whoever runs a provider must not be able to keep a node from starting.
 #[tokio::test]
-async fn another_chain_is_fatal_at_the_start() -> TestResult {
-    let ledger = Ledger::start().await?;
-    let other = Ledger::start_with(AnvilOptions {
-        chain_id: 4_242,
-        ..AnvilOptions::default()
-    })
-    .await?;
-    let rpc = vec![ledger.url(), ledger.url(), other.url()];
-    let config = EvmConfig::new(ledger.anvil.chain_id(), distinct(rpc), AT_ONCE);
-    let error = EvmChain::connect(config, ledger.state_manager).await.err();
-    let expected = ChainError::WrongChainId {
-        provider: other.url().to_string(),
-        expected: ledger.anvil.chain_id(),
-        found: 4_242,
+async fn another_chain_is_a_no_at_the_start() -> TestResult {
+    let (ledger, written) = ledger().await?;
+    let turns = || {
+        Behaviour::default().tamper(|request, response| {
+            if request["method"] == "eth_chainId" {
+                response["result"] = json!("0x1");
+            }
+        })
     };
-    assert_eq!(error, Some(expected.clone()));
-    assert!(expected.is_misconfiguration());
+    let endpoint = || ledger.anvil.endpoint();
+    let one = Double::start(endpoint(), turns()).await;
+    let other = Double::start(endpoint(), turns()).await;
+    let three = vec![ledger.url(), one.url.clone(), ledger.url()];
+    let reader = ledger.reader_over(three, AT_ONCE).await;
+    assert_eq!(ledger.value(&reader, 7, written).await, Ok(100));
+    let providers = reader.providers();
+    assert_eq!(providers.providers[1].standing, Standing::WrongChain);
+    let problem = providers.providers[1].problem.as_deref();
+    assert_eq!(problem, Some("serves chain 1"));
+    assert_eq!(providers.spare, Some(0));
+
+    let all = vec![one.url.clone(), other.url.clone()];
+    let reader = Arc::new(ledger.reader_over(all, AT_ONCE).await);
+    let running = tokio::spawn(Arc::clone(&reader).run(CancellationToken::new()));
+    let error = ledger.value(&reader, 7, written).await.expect_err("none");
+    let text = error.to_string();
+    assert!(
+        error.is_retryable() && text.contains("serves chain 1"),
+        "{text}"
+    );
+    assert_eq!(reader.providers().spare, None);
+    assert!(!running.is_finished());
+    running.abort();
     Ok(())
 }
 
@@ -321,24 +336,15 @@ async fn a_late_provider_of_another_chain_never_counts() -> TestResult {
 
     let listener = TcpListener::bind(address).await?;
     let _double = Double::start_on(listener, other.anvil.endpoint(), Behaviour::default());
-    let ended = timeout(DEADLINE, Arc::clone(&of_two).run(CancellationToken::new())).await?;
-    assert!(
-        matches!(ended, Err(ChainError::WrongChainId { found: 4_242, .. })),
-        "{ended:?}"
-    );
-
-    // Where the others suffice, one provider cannot stop the node.
-    let _running = follow(&of_three);
-    let providers = || of_three.client().status().providers;
-    let is_named = |problem: &Option<String>| {
-        problem
-            .as_deref()
-            .is_some_and(|problem| problem.contains("4242"))
-    };
-    eventually("the wrong chain is named", || async {
-        is_named(&providers()[1].problem)
-    })
-    .await;
+    for reader in [&of_two, &of_three] {
+        let _running = follow(reader);
+        let is_named = || {
+            let problem = reader.client().status().providers.remove(1).problem;
+            problem.is_some_and(|problem| problem.contains("4242"))
+        };
+        eventually("the wrong chain is named", || async { is_named() }).await;
+    }
+    assert!(is_unavailable(&ledger.value(&of_two, 7, written).await));
     assert_eq!(ledger.value(&of_three, 7, written).await, Ok(100));
     Ok(())
 }

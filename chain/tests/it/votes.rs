@@ -93,7 +93,8 @@ async fn silence_makes_no_vote() -> TestResult {
             .0
             .expect_err("no vote");
         assert!(matches!(error, ChainError::NotProven { .. }), "{error}");
-        assert!(error.to_string().contains("reads = \"vote\""), "{error}");
+        // Whoever floods the honest one would get its operator to do that.
+        assert!(!error.to_string().contains("vote"), "{error}");
         // What a vote would have said.
         let voter = crate::proofs::reader(&ledger, rpc, Reads::Vote).await;
         assert_eq!(

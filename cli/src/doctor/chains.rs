@@ -1,6 +1,5 @@
 //! The chains: each provider, asked now, and what the home chain has of this operator.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -8,13 +7,16 @@ use quorate_chain::evm::{EvmChain, EvmClient, EvmHome};
 use quorate_chain::{BlockRef, ChainError, HomeReader, ProviderStatus, Providers, Standing};
 use quorate_node::listing;
 use quorate_node::settings::{ChainSettings, HomeSettings, Settings};
-use quorate_proto::{Address, Operator};
+use quorate_proto::{Address, Epoch, Operator};
 
 use super::finding::{Finding, Level};
 use crate::format;
 
 /// An answer within this is fast; within the second, still in time: a call has 2 s.
 const LATENCY: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(2)];
+
+/// Blocks whose registrations are asked for: every provider that has events takes so many.
+const RECENT: u64 = 100;
 
 /// All chains at once; the home chain's findings first. `signing_key` is that of the key file.
 pub(super) async fn examine(settings: &Settings, signing_key: Option<Address>) -> Vec<Finding> {
@@ -33,20 +35,42 @@ async fn source(chain: &ChainSettings, home: &HomeSettings) -> Vec<Finding> {
         Ok(client) => client,
         Err(error) => return vec![misset(chain_id, &error)],
     };
-    let (mut findings, head) = providers(chain_id, &client).await;
+    let reader = EvmChain::new(client, chain.state_manager);
+    let (mut findings, head) = providers(chain_id, reader.client()).await;
     if head.is_some() {
-        findings.push(listing(chain, client, home).await);
+        let (manager, listed) =
+            tokio::join!(state_manager(chain, &reader), listing(chain, &reader, home));
+        findings.extend([manager, listed]);
     }
     findings
 }
 
+/// Whether something can be proven of it.
+async fn state_manager(chain: &ChainSettings, reader: &EvmChain) -> Finding {
+    let check = format!("chain {}, state manager", chain.evm.chain_id);
+    let address = chain.state_manager;
+    match reader.try_out().await {
+        Ok(true) => Finding::ok(check, format!("{address}: its newest entry was read")),
+        Ok(false) => Finding::ok(
+            check,
+            format!(
+                "{address} answers; it has no recent entry by which history_slot would show to be right"
+            ),
+        ),
+        Err(error) => Finding::error(
+            check,
+            format!("{address}: {error}"),
+            "until then nothing is signed about that chain: mend what is named",
+        ),
+    }
+}
+
 /// Whether the home chain's directory means this chain, and this contract.
-async fn listing(chain: &ChainSettings, client: Arc<EvmClient>, home: &HomeSettings) -> Finding {
+async fn listing(chain: &ChainSettings, reader: &EvmChain, home: &HomeSettings) -> Finding {
     let check = format!("chain {}, directory", chain.evm.chain_id);
-    let chain_reader = EvmChain::new(client, chain.state_manager);
     let home = EvmHome::connect(home.evm.clone(), home.registry, home.epoch_manager).await;
     let compared = match &home {
-        Ok(home) => listing::difference(home, &chain_reader, chain).await,
+        Ok(home) => listing::difference(home, reader, chain).await,
         Err(error) => Err(error.clone()),
     };
     match compared {
@@ -76,7 +100,8 @@ fn misset(chain_id: u64, error: &ChainError) -> Finding {
 async fn providers(chain_id: u64, client: &EvmClient) -> (Vec<Finding>, Option<BlockRef>) {
     client.examine().await;
     let head = client.refresh().await;
-    // Again, now that there is a block to compare.
+    // Again, now that there is a block to compare and to ask about: twice, as one lost answer tells nothing.
+    client.examine().await;
     client.examine().await;
     let state = client.providers();
     let check = format!("chain {chain_id}");
@@ -132,6 +157,9 @@ fn provider(chain_id: u64, status: &ProviderStatus, lost: bool) -> Finding {
 const fn cure(standing: Standing) -> &'static str {
     match standing {
         Standing::Ok | Standing::Unknown => "ask again in a moment",
+        Standing::Unfit => {
+            "use one that keeps the state of the final block and serves these calls, or a plan with them"
+        }
         Standing::Lagging | Standing::Syncing => "wait until it has caught up, or replace it",
         Standing::Failing => "is its URL right, its key valid, the network open? Else replace it",
         Standing::Hanging => "it takes requests and does not answer: replace it",
@@ -219,7 +247,7 @@ async fn contracts(
         }
     };
     let mut findings = vec![Finding::ok("epoch manager", format!("epoch {epoch}"))];
-    if let Err(error) = home.minimum_weight().await {
+    if let Err(error) = registry(home, epoch, head).await {
         findings.push(Finding::error(
             "stake registry",
             error,
@@ -242,6 +270,16 @@ async fn contracts(
         ),
     });
     findings
+}
+
+/// Everything that a node asks the registry, so that one of another make is told by what it lacks.
+async fn registry(home: &EvmHome, epoch: Epoch, head: BlockRef) -> Result<(), ChainError> {
+    home.minimum_weight().await?;
+    home.withdrawal().await?;
+    home.operator_set(epoch, head.hash).await?;
+    home.chain_entry(0).await?;
+    let recent = head.number.saturating_sub(RECENT);
+    home.registrations(recent, head.number).await.map(drop)
 }
 
 /// The operator in this epoch and in the next.

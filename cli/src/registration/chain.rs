@@ -1,5 +1,6 @@
 //! The operator's account on the home chain.
 
+use alloy::contract::Error as ContractError;
 use alloy::primitives::Bytes;
 use alloy::providers::{DynProvider, Provider as _};
 use anyhow::{Context as _, ensure};
@@ -52,12 +53,31 @@ impl Account {
             !code.is_empty(),
             "there is no contract at {registry} on chain {chain}; correct --registry"
         );
-        Ok(Self {
+        let account = Self {
             registry: StakeRegistryInstance::new(registry, provider.clone()),
             domain: Domain::new(chain, registry),
             provider,
             address,
-        })
+        };
+        account.find_registry().await?;
+        Ok(account)
+    }
+
+    /// Whether what is at the address is a registry at all: everything else is asked of it afterwards.
+    async fn find_registry(&self) -> anyhow::Result<()> {
+        let Err(error) = self.registry.domainSeparator().call().await else {
+            return Ok(());
+        };
+        let answered = match &error {
+            ContractError::TransportError(error) => error.is_error_resp(),
+            _ => true,
+        };
+        let error = refused(error);
+        ensure!(
+            !answered,
+            not_ours(self.domain, "domainSeparator()", &error)
+        );
+        Err(error.context("cannot reach the home chain"))
     }
 
     pub(super) const fn address(&self) -> Address {
@@ -185,4 +205,13 @@ impl Account {
             .map_err(refused)?;
         Ok(Some(epoch))
     }
+}
+
+/// A contract of another make lacks the call.
+fn not_ours(domain: Domain, call: &str, error: &anyhow::Error) -> String {
+    let (registry, chain) = (domain.registry(), domain.home_chain_id());
+    format!(
+        "the contract at {registry} is no Quorate registry of chain {chain}: it has no {call} ({error:#}); \
+         correct --registry or --home-rpc"
+    )
 }

@@ -6,7 +6,7 @@ use axum::Json;
 use quorate_chain::{ProviderStatus, Providers, RequestOutcome, Standing};
 use quorate_proto::Timestamp;
 
-use super::{Facts, Shared};
+use super::{Facts, Shared, chain_problem};
 use crate::api::{ChainProviders, ProviderLine};
 use crate::clock;
 
@@ -21,6 +21,8 @@ struct Chain {
     id: u64,
     kind: &'static str,
     providers: Providers,
+    /// As `/health` says it.
+    problem: Option<String>,
 }
 
 /// The home chain first, the others by their ids.
@@ -28,25 +30,30 @@ fn all(facts: &Facts) -> Vec<Chain> {
     let mut chains: Vec<Chain> = facts
         .chains
         .iter()
-        .map(|(id, chain)| Chain {
-            id: *id,
-            kind: "source",
-            providers: chain.providers(),
+        .map(|(id, chain)| {
+            let problem = chain_problem(*id, chain.as_ref());
+            Chain::new(*id, "source", chain.providers(), problem)
         })
         .collect();
     chains.sort_by_key(|chain| chain.id);
-    chains.insert(
-        0,
-        Chain {
-            id: facts.domain.home_chain_id(),
-            kind: "home",
-            providers: facts.ledger.providers(),
-        },
-    );
+    let (id, problem) = (facts.domain.home_chain_id(), facts.home.view().problem);
+    let home = Chain::new(id, "home", facts.ledger.providers(), problem);
+    chains.insert(0, home);
     chains
 }
 
 impl Chain {
+    /// Where nothing can be certified, none of the providers can be spared.
+    fn new(id: u64, kind: &'static str, providers: Providers, problem: Option<String>) -> Self {
+        let spare = providers.spare.filter(|_| problem.is_none());
+        Self {
+            id,
+            kind,
+            providers: Providers { spare, ..providers },
+            problem,
+        }
+    }
+
     fn line(self, now: Timestamp) -> ChainProviders {
         let Providers {
             required,
@@ -63,6 +70,7 @@ impl Chain {
             configured: providers.len(),
             ok: providers.iter().filter(ok).count(),
             spare,
+            problem: self.problem,
             providers: providers.into_iter().map(|p| line(p, now)).collect(),
         }
     }

@@ -2,6 +2,7 @@ use serde_json::json;
 
 use super::*;
 use crate::evm::calls::Header;
+use crate::evm::rpc::Answer;
 use crate::priority::for_user;
 
 fn url() -> RpcUrl {
@@ -9,13 +10,13 @@ fn url() -> RpcUrl {
 }
 
 fn texts(outcome: Outcome) -> Vec<String> {
+    let text = |answer: Answer| answer.map_or_else(|e| e.to_string(), |raw| raw.get().to_owned());
     match outcome {
         Outcome::Answers(answers) => answers
             .into_iter()
-            .map(|answer| answer.map_or_else(|e| e.to_string(), |raw| raw.get().to_owned()))
+            .map(|answer| answer.map_or_else(|| "again".to_owned(), text))
             .collect(),
         Outcome::Failed(failure) => vec![format!("all: {failure}")],
-        Outcome::TooMany => vec!["too many".to_owned()],
     }
 }
 
@@ -25,35 +26,111 @@ fn read_text(status: u16, body: &str, count: usize) -> Vec<String> {
 }
 
 #[test]
-fn answers_find_their_calls_in_any_order() {
-    let body = r#"[{"id":2,"result":"c"},{"id":0,"result":"a"},{"id":1,"error":{"code":5,"message":"b"}}]"#;
-    let found = read_text(200, body, 3);
-    assert_eq!(found, [r#""a""#, "answered with error 5: b", r#""c""#]);
+fn answers_find_their_calls_however_ids_are_written() {
+    const B: &str = "answered with error 5: b";
+    let (a, c) = (r#""a""#, r#""c""#);
+    let table = [
+        (["3", "1", "2"], [a, B, c]),
+        ([r#""3""#, r#""1""#, r#""2""#], [a, B, c]),
+        (["3.0", "1.0", "2.00"], [a, B, c]),
+        (["3", "null", "2"], [a, B, c]),
+        (["null", "1", "2"], [a, B, c]),
+        // Which one is missing is not known, or which one is meant.
+        (["null", "1", "null"], [a, "again", "again"]),
+        // Numbers of its own.
+        (["3", "7", "2"], ["again"; 3]),
+        (["0", "1", "2"], ["again"; 3]),
+        (["3", "1", "1"], ["again"; 3]),
+        (["null"; 3], ["again"; 3]),
+        (["{}", "[1]", "true"], ["again"; 3]),
+    ];
+    for ([of_c, of_a, of_b], expected) in table {
+        let body = format!(
+            r#"[{{"id":{of_c},"result":"c"}},{{"id":{of_a},"result":"a"}},{{"id":{of_b},"error":{{"code":5,"message":"b"}}}}]"#
+        );
+        assert_eq!(read_text(200, &body, 3), expected, "{body}");
+    }
 }
 
 #[test]
 fn one_missing_answer_does_not_spoil_the_others() {
-    let body = r#"[{"id":1,"result":"b"},{"id":7,"result":"x"}]"#;
-    let missing = "sent an answer that makes no sense: no answer to one call of a batch";
-    assert_eq!(read_text(200, body, 2), [missing, r#""b""#]);
+    let body = r#"[{"id":2,"result":"b"}]"#;
+    assert_eq!(read_text(200, body, 2), ["again", r#""b""#]);
+    let absent = r#"[{"result":"a"},{"id":2,"result":"b"}]"#;
+    assert_eq!(read_text(200, absent, 2), [r#""a""#, r#""b""#]);
+}
+
+/// Bodies by which batches of two are refused, with their status.
+const REFUSALS: [(u16, &str); 24] = [
+    (
+        200,
+        r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"batch too large"}}"#,
+    ),
+    (
+        400,
+        r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"batch too large"}}"#,
+    ),
+    (
+        200,
+        r#"[{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"batch too large"}}]"#,
+    ),
+    // geth: the first call's id stands for the batch.
+    (
+        200,
+        r#"[{"jsonrpc":"2.0","id":1,"error":{"code":-32600,"message":"batch too large"}}]"#,
+    ),
+    (
+        200,
+        r#"[{"id":1,"error":{"code":-32600,"message":"x"}},{"id":2,"error":{"code":-32600,"message":"x"}}]"#,
+    ),
+    (
+        200,
+        r#"[{"id":1,"error":{"code":-32000,"message":"x"}},{"id":2,"error":{"code":-32000,"message":"x"}}]"#,
+    ),
+    (
+        200,
+        r#"[{"id":1,"error":{"code":-32005,"message":"batch limit exceeded"}},{"id":2,"error":{"code":-32005,"message":"batch limit exceeded"}}]"#,
+    ),
+    (
+        200,
+        r#"{"id":null,"error":{"code":-32005,"message":"batch size limit exceeded"}}"#,
+    ),
+    (
+        429,
+        r#"{"id":null,"error":{"code":-32005,"message":"Batch size is too large"}}"#,
+    ),
+    (
+        500,
+        r#"{"id":null,"error":{"code":-32700,"message":"parse error"}}"#,
+    ),
+    (500, "json: cannot unmarshal array into Go value"),
+    (501, "Not Implemented"),
+    (413, "<html>"),
+    (400, "batches are not supported"),
+    (405, r#"{"message":"batches are not supported"}"#),
+    (400, ""),
+    (200, ""),
+    (200, "[]"),
+    (200, "null"),
+    (200, "<!DOCTYPE html>"),
+    (200, r#"{"id":1,"result":"0x1"}"#),
+    (200, r#"[{"id":7,"result":"0x1"}]"#),
+    (200, r#"["nonsense"]"#),
+    (200, r#"{"id":"1","result":null}"#),
+];
+
+#[test]
+fn refused_batches_go_out_again() {
+    for (status, body) in REFUSALS {
+        assert_eq!(read_text(status, body, 2), ["again"; 2], "{status} {body}");
+    }
+    let part = r#"[{"id":1,"result":"a"},{"id":2,"error":{"code":-32003,"message":"response too large"}}]"#;
+    assert_eq!(read_text(200, part, 2), [r#""a""#, "again"]);
 }
 
 #[test]
-fn refused_batches_are_recognised() {
-    let refusal =
-        r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"batch too large"}}"#;
-    let in_array = format!("[{refusal}]");
+fn what_is_said_of_the_calls_or_of_the_moment_stands() {
     let table = [
-        (200, refusal, "too many"),
-        (400, refusal, "too many"),
-        (200, in_array.as_str(), "too many"),
-        (413, "<html>", "too many"),
-        (400, "batches are not supported", "too many"),
-        (
-            400,
-            r#"{"message":"batches are not supported"}"#,
-            "too many",
-        ),
         (
             429,
             r#"{"message":"slow down"}"#,
@@ -61,20 +138,27 @@ fn refused_batches_are_recognised() {
         ),
         (429, "slow down", "all: answered with HTTP status 429"),
         (401, "who are you", "all: answered with HTTP status 401"),
+        (403, "<html>", "all: answered with HTTP status 403"),
         (502, "<html>", "all: answered with HTTP status 502"),
+        (503, "", "all: answered with HTTP status 503"),
         (
             200,
             r#"{"id":null,"error":{"code":-32005,"message":"limit"}}"#,
             "all: answered with error -32005: limit",
         ),
-        (
-            200,
-            r#"{"id":0,"result":"0x1"}"#,
-            "all: sent an answer that makes no sense: one result for a whole batch",
-        ),
     ];
     for (status, body, expected) in table {
         assert_eq!(read_text(status, body, 2), [expected], "{status} {body}");
+    }
+    for (code, message) in [
+        (3, "execution reverted"),
+        (-32_601, "no"),
+        (-32_000, "missing trie node 0x1"),
+    ] {
+        let error = format!(r#""error":{{"code":{code},"message":"{message}"}}"#);
+        let body = format!(r#"[{{"id":1,{error}}},{{"id":2,{error}}}]"#);
+        let expected = format!("answered with error {code}: {message}");
+        assert_eq!(read_text(200, &body, 2), [expected.as_str(); 2]);
     }
 }
 
@@ -84,8 +168,15 @@ fn single_calls_are_never_too_many() {
         read_text(400, "no", 1),
         ["all: answered with HTTP status 400"]
     );
-    let body = r#"{"id":0,"error":{"code":-32600,"message":"no"}}"#;
-    assert_eq!(read_text(400, body, 1), ["answered with error -32600: no"]);
+    for id in ["0", "1", "null", r#""1""#, "77"] {
+        let error = format!(r#"{{"id":{id},"error":{{"code":-32600,"message":"no"}}}}"#);
+        for body in [format!("[{error}]"), error] {
+            assert_eq!(read_text(400, &body, 1), ["answered with error -32600: no"]);
+        }
+    }
+    for (status, body) in REFUSALS {
+        assert_ne!(read_text(status, body, 1), ["again"], "{status} {body}");
+    }
     assert_eq!(
         read_text(429, "{}", 1),
         ["all: answered with HTTP status 429"]
@@ -214,10 +305,9 @@ fn what_makes_no_sense_is_told_without_secrets() {
         let failure = match read(&url, StatusCode::OK, body.as_bytes(), 1) {
             Outcome::Failed(failure) => failure,
             Outcome::Answers(answers) => {
-                let answer = answers[0].as_ref().expect("an answer");
-                Header::read(answer, &url).expect_err("no header")
+                let answer = answers[0].as_ref().expect("an answer").as_ref();
+                Header::read(answer.expect("no error"), &url).expect_err("no header")
             }
-            Outcome::TooMany => panic!("one is never too many"),
         };
         let shown = failure.to_string();
         assert!(shown.contains("***"), "{shown}");
@@ -286,4 +376,36 @@ async fn a_provider_that_has_had_enough_is_asked_less_often() {
     // Pauses of 0.1, 0.2, 0.4, 0.8 and 1.6 s; 3.2 s is more than anybody waits for.
     let asked = asked.load(std::sync::atomic::Ordering::SeqCst);
     assert!((4..=8).contains(&asked), "{asked} requests");
+}
+
+/// A server that answers the first request of each connection, and closes it at the next one.
+async fn closes_idle_connections() -> RpcUrl {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move {
+        while let Ok((mut connection, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut request = [0; 4_096];
+                let _ = connection.read(&mut request).await;
+                let body = r#"{"jsonrpc":"2.0","id":1,"result":"0x1"}"#;
+                let head = "HTTP/1.1 200 OK\r\nconnection: keep-alive\r\ncontent-length";
+                let response = format!("{head}: {}\r\n\r\n{body}", body.len());
+                let _ = connection.write_all(response.as_bytes()).await;
+                let _ = connection.read(&mut request).await;
+            });
+        }
+    });
+    format!("http://{address}").parse().expect("a URL")
+}
+
+#[tokio::test]
+async fn idle_connections_that_were_closed_are_tried_again() {
+    let batcher = Batcher::new(Client::new(), closes_idle_connections().await);
+    for round in 0..5 {
+        let answer = batcher.call(chain_id()).await;
+        assert!(answer.is_ok(), "round {round}: {answer:?}");
+    }
 }

@@ -1,5 +1,6 @@
 //! Looking after the providers: chain id, height, lag, and whether they know the same final block.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -8,64 +9,38 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::super::calls::Header;
 use super::super::provider::Provider;
 use super::{EvmClient, lock};
-use crate::{BlockRef, ChainError};
+use crate::BlockRef;
 
 /// How often every provider is checked: three requests to each, beside the polls.
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Checks of which one also tries what is needed of a provider: every 30 s, and each while one is unfit.
+const PROBE_ROUNDS: u64 = 6;
 
 /// Rounds after which a provider must have what k of them had: 15 s, in which blocks reach anybody
 /// who is well.
 const LAG_ROUNDS: usize = 3;
 
 impl EvmClient {
-    pub(super) async fn keep_checking(&self) -> Result<(), ChainError> {
+    pub(super) async fn keep_checking(&self) -> Infallible {
         let mut ticks = interval(CHECK_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut seen: Vec<bool> = self.verified();
-        loop {
+        for round in 0_u64.. {
             ticks.tick().await;
-            self.examine().await;
-            // One that changes its chain under way is put out; a node does not end for that.
-            seen.iter_mut()
-                .zip(self.verified())
-                .for_each(|(seen, now)| *seen |= now);
-            let mut never_right = self.wrong_chains_where(&seen);
-            let usable = self.pool.providers().len() - never_right.len();
-            if usable < self.pool.rule().required() {
-                return Err(never_right.swap_remove(0));
-            }
+            let mut providers = self.pool.providers().iter();
+            let is_due = round % PROBE_ROUNDS == 0 || providers.any(Provider::is_unfit);
+            self.check(is_due).await;
         }
+        std::future::pending().await
     }
 
-    fn verified(&self) -> Vec<bool> {
-        let providers = self.pool.providers().iter();
-        providers.map(Provider::is_verified).collect()
-    }
-
-    pub(super) fn wrong_chains(&self) -> Vec<ChainError> {
-        self.wrong_chains_where(&vec![false; self.pool.providers().len()])
-    }
-
-    /// Those that serve another chain, and of which `seen` is false.
-    fn wrong_chains_where(&self, seen: &[bool]) -> Vec<ChainError> {
-        let wrong = |(provider, seen): (&Provider, &bool)| {
-            let found = provider.wrong_chain().filter(|_| !seen)?;
-            Some(ChainError::WrongChainId {
-                provider: provider.name().to_string(),
-                expected: self.chain_id,
-                found,
-            })
-        };
-        self.pool
-            .providers()
-            .iter()
-            .zip(seen)
-            .filter_map(wrong)
-            .collect()
-    }
-
-    /// Checks all providers once, at the same time; takes 4 s at most.
+    /// Checks all providers once, at the same time, also for what is needed of them where it is known what
+    /// is final; takes 8 s at most.
     pub async fn examine(&self) {
+        self.check(true).await;
+    }
+
+    async fn check(&self, probes: bool) {
         let head = self.final_head();
         let looks = self
             .pool
@@ -75,6 +50,20 @@ impl EvmClient {
         let found = join_all(looks).await;
         self.compare_heights(&found);
         self.compare_hashes(&found);
+        if let Some(head) = head.filter(|_| probes) {
+            self.probe(head).await;
+        }
+    }
+
+    async fn probe(&self, head: BlockRef) {
+        let known = self.headers().get(head.number);
+        let root = known.filter(|known| known.block == head);
+        let root = root.and_then(|known| known.state_root);
+        for need in self.needs() {
+            let usable = self.pool.providers().iter();
+            let usable = usable.filter(|provider| provider.is_verified());
+            join_all(usable.map(|provider| provider.probe(need, head, root))).await;
+        }
     }
 
     fn compare_heights(&self, found: &[Look]) {

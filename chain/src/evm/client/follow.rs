@@ -1,5 +1,6 @@
 //! Following the chain: polls, new heads, and final blocks that leave it.
 
+use std::convert::Infallible;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use crate::{BlockRef, ChainError};
 const MIN_POLL_SPACING: Duration = Duration::from_millis(50);
 
 impl EvmClient {
-    pub(super) async fn keep_polling(&self) -> Result<(), ChainError> {
+    pub(super) async fn keep_polling(&self) -> Infallible {
         let mut ticks = interval(self.poll_interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut well = true;

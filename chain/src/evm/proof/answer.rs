@@ -1,10 +1,12 @@
 //! What `eth_getProof` answers (EIP-1186), and what of it holds.
 
+use std::collections::HashMap;
+
 use alloy::consensus::TrieAccount;
 use alloy::consensus::constants::KECCAK_EMPTY;
 use alloy::primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy::rlp::{Decodable, decode_exact};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::trie::{Flaw, MAX_NODE, MAX_NODES, prove};
 
@@ -18,13 +20,36 @@ const MAX_PROOF: usize = 2 * MAX_NODES * MAX_NODE;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::evm) struct ProofAnswer {
+    #[serde(deserialize_with = "or_none")]
     account_proof: Vec<Bytes>,
+    #[serde(deserialize_with = "or_none")]
     storage_proof: Vec<StorageProof>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
 struct StorageProof {
+    /// Which slot it is about, as it says: with or without leading zeros, or not at all.
+    #[serde(default, deserialize_with = "slot_or_none")]
+    key: Option<U256>,
+    #[serde(deserialize_with = "or_none")]
     proof: Vec<Bytes>,
+}
+
+/// Some clients write `null` for an empty list.
+fn or_none<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Vec<T>, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or_default())
+}
+
+/// What is no number says nothing; the nodes tell anyway.
+fn slot_or_none<'de, D: Deserializer<'de>>(from: D) -> Result<Option<U256>, D::Error> {
+    let value = Option::<serde_json::Value>::deserialize(from)?;
+    let text = value.as_ref().and_then(serde_json::Value::as_str);
+    Ok(text.and_then(slot))
+}
+
+fn slot(text: &str) -> Option<U256> {
+    let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));
+    U256::from_str_radix(digits?, 16).ok()
 }
 
 /// A contract, as a state proves it.
@@ -59,18 +84,28 @@ impl ProofAnswer {
         serde_json::from_str(json).map_err(|problem| problem.to_string())
     }
 
-    /// The proofs of the slots at these places of the `asked` ones; none where the answer has another
-    /// number of them, which no caller takes.
-    pub(in crate::evm) fn part(&self, asked: usize, places: &[usize]) -> Self {
-        let proofs = match self.storage_proof.len() == asked {
-            true => &self.storage_proof[..],
-            false => &[],
+    /// The proofs of these slots out of those of the `asked` ones; none where the answer has another number
+    /// of them, which no caller takes.
+    pub(in crate::evm) fn part(&self, asked: &[U256], places: &[usize]) -> Self {
+        let proofs = match self.storage_proof.len() == asked.len() {
+            true => self.in_order(asked),
+            false => Vec::new(),
         };
         let shown = places.iter().filter_map(|place| proofs.get(*place));
         Self {
             account_proof: self.account_proof.clone(),
-            storage_proof: shown.cloned().collect(),
+            storage_proof: shown.map(|shown| (*shown).clone()).collect(),
         }
+    }
+
+    /// The proof of each slot: the one that names it, or where not all are named the one at its place.
+    fn in_order(&self, slots: &[U256]) -> Vec<&StorageProof> {
+        let shown = self.storage_proof.iter();
+        let named: HashMap<U256, &StorageProof> = shown
+            .filter_map(|shown| Some((shown.key?, shown)))
+            .collect();
+        let by_name: Option<Vec<_>> = slots.iter().map(|slot| named.get(slot).copied()).collect();
+        by_name.unwrap_or_else(|| self.storage_proof.iter().collect())
     }
 
     #[cfg(test)]
@@ -117,7 +152,7 @@ impl ProofAnswer {
             });
             value.map_err(|flaw| Forged::Slot(number, flaw))
         };
-        let pairs = slots.iter().zip(&self.storage_proof);
+        let pairs = slots.iter().zip(self.in_order(slots));
         pairs.enumerate().map(value).collect()
     }
 }

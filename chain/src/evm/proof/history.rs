@@ -28,19 +28,20 @@ pub(in crate::evm) enum Fact {
     BeforeFirstEntry(Span),
 }
 
-/// From the time of an entry until that of the next one, in Unix seconds; open where there is none.
+/// From an entry until the next one; open where there is none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::evm) struct Span {
     /// When it begins.
-    pub(in crate::evm) from: Option<u64>,
+    pub(in crate::evm) from: Option<Since>,
     /// When it ends.
-    pub(in crate::evm) until: Option<u64>,
+    pub(in crate::evm) until: Option<Since>,
 }
 
 impl Span {
     /// Whether a block of this time may lie in it. Blocks may share a second, so both ends count.
     pub(in crate::evm) fn may_contain(self, time: u64) -> bool {
-        self.from.is_none_or(|from| from <= time) && self.until.is_none_or(|until| time <= until)
+        self.from.is_none_or(|from| from.time <= time)
+            && self.until.is_none_or(|until| time <= until.time)
     }
 }
 
@@ -82,16 +83,29 @@ pub(in crate::evm) enum Stop {
     /// The storage is proven, and is no state manager's.
     #[error("{0}")]
     Misfit(String),
+    /// The storage is proven, and counts the blocks of another chain.
+    #[error("{0}")]
+    OtherBlocks(String),
 }
 
 /// The second word of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Since {
-    block: u64,
-    time: u64,
+pub(in crate::evm) struct Since {
+    /// Its block, as the contract counts.
+    pub(in crate::evm) block: u64,
+    /// Its time, in Unix seconds.
+    pub(in crate::evm) time: u64,
 }
 
 impl Since {
+    /// Why it is no entry of the chain whose state after this block has it.
+    pub(in crate::evm) fn is_ahead_of(self, block: u64) -> String {
+        format!(
+            "an entry of block {} is in the state of block {block}",
+            self.block
+        )
+    }
+
     const fn is_after(self, cutoff: Cutoff) -> bool {
         match cutoff {
             Cutoff::Block(block) => self.block > block,
@@ -253,9 +267,8 @@ impl HistoryRead {
         self.probed = true;
         for (entry, word) in words {
             // Nonsense is a lie unless it is proven; then it is something else.
-            let since = self
-                .since(*word)
-                .map_err(|_| Stop::Lie("an entry that is none"))?;
+            let lie = |_| Stop::Lie("an entry that is none");
+            let since = self.since(*word).map_err(lie)?;
             self.observe(*entry, since)?;
         }
         Ok(())
@@ -265,7 +278,7 @@ impl HistoryRead {
         let Some(word) = self.value_of(self.slots.since(entry)) else {
             return Ok(());
         };
-        let since = self.since(word).map_err(Stop::Misfit)?;
+        let since = self.since(word)?;
         self.observe(entry, since)
     }
 
@@ -309,8 +322,8 @@ impl HistoryRead {
             return Ok(Step::Prove(missing));
         }
         let span = Span {
-            from: self.time_in(from)?,
-            until: self.time_in(until)?,
+            from: from.map(|word| self.since(word)).transpose()?,
+            until: until.map(|word| self.since(word)).transpose()?,
         };
         Ok(Step::Done(match value {
             Some(value) => Fact::Value(value, span),
@@ -318,34 +331,24 @@ impl HistoryRead {
         }))
     }
 
-    fn time_in(&self, word: Option<U256>) -> Result<Option<u64>, Stop> {
-        let since = word.map(|word| self.since(word)).transpose();
-        Ok(since.map_err(Stop::Misfit)?.map(|since| since.time))
-    }
-
     /// What the second word of an entry says; the error tells why it is none.
-    fn since(&self, word: U256) -> Result<Since, String> {
+    fn since(&self, word: U256) -> Result<Since, Stop> {
         let [block, high, ..] = *word.as_limbs();
+        let misfit = |why: String| Err(Stop::Misfit(why));
         if word.bit_len() > 64 + 48 {
-            return Err(format!("{word:#x} is no block number and timestamp"));
+            return misfit(format!("{word:#x} is no block number and timestamp"));
         }
         let since = Since { block, time: high };
         if since.block == 0 || since.time == 0 {
-            return Err("an entry without block or timestamp".to_owned());
+            return misfit("an entry without block or timestamp".to_owned());
         }
         let Horizon { block, time } = self.horizon;
         if since.time > time {
-            return Err(format!(
-                "an entry of time {} in a state of time {time}",
-                since.time
-            ));
+            let why = format!("an entry of time {} in a state of time {time}", since.time);
+            return misfit(why);
         }
         if matches!(self.cutoff, Cutoff::Block(_)) && since.block > block {
-            return Err(format!(
-                "an entry of block {} in the state of block {block}; where the contracts of a chain \
-                 count the blocks of another one, set block_numbers = \"parent\"",
-                since.block
-            ));
+            return Err(Stop::OtherBlocks(since.is_ahead_of(block)));
         }
         Ok(since)
     }

@@ -60,12 +60,11 @@ pub(in crate::evm) fn prove(
     if nodes.len() > MAX_NODES {
         return Err(Flaw::TooMany);
     }
+    // Clients differ in how they show that there is nothing, and where they stop.
     if root == EMPTY_ROOT_HASH {
-        // Clients differ in how they show that there is nothing.
-        return match nodes {
-            [] => Ok(None),
-            [only] if only.as_ref() == [EMPTY_STRING_CODE] => Ok(None),
-            _ => Err(Flaw::Hash(0)),
+        return match nodes.iter().all(is_empty) {
+            true => Ok(None),
+            false => Err(Flaw::Hash(0)),
         };
     }
     let mut walk = Walk {
@@ -89,12 +88,17 @@ pub(in crate::evm) fn prove(
             Step::Nothing => None,
             Step::Inline(_) => return Err(Flaw::Malformed(number)),
         };
-        return match number + 1 == nodes.len() {
+        return match nodes.iter().skip(number + 1).all(is_empty) {
             true => Ok(found),
             false => Err(Flaw::Excess),
         };
     }
     Err(Flaw::Incomplete)
+}
+
+/// The node of an empty trie, or nothing in its place.
+fn is_empty(node: &Bytes) -> bool {
+    matches!(node.as_ref(), [] | [EMPTY_STRING_CODE])
 }
 
 /// The way of a key down a trie.

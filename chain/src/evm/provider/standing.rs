@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::super::rpc::Failure;
 use super::figures::Figures;
+use super::probe::Lack;
 use crate::{RequestOutcome, Standing};
 
 /// For how long a contradiction marks a provider: long enough to be seen, however rarely somebody
@@ -42,6 +43,9 @@ pub(super) struct Facts {
     /// How its last part in a poll went, and how many before it failed, too.
     poll: Result<(), Failure>,
     polls_failed: u32,
+    /// What it did not serve when that was tried last, and how often in a row.
+    lack: Option<String>,
+    lacks: u32,
     standing: Standing,
     since: Instant,
 }
@@ -58,6 +62,8 @@ impl Facts {
             contradictions: 0,
             poll: Ok(()),
             polls_failed: 0,
+            lack: None,
+            lacks: 0,
             standing: Standing::Unknown,
             since: now,
         }
@@ -94,6 +100,21 @@ impl Facts {
         self.poll = result;
     }
 
+    /// Whether it serves what is needed of it was tried.
+    pub(super) fn probed(&mut self, lack: Option<Lack>) {
+        self.lacks = match &lack {
+            None => 0,
+            Some(lack) if lack.may_pass() => self.lacks.saturating_add(1),
+            Some(_) => BAD_IN_A_ROW,
+        };
+        self.lack = lack.map(|lack| lack.told());
+    }
+
+    /// What it does not serve.
+    pub(super) fn unfit(&self) -> Option<String> {
+        self.lack.clone().filter(|_| self.lacks >= BAD_IN_A_ROW)
+    }
+
     pub(super) fn poll_problem(&self) -> Option<String> {
         self.poll.as_ref().err().map(ToString::to_string)
     }
@@ -119,6 +140,7 @@ impl Facts {
             } => Standing::Unknown,
             Self { syncing: true, .. } => Standing::Syncing,
             Self { lagging: true, .. } => Standing::Lagging,
+            facts if facts.unfit().is_some() => Standing::Unfit,
             _ => Standing::Ok,
         }
     }

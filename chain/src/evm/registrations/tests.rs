@@ -1,4 +1,4 @@
-use alloy::primitives::{B256, U64};
+use alloy::primitives::{B256, Bytes, U64};
 
 use super::*;
 
@@ -16,7 +16,8 @@ fn log(kind: B256, operator: u8, block: u64, index: u64) -> Log {
         ],
         block_number: U64::from(block),
         log_index: U64::from(index),
-        removed: false,
+        data: Bytes::new(),
+        removed: None,
     }
 }
 
@@ -44,7 +45,7 @@ fn events_that_cannot_be_are_refused() {
     assert!(refused(log(OperatorRegistered::SIGNATURE_HASH, 1, 4, 0)));
     assert!(refused(log(OperatorRegistered::SIGNATURE_HASH, 1, 10, 0)));
     assert!(refused(Log {
-        removed: true,
+        removed: Some(true),
         ..good()
     }));
     assert!(refused(Log {

@@ -14,6 +14,7 @@ impl Silent {
         ready(Err(ChainError::NotProven {
             chain_id: 10,
             detail,
+            have_none: false,
         }))
         .boxed()
     }

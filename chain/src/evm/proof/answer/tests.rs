@@ -98,11 +98,10 @@ fn slots_of_others_and_other_counts_are_refused() {
     let answers = answers();
     let case = &answers.cases()[0];
     let slots = words(&case["slots"]);
-    let mut turned = slots.clone();
-    turned.rotate_left(1);
+    let others: Vec<U256> = slots.iter().map(|slot| slot + U256::ONE).collect();
     assert!(
-        answers.check(&case["answer"], &turned).is_err(),
-        "in another order"
+        answers.check(&case["answer"], &others).is_err(),
+        "of other slots"
     );
     assert!(
         answers.check(&case["answer"], &slots[1..]).is_err(),
@@ -119,6 +118,99 @@ fn slots_of_others_and_other_counts_are_refused() {
     said["storageProof"][0]["value"] = json!("0x29a");
     said["storageHash"] = json!(B256::ZERO);
     assert_eq!(answers.check(&said, &slots), Ok(words(&case["values"])));
+}
+
+/// Calls `change` with the key of each slot, and the slot.
+fn rename(answer: &mut Value, slots: &[U256], change: impl Fn(&mut Value, U256)) {
+    let proofs = answer["storageProof"].as_array_mut().unwrap();
+    for (shown, slot) in proofs.iter_mut().zip(slots) {
+        change(&mut shown["key"], *slot);
+    }
+}
+
+#[test]
+fn proofs_come_in_any_order_and_keys_in_any_form() {
+    type Form = fn(&mut Value, U256);
+    let forms: [Form; 6] = [
+        |key, slot| *key = json!(format!("{slot:#x}")),
+        |key, slot| *key = json!(format!("{slot:#066x}")),
+        |key, slot| *key = json!(format!("0x{slot:X}")),
+        |key, slot| *key = json!(format!("0X00{slot:X}")),
+        |key, slot| *key = json!(format!("0x0{slot:x}")),
+        |_, _| {},
+    ];
+    // Without a key that can be read, the place says which slot it is.
+    let nameless: [Form; 5] = [
+        |key, _| *key = json!(null),
+        |key, _| *key = json!(7),
+        |key, slot| *key = json!(keccak256(slot.to_be_bytes::<32>())),
+        |key, slot| *key = json!(slot.to_string()),
+        |key, _| *key = json!("0x"),
+    ];
+    let answers = answers();
+    for case in answers.cases() {
+        let slots = words(&case["slots"]);
+        let expected = Ok(words(&case["values"]));
+        for form in forms.into_iter().chain(nameless) {
+            let mut answer = case["answer"].clone();
+            rename(&mut answer, &slots, form);
+            assert_eq!(answers.check(&answer, &slots), expected, "{answer}");
+        }
+        for form in forms {
+            let mut answer = case["answer"].clone();
+            rename(&mut answer, &slots, form);
+            answer["storageProof"].as_array_mut().unwrap().reverse();
+            assert_eq!(answers.check(&answer, &slots), expected, "{answer}");
+            let read = ProofAnswer::read(&answer.to_string(), slots.len()).expect("an answer");
+            let last = read.part(&slots, &[slots.len() - 1]);
+            let contract = read
+                .contract(answers.root, answers.address)
+                .expect("it holds");
+            let found = last.values(contract.expect("a contract"), &slots[slots.len() - 1..]);
+            assert_eq!(
+                found.ok().as_deref(),
+                expected.as_ref().ok().map(|all| &all[all.len() - 1..])
+            );
+        }
+    }
+}
+
+#[test]
+fn nothing_in_place_of_nodes_is_no_damage() {
+    let answers = answers();
+    for case in answers.cases() {
+        let slots = words(&case["slots"]);
+        for more in [
+            vec!["0x"],
+            vec!["0x", "0x"],
+            vec!["0x80"],
+            vec!["0x80", "0x"],
+        ] {
+            let mut answer = case["answer"].clone();
+            let mut lists = vec![answer["accountProof"].take()];
+            let proofs = answer["storageProof"].as_array_mut().unwrap();
+            lists.extend(proofs.iter_mut().map(|shown| shown["proof"].take()));
+            for list in &mut lists {
+                list.as_array_mut()
+                    .unwrap()
+                    .extend(more.iter().map(|node| json!(node)));
+            }
+            let mut lists = lists.into_iter();
+            let account = lists.next().unwrap();
+            for (shown, list) in proofs.iter_mut().zip(lists) {
+                shown["proof"] = list;
+            }
+            answer["accountProof"] = account;
+            assert_eq!(answers.check(&answer, &slots), Ok(words(&case["values"])));
+        }
+    }
+    let mut nowhere = answers.all["nowhere"].clone();
+    nowhere["storageProof"] = json!(null);
+    let read = ProofAnswer::read(&nowhere.to_string(), 4).expect("an answer");
+    assert_eq!(
+        read.contract(answers.root, Address::repeat_byte(9)),
+        Ok(None)
+    );
 }
 
 type Change<'a> = &'a dyn Fn(&mut Vec<Value>);

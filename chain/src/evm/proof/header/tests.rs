@@ -53,6 +53,52 @@ fn the_genesis_block_of_mainnet_is_proven() {
     assert!(root_of(&block).is_some());
 }
 
+/// The first block of Gnosis, as a client shows it that writes the seal by these names.
+fn gnosis(step: (&str, Value), signature: &str) -> Value {
+    let empty = b256!("0x56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421");
+    let mut block = json!({
+        "parentHash": B256::ZERO,
+        "sha3Uncles": keccak256([0xc0]),
+        "miner": "0x0000000000000000000000000000000000000000",
+        "stateRoot": "0x40cf4430ecaa733787d1a65154a3b9efb560c95d9e324a23b97f0609b539133b",
+        "transactionsRoot": empty,
+        "receiptsRoot": empty,
+        "logsBloom": format!("0x{}", "00".repeat(256)),
+        "difficulty": "0x20000",
+        "number": "0x0",
+        "gasLimit": "0x989680",
+        "gasUsed": "0x0",
+        "timestamp": "0x0",
+        "extraData": "0x",
+        "hash": "0x4f1dd23188aab3a76b463e4af801b52b1248ef073c648cbdc4c9333d3da79756",
+    });
+    block[step.0] = step.1;
+    block[signature] = json!(format!("0x{}", "00".repeat(65)));
+    block
+}
+
+#[test]
+fn headers_of_authorities_are_proven() {
+    for (step, signature) in [
+        (("auraStep", json!("0x0")), "auraSeal"),
+        (("step", json!("0")), "signature"),
+        (("step", json!(0)), "signature"),
+    ] {
+        let block = gnosis(step, signature);
+        assert!(root_of(&block).is_some(), "{block}");
+        for (field, other) in [
+            ("stateRoot", json!(B256::ZERO)),
+            ("timestamp", json!("0x1")),
+            (signature, json!(format!("0x01{}", "00".repeat(64)))),
+            (signature, json!(null)),
+        ] {
+            let mut changed = block.clone();
+            changed[field] = other;
+            assert_eq!(root_of(&changed), None, "{field}");
+        }
+    }
+}
+
 #[test]
 fn a_changed_or_missing_field_proves_nothing() {
     const NOT_IN_A_HEADER: [&str; 5] = [

@@ -13,6 +13,14 @@ const HORIZON: Horizon = Horizon {
 const USER: Address = Address::repeat_byte(7);
 const KEY: U256 = U256::from_limbs([9, 0, 0, 0]);
 
+/// An entry of this block.
+fn made_in(block: u64) -> Since {
+    Since {
+        block,
+        time: BEGIN + block,
+    }
+}
+
 /// Storage with one history: an entry per block, its value being ten times the block.
 struct Storage {
     slots: Slots,
@@ -44,7 +52,7 @@ impl Storage {
 
     /// What the history says, by looking at all of it.
     fn truth(&self, block: u64) -> Fact {
-        let time = |since: Option<&u64>| since.map(|since| BEGIN + since);
+        let time = |since: Option<&u64>| since.map(|block| made_in(*block));
         let from = self.blocks.iter().rfind(|since| **since <= block);
         let span = Span {
             from: time(from),
@@ -262,13 +270,15 @@ fn storage_of_something_else_is_told() {
         Other(one, U256::ZERO),
         Other(one, U256::from(3)),
         Other(one, U256::from(3) << 64),
-        Other(one, entry(HEAD + 1)),
         Other(one, U256::MAX),
         Other(one, entry(3) | one << 112),
     ];
     for other in misfits {
         assert!(matches!(read(other), Err(Stop::Misfit(_))));
     }
+    // A chain whose own numbers are lower than those that its contracts count.
+    let ahead = read(Other(one, entry(3) + U256::from(HEAD)));
+    assert!(matches!(ahead, Err(Stop::OtherBlocks(_))), "{ahead:?}");
 }
 
 /// Entries of blocks 1,204 and 1,211 of a parent chain, on a chain whose own blocks are in the millions.
@@ -291,10 +301,9 @@ fn entries_of_a_parent_chain_are_found_by_their_time() {
         for hint in [0, 1, 2, 9] {
             let at = Cutoff::Time(BEGIN + second);
             let (found, ..) = search_until(&storage, at, hint, |_, word| word);
-            let time = |block: Option<u64>| block.map(|block| BEGIN + block);
             let span = Span {
-                from: time(from),
-                until: time(until),
+                from: from.map(made_in),
+                until: until.map(made_in),
             };
             let expected = match from {
                 Some(block) => Fact::Value(U256::from(block * 10), span),
@@ -326,7 +335,11 @@ fn entries_that_count_other_blocks_do_not_fit_the_time_of_the_block() {
 
 #[test]
 fn spans_have_both_of_their_ends() {
-    let span = |from, until| Span { from, until };
+    let at = |time: Option<u64>| time.map(|time| Since { block: 1, time });
+    let span = |from, until| Span {
+        from: at(from),
+        until: at(until),
+    };
     let table = [
         (span(None, None), 5, true),
         (span(Some(5), None), 4, false),

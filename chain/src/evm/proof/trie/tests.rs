@@ -146,10 +146,48 @@ fn bounds_hold() {
     assert_eq!(branch.len(), MAX_NODE);
 }
 
+/// Some clients go on with empty nodes where the key is found to be absent.
+#[test]
+fn empty_nodes_behind_the_end_say_nothing() {
+    let (one, other) = (B256::repeat_byte(5), B256::repeat_byte(0x15));
+    let value = encode(U256::from(7));
+    let entries = BTreeMap::from([
+        (one, value.clone()),
+        (B256::repeat_byte(0x25), value.clone()),
+    ]);
+    for (key, expected) in [(one, Some(value)), (other, None)] {
+        let (root, good) = trie(&entries, key);
+        for empty in [&[][..], &[0x80]] {
+            let with = |at: usize| {
+                let mut nodes = good.clone();
+                nodes.insert(at, Bytes::from_static(empty));
+                nodes
+            };
+            let mut nodes = with(good.len());
+            assert_eq!(prove(root, key, &nodes), Ok(expected.clone()));
+            nodes.push(Bytes::new());
+            assert_eq!(prove(root, key, &nodes), Ok(expected.clone()));
+            nodes.push(good[0].clone());
+            assert_eq!(prove(root, key, &nodes), Err(Flaw::Excess));
+            assert_eq!(prove(root, key, &with(0)), Err(Flaw::Hash(0)));
+        }
+        let mut longer = good.clone();
+        let last = longer.pop().expect("a node");
+        longer.push([last.as_ref(), &[0]].concat().into());
+        assert!(prove(root, key, &longer).is_err(), "bytes behind the end");
+    }
+}
+
 #[test]
 fn an_empty_trie_holds_nothing() {
     let key = B256::repeat_byte(5);
-    let nothing: [&[Bytes]; 2] = [&[], &[Bytes::from_static(&[0x80])]];
+    let node = |bytes: &'static [u8]| Bytes::from_static(bytes);
+    let nothing: [&[Bytes]; 4] = [
+        &[],
+        &[node(&[0x80])],
+        &[node(&[])],
+        &[node(&[0x80]), node(&[])],
+    ];
     for nodes in nothing {
         assert_eq!(prove(EMPTY_ROOT_HASH, key, nodes), Ok(None));
         assert!(
