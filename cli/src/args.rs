@@ -1,5 +1,6 @@
 //! The shape of the command line.
 
+use std::num::ParseIntError;
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -110,15 +111,20 @@ fn told(error: clap::Error) -> ExitCode {
     }
 }
 
-/// Names quotation marks in what could not be read.
+/// Adds the cure to what could not be read.
 fn with_tip(mut error: clap::Error) -> clap::Error {
-    if let Some(ContextValue::String(text)) = error.get(ContextKind::InvalidValue)
-        && options::has_quotes(text)
-    {
-        let tip = "the quotation marks are taken for a part of the value; write it without them";
-        let tips = vec![tip.into()];
-        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(tips));
-    }
+    let Some(ContextValue::String(text)) = error.get(ContextKind::InvalidValue) else {
+        return error;
+    };
+    let no_number =
+        std::error::Error::source(&error).is_some_and(|cause| cause.is::<ParseIntError>());
+    let tip = match (options::has_quotes(text), no_number) {
+        (true, _) => "the quotation marks are taken for a part of the value; write it without them",
+        (false, true) => "write a whole number in decimal digits, without unit",
+        (false, false) => return error,
+    };
+    let tips = vec![tip.into()];
+    error.insert(ContextKind::Suggested, ContextValue::StyledStrs(tips));
     error
 }
 
@@ -151,6 +157,18 @@ mod tests {
         assert!(matches!(cli.command, Some(Command::Keys(_))));
         let both = Cli::try_parse_from(["node", "--role", "operator", "keys", "list"]);
         assert!(both.is_err());
+    }
+
+    #[test]
+    fn numbers_that_are_none_are_told_with_a_cure() {
+        for value in ["15s", "1.5", "", "0x10"] {
+            let parsed = Cli::try_parse_from(["node", "--drain-ms", value]);
+            let text = with_tip(parsed.expect_err(value)).to_string();
+            assert!(
+                text.contains("--drain-ms") && text.contains("a whole number"),
+                "{text}"
+            );
+        }
     }
 
     #[test]

@@ -3,4 +3,5 @@
 mod environment;
 mod keys;
 mod pipes;
+mod running;
 mod support;

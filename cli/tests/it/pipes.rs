@@ -43,13 +43,13 @@ fn stub() -> String {
     address
 }
 
-fn full() -> Stdio {
+pub(crate) fn full() -> Stdio {
     let opened = OpenOptions::new().write(true).open("/dev/full");
     opened.expect("a device that is full").into()
 }
 
 /// A pipe whose reader is gone.
-fn closed() -> Stdio {
+pub(crate) fn closed() -> Stdio {
     let (reader, writer) = std::io::pipe().expect("a pipe");
     drop(reader);
     writer.into()

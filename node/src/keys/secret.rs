@@ -15,14 +15,16 @@ use super::{KeyError, KeyKind};
 pub struct Password(Zeroizing<String>);
 
 impl Password {
+    /// A byte order mark in front, as files have it, is no part of it.
+    ///
     /// # Errors
     /// [`KeyError::EmptyPassword`].
     pub fn new(text: impl Into<String>) -> Result<Self, KeyError> {
         let text = Zeroizing::new(text.into());
-        if text.is_empty() {
-            return Err(KeyError::EmptyPassword);
+        match without_mark(&text) {
+            "" => Err(KeyError::EmptyPassword),
+            bare => Ok(Self(Zeroizing::new(bare.to_owned()))),
         }
-        Ok(Self(text))
     }
 
     /// The bytes that go into the key derivation.
