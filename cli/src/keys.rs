@@ -14,6 +14,7 @@ use quorate_node::keys::{
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
+use crate::environment::variable;
 use crate::options::{ConfigError, expand_home};
 use crate::output;
 use crate::password::{self, PasswordArgs};
@@ -224,7 +225,9 @@ fn import(args: &ImportArgs) -> anyhow::Result<()> {
 /// the new file.
 fn opened(args: &ImportArgs, path: &Path, password: &Password) -> anyhow::Result<Secret> {
     Secret::from_file(args.kind, path, password).map_err(|error| {
-        let is_same = args.old_password_file.is_none();
+        let is_asked =
+            args.password.password_file.is_none() && variable(password::VARIABLE).is_none();
+        let is_same = args.old_password_file.is_none() && !is_asked;
         match matches!(error, KeyError::WrongPassword { .. }) && is_same {
             true => anyhow::Error::new(error).context(
                 "the file was tried with the password of the new key; give its own with \

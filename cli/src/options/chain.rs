@@ -111,8 +111,8 @@ impl FromStr for ChainOptions {
 }
 
 fn scalar(text: &str) -> Value {
-    text.parse()
-        .map_or_else(|_| Value::String(text.to_owned()), Value::Integer)
+    let number = text.parse().ok().filter(|number| *number >= 0);
+    number.map_or_else(|| Value::String(text.to_owned()), Value::Integer)
 }
 
 #[cfg(test)]

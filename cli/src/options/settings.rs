@@ -273,6 +273,21 @@ impl Checker {
         if listen.is_empty() {
             self.problem("listen", "no address; use /ip4/0.0.0.0/tcp/9000");
         }
+        let can_listen = |part: Protocol<'_>| {
+            matches!(
+                part,
+                Protocol::Tcp(_) | Protocol::QuicV1 | Protocol::P2pCircuit
+            )
+        };
+        for address in listen
+            .iter()
+            .filter(|address| !address.iter().any(can_listen))
+        {
+            let text = format!(
+                "{address} is no TCP or QUIC address; end it in /tcp/9000 or /udp/9000/quic-v1"
+            );
+            self.problem("listen", text);
+        }
         let peer = |part: Protocol<'_>| matches!(part, Protocol::P2p(_));
         for address in bootstrap.iter().filter(|address| !address.iter().any(peer)) {
             let text = format!(
@@ -313,8 +328,9 @@ impl Checker {
 
     fn quorum(&mut self, key: &str, quorum: Option<usize>, urls: usize) {
         let least = urls / 2 + 1;
-        if quorum.is_some_and(|k| !(least..=urls).contains(&k)) {
-            let text = format!("must be {least} to {urls}: more than half of the RPC URLs, or all");
+        if let Some(k) = quorum.filter(|k| !(least..=urls).contains(k)) {
+            let text =
+                format!("{k} must be {least} to {urls}: more than half of the RPC URLs, or all");
             self.problem(key, text);
         }
     }
@@ -326,7 +342,12 @@ impl Checker {
             && !evm.poll_interval.is_zero()
             && !self.problems.iter().any(told)
         {
-            self.problem(key, error);
+            let mut usual = evm.clone();
+            usual.min_runners = None;
+            match usual.check() {
+                Ok(()) => self.problem(&format!("{key}_min_runners"), error),
+                Err(_) => self.problem(key, error),
+            }
         }
     }
 

@@ -246,7 +246,7 @@ fn mistakes_in_values_are_found() {
         ),
         (
             ["--home-rpc-quorum", "2"],
-            "home_rpc_quorum: must be 1 to 1",
+            "home_rpc_quorum: 2 must be 1 to 1",
         ),
         (
             ["--home-rpc", "wss://h/topsecret"],
@@ -305,6 +305,18 @@ fn what_was_given_is_named_with_its_cure() {
         (
             ["--home-rpc", "h.org:8545/topsecret"],
             "home_rpc: h.org:8545 has no scheme; write it as https://host",
+        ),
+        (
+            ["--home-rpc-min-runners", "5"],
+            "home_rpc_min_runners: chain 31337 wants 5 different runners",
+        ),
+        (
+            ["--listen", "/ip4/1.2.3.4/udp/9000"],
+            "listen: /ip4/1.2.3.4/udp/9000 is no TCP or QUIC address; end it in /tcp/9000",
+        ),
+        (
+            ["--chain", "id=7,rpc=http://a,state-manager=b,finality=-1"],
+            "chains.7.finality: \"-1\" cannot be read",
         ),
         (
             ["--registry", "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92267"],
