@@ -33,6 +33,19 @@ build: native ## build all crates (debug)
 	@scripts/tools note-first-build
 	@$(cargo) build --workspace --locked
 
+# Where `make install` puts the program.
+PREFIX ?= /usr/local
+
+# Not as `node`, which is Node.js on many machines.
+.PHONY: install
+install: native ## build the program for use and install it as PREFIX/bin/quorate (/usr/local); DESTDIR=
+	@if rocksdb=$$(scripts/rocksdb-dir); then \
+	  export ROCKSDB_LIB_DIR=$$rocksdb ROCKSDB_STATIC=1; \
+	fi; \
+	$(cargo) build --release -p quorate-cli --locked
+	@install -D -m 755 "$${CARGO_TARGET_DIR:-target}/release/node" "$(DESTDIR)$(PREFIX)/bin/quorate"
+	@echo "installed $(DESTDIR)$(PREFIX)/bin/quorate"
+
 .PHONY: demo
 demo: build contracts-tools ## run a whole network here and watch it certify a value; KEEP=1 leaves it up
 	@target/debug/quorate-testnet demo $(if $(KEEP),--keep)

@@ -1,14 +1,15 @@
 //! The shape of the command line.
 
+use std::num::ParseIntError;
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use crate::options::{self, RunArgs};
+use crate::options::{self, ConfigError, RunArgs};
 use crate::{
-    backup, config, doctor, epoch, evidence, exit, keys, operators, providers, registration,
-    registry, request, status, tasks, verify,
+    backup, config, doctor, environment, epoch, evidence, exit, keys, operators, output, providers,
+    registration, registry, request, status, tasks, verify,
 };
 
 /// A node of a Quorate network: operators attest facts about blockchains under their stake, and
@@ -75,17 +76,56 @@ pub(crate) enum Command {
 /// Reads the command line; where that fails, or only help was asked for, says so and returns the
 /// code to exit with.
 pub(crate) fn parse() -> Result<Cli, ExitCode> {
-    let matches = command().try_get_matches();
-    let parsed = matches.and_then(|matches| Cli::from_arg_matches(&matches));
-    parsed.map_err(|error| {
-        let asked = matches!(
-            error.kind(),
-            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
-        );
+    let mut command = environment::without_empty(command());
+    let matches = command.try_get_matches_from_mut(std::env::args_os());
+    let parsed = matches.and_then(|matches| {
+        let quoted = environment::quoted(&command, &matches);
+        Cli::from_arg_matches(&matches).map(|cli| (cli, quoted))
+    });
+    match parsed {
+        Ok((cli, None)) => Ok(cli),
+        Ok((_, Some(problem))) => {
+            let error = ConfigError::Problems(vec![problem]);
+            output::note(format!("error: {error}"));
+            Err(ExitCode::from(exit::CONFIG))
+        }
+        Err(error) => Err(told(error)),
+    }
+}
+
+/// Prints what the parser says.
+fn told(error: clap::Error) -> ExitCode {
+    let asked = matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+    );
+    let printed = output::is_read(with_tip(without_secrets(error)).print());
+    match (asked, printed) {
         // Where even standard error is closed, the code has to do.
-        let _ = without_secrets(error).print();
-        ExitCode::from(if asked { 0 } else { exit::USAGE })
-    })
+        (false, _) => ExitCode::from(exit::USAGE),
+        (true, Ok(_)) => ExitCode::SUCCESS,
+        (true, Err(error)) => {
+            output::note(format!("error: {error:#}"));
+            ExitCode::from(exit::FAILED)
+        }
+    }
+}
+
+/// Adds the cure to what could not be read.
+fn with_tip(mut error: clap::Error) -> clap::Error {
+    let Some(ContextValue::String(text)) = error.get(ContextKind::InvalidValue) else {
+        return error;
+    };
+    let no_number =
+        std::error::Error::source(&error).is_some_and(|cause| cause.is::<ParseIntError>());
+    let tip = match (options::has_quotes(text), no_number) {
+        (true, _) => "the quotation marks are taken for a part of the value; write it without them",
+        (false, true) => "write a whole number in decimal digits, without unit",
+        (false, false) => return error,
+    };
+    let tips = vec![tip.into()];
+    error.insert(ContextKind::Suggested, ContextValue::StyledStrs(tips));
+    error
 }
 
 /// The command line with the defaults in its help.
@@ -117,6 +157,18 @@ mod tests {
         assert!(matches!(cli.command, Some(Command::Keys(_))));
         let both = Cli::try_parse_from(["node", "--role", "operator", "keys", "list"]);
         assert!(both.is_err());
+    }
+
+    #[test]
+    fn numbers_that_are_none_are_told_with_a_cure() {
+        for value in ["15s", "1.5", "", "0x10"] {
+            let parsed = Cli::try_parse_from(["node", "--drain-ms", value]);
+            let text = with_tip(parsed.expect_err(value)).to_string();
+            assert!(
+                text.contains("--drain-ms") && text.contains("a whole number"),
+                "{text}"
+            );
+        }
     }
 
     #[test]

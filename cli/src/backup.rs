@@ -13,6 +13,7 @@ use crate::config::key_store;
 use crate::data::{Access, DataArgs, Running, absolute};
 use crate::format;
 use crate::options::{RunOptions, expand_home};
+use crate::output;
 use crate::table::Facts;
 
 /// A store of 100 GB on a disk of its own takes less.
@@ -73,7 +74,7 @@ pub(crate) async fn backup(args: BackupArgs) -> anyhow::Result<()> {
             key_dir: key_dir.or(defaults.key_dir),
             ..RunOptions::default()
         };
-        backup::copy_keys(&key_store(&options), &to)?;
+        backup::copy_keys(&key_store(&options)?, &to)?;
     }
     let manifest = backup::seal(&to)?;
     print(
@@ -107,7 +108,7 @@ pub(crate) fn restore(args: &RestoreArgs) -> anyhow::Result<()> {
             &[("Good", from.display().to_string())],
         );
     }
-    let keys = args.keys_to.as_deref().map(expand_home);
+    let keys = args.keys_to.as_deref().map(expand_home).transpose()?;
     let restored = backup::restore(&from, &data.dir, keys.as_deref(), args.replace)?;
     let mut facts = vec![("Restored to", data.dir.display().to_string())];
     if let Some(replaced) = restored.replaced {
@@ -118,9 +119,9 @@ pub(crate) fn restore(args: &RestoreArgs) -> anyhow::Result<()> {
     }
     print(&restored.manifest, args.data.json, &facts)?;
     if !restored.manifest.operators.is_empty() {
-        eprintln!(
+        output::note(
             "The node will not sign with it yet: what was signed after the backup is not in it. \
-             See \"Keys and backups\" in docs/operations.md."
+             See \"Keys and backups\" in docs/operations.md.",
         );
     }
     Ok(())
@@ -154,7 +155,7 @@ fn print(
         for (name, text) in first {
             value[name.to_lowercase().replace(' ', "_")] = json!(text);
         }
-        println!("{}", serde_json::to_string_pretty(&value)?);
+        output::json(&value)?;
         return Ok(());
     }
     let mut facts = Facts::default();
@@ -168,7 +169,7 @@ fn print(
     for contents in &manifest.operators {
         facts.add("Signing log of", &contents.operator);
     }
-    print!("{facts}");
+    output::text(facts)?;
     Ok(())
 }
 

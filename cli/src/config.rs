@@ -5,9 +5,10 @@ use clap::{Args, Subcommand};
 use quorate_node::keys::{KeyKind, KeyStore};
 use quorate_node::settings::{Role, Settings};
 
-use crate::logging;
+use crate::environment::variable;
 use crate::options::{ConfigError, RunArgs, RunOptions, expand_home, template};
 use crate::table::Facts;
+use crate::{logging, output};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
@@ -39,7 +40,7 @@ pub(crate) struct ShowArgs {
 pub(crate) fn run(command: ConfigCommand) -> anyhow::Result<()> {
     match command {
         ConfigCommand::Default(args) => {
-            print!("{}", template(args.role).map_err(anyhow::Error::msg)?);
+            output::text(template(args.role).map_err(anyhow::Error::msg)?)?;
             Ok(())
         }
         ConfigCommand::Check(args) => check(&args),
@@ -70,8 +71,8 @@ fn check(args: &RunArgs) -> anyhow::Result<()> {
     for key in keys {
         facts.add("Key", key);
     }
-    print!("{facts}");
-    println!("\nThe configuration is good.");
+    output::text(facts)?;
+    output::line("\nThe configuration is good.")?;
     Ok(())
 }
 
@@ -89,14 +90,14 @@ fn home(settings: &Settings) -> String {
 
 /// The key files that the node will open; an error where one is not there.
 fn key_files(options: &RunOptions) -> anyhow::Result<Vec<String>> {
-    let store = key_store(options);
+    let store = key_store(options)?;
     let mut wanted = vec![(KeyKind::Peer, &options.peer_key)];
     if options.role == Some(Role::Operator) {
         wanted.push((KeyKind::Signing, &options.signing_key));
     }
     let mut found = Vec::new();
     for (kind, key) in wanted {
-        if crate::run::secret_variable(kind).is_some_and(|name| std::env::var_os(name).is_some()) {
+        if crate::run::secret_variable(kind).is_some_and(|name| variable(name).is_some()) {
             found.push(format!("{kind}, from the environment"));
             continue;
         }
@@ -112,14 +113,14 @@ fn show(args: &ShowArgs) -> anyhow::Result<()> {
         true => serde_json::to_string_pretty(&options).map(|text| text + "\n")?,
         false => toml::to_string(&options).context("the settings do not print")?,
     };
-    print!("{shown}");
+    output::text(shown)?;
     Ok(())
 }
 
 /// The folder of the keys that the options name.
-pub(crate) fn key_store(options: &RunOptions) -> KeyStore {
+pub(crate) fn key_store(options: &RunOptions) -> Result<KeyStore, ConfigError> {
     let dir = options.key_dir.clone().unwrap_or_default();
-    KeyStore::open(expand_home(&dir))
+    Ok(KeyStore::open(expand_home(&dir)?))
 }
 
 /// Settings with a default always have a text.
@@ -130,7 +131,7 @@ pub(crate) fn text(value: &Option<String>) -> &str {
 /// For commands that use some settings of a node's file where they are not given as flags.
 pub(crate) fn file_options(path: Option<&std::path::Path>) -> Result<RunOptions, ConfigError> {
     match path {
-        Some(path) => crate::options::read_file(&expand_home(path)),
+        Some(path) => crate::options::read_file(path),
         None => Ok(RunOptions::default()),
     }
 }

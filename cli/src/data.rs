@@ -68,7 +68,7 @@ impl DataArgs {
         let dir = dir.or(defaults.data_dir).unwrap_or_default();
         let http = self.http.clone().or(options.http.clone());
         Ok(Data {
-            dir: expand_home(&dir),
+            dir: expand_home(&dir)?,
             http: http.or(defaults.http).unwrap_or_default(),
             options,
             json: self.json,
@@ -121,6 +121,6 @@ pub(crate) fn domain_of(identity: &Identity) -> anyhow::Result<Domain> {
 
 /// A path from the root on, for somebody in another folder.
 pub(crate) fn absolute(path: &Path) -> anyhow::Result<PathBuf> {
-    let path = expand_home(path);
+    let path = expand_home(path)?;
     std::path::absolute(&path).with_context(|| format!("{} is no path", path.display()))
 }

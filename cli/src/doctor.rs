@@ -21,6 +21,7 @@ use serde::Serialize;
 use crate::exit::{No, Warned};
 use crate::format;
 use crate::options::{ConfigError, RunArgs, RunOptions};
+use crate::output;
 use crate::table::Table;
 use finding::{Finding, Level};
 
@@ -52,9 +53,9 @@ pub(crate) async fn run(args: DoctorArgs) -> anyhow::Result<()> {
         findings,
     };
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
+        output::json(&report)?;
     } else {
-        print!("{}", render(&report.findings));
+        output::text(render(&report.findings))?;
     }
     verdict(&report)
 }
@@ -192,7 +193,7 @@ fn path_of(options: &RunOptions) -> Option<PathBuf> {
     options
         .password_file
         .as_deref()
-        .map(crate::options::expand_home)
+        .and_then(|file| crate::options::expand_home(file).ok())
 }
 
 #[cfg(test)]

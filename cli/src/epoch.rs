@@ -90,7 +90,7 @@ pub(crate) async fn run(command: EpochCommand) -> anyhow::Result<()> {
 
 impl PayerArgs {
     pub(crate) fn connect(&self) -> anyhow::Result<(DynProvider, Address)> {
-        let store = KeyStore::open(expand_home(&self.key_dir));
+        let store = KeyStore::open(expand_home(&self.key_dir)?);
         store.locate(KeyKind::Signing, &self.key)?;
         let file = self.password.password_file.as_deref();
         let password = obtain(file, "Password of the paying key", false)?;

@@ -17,6 +17,8 @@ use crate::certificate::domain_of;
 use crate::exit::{No, Usage};
 use crate::format;
 use crate::http::NodeArgs;
+use crate::options::address;
+use crate::output;
 use crate::table::Table;
 
 #[derive(Debug, Subcommand)]
@@ -49,7 +51,7 @@ struct SourceArgs {
 #[derive(Args, Debug)]
 pub(crate) struct ListArgs {
     /// Only evidence against this operator
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
     operator: Option<Address>,
 
     #[command(flatten)]
@@ -85,11 +87,11 @@ async fn list(args: &ListArgs) -> anyhow::Result<()> {
     let all = args.source.all(args.operator).await?;
     if args.source.node.json {
         let value = json!({ "evidence": all });
-        println!("{}", serde_json::to_string_pretty(&value)?);
+        output::json(&value)?;
     } else if all.is_empty() {
-        println!("No operator is known to have signed two facts for one slot.");
+        output::line("No operator is known to have signed two facts for one slot.")?;
     } else {
-        print!("{}", table(&all));
+        output::text(table(&all))?;
     }
     Ok(())
 }
@@ -116,8 +118,8 @@ pub(crate) fn table(all: &[EvidenceFile]) -> Table {
 async fn show(args: &ShowArgs) -> anyhow::Result<()> {
     let file = args.source.one(id_of(&args.id)?).await?;
     match args.source.node.json {
-        true => println!("{}", serde_json::to_string_pretty(&file)?),
-        false => print!("{file}"),
+        true => output::json(&file)?,
+        false => output::text(file)?,
     }
     Ok(())
 }

@@ -7,11 +7,16 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueEnum};
-use quorate_node::keys::{KeyError, KeyInfo, KeyKind, KeyStore, Listing, Saving, Secret, Strength};
+use quorate_node::keys::{
+    KeyError, KeyInfo, KeyKind, KeyStore, Listing, Password, Saving, Secret, Strength, read_text,
+    text_of,
+};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use crate::options::expand_home;
+use crate::environment::variable;
+use crate::options::{ConfigError, expand_home};
+use crate::output;
 use crate::password::{self, PasswordArgs};
 use crate::table::Table;
 
@@ -127,8 +132,8 @@ impl KindArg {
 }
 
 impl DirArgs {
-    fn store(&self) -> KeyStore {
-        KeyStore::open(expand_home(&self.key_dir))
+    fn store(&self) -> Result<KeyStore, ConfigError> {
+        Ok(KeyStore::open(expand_home(&self.key_dir)?))
     }
 }
 
@@ -166,7 +171,7 @@ pub(crate) fn run(command: KeysCommand) -> anyhow::Result<()> {
 }
 
 fn new(args: &NewArgs) -> anyhow::Result<()> {
-    let store = args.dir.store();
+    let store = args.dir.store()?;
     let kinds = args.kind.kinds();
     args.save.check_free(&store, &kinds)?;
     let password = args.password.new_keys()?;
@@ -180,13 +185,13 @@ fn new(args: &NewArgs) -> anyhow::Result<()> {
     };
     print_keys(&listing, args.dir.json)?;
     if !args.dir.json {
-        println!("Keep copies of them and of the password: nobody can restore them.");
+        output::line("Keep copies of them and of the password: nobody can restore them.")?;
     }
     Ok(())
 }
 
 fn import(args: &ImportArgs) -> anyhow::Result<()> {
-    let store = args.dir.store();
+    let store = args.dir.store()?;
     args.save.check_free(&store, &[args.kind])?;
     let text = read_secret(args.file.as_deref())?;
     let secret = match (text.trim_start().starts_with('{'), args.file.as_deref()) {
@@ -196,7 +201,7 @@ fn import(args: &ImportArgs) -> anyhow::Result<()> {
                 .as_deref()
                 .or(args.password.password_file.as_deref());
             let old = password::obtain(file, "Password of the keystore that is imported", false)?;
-            Secret::from_file(&expand_home(path), &old)?
+            opened(args, &expand_home(path)?, &old)?
         }
         (true, _) => anyhow::bail!("a keystore is imported from a file; name it instead of \"-\""),
         (false, _) => Secret::parse(args.kind, &text)?,
@@ -216,18 +221,37 @@ fn import(args: &ImportArgs) -> anyhow::Result<()> {
     print_keys(&listing, args.dir.json)
 }
 
+/// The secret of a keystore; where its password is wrong, with the way to give another one than that of
+/// the new file.
+fn opened(args: &ImportArgs, path: &Path, password: &Password) -> anyhow::Result<Secret> {
+    Secret::from_file(args.kind, path, password).map_err(|error| {
+        let is_asked =
+            args.password.password_file.is_none() && variable(password::VARIABLE).is_none();
+        let is_same = args.old_password_file.is_none() && !is_asked;
+        match matches!(error, KeyError::WrongPassword { .. }) && is_same {
+            true => anyhow::Error::new(error).context(
+                "the file was tried with the password of the new key; give its own with \
+                 --old-password-file FILE",
+            ),
+            false => error.into(),
+        }
+    })
+}
+
 fn read_secret(file: Option<&Path>) -> anyhow::Result<Zeroizing<String>> {
     let mut text = Zeroizing::new(String::new());
     match file {
         None => *text = password::ask("Secret key")?,
         Some(path) if path == Path::new("-") => {
-            std::io::stdin()
-                .read_to_string(&mut text)
+            let mut bytes = Vec::new();
+            let read = std::io::stdin().read_to_end(&mut bytes);
+            text = read
+                .and_then(|_| text_of(bytes))
                 .context("cannot read standard input")?;
         }
         Some(path) => {
-            let path = expand_home(path);
-            *text = std::fs::read_to_string(&path).map_err(|error| KeyError::Io {
+            let path = expand_home(path)?;
+            text = read_text(&path).map_err(|error| KeyError::Io {
                 action: "read",
                 path,
                 reason: error.to_string(),
@@ -238,13 +262,13 @@ fn read_secret(file: Option<&Path>) -> anyhow::Result<Zeroizing<String>> {
 }
 
 fn list(args: &ListArgs) -> anyhow::Result<()> {
-    let store = args.dir.store();
+    let store = args.dir.store()?;
     let listing = store.list()?;
     if listing.keys.is_empty() && !args.dir.json {
-        println!(
+        output::line(format!(
             "There are no keys in {}; make some with `node keys new`.",
             store.dir().display()
-        );
+        ))?;
     } else {
         print_keys(&listing, args.dir.json)?;
     }
@@ -256,15 +280,15 @@ fn print_keys(listing: &Listing, as_json: bool) -> anyhow::Result<()> {
     let broken = listing.unreadable.iter().map(ToString::to_string);
     warnings
         .chain(broken)
-        .for_each(|warning| eprintln!("warning: {warning}"));
+        .for_each(|warning| output::note(format!("warning: {warning}")));
     if as_json {
         let keys: Vec<Value> = listing.keys.iter().map(key_json).collect();
-        println!("{}", serde_json::to_string_pretty(&keys)?);
+        output::json(&keys)?;
     } else {
-        print!("{}", key_table(&listing.keys));
-        let dirs = listing.keys.first().and_then(|key| key.path.parent());
-        dirs.into_iter()
-            .for_each(|dir| println!("\nThe files are in {}.", dir.display()));
+        output::text(key_table(&listing.keys))?;
+        if let Some(dir) = listing.keys.first().and_then(|key| key.path.parent()) {
+            output::line(format!("\nThe files are in {}.", dir.display()))?;
+        }
     }
     Ok(())
 }

@@ -1,11 +1,15 @@
 //! The command line of a node: runs one, and everything around it.
 
+// They panic where standard output or error cannot be written.
+#![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
+
 mod args;
 mod backup;
 mod certificate;
 mod config;
 mod data;
 mod doctor;
+mod environment;
 mod epoch;
 mod evidence;
 mod exit;
@@ -18,6 +22,7 @@ mod light;
 mod logging;
 mod operators;
 mod options;
+mod output;
 mod password;
 mod providers;
 mod registration;
@@ -40,9 +45,11 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(code) => return code,
     };
-    match dispatch(cli) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
+    // A panic has told its place; its code would be none of the table.
+    match std::panic::catch_unwind(|| dispatch(cli)) {
+        Err(_) => ExitCode::from(exit::FAILED),
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(error)) => {
             let word = if error.is::<exit::Warned>() {
                 "warning"
             } else {
@@ -50,7 +57,7 @@ pub fn main() -> ExitCode {
             };
             // A part of it may be what a peer answered.
             let error_text = format::printable_lines(&format!("{error:#}"));
-            eprintln!("{word}: {error_text}");
+            output::note(format!("{word}: {error_text}"));
             ExitCode::from(exit::code_of(&error))
         }
     }

@@ -5,6 +5,7 @@ use std::io::IsTerminal as _;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::fmt;
 
+use crate::environment::variable;
 use crate::options::{ConfigError, Problem};
 
 /// For commands: warnings only, without times.
@@ -16,6 +17,7 @@ pub(crate) fn quiet() {
         .without_time()
         .with_target(false)
         .with_ansi(colours())
+        .log_internal_errors(false)
         .try_init();
     // Only a second call fails, and there is none.
     drop(started);
@@ -27,6 +29,8 @@ pub(crate) fn start(filter: &str, format: &str) -> Result<(), ConfigError> {
     let builder = fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        // A log that cannot be written never ends a node: the report of that would panic.
+        .log_internal_errors(false)
         .with_ansi(colours());
     let started = match format {
         "json" => builder.json().flatten_event(true).try_init(),
@@ -38,7 +42,7 @@ pub(crate) fn start(filter: &str, format: &str) -> Result<(), ConfigError> {
 
 /// Colours are for people: not in files, and not where NO_COLOR says so.
 fn colours() -> bool {
-    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+    std::io::stderr().is_terminal() && variable("NO_COLOR").is_none()
 }
 
 /// Whether these settings can be used.

@@ -8,11 +8,13 @@ use clap::Args;
 use libp2p::Multiaddr;
 use quorate_node::api::{OperatorLine, Operators, Status};
 use quorate_node::client::Client;
+use quorate_node::keys::read_text;
 use quorate_proto::{Address, Epoch, Operator, OperatorSet, U256, threshold_of, wire};
 use serde::{Deserialize, Serialize};
 
 use crate::format;
 use crate::http::NodeArgs;
+use crate::output;
 use crate::table::{Facts, Table};
 
 #[derive(Args, Debug)]
@@ -48,8 +50,8 @@ pub(crate) async fn run(args: OperatorsArgs) -> anyhow::Result<()> {
         },
     };
     match args.node.json {
-        true => println!("{}", serde_json::to_string_pretty(&set)?),
-        false => print!("{}", render(&set)),
+        true => output::json(&set)?,
+        false => output::text(render(&set))?,
     }
     Ok(())
 }
@@ -150,7 +152,7 @@ impl SetFile {
     /// Reads what `node operators --json` printed.
     pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
         let shown = path.display();
-        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?;
+        let text = read_text(path).with_context(|| format!("cannot read {shown}"))?;
         serde_json::from_str(&text).with_context(|| {
             format!("{shown} is no operator set; `node operators --json` prints one")
         })

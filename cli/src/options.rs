@@ -10,6 +10,8 @@ mod defaults;
 pub(crate) mod fuzzing;
 mod limits;
 mod load;
+mod mistakes;
+mod places;
 mod provider;
 mod settings;
 mod template;
@@ -24,10 +26,10 @@ use serde::{Deserialize, Serialize};
 pub(crate) use chain::ChainOptions;
 pub(crate) use defaults::with_defaults_in_help;
 pub(crate) use load::{ConfigError, Problem, read_file};
+pub(crate) use places::{expand_home, rpc_url};
 pub(crate) use provider::ProviderOptions;
-pub(crate) use settings::{expand_home, rpc_url};
 pub(crate) use template::template;
-pub(crate) use text::{NumberOrWord, SecretUrl, redact};
+pub(crate) use text::{NumberOrWord, SecretUrl, address, has_quotes, redact, unix_seconds};
 
 /// What `node` takes when it runs a node.
 #[derive(Args, Clone, Debug, Default)]

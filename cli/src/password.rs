@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
-use quorate_node::keys::{KeyError, Password};
-use zeroize::Zeroizing;
+use quorate_node::keys::{KeyError, Password, read_text};
 
+use crate::environment::variable;
 use crate::options::expand_home;
 
 /// Holds the password where no file does.
@@ -36,9 +36,9 @@ impl PasswordArgs {
 /// File, else environment, else terminal.
 pub(crate) fn obtain(file: Option<&Path>, prompt: &str, confirm: bool) -> anyhow::Result<Password> {
     if let Some(file) = file {
-        return from_file(&expand_home(file));
+        return from_file(&expand_home(file)?);
     }
-    if let Ok(text) = std::env::var(VARIABLE) {
+    if let Some(text) = variable(VARIABLE) {
         return Password::new(text).with_context(|| format!("the environment variable {VARIABLE}"));
     }
     if !std::io::stdin().is_terminal() {
@@ -66,8 +66,7 @@ fn missing() -> anyhow::Error {
 
 /// The first line of a file: editors add an end of line, and nobody means it.
 fn from_file(path: &Path) -> anyhow::Result<Password> {
-    let read = std::fs::read_to_string(path).map(Zeroizing::new);
-    let text = read.map_err(|error| KeyError::Io {
+    let text = read_text(path).map_err(|error| KeyError::Io {
         action: "read the password file",
         path: path.to_owned(),
         reason: error.to_string(),
@@ -85,7 +84,12 @@ mod tests {
     fn the_end_of_line_is_no_part_of_the_password() {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("password");
-        for text in ["pass word", "pass word\n", "pass word\r\n"] {
+        for text in [
+            "pass word",
+            "pass word\n",
+            "pass word\r\n",
+            "\u{feff}pass word\r\n",
+        ] {
             std::fs::write(&path, text).expect("written");
             assert_eq!(
                 from_file(&path).expect("a password").as_bytes(),

@@ -8,6 +8,7 @@ use quorate_node::api::{ChainProviders, ProviderLine};
 use crate::exit::No;
 use crate::format;
 use crate::http::NodeArgs;
+use crate::output;
 use crate::table::Table;
 
 #[derive(Args, Debug)]
@@ -19,11 +20,11 @@ pub(crate) struct ProvidersArgs {
 pub(crate) async fn run(args: ProvidersArgs) -> anyhow::Result<()> {
     let chains: Vec<ChainProviders> = args.node.get("/providers").await?;
     if args.node.json {
-        println!("{}", serde_json::to_string_pretty(&chains)?);
+        output::json(&chains)?;
     } else {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let now = now.map_or(0, |age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
-        print!("{}", render(&chains, now));
+        output::text(render(&chains, now))?;
     }
     let lost: Vec<String> = chains
         .iter()

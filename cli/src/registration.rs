@@ -15,7 +15,8 @@ use serde_json::json;
 use crate::config::file_options;
 use crate::exit::Usage;
 use crate::format;
-use crate::options::{RunOptions, SecretUrl, expand_home};
+use crate::options::{ConfigError, RunOptions, SecretUrl, address, expand_home};
+use crate::output;
 use crate::password::{PasswordArgs, obtain};
 use crate::table::Facts;
 use crate::transaction::Sent;
@@ -110,7 +111,7 @@ struct Proven {
 pub(crate) async fn register(args: RegisterArgs) -> anyhow::Result<()> {
     let stake = stake(&args.stake)?;
     let options = file_options(args.account.config.as_deref())?;
-    let store = args.account.store(&options);
+    let store = args.account.store(&options)?;
     let password = args.account.password_file(&options);
     // The files first: no password is asked for in vain.
     store.locate(KeyKind::Signing, &args.account.account_key)?;
@@ -120,20 +121,20 @@ pub(crate) async fn register(args: RegisterArgs) -> anyhow::Result<()> {
     let account = args.account.connect(&options, &store).await?;
     let proven = prove(&account.domain(), account.address(), &signing)?;
     let plan = account.check(stake, &proven).await?;
-    eprintln!(
+    output::note(format!(
         "Operator {} on chain {}",
         account.address(),
         account.domain().home_chain_id()
-    );
+    ));
     let mut sent = Vec::new();
     if !stake.is_zero() {
-        eprintln!("Depositing a stake of {} …", args.stake);
+        output::note(format!("Depositing a stake of {} …", args.stake));
         sent.push(account.deposit(plan.vault, stake).await?);
     }
     if plan.registered {
-        eprintln!("This operator is registered already; its key stays as it is.");
+        output::note("This operator is registered already; its key stays as it is.");
     } else {
-        eprintln!("Registering signing key {} …", proven.key);
+        output::note(format!("Registering signing key {} …", proven.key));
         sent.push(account.register(&proven).await?);
     }
     let epoch = account.effective_epoch(&sent).await?;
@@ -148,21 +149,21 @@ pub(crate) async fn register(args: RegisterArgs) -> anyhow::Result<()> {
 
 pub(crate) async fn change_key(args: ChangeKeyArgs) -> anyhow::Result<()> {
     let options = file_options(args.account.config.as_deref())?;
-    let store = args.account.store(&options);
+    let store = args.account.store(&options)?;
     let password = args.account.password_file(&options);
     store.locate(KeyKind::Signing, &args.account.account_key)?;
     store.locate(KeyKind::Signing, &args.new_key)?;
     let keys = obtain(password.as_deref(), "Password of the new key", false)?;
     let signing = store.load_signing(&args.new_key, &keys)?;
     let account = args.account.connect(&options, &store).await?;
-    eprintln!(
+    output::note(format!(
         "Operator {} takes signing key {} …",
         account.address(),
         signing.address()
-    );
+    ));
     let proven = prove(&account.domain(), account.address(), &signing)?;
     let sent = vec![account.change_key(&proven).await?];
-    eprintln!("The signing log in the node's data folder goes on with the new key.");
+    output::note("The signing log in the node's data folder goes on with the new key.");
     let epoch = account.effective_epoch(&sent).await?;
     print_sent(
         &args.account,
@@ -175,9 +176,9 @@ pub(crate) async fn change_key(args: ChangeKeyArgs) -> anyhow::Result<()> {
 
 pub(crate) async fn deregister(args: DeregisterArgs) -> anyhow::Result<()> {
     let options = file_options(args.account.config.as_deref())?;
-    let store = args.account.store(&options);
+    let store = args.account.store(&options)?;
     let account = args.account.connect(&options, &store).await?;
-    eprintln!("Operator {} leaves …", account.address());
+    output::note(format!("Operator {} leaves …", account.address()));
     let sent = vec![account.deregister().await?];
     let epoch = account.effective_epoch(&sent).await?;
     print_sent(
@@ -190,11 +191,10 @@ pub(crate) async fn deregister(args: DeregisterArgs) -> anyhow::Result<()> {
 }
 
 impl AccountArgs {
-    fn store(&self, options: &RunOptions) -> KeyStore {
+    fn store(&self, options: &RunOptions) -> Result<KeyStore, ConfigError> {
         let dir = self.key_dir.clone().or(options.key_dir.clone());
-        KeyStore::open(expand_home(
-            &dir.unwrap_or_else(|| PathBuf::from("~/.quorate/keys")),
-        ))
+        let dir = dir.unwrap_or_else(|| PathBuf::from("~/.quorate/keys"));
+        Ok(KeyStore::open(expand_home(&dir)?))
     }
 
     fn password_file(&self, options: &RunOptions) -> Option<PathBuf> {
@@ -213,9 +213,8 @@ impl AccountArgs {
         let registry = self.registry.as_ref().or(options.registry.as_ref());
         let registry = registry
             .ok_or_else(|| Usage("no stake registry; give --registry or --config".into()))?;
-        let registry: Address = registry
-            .parse()
-            .map_err(|_| Usage(format!("--registry {registry:?} is no address")))?;
+        let registry =
+            address(registry).map_err(|problem| Usage(format!("registry: {problem}")))?;
         store.locate(KeyKind::Signing, &self.account_key)?;
         let file = self
             .account_password_file
@@ -259,7 +258,7 @@ fn print_sent(
             "transactions": transactions,
             "effective_epoch": epoch,
         });
-        println!("{}", serde_json::to_string_pretty(&value)?);
+        output::json(&value)?;
         return Ok(());
     }
     let mut facts = Facts::default();
@@ -279,7 +278,7 @@ fn print_sent(
         );
     }
     facts.add_some(when, epoch);
-    print!("{facts}");
+    output::text(facts)?;
     Ok(())
 }
 

@@ -6,11 +6,13 @@ use alloy::transports::http::reqwest::Url;
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use quorate_node::api::{EventLine, Events, MemberLine, Operators};
+use quorate_node::keys::read_text;
 use quorate_proto::Address;
 
 use crate::format;
 use crate::http::NodeArgs;
-use crate::options::expand_home;
+use crate::options::{address, expand_home};
+use crate::output;
 use crate::table::Table;
 
 #[derive(Debug, Subcommand)]
@@ -26,6 +28,7 @@ pub(crate) enum RegistryCommand {
 #[derive(Args, Debug)]
 pub(crate) struct ReinstateArgs {
     /// Address of the operator
+    #[arg(value_parser = address)]
     operator: Address,
 
     /// File with the registry's token: registry.token in its data_dir
@@ -66,7 +69,7 @@ pub(crate) struct EventsArgs {
     before: Option<u64>,
 
     /// Only events of this operator
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
     operator: Option<Address>,
 
     #[command(flatten)]
@@ -82,8 +85,8 @@ pub(crate) async fn run(command: RegistryCommand) -> anyhow::Result<()> {
 }
 
 async fn reinstate(args: ReinstateArgs) -> anyhow::Result<()> {
-    let file = expand_home(&args.token_file);
-    let token = std::fs::read_to_string(&file).with_context(|| {
+    let file = expand_home(&args.token_file)?;
+    let token = read_text(&file).with_context(|| {
         format!(
             "cannot read the token {}; run this on the registry's machine, as its user, with --token-file",
             file.display()
@@ -98,7 +101,7 @@ async fn reinstate(args: ReinstateArgs) -> anyhow::Result<()> {
     let (place, query) = (path.path(), path.query());
     let target = query.map_or_else(|| place.to_owned(), |query| format!("{place}?{query}"));
     args.node.post(&target, token.trim()).await?;
-    println!("Reinstated {operator}.");
+    output::line(format!("Reinstated {operator}."))?;
     Ok(())
 }
 
@@ -107,11 +110,11 @@ async fn members(args: MembersArgs) -> anyhow::Result<()> {
     let wanted = |line: &MemberLine| args.status.as_ref().is_none_or(|s| *s == line.status);
     let lines: Vec<MemberLine> = page.members.into_iter().filter(wanted).collect();
     match args.node.json {
-        true => println!("{}", serde_json::to_string_pretty(&lines)?),
+        true => output::json(&lines)?,
         false if lines.is_empty() => {
-            println!("No such member. Only registries keep members: is --http one's address?");
+            output::line("No such member. Only registries keep members: is --http one's address?")?;
         }
-        false => print!("{}", member_table(&lines)),
+        false => output::text(member_table(&lines))?,
     }
     Ok(())
 }
@@ -164,12 +167,12 @@ async fn events(args: EventsArgs) -> anyhow::Result<()> {
     }
     let page: Events = args.node.get(&path).await?;
     match args.node.json {
-        true => println!("{}", serde_json::to_string_pretty(&page)?),
-        false if page.events.is_empty() => println!("No such events."),
+        true => output::json(&page)?,
+        false if page.events.is_empty() => output::line("No such events.")?,
         false => {
-            print!("{}", event_table(&page.events));
+            output::text(event_table(&page.events))?;
             if let Some(before) = page.before {
-                println!("Older ones: --before {before}");
+                output::line(format!("Older ones: --before {before}"))?;
             }
         }
     }

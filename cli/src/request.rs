@@ -16,6 +16,8 @@ use quorate_proto::{Address, Epoch, ReadBasis, TaskId, U256};
 use crate::certificate::CertificateFile;
 use crate::exit::Usage;
 use crate::format;
+use crate::options::{address, unix_seconds};
+use crate::output;
 
 use self::live::Live;
 
@@ -63,7 +65,7 @@ pub(crate) struct StateArgs {
     chain: u32,
 
     /// Address of the account that stored the value
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
     user: Address,
 
     /// Key, decimal or hexadecimal with 0x
@@ -75,7 +77,7 @@ pub(crate) struct StateArgs {
     block: Option<u64>,
 
     /// As of the last block at or before this time, in Unix seconds
-    #[arg(long, value_name = "SECONDS", group = "at")]
+    #[arg(long, value_name = "SECONDS", group = "at", value_parser = unix_seconds)]
     timestamp: Option<u64>,
 
     #[command(flatten)]
@@ -180,7 +182,7 @@ async fn finish(
         write_out(path, &json)?;
     }
     if args.json {
-        print!("{json}");
+        output::text(json)?;
         return Ok(());
     }
     let signers = format::count(file.signers.len(), "operator");
@@ -192,9 +194,11 @@ async fn finish(
     #[allow(clippy::cast_precision_loss)]
     let took = format::millis(elapsed.as_micros() as f64 / 1_000.0);
     let reads = reads(&answer.read_bases);
-    print!("Claimed to be signed by {signers}, in {took}{from}{reads}. {UNVERIFIED}\n\n{file}");
+    output::text(format!(
+        "Claimed to be signed by {signers}, in {took}{from}{reads}. {UNVERIFIED}\n\n{file}"
+    ))?;
     if let Some(path) = &args.out {
-        println!("\nWritten to {}.", path.display());
+        output::line(format!("\nWritten to {}.", path.display()))?;
     }
     Ok(())
 }

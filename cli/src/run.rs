@@ -11,6 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{key_store, text};
+use crate::environment::variable;
 use crate::options::{RunArgs, RunOptions};
 use crate::{exit, logging, password};
 
@@ -81,7 +82,7 @@ impl Keys {
     fn open(options: &RunOptions, settings: &Settings) -> anyhow::Result<Self> {
         let mut source = Source {
             options,
-            store: key_store(options),
+            store: key_store(options)?,
             password: None,
         };
         let peer = source.secret(KeyKind::Peer, text(&options.peer_key))?;
@@ -118,10 +119,8 @@ struct Source<'a> {
 
 impl Source<'_> {
     fn secret(&mut self, kind: KeyKind, which: &str) -> anyhow::Result<Secret> {
-        let variable = secret_variable(kind);
-        if let Some((name, text)) =
-            variable.and_then(|name| Some((name, std::env::var(name).ok()?)))
-        {
+        let name = secret_variable(kind);
+        if let Some((name, text)) = name.and_then(|name| Some((name, variable(name)?))) {
             let text = zeroize::Zeroizing::new(text);
             return Secret::parse(kind, &text)
                 .with_context(|| format!("the environment variable {name}"));

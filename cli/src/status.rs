@@ -9,6 +9,7 @@ use quorate_proto::U256;
 use crate::exit::No;
 use crate::format;
 use crate::http::NodeArgs;
+use crate::output;
 use crate::table::{Facts, Table};
 
 #[derive(Args, Debug)]
@@ -27,12 +28,12 @@ pub(crate) async fn run(args: StatusArgs) -> anyhow::Result<()> {
         return readiness(&status.ready, args.node.json);
     }
     if args.node.json {
-        println!("{}", serde_json::to_string_pretty(&status)?);
+        output::json(&status)?;
     } else {
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0, |age| age.as_secs());
-        print!("{}", render(&status, now));
+        output::text(render(&status, now))?;
     }
     match status.problems.len() {
         0 => Ok(()),
@@ -42,8 +43,8 @@ pub(crate) async fn run(args: StatusArgs) -> anyhow::Result<()> {
 
 fn readiness(ready: &Ready, json: bool) -> anyhow::Result<()> {
     match json {
-        true => println!("{}", serde_json::to_string_pretty(ready)?),
-        false => print!("{}", render_ready(ready)),
+        true => output::json(&ready)?,
+        false => output::text(render_ready(ready))?,
     }
     match ready.ready {
         true => Ok(()),

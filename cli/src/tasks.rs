@@ -14,6 +14,7 @@ use quorate_proto::U256;
 use crate::exit::{No, Usage};
 use crate::format;
 use crate::http::NodeArgs;
+use crate::output;
 use crate::request::task_id;
 use crate::table::{Facts, Table};
 
@@ -64,8 +65,8 @@ pub(crate) async fn explain(args: ExplainArgs) -> anyhow::Result<()> {
         }
     };
     match args.node.json {
-        true => println!("{}", serde_json::to_string_pretty(&timeline)?),
-        false => print!("{}", render(&timeline)),
+        true => output::json(&timeline)?,
+        false => output::text(render(&timeline))?,
     }
     Ok(())
 }
@@ -99,9 +100,9 @@ pub(crate) async fn list(args: ListArgs) -> anyhow::Result<()> {
         .get(&format!("/tasks?limit={}", args.limit))
         .await?;
     match args.node.json {
-        true => println!("{}", serde_json::to_string_pretty(&lines)?),
-        false if lines.is_empty() => println!("This node has seen no task yet."),
-        false => print!("{}", task_table(&lines)),
+        true => output::json(&lines)?,
+        false if lines.is_empty() => output::line("This node has seen no task yet.")?,
+        false => output::text(task_table(&lines))?,
     }
     Ok(())
 }

@@ -11,7 +11,8 @@ use quorate_chain::contracts::StakeRegistry::StakeRegistryErrors;
 use quorate_proto::{Address, B256, SecretKey};
 use serde_json::{Value, json};
 
-use crate::options::{SecretUrl, redact};
+use crate::exit::Usage;
+use crate::options::{SecretUrl, redact, rpc_url};
 
 /// A transaction that was mined and did not fail.
 #[derive(Debug)]
@@ -30,6 +31,7 @@ impl Sent {
 
 /// A provider that signs with this key, and the account of the key.
 pub(crate) fn wallet(url: &SecretUrl, key: &SecretKey) -> anyhow::Result<(DynProvider, Address)> {
+    rpc_url(url).map_err(Usage)?;
     let parsed =
         Url::parse(url.reveal()).map_err(|error| anyhow!("the RPC URL cannot be read: {error}"))?;
     let signer = PrivateKeySigner::from_bytes(&B256::from(key.to_bytes()))?;

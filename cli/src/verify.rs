@@ -10,6 +10,7 @@ use alloy::transports::http::reqwest::Url;
 use anyhow::Context as _;
 use clap::Args;
 use quorate_chain::evm::{Rejection, Verdict, verify_on_chain};
+use quorate_node::keys::read_text;
 use quorate_proto::{B256, Certificate, Domain, OperatorSet, SignerSignature, U256};
 use serde_json::{Value, json};
 
@@ -19,7 +20,8 @@ use crate::exit::{Expired, No, Usage};
 use crate::format;
 use crate::light::Light;
 use crate::operators::SetFile;
-use crate::options::{SecretUrl, redact, rpc_url};
+use crate::options::{SecretUrl, address, redact, rpc_url};
+use crate::output;
 use crate::table::{Facts, Table};
 
 #[derive(Args, Debug)]
@@ -40,11 +42,11 @@ pub(crate) struct VerifyArgs {
     home_chain_id: Option<u64>,
 
     /// Stake registry of the network that you trust; taken from --set where left out
-    #[arg(long, value_name = "ADDRESS", env = "QUORATE_REGISTRY")]
+    #[arg(long, value_name = "ADDRESS", env = "QUORATE_REGISTRY", value_parser = address)]
     registry: Option<Address>,
 
     /// Ask the light registry at this address, on the chain of --rpc, instead of the stake registry
-    #[arg(long, value_name = "ADDRESS", requires = "rpc")]
+    #[arg(long, value_name = "ADDRESS", requires = "rpc", value_parser = address)]
     light: Option<Address>,
 
     /// Check the short form on chain; made from --set where the file does not have it
@@ -116,18 +118,15 @@ pub(crate) async fn run(args: VerifyArgs) -> anyhow::Result<()> {
         report.on_chain = Some(answer.await.context("cannot check on chain")?);
     }
     match args.json {
-        true => println!(
-            "{}",
-            serde_json::to_string_pretty(&report.as_value(&file, &domain))?
-        ),
-        false => print!("{}", report.render(&file, &domain)),
+        true => output::json(&report.as_value(&file, &domain))?,
+        false => output::text(report.render(&file, &domain))?,
     }
     report.conclude()
 }
 
 fn read(path: &Path) -> anyhow::Result<CertificateFile> {
     let shown = path.display();
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?;
+    let text = read_text(path).with_context(|| format!("cannot read {shown}"))?;
     serde_json::from_str(&text).with_context(|| {
         format!("{shown} is no certificate; `node request … --out FILE` writes one")
     })
@@ -225,6 +224,7 @@ fn short_form(
 }
 
 fn parsed(url: &SecretUrl) -> anyhow::Result<Url> {
+    rpc_url(url).map_err(Usage)?;
     let parsed = url.reveal().parse();
     Ok(parsed.map_err(|_| Usage("--rpc is no URL; write https://host/path".into()))?)
 }

@@ -47,6 +47,22 @@ use self::dial::{choose, dial};
 use self::stream::{Opener, Waiter, Waiting, exchange};
 use crate::network::{UserBehaviour, user_swarm};
 
+/// Seconds of the year 5138; a time in milliseconds is above it since 1973.
+const MAX_SECONDS: u64 = 100_000_000_000;
+
+/// Whether a time may be in Unix seconds.
+///
+/// # Errors
+/// That it is in a finer unit, and the cure.
+pub fn check_seconds(seconds: u64) -> Result<(), String> {
+    match seconds < MAX_SECONDS {
+        true => Ok(()),
+        false => Err(format!(
+            "{seconds} is a time in milliseconds or a finer unit; give Unix seconds"
+        )),
+    }
+}
+
 /// How long dialling and naming the protocol may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Replies that wait for one request.

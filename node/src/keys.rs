@@ -8,10 +8,13 @@ use std::fmt;
 
 mod container;
 mod error;
+mod foreign;
 mod kind;
 mod marker;
+mod scrypt;
 mod secret;
 mod store;
+mod text;
 
 pub use container::Strength;
 #[cfg(any(test, fuzzing))]
@@ -21,6 +24,7 @@ pub use kind::KeyKind;
 pub use marker::NewKey;
 pub use secret::{Password, Secret};
 pub use store::{KeyInfo, KeyStore, Listing, Saving};
+pub use text::{read_text, text_of};
 
 use futures::future::BoxFuture;
 use quorate_proto::{Address, B256, SecretKey, Signature};

@@ -180,3 +180,45 @@ fn a_time_beyond_48_bits_is_none() {
     let broken = file.check(&domain);
     assert!(matches!(broken, Err(Broken::Statement(_))), "{broken:?}");
 }
+
+/// The section of docs/wire.md that describes the file.
+fn described() -> &'static str {
+    let page = include_str!("../../../docs/wire.md");
+    let section = page
+        .split("### Certificates as JSON")
+        .nth(1)
+        .expect("a section");
+    section.split("\n## ").next().unwrap_or_default()
+}
+
+#[test]
+fn the_example_in_the_documentation_is_what_is_written() {
+    let text = described().split("```json").nth(1).expect("an example");
+    let text = text.split("```").next().unwrap_or_default();
+    let file: CertificateFile = serde_json::from_str(text).expect("a certificate");
+    let domain = domain_of(&file.network).expect("a network");
+    file.check(&domain).expect("whole");
+    let value: serde_json::Value = serde_json::from_str(text).expect("JSON");
+    assert_eq!(serde_json::to_value(&file).expect("JSON"), value);
+}
+
+#[test]
+fn the_documentation_names_every_field_and_no_other() {
+    let fields = |value: &serde_json::Value, at: &str| -> Vec<String> {
+        let names = value.as_object().expect("an object").keys();
+        names.map(|name| format!("{at}{name}")).collect()
+    };
+    let value = serde_json::to_value(file(&[2, 3]).with_compact(&set())).expect("JSON");
+    let mut all = fields(&value, "");
+    all.extend(fields(&value["statement"], "statement."));
+    all.extend(fields(&value["signers"][0], "signers[]."));
+    let rows = described()
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `"));
+    let mut named: Vec<String> = rows
+        .filter_map(|row| row.split('`').next().map(str::to_owned))
+        .collect();
+    all.sort();
+    named.sort();
+    assert_eq!(named, all);
+}

@@ -10,6 +10,7 @@ use quorate_proto::Address;
 
 use super::finding::Finding;
 use crate::config::{key_store, text};
+use crate::environment::variable;
 use crate::options::{RunOptions, expand_home};
 use crate::run::secret_variable;
 
@@ -18,7 +19,11 @@ pub(super) fn examine(options: &RunOptions, data_dir: &Path) -> Vec<Finding> {
         .into_iter()
         .map(|(kind, which)| key(options, kind, which))
         .collect();
-    if let Some(dir) = options.key_dir.as_deref().map(expand_home) {
+    if let Some(dir) = options
+        .key_dir
+        .as_deref()
+        .and_then(|dir| expand_home(dir).ok())
+    {
         findings.extend(folder(&dir));
     }
     if let Some(path) = super::path_of(options) {
@@ -43,7 +48,9 @@ pub(super) fn signing_key(options: &RunOptions) -> Option<Address> {
     if options.role != Some(Role::Operator) {
         return None;
     }
-    let info = key_store(options).inspect(KeyKind::Signing, text(&options.signing_key));
+    let info = key_store(options)
+        .ok()?
+        .inspect(KeyKind::Signing, text(&options.signing_key));
     info.ok()?.public?.parse().ok()
 }
 
@@ -58,10 +65,13 @@ fn wanted(options: &RunOptions) -> Vec<(KeyKind, &str)> {
 
 fn key(options: &RunOptions, kind: KeyKind, which: &str) -> Finding {
     let check = format!("{kind} key");
-    if secret_variable(kind).is_some_and(|name| std::env::var_os(name).is_some()) {
+    if secret_variable(kind).is_some_and(|name| variable(name).is_some()) {
         return Finding::ok(check, "from the environment");
     }
-    match key_store(options).inspect(kind, which) {
+    let inspected = key_store(options)
+        .map_err(anyhow::Error::from)
+        .and_then(|store| Ok(store.inspect(kind, which)?));
+    match inspected {
         Ok(info) if info.kind != kind => {
             let found = format!("{} is a key of kind {}", info.path.display(), info.kind);
             Finding::error(check, found, "name the right file")

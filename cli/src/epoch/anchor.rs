@@ -9,12 +9,14 @@ use serde_json::json;
 use super::{PayerArgs, PeerArgs, Source};
 use crate::exit::No;
 use crate::light::Light;
+use crate::options::address;
+use crate::output;
 use crate::transaction::Sent;
 
 #[derive(Args, Debug)]
 pub(crate) struct AnchorArgs {
     /// Address of the light registry
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
     light: Address,
 
     /// Epoch that was announced, for the second step; the newest one whose set is fixed if absent
@@ -120,20 +122,20 @@ fn print(
             "from": from,
             "transaction": sent.as_value(),
         });
-        println!("{}", serde_json::to_string_pretty(&value)?);
+        output::json(&value)?;
         return Ok(());
     }
-    println!(
+    output::line(format!(
         "epoch {} {done}: {}, block {}",
         set.epoch(),
         sent.hash,
         sent.block
-    );
+    ))?;
     if let Some(from) = from {
-        println!(
+        output::line(format!(
             "it may be taken from {from} (Unix seconds) on: run the same command then, with --epoch {}",
             set.epoch()
-        );
+        ))?;
     }
     Ok(())
 }

@@ -12,12 +12,14 @@ use serde_json::json;
 use super::{PayerArgs, PeerArgs, Source};
 use crate::exit::No;
 use crate::light::Light;
+use crate::options::address;
+use crate::output;
 use crate::transaction::Sent;
 
 #[derive(Args, Debug)]
 pub(crate) struct PushArgs {
     /// Address of the light registry
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
     light: Address,
 
     /// Form of the certificates that are submitted
@@ -78,7 +80,7 @@ pub(super) async fn run(args: &PushArgs) -> anyhow::Result<()> {
         match light.update(signers.epoch(), &next, bytes).await? {
             Some(sent) => {
                 let epoch = next.epoch();
-                eprintln!("Epoch {epoch} is handed over …");
+                output::note(format!("Epoch {epoch} is handed over …"));
                 steps.push(Step { epoch, sent });
                 held = next;
             }
@@ -175,10 +177,10 @@ async fn bridge(
         if light.seconds_left(by).await?.is_none() {
             break;
         }
-        eprintln!(
+        output::note(format!(
             "Asking the set of epoch {by} to name that of epoch {} …",
             newest.epoch()
-        );
+        ));
         let signers = held(light, source, by).await?;
         if let Some(certificate) = certified(source, by, newest.epoch()).await? {
             check(&certificate, &signers, newest, &source.domain)?;
@@ -265,17 +267,17 @@ fn print(args: &PushArgs, light: &Light, epoch: Epoch, steps: &[Step]) -> anyhow
             "epoch": epoch.0,
             "updates": steps,
         });
-        println!("{}", serde_json::to_string_pretty(&value)?);
+        output::json(&value)?;
         return Ok(());
     }
     if steps.is_empty() {
-        println!("already at epoch {epoch}");
+        output::line(format!("already at epoch {epoch}"))?;
     }
     for Step { epoch, sent } in steps {
-        println!(
+        output::line(format!(
             "epoch {epoch}: {}, block {}, gas {}",
             sent.hash, sent.block, sent.gas
-        );
+        ))?;
     }
     Ok(())
 }

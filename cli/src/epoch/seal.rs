@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::{PayerArgs, PeerArgs, Source};
 use crate::exit::No;
+use crate::output;
 use crate::transaction::{Sent, mined, plain, refused_by_registry as refused};
 
 #[derive(Args, Debug)]
@@ -58,16 +59,16 @@ pub(super) async fn run(args: &SealArgs) -> anyhow::Result<()> {
 fn print(args: &SealArgs, epoch: Epoch, sent: Option<&Sent>) -> anyhow::Result<()> {
     if args.peer.json {
         let value = json!({ "epoch": epoch.0, "transaction": sent.map(Sent::as_value) });
-        println!("{}", serde_json::to_string_pretty(&value)?);
+        output::json(&value)?;
         return Ok(());
     }
     match sent {
-        None => println!("epoch {epoch} is sealed already"),
+        None => output::line(format!("epoch {epoch} is sealed already"))?,
         Some(sent) => {
-            println!(
+            output::line(format!(
                 "epoch {epoch}: {}, block {}, gas {}",
                 sent.hash, sent.block, sent.gas
-            );
+            ))?;
         }
     }
     Ok(())

@@ -9,6 +9,7 @@ use super::{PeerArgs, Source};
 use crate::certificate::CertificateFile;
 use crate::exit::No;
 use crate::operators::{self, SetFile};
+use crate::output;
 use crate::table::Facts;
 
 #[derive(Args, Debug)]
@@ -63,7 +64,7 @@ fn print(
             "set": set,
             "certificate": certificate,
         });
-        println!("{}", serde_json::to_string_pretty(&value)?);
+        output::json(&value)?;
         return Ok(());
     }
     let mut facts = Facts::default();
@@ -76,6 +77,6 @@ fn print(
             facts.add("Handed over by", text);
         }
     }
-    print!("{}\n{facts}", operators::render(&set));
+    output::text(format!("{}\n{facts}", operators::render(&set)))?;
     Ok(())
 }

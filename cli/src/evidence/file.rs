@@ -6,6 +6,7 @@ use std::path::Path;
 
 use alloy::primitives::Bytes;
 use anyhow::Context as _;
+use quorate_node::keys::read_text;
 use quorate_proto::{
     Address, B256, Domain, EquivocationEvidence, SignedAttestation, Statement, wire,
 };
@@ -67,7 +68,7 @@ impl EvidenceFile {
 
     pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
         let shown = path.display();
-        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?;
+        let text = read_text(path).with_context(|| format!("cannot read {shown}"))?;
         serde_json::from_str(&text).with_context(|| {
             format!("{shown} is no evidence; `node evidence show ID --json` writes some")
         })

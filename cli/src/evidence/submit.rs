@@ -20,7 +20,8 @@ use super::{EvidenceFile, SourceArgs, id_of};
 use crate::certificate::domain_of;
 use crate::epoch::PayerArgs;
 use crate::exit::No;
-use crate::options::redact;
+use crate::options::{address, redact};
+use crate::output;
 use crate::transaction::{Sent, mined, plain, refused_by_registry};
 
 #[derive(Args, Debug)]
@@ -29,7 +30,7 @@ pub(crate) struct SubmitArgs {
     evidence: String,
 
     /// Stake registry of the network, where it is not the one that the evidence names
-    #[arg(long, value_name = "ADDRESS", env = "QUORATE_REGISTRY")]
+    #[arg(long, value_name = "ADDRESS", env = "QUORATE_REGISTRY", value_parser = address)]
     registry: Option<Address>,
 
     #[command(flatten)]
@@ -158,15 +159,15 @@ fn print(
             "judge": judge.to_string(),
             "transaction": sent.map(Sent::as_value),
         });
-        println!("{}", serde_json::to_string_pretty(&value)?);
+        output::json(&value)?;
         return Ok(());
     }
     match sent {
-        None => println!("the key that signed was convicted before; nothing was sent"),
-        Some(sent) => println!(
+        None => output::line("the key that signed was convicted before; nothing was sent")?,
+        Some(sent) => output::line(format!(
             "operator {operator} is jailed: {}, block {}, gas {}",
             sent.hash, sent.block, sent.gas
-        ),
+        ))?,
     }
     Ok(())
 }

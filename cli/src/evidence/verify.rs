@@ -17,7 +17,8 @@ use super::EvidenceFile;
 use crate::certificate::domain_of;
 use crate::exit::{No, Usage};
 use crate::operators::SetFile;
-use crate::options::SecretUrl;
+use crate::options::{SecretUrl, address};
+use crate::output;
 use crate::transaction::{plain, refused_by_registry as refused};
 
 #[derive(Args, Debug)]
@@ -39,7 +40,7 @@ pub(crate) struct VerifyArgs {
     home_chain_id: Option<u64>,
 
     /// Stake registry of the network that you trust; taken from --set where left out
-    #[arg(long, value_name = "ADDRESS", env = "QUORATE_REGISTRY")]
+    #[arg(long, value_name = "ADDRESS", env = "QUORATE_REGISTRY", value_parser = address)]
     registry: Option<Address>,
 
     /// Print JSON
@@ -210,11 +211,11 @@ fn print(
         let checks = checks.iter().map(|(how, checked)| (*how, reason(checked)));
         return print_checks(file, &checks.collect::<Vec<_>>());
     }
-    print!("{file}");
+    output::text(file)?;
     for (how, checked) in checks {
         match checked {
-            Ok(()) => println!("Valid {how}."),
-            Err(error) => println!("Not valid {how}: {error}."),
+            Ok(()) => output::line(format!("Valid {how}."))?,
+            Err(error) => output::line(format!("Not valid {how}: {error}."))?,
         }
     }
     Ok(())
@@ -230,6 +231,6 @@ fn print_checks(file: &EvidenceFile, checks: &[(&str, Option<String>)]) -> anyho
         "network": file.network,
         "checks": checks.iter().map(check).collect::<Vec<_>>(),
     });
-    println!("{}", serde_json::to_string_pretty(&value)?);
+    output::json(&value)?;
     Ok(())
 }

@@ -15,7 +15,8 @@ use crate::config::text;
 use crate::data::{Access, Data, DataArgs, Running, absolute, domain_of};
 use crate::exit::Usage;
 use crate::format;
-use crate::options::expand_home;
+use crate::options::{address, expand_home};
+use crate::output;
 use crate::table::Facts;
 
 #[derive(Debug, Subcommand)]
@@ -35,7 +36,7 @@ pub(crate) struct ExportArgs {
     output: PathBuf,
 
     /// Address of the operator; operator in the file
-    #[arg(long, value_name = "ADDRESS", env = "QUORATE_OPERATOR")]
+    #[arg(long, value_name = "ADDRESS", env = "QUORATE_OPERATOR", value_parser = address)]
     operator: Option<Address>,
 
     #[command(flatten)]
@@ -48,7 +49,7 @@ pub(crate) struct ImportArgs {
     file: PathBuf,
 
     /// Address of the operator; operator in the file of the configuration
-    #[arg(long, value_name = "ADDRESS", env = "QUORATE_OPERATOR")]
+    #[arg(long, value_name = "ADDRESS", env = "QUORATE_OPERATOR", value_parser = address)]
     operator: Option<Address>,
 
     #[command(flatten)]
@@ -100,11 +101,11 @@ fn export(args: &ExportArgs) -> anyhow::Result<()> {
         .with_context(|| format!("cannot write {}", output.display()))?;
     if args.data.json {
         let value = json!({ "file": output, "log": summary });
-        println!("{}", serde_json::to_string_pretty(&value)?);
+        output::json(&value)?;
         return Ok(());
     }
-    print!("{}", facts(&summary, false));
-    println!("\nWritten to {}.", output.display());
+    output::text(facts(&summary, false))?;
+    output::line(format!("\nWritten to {}.", output.display()))?;
     Ok(())
 }
 
@@ -138,7 +139,7 @@ fn unfinished(output: &Path) -> anyhow::Result<tempfile::NamedTempFile> {
 }
 
 fn import(args: &ImportArgs) -> anyhow::Result<()> {
-    let path = expand_home(&args.file);
+    let path = expand_home(&args.file)?;
     let file = File::open(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let data = args.data.resolve()?;
     let operator = operator_of(args.operator, &data)?;
@@ -149,32 +150,26 @@ fn import(args: &ImportArgs) -> anyhow::Result<()> {
     drop(queue);
     guard.close()?;
     if args.data.json {
-        println!(
-            "{}",
-            serde_json::to_string_pretty(&json!({ "log": summary }))?
-        );
+        output::json(&json!({ "log": summary }))?;
         return Ok(());
     }
-    print!("{}", facts(&summary, true));
+    output::text(facts(&summary, true))?;
     if !summary.usable {
-        eprintln!(
+        output::note(
             "warning: the file is older than what this store lacks, or was made from a log that was not \
-             whole itself: nothing is signed with it"
+             whole itself: nothing is signed with it",
         );
     }
     Ok(())
 }
 
 fn inspect(args: &InspectArgs) -> anyhow::Result<()> {
-    let path = expand_home(&args.file);
+    let path = expand_home(&args.file)?;
     let file = File::open(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let summary = signing_log::inspect(file)?;
     match args.json {
-        true => println!(
-            "{}",
-            serde_json::to_string_pretty(&json!({ "log": summary }))?
-        ),
-        false => print!("{}", facts(&summary, false)),
+        true => output::json(&json!({ "log": summary }))?,
+        false => output::text(facts(&summary, false))?,
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use super::{NumberOrWord, ProviderOptions};
+use super::{NumberOrWord, ProviderOptions, redact};
 
 /// One chain. Its fields are declared as arguments so that their documentation can be printed
 /// like that of all other settings; on the command line they stand inside of `--chain`.
@@ -77,6 +77,11 @@ impl FromStr for ChainOptions {
 
     /// Reads `id=31338,rpc=http://a,rpc=http://b,state-manager=0x…`.
     fn from_str(text: &str) -> Result<Self, String> {
+        if text.trim().is_empty() {
+            return Err(
+                "no chain stands between two ';' or behind the last; take that one away".into(),
+            );
+        }
         let mut table = Table::new();
         for part in text
             .split(',')
@@ -98,15 +103,16 @@ impl FromStr for ChainOptions {
                 (false, None) => drop(table.insert(key, value)),
             }
         }
+        // With the key, on a line of its own.
         table
             .try_into()
-            .map_err(|error: toml::de::Error| error.message().to_owned())
+            .map_err(|error: toml::de::Error| redact(&error.to_string()).trim().replace('\n', " "))
     }
 }
 
 fn scalar(text: &str) -> Value {
-    text.parse()
-        .map_or_else(|_| Value::String(text.to_owned()), Value::Integer)
+    let number = text.parse().ok().filter(|number| *number >= 0);
+    number.map_or_else(|| Value::String(text.to_owned()), Value::Integer)
 }
 
 #[cfg(test)]
@@ -138,7 +144,8 @@ mod tests {
     #[test]
     fn mistakes_are_named() {
         for (text, expected) in [
-            ("", "missing field `chain_id`"),
+            ("", "no chain stands between two ';'"),
+            ("rpc=http://a", "missing field `chain_id`"),
             ("id=1", "missing field `rpc`"),
             ("id=1,rpc=http://a#of=x", "\"of\" is no label"),
             ("id=1,id=2", "chain_id is given twice"),
@@ -146,7 +153,7 @@ mod tests {
             ("http://a", "every part must be key=value"),
             (
                 "id=one,rpc=http://a,state-manager=0x",
-                "invalid type: string \"one\"",
+                "invalid type: string \"one\", expected u64 in `chain_id`",
             ),
         ] {
             let error = text.parse::<ChainOptions>().expect_err(text);

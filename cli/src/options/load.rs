@@ -3,11 +3,12 @@
 use std::fmt;
 use std::path::Path;
 
+use quorate_node::keys::read_text;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use toml::Table;
 
-use super::{RunArgs, RunOptions, expand_home, redact};
+use super::{ProviderOptions, RunArgs, RunOptions, expand_home, mistakes, redact};
 
 /// A configuration that cannot be used.
 #[derive(Debug)]
@@ -36,6 +37,25 @@ impl Problem {
             text: redact(&text.to_string()),
         }
     }
+
+    /// Of a value that stands in quotation marks.
+    pub(crate) fn quotes(key: impl Into<String>, value: &str) -> Self {
+        let key = key.into();
+        let has_urls = ["rpc", "chains"]
+            .iter()
+            .any(|end| key.to_lowercase().ends_with(end));
+        // The secret of a URL is known only where the URL is.
+        let shown = if has_urls && !value.contains("://") {
+            "the value"
+        } else {
+            value
+        };
+        let text = format!(
+            "{shown} holds quotation marks, which are taken for a part of the value; write it \
+             without them (files of environment variables keep them)"
+        );
+        Self::new(key, text)
+    }
 }
 
 impl fmt::Display for ConfigError {
@@ -63,14 +83,24 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
+impl ConfigError {
+    /// What is wrong with single settings.
+    pub(super) fn into_problems(self) -> Vec<Problem> {
+        match self {
+            Self::Problems(problems) => problems,
+            Self::Unreadable { .. } | Self::Syntax { .. } => Vec::new(),
+        }
+    }
+}
+
 impl RunArgs {
     /// All options after precedence: flag, environment, file, default.
     pub(crate) fn resolve(&self) -> Result<RunOptions, ConfigError> {
         let file = match &self.config {
-            Some(path) => read_file(&expand_home(path))?,
+            Some(path) => read_file(path)?,
             None => RunOptions::default(),
         };
-        let given = overlay(&file, &self.options)?;
+        let given = overlay(&file, &self.options.clone().without_blanks())?;
         match given.role {
             Some(role) => overlay(&RunOptions::defaults(role), &given),
             None => Err(ConfigError::Problems(vec![Problem::new(
@@ -82,6 +112,30 @@ impl RunArgs {
 }
 
 impl RunOptions {
+    /// Lists without what stands before, between and behind commas when there is nothing. A list of
+    /// nothing else is as one that is not set.
+    fn without_blanks(mut self) -> Self {
+        let lists = [
+            &mut self.http_hosts,
+            &mut self.listen,
+            &mut self.external,
+            &mut self.bootstrap,
+        ];
+        for list in lists {
+            tidy(list, |text| {
+                *text = text.trim().to_owned();
+                !text.is_empty()
+            });
+        }
+        let is_url = |provider: &mut ProviderOptions| !provider.url.reveal().is_empty();
+        tidy(&mut self.home_rpc, is_url);
+        self.chains
+            .iter_mut()
+            .flatten()
+            .for_each(|chain| chain.rpc.retain_mut(is_url));
+        self
+    }
+
     /// All of it as far as it may be shown.
     pub(crate) fn redacted(mut self) -> Self {
         let home = self.home_rpc.iter_mut().flatten();
@@ -92,44 +146,32 @@ impl RunOptions {
     }
 }
 
+fn tidy<T>(list: &mut Option<Vec<T>>, keep: impl FnMut(&mut T) -> bool) {
+    if let Some(items) = list.as_mut().filter(|items| !items.is_empty()) {
+        items.retain_mut(keep);
+        if items.is_empty() {
+            *list = None;
+        }
+    }
+}
+
 /// Reads a file; unknown keys are refused by name.
 pub(crate) fn read_file(path: &Path) -> Result<RunOptions, ConfigError> {
+    let path = &expand_home(path)?;
     let shown = path.display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Unreadable {
+    let text = read_text(path).map_err(|error| ConfigError::Unreadable {
         path: shown.clone(),
         reason: error.to_string(),
     })?;
-    parse_file(&text).map_err(|reason| ConfigError::Syntax {
+    let options = parse_file(&text).map_err(|reason| ConfigError::Syntax {
         path: shown,
         reason,
-    })
+    })?;
+    Ok(options.without_blanks())
 }
 
 pub(super) fn parse_file(text: &str) -> Result<RunOptions, String> {
-    toml::from_str(text).map_err(|error| {
-        // The error's own text quotes the line, which may hold a secret.
-        let line = error.span().map(|span| {
-            let before = text.get(..span.start).unwrap_or(text);
-            before.matches('\n').count() + 1
-        });
-        match line {
-            Some(line) => redact(&format!("line {line}: {}", without_texts(error.message()))),
-            None => redact(&without_texts(error.message())),
-        }
-    })
-}
-
-/// The message without the text that stands where something else should: it may be a URL, and nobody
-/// knows where in it the secret is.
-fn without_texts(message: &str) -> String {
-    let (begin, end) = (message.find("string \""), message.rfind("\", expected"));
-    match begin.zip(end) {
-        Some((begin, end)) if begin < end => {
-            let (before, after) = (&message[..begin], &message[end + 1..]);
-            format!("{before}a text{after}")
-        }
-        _ => message.to_owned(),
-    }
+    toml::from_str(text).map_err(|error| mistakes::explain(text, &error))
 }
 
 /// `over` where it has a value, else `under`. Lists and chains are replaced, not joined.

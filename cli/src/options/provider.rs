@@ -9,8 +9,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::SecretUrl;
-use super::settings::rpc_url;
+use super::{SecretUrl, rpc_url};
 
 /// A provider as people write it: a URL, a table with labels beside it, or, in one text, labels
 /// where a URL has its fragment: `https://h/key#by=acme&client=geth`.

@@ -8,13 +8,16 @@ use std::time::Duration;
 
 use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
-use quorate_chain::evm::{BlockNumbers, EvmConfig, Finality, ProviderConfig, Reads, RpcUrl};
+use quorate_chain::evm::{BlockNumbers, EvmConfig, Finality, ProviderConfig, Reads};
 use quorate_node::settings::{ChainSettings, HomeSettings, Policy, Retention, Role, Settings};
 use quorate_proto::{Address, U256};
 use quorate_storage::EngineKind;
+use serde_json::Value;
 
+use super::load::fields_of;
 use super::{
-    ChainOptions, ConfigError, NumberOrWord, Problem, ProviderOptions, RunOptions, SecretUrl,
+    ChainOptions, ConfigError, NumberOrWord, Problem, ProviderOptions, RunOptions, expand_home,
+    has_quotes,
 };
 
 /// A name as it stands in a `Host` header, without a port.
@@ -45,7 +48,8 @@ impl Checker {
     /// Evaluates every part before the first `?`, so that all problems are found in one go.
     fn settings(&mut self, options: &RunOptions) -> Option<Settings> {
         let role = self.required("role", options.role);
-        let data_dir = self.required("data_dir", options.data_dir.as_deref());
+        self.quotes(options);
+        let data_dir = self.data_dir(options.data_dir.as_deref());
         let engine = self.required("engine", options.engine.as_deref());
         let engine =
             engine.and_then(|text| self.parse::<EngineKind>("engine", text, "use rocksdb or sled"));
@@ -64,7 +68,7 @@ impl Checker {
         let limits = self.limits(options);
         Some(Settings {
             role: role?,
-            data_dir: expand_home(data_dir?),
+            data_dir: data_dir?,
             engine: engine?,
             listen,
             external,
@@ -79,6 +83,36 @@ impl Checker {
             retention: retention?,
             limits,
         })
+    }
+
+    /// Quotation marks in the values, wherever these are from.
+    fn quotes(&mut self, options: &RunOptions) {
+        fn texts<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
+            match value {
+                Value::String(text) => found.push(text),
+                Value::Array(values) => values.iter().for_each(|value| texts(value, found)),
+                Value::Object(fields) => fields.values().for_each(|value| texts(value, found)),
+                _ => {}
+            }
+        }
+        for (key, value) in fields_of(options).unwrap_or_default() {
+            let mut found = Vec::new();
+            texts(&value, &mut found);
+            for text in found.into_iter().filter(|text| has_quotes(text)) {
+                self.problems.push(Problem::quotes(&key, text));
+            }
+        }
+    }
+
+    fn data_dir(&mut self, dir: Option<&Path>) -> Option<PathBuf> {
+        let dir = self.required("data_dir", dir)?;
+        match expand_home(dir) {
+            Ok(dir) => Some(dir),
+            Err(error) => {
+                self.problems.extend(error.into_problems());
+                None
+            }
+        }
     }
 
     fn retention(&mut self, epochs: Option<&NumberOrWord>) -> Option<Retention> {
@@ -239,6 +273,21 @@ impl Checker {
         if listen.is_empty() {
             self.problem("listen", "no address; use /ip4/0.0.0.0/tcp/9000");
         }
+        let can_listen = |part: Protocol<'_>| {
+            matches!(
+                part,
+                Protocol::Tcp(_) | Protocol::QuicV1 | Protocol::P2pCircuit
+            )
+        };
+        for address in listen
+            .iter()
+            .filter(|address| !address.iter().any(can_listen))
+        {
+            let text = format!(
+                "{address} is no TCP or QUIC address; end it in /tcp/9000 or /udp/9000/quic-v1"
+            );
+            self.problem("listen", text);
+        }
         let peer = |part: Protocol<'_>| matches!(part, Protocol::P2p(_));
         for address in bootstrap.iter().filter(|address| !address.iter().any(peer)) {
             let text = format!(
@@ -279,8 +328,9 @@ impl Checker {
 
     fn quorum(&mut self, key: &str, quorum: Option<usize>, urls: usize) {
         let least = urls / 2 + 1;
-        if quorum.is_some_and(|k| !(least..=urls).contains(&k)) {
-            let text = format!("must be {least} to {urls}: more than half of the RPC URLs, or all");
+        if let Some(k) = quorum.filter(|k| !(least..=urls).contains(k)) {
+            let text =
+                format!("{k} must be {least} to {urls}: more than half of the RPC URLs, or all");
             self.problem(key, text);
         }
     }
@@ -292,7 +342,12 @@ impl Checker {
             && !evm.poll_interval.is_zero()
             && !self.problems.iter().any(told)
         {
-            self.problem(key, error);
+            let mut usual = evm.clone();
+            usual.min_runners = None;
+            match usual.check() {
+                Ok(()) => self.problem(&format!("{key}_min_runners"), error),
+                Err(_) => self.problem(key, error),
+            }
         }
     }
 
@@ -309,8 +364,13 @@ impl Checker {
     }
 
     fn address(&mut self, key: &str, text: Option<&str>) -> Option<Address> {
-        let text = self.required(key, text)?;
-        self.parse(key, text, "an address has 40 hexadecimal digits after 0x")
+        match super::address(self.required(key, text)?) {
+            Ok(address) => Some(address),
+            Err(problem) => {
+                self.problem(key, problem);
+                None
+            }
+        }
     }
 
     fn parse<T: FromStr<Err: Display>>(&mut self, key: &str, text: &str, cure: &str) -> Option<T> {
@@ -337,20 +397,5 @@ impl Checker {
 
     pub(super) fn problem(&mut self, key: &str, text: impl Display) {
         self.problems.push(Problem::new(key, text));
-    }
-}
-
-/// A provider's URL; the error tells no secret.
-pub(crate) fn rpc_url(url: &SecretUrl) -> Result<RpcUrl, String> {
-    url.reveal()
-        .parse::<RpcUrl>()
-        .map_err(|error| error.to_string())
-}
-
-/// `~/` at the beginning stands for the home folder, as in a shell.
-pub(crate) fn expand_home(path: &Path) -> PathBuf {
-    match (path.strip_prefix("~"), std::env::home_dir()) {
-        (Ok(rest), Some(home)) => home.join(rest),
-        _ => path.to_owned(),
     }
 }

@@ -5,6 +5,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use alloy::transports::http::reqwest::Url;
+use quorate_proto::Address;
+use serde::de::{Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// A URL as it was written, secrets included. Only [`SecretUrl::reveal`] gives them away.
@@ -53,7 +55,7 @@ impl<'de> Deserialize<'de> for SecretUrl {
 }
 
 /// A number, or a word that stands for a rule. Files may write the number without quotes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub(crate) enum NumberOrWord {
     Number(u64),
@@ -71,6 +73,37 @@ impl FromStr for NumberOrWord {
     }
 }
 
+impl<'de> Deserialize<'de> for NumberOrWord {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AsNumberOrWord)
+    }
+}
+
+struct AsNumberOrWord;
+
+impl Visitor<'_> for AsNumberOrWord {
+    type Value = NumberOrWord;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a whole number, or a word in quotation marks")
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<NumberOrWord, E> {
+        Ok(NumberOrWord::Number(number))
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<NumberOrWord, E> {
+        let below_zero = |_| E::invalid_type(Unexpected::Signed(number), &self);
+        u64::try_from(number)
+            .map(NumberOrWord::Number)
+            .map_err(below_zero)
+    }
+
+    fn visit_str<E: serde::de::Error>(self, word: &str) -> Result<NumberOrWord, E> {
+        Ok(NumberOrWord::Word(word.to_owned()))
+    }
+}
+
 impl fmt::Display for NumberOrWord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -78,6 +111,43 @@ impl fmt::Display for NumberOrWord {
             Self::Word(word) => f.write_str(word),
         }
     }
+}
+
+/// Reads an address as people write it. Capital letters in mixed case are a checksum (EIP-55).
+///
+/// # Errors
+/// What is wrong with it, and the cure.
+pub(crate) fn address(text: &str) -> Result<Address, String> {
+    let address: Address = text.trim().parse().map_err(|error| {
+        format!("{text:?} cannot be read ({error}); an address has 40 hexadecimal digits after 0x")
+    })?;
+    let digits = text.trim().trim_start_matches("0x");
+    let is_mixed = digits.contains(|c: char| c.is_ascii_lowercase())
+        && digits.contains(|c: char| c.is_ascii_uppercase());
+    if is_mixed && address.to_checksum(None)[2..] != *digits {
+        return Err(format!(
+            "{text:?} is mistyped: its capital letters are not the checksum (EIP-55) of its digits; \
+             compare it with where it is from, or write it in lower case if its digits are right"
+        ));
+    }
+    Ok(address)
+}
+
+/// Reads a time in Unix seconds.
+///
+/// # Errors
+/// What is wrong with it, and the cure.
+pub(crate) fn unix_seconds(text: &str) -> Result<u64, String> {
+    let seconds = text.trim().parse().map_err(|_| {
+        format!("{text:?} is no time; write it in Unix seconds, as `date +%s` prints them")
+    })?;
+    quorate_node::client::check_seconds(seconds)?;
+    Ok(seconds)
+}
+
+/// Whether a value begins or ends with a quotation mark.
+pub(crate) fn has_quotes(text: &str) -> bool {
+    text.trim().starts_with(['"', '\'']) || text.trim().ends_with(['"', '\''])
 }
 
 /// `text` with every URL in it cut to scheme, host and port: keys stand in user, path and query.
@@ -138,6 +208,43 @@ mod tests {
         ] {
             let url: SecretUrl = text.parse().expect("a text");
             assert_eq!(url.redacted().reveal(), shown, "{text}");
+        }
+    }
+
+    #[test]
+    fn capital_letters_of_an_address_are_its_checksum() {
+        let right = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266";
+        let digits = &right[2..];
+        for text in [
+            right.to_owned(),
+            right.to_lowercase(),
+            format!("0x{}", digits.to_uppercase()),
+            digits.to_owned(),
+        ] {
+            assert_eq!(address(&text).expect(&text).to_string(), right);
+        }
+        for (text, expected) in [
+            ("0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92267", "is mistyped"),
+            ("0xF39fd6e51aad88F6F4ce6aB8827279cffFb92266", "is mistyped"),
+            ("0x12", "40 hexadecimal digits"),
+            ("", "40 hexadecimal digits"),
+        ] {
+            let error = address(text).expect_err(text);
+            assert!(error.contains(expected) && error.contains(text), "{error}");
+        }
+    }
+
+    #[test]
+    fn times_are_in_seconds() {
+        assert_eq!(unix_seconds("1732972800"), Ok(1_732_972_800));
+        for (text, expected) in [
+            ("1732972800000", "milliseconds"),
+            ("1732972800000000", "milliseconds"),
+            ("2024-11-30", "Unix seconds"),
+            ("-1", "Unix seconds"),
+        ] {
+            let error = unix_seconds(text).expect_err(text);
+            assert!(error.contains(expected) && error.contains(text), "{error}");
         }
     }
 

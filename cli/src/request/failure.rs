@@ -7,14 +7,19 @@ use serde_json::{Value, json};
 
 use crate::exit::No;
 use crate::format;
+use crate::output;
 use crate::table::{Facts, Table};
 
 /// Tells a failure in full and turns it into the error that ends the program.
 pub(super) fn tell(failure: &RequestFailure, as_json: bool) -> anyhow::Result<Answer> {
     if as_json {
-        println!("{}", serde_json::to_string_pretty(&as_value(failure))?);
+        output::json(&as_value(failure))?;
     } else {
-        eprint!("{}", report(failure));
+        let report = report(failure);
+        let lines = report.trim_end();
+        if !lines.is_empty() {
+            output::note(format!("{lines}\n"));
+        }
     }
     // Weights and names stand in the report already.
     let reason = match (failure.code, &failure.progress) {

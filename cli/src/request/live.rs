@@ -8,6 +8,7 @@ use quorate_node::client::Progress;
 use quorate_proto::U256;
 
 use crate::format;
+use crate::output;
 
 /// Cells of the weight bar.
 const BAR: u64 = 24;
@@ -34,7 +35,7 @@ impl Live {
         if self.terminal {
             self.draw();
         } else {
-            eprintln!("{}", line(&progress, self.started.elapsed()));
+            output::note(line(&progress, self.started.elapsed()));
         }
     }
 

@@ -9,6 +9,7 @@ use super::{ExplainArgs, connect, events, sentence};
 use crate::exit::No;
 use crate::format::{self, printable};
 use crate::http::Lines;
+use crate::output;
 
 /// Where the lines come from.
 enum Source {
@@ -34,13 +35,13 @@ pub(super) async fn follow(args: &ExplainArgs) -> anyhow::Result<()> {
         Some(peer) => Source::Peer(connect(peer, args).await?.follow().await?),
         None => Source::Http(args.node.lines("/tasks/live").await?),
     };
-    eprintln!("following; Ctrl-C ends");
+    output::note("following; Ctrl-C ends");
     loop {
         let lines = tokio::select! {
             lines = source.next() => lines?,
             _ = tokio::signal::ctrl_c() => return Ok(()),
         };
-        if print(&lines, args.node.json).is_err() {
+        if !output::is_read(print(&lines, args.node.json))? {
             return Ok(());
         }
     }

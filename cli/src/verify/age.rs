@@ -12,6 +12,7 @@ use super::{VerifyArgs, parsed};
 use crate::exit::Expired;
 use crate::format;
 use crate::light::Light;
+use crate::output;
 
 /// The age of a certificate, counted from when the set of its epoch was fixed: stake that counts in it cannot have
 /// been asked back before.
@@ -56,10 +57,8 @@ impl Age {
             .into()),
             Some(Some(_)) => Ok(()),
             None => {
-                eprintln!(
-                    "How long certificates of this network hold is not known here: check on chain with --rpc, or give \
-                     --lifetime. Older ones have no stake behind them."
-                );
+                output::note("How long certificates of this network hold is not known here: check on chain with --rpc, or give \
+                     --lifetime. Older ones have no stake behind them.");
                 Ok(())
             }
         }

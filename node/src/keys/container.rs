@@ -10,19 +10,21 @@ use aes::cipher::{KeyIvInit as _, StreamCipher as _};
 use alloy::primitives::keccak256;
 use rand::TryRngCore as _;
 use rand::rngs::OsRng;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 use zeroize::Zeroizing;
 
+use super::foreign::{self, Foreign};
+use super::scrypt::{self, Cost};
 use super::{KeyError, KeyKind, Password, Secret};
 
 const VERSION: u32 = 3;
 const CIPHER: &str = "aes-128-ctr";
-const PRF: &str = "hmac-sha256";
 
-/// scrypt needs 128 * n * r bytes; the standard cost takes 256 MiB, and nobody asks for more than this.
+/// The standard cost of scrypt takes 256 MiB, and no wallet asks for more than this.
 const MAX_SCRYPT_BYTES: u64 = 1 << 30;
-/// Times the memory is filled; geth's light setting has 6.
-const MAX_SCRYPT_P: u32 = 16;
+/// Bytes that are filled in all, p times the memory: about 20 s.
+const MAX_SCRYPT_FILLED: u64 = 16 << 30;
 /// About 10 s; wallets write 262,144.
 const MAX_PBKDF2_ROUNDS: u32 = 10_000_000;
 const MAX_SALT_BYTES: usize = 256;
@@ -53,14 +55,18 @@ pub(super) struct Container {
     /// Address of a secp256k1 key, without 0x as geth writes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     address: Option<String>,
-    #[serde(alias = "Crypto")]
     crypto: Crypto,
     #[serde(default)]
     id: String,
     /// What the format has no place for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     quorate: Option<Label>,
+    #[serde(default = "version", deserialize_with = "number")]
     version: u32,
+}
+
+const fn version() -> u32 {
+    VERSION
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -88,18 +94,38 @@ struct CipherParams {
 #[serde(tag = "kdf", content = "kdfparams", rename_all = "lowercase")]
 enum Kdf {
     Scrypt {
+        #[serde(deserialize_with = "number")]
         dklen: u32,
+        #[serde(deserialize_with = "number")]
         n: u64,
+        #[serde(deserialize_with = "number")]
         p: u32,
+        #[serde(deserialize_with = "number")]
         r: u32,
         salt: Hex,
     },
     Pbkdf2 {
+        #[serde(deserialize_with = "number")]
         c: u32,
+        #[serde(deserialize_with = "number")]
         dklen: u32,
         prf: String,
         salt: Hex,
     },
+}
+
+/// A number, or a text of one.
+fn number<'de, D: Deserializer<'de>, T: TryFrom<u64>>(deserializer: D) -> Result<T, D::Error> {
+    let value = Value::deserialize(deserializer)?;
+    let of_text = |text: &str| text.trim().parse().ok();
+    // "262144.0", as tools write it whose numbers are all floating.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let of_float =
+        |float: f64| (float.fract() == 0.0 && (0.0..1e15).contains(&float)).then_some(float as u64);
+    let number = value.as_u64().or_else(|| value.as_f64().and_then(of_float));
+    let number = number.or_else(|| value.as_str().and_then(of_text));
+    let fits = number.and_then(|number| T::try_from(number).ok());
+    fits.ok_or_else(|| serde::de::Error::custom(format!("{value} is no number of its field")))
 }
 
 /// Bytes as hexadecimal text without 0x.
@@ -111,7 +137,7 @@ impl TryFrom<String> for Hex {
     type Error = hex::FromHexError;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        hex::decode(text.strip_prefix("0x").unwrap_or(&text)).map(Self)
+        hex::decode(super::secret::digits(&text)).map(Self)
     }
 }
 
@@ -162,17 +188,20 @@ impl Container {
         })
     }
 
+    /// Names of fields and algorithms may be in any case, as geth reads them.
     pub(super) fn parse(text: &str, path: &Path) -> Result<Self, KeyError> {
-        let container: Self = serde_json::from_str(text)
-            .map_err(|error| KeyError::damaged(path, error.to_string()))?;
-        if container.version != VERSION {
-            return Err(KeyError::Unsupported {
-                path: path.to_owned(),
-                what: format!("keystore version {}", container.version),
-                cure: "convert it to version 3",
-            });
+        let damaged = |error: &serde_json::Error| KeyError::damaged(path, error.to_string());
+        let value = match serde_json::from_str(text) {
+            Ok(value) => foreign::lower(value),
+            Err(_) if !text.trim_start().starts_with(['{', '[']) => {
+                return Err(KeyError::foreign(path, Foreign::of_text(text)));
+            }
+            Err(error) => return Err(damaged(&error)),
+        };
+        if let Some(foreign) = Foreign::of_json(&value) {
+            return Err(KeyError::foreign(path, foreign));
         }
-        Ok(container)
+        serde_json::from_value(value).map_err(|error| damaged(&error))
     }
 
     pub(super) fn to_json(&self) -> Result<String, serde_json::Error> {
@@ -183,39 +212,38 @@ impl Container {
         self.quorate.as_ref().map_or(KeyKind::Signing, |l| l.kind)
     }
 
-    /// The public part as the file claims it; `None` where it does not, as foundry's files.
+    /// The public part as the file claims it; `None` where it does not, as foundry's files, or not
+    /// as an Ethereum address.
     pub(super) fn public(&self) -> Option<String> {
-        match (&self.quorate, &self.address) {
-            (Some(label), _) => Some(label.public.clone()),
-            (None, Some(address)) => Some(match address.parse::<quorate_proto::Address>() {
-                Ok(address) => address.to_string(),
-                Err(_) => address.clone(),
-            }),
-            (None, None) => None,
+        if let Some(label) = &self.quorate {
+            return Some(label.public.clone());
         }
+        let address = self.address.as_ref()?.parse::<quorate_proto::Address>();
+        address.ok().map(|address| address.to_string())
     }
 
     /// Decrypts, and checks that the secret is that of the public part in the file.
     pub(super) fn open(&self, password: &Password, path: &Path) -> Result<Secret, KeyError> {
         let crypto = &self.crypto;
-        if crypto.cipher != CIPHER {
-            return Err(KeyError::Unsupported {
-                path: path.to_owned(),
-                what: format!("cipher {:?}", crypto.cipher),
-                cure: "write it again with geth or foundry, which use aes-128-ctr",
-            });
-        }
         let iv: [u8; 16] = sized("iv", &crypto.cipherparams.iv, path)?;
         let expected: [u8; 32] = sized("mac", &crypto.mac, path)?;
-        let mut text = Zeroizing::new(sized::<32>("ciphertext", &crypto.ciphertext, path)?);
+        // Leading zeros of a secret are left out by some.
+        let length = crypto.ciphertext.0.len();
+        let Some(zeros) = 32_usize.checked_sub(length).filter(|_| length > 0) else {
+            let text = format!("ciphertext has {length} bytes instead of 32");
+            return Err(KeyError::damaged(path, text));
+        };
+        let mut secret = Zeroizing::new([0_u8; 32]);
+        let text = &mut secret[zeros..];
+        text.copy_from_slice(&crypto.ciphertext.0);
         let key = crypto.kdf.derive(password, path)?;
-        if mac(&key, text.as_slice()) != expected {
+        if mac(&key, text) != expected {
             return Err(KeyError::WrongPassword {
                 path: path.to_owned(),
             });
         }
-        apply_cipher(&key, &iv, text.as_mut_slice());
-        let secret = Secret::new(*text);
+        apply_cipher(&key, &iv, text);
+        let secret = Secret::new(*secret);
         let found = self
             .kind()
             .public_of(&secret)
@@ -231,42 +259,51 @@ impl Container {
 }
 
 impl Kdf {
+    /// The first 32 bytes of the derived key; more of them would not change these.
     fn derive(&self, password: &Password, path: &Path) -> Result<Zeroizing<[u8; 32]>, KeyError> {
-        let mut key = Zeroizing::new([0_u8; 32]);
-        let damaged = |reason: &str| Err(KeyError::damaged(path, reason));
         let (Self::Scrypt { dklen, salt, .. } | Self::Pbkdf2 { dklen, salt, .. }) = self;
-        if *dklen != 32 || salt.0.len() > MAX_SALT_BYTES {
-            return damaged("dklen must be 32, and the salt at most 256 bytes");
+        if *dklen < 32 || salt.0.len() > MAX_SALT_BYTES {
+            let reason = "dklen must be 32 or more, and the salt at most 256 bytes";
+            return Err(KeyError::damaged(path, reason));
         }
-        match self {
-            Self::Scrypt { n, p, r, salt, .. } => {
-                let memory = n
-                    .checked_mul(u64::from(*r))
-                    .and_then(|x| x.checked_mul(128));
-                let bounded = memory.is_some_and(|bytes| bytes <= MAX_SCRYPT_BYTES);
-                if !n.is_power_of_two() || !bounded || *p > MAX_SCRYPT_P {
-                    return damaged("the scrypt cost is out of bounds (1 GiB, p of 16)");
-                }
-                // A power of two below 2^30 has at most 30 trailing zeros.
-                let log_n = u8::try_from(n.trailing_zeros()).unwrap_or(u8::MAX);
-                let Ok(params) = scrypt::Params::new(log_n, *r, *p, 32) else {
-                    return damaged("the scrypt cost breaks RFC 7914: n must be below 2^(16 r)");
-                };
-                match scrypt::scrypt(password.as_bytes(), &salt.0, &params, key.as_mut_slice()) {
-                    Ok(()) => Ok(key),
-                    Err(_) => damaged("the scrypt cost breaks RFC 7914"),
-                }
+        let (password, salt) = (password.as_bytes(), &salt.0);
+        match *self {
+            Self::Scrypt { n, p, r, .. } => {
+                let cost = checked(Cost { n, r, p }, path)?;
+                Ok(scrypt::derive(password, salt, cost))
             }
-            Self::Pbkdf2 { c, prf, salt, .. } => {
-                if prf != PRF || *c == 0 || *c > MAX_PBKDF2_ROUNDS {
-                    return damaged("PBKDF2 must use hmac-sha256 and 1 to 10,000,000 rounds");
-                }
-                let (password, salt) = (password.as_bytes(), &salt.0);
-                pbkdf2::pbkdf2_hmac::<sha2::Sha256>(password, salt, *c, key.as_mut_slice());
+            Self::Pbkdf2 { c, .. } if (1..=MAX_PBKDF2_ROUNDS).contains(&c) => {
+                let mut key = Zeroizing::new([0_u8; 32]);
+                pbkdf2::pbkdf2_hmac::<sha2::Sha256>(password, salt, c, key.as_mut_slice());
                 Ok(key)
+            }
+            Self::Pbkdf2 { c, .. } => {
+                let reason = format!("PBKDF2 of {c} rounds is not between 1 and 10,000,000");
+                Err(KeyError::damaged(path, reason))
             }
         }
     }
+}
+
+/// The cost, if scrypt is defined for it and this machine is not brought down by it.
+fn checked(cost: Cost, path: &Path) -> Result<Cost, KeyError> {
+    let Cost { n, r, p } = cost;
+    if !cost.is_defined() {
+        let reason = format!("scrypt is not defined for n = {n}, r = {r}, p = {p}");
+        return Err(KeyError::damaged(path, reason));
+    }
+    let memory = cost.memory().filter(|bytes| *bytes <= MAX_SCRYPT_BYTES);
+    let filled = memory.and_then(|bytes| bytes.checked_mul(u64::from(p)));
+    if filled.is_none_or(|bytes| bytes > MAX_SCRYPT_FILLED) {
+        return Err(KeyError::Unsupported {
+            path: path.to_owned(),
+            what: format!(
+                "a keystore whose scrypt cost n = {n}, r = {r}, p = {p} is out of bounds (1 GiB of memory, 16 GiB filled)"
+            ),
+            cure: "write it again with a lower cost",
+        });
+    }
+    Ok(cost)
 }
 
 /// keccak256(second half of the derived key ‖ ciphertext).
@@ -322,3 +359,5 @@ fn uuid(mut bytes: [u8; 16]) -> String {
 
 #[cfg(any(test, fuzzing))]
 pub(super) mod fuzzing;
+#[cfg(test)]
+mod tests;

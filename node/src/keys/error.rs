@@ -1,9 +1,11 @@
 //! Why a key cannot be had.
 
+use std::borrow::Cow;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::KeyKind;
+use super::foreign::Foreign;
 
 /// Why a key cannot be made, kept or read. No text of it holds a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,7 +37,7 @@ pub enum KeyError {
         /// What it should be.
         kind: KeyKind,
         /// What is wrong with it, and what is accepted.
-        problem: &'static str,
+        problem: Cow<'static, str>,
     },
     /// Nothing protects a file under an empty password.
     #[error("the password is empty; choose one")]
@@ -69,12 +71,12 @@ pub enum KeyError {
         /// What does not fit.
         reason: String,
     },
-    /// A key file of a kind that this program does not open.
-    #[error("key file {} uses {what}, which is not supported; {cure}", path.display())]
+    /// A key file of a format that this program does not open.
+    #[error("key file {} is {what}, which is not supported; {cure}", path.display())]
     Unsupported {
         /// The file.
         path: PathBuf,
-        /// What it uses.
+        /// What it is.
         what: String,
         /// What to do.
         cure: &'static str,
@@ -99,6 +101,14 @@ impl KeyError {
             action,
             path: path.to_owned(),
             reason: error.to_string(),
+        }
+    }
+
+    pub(super) fn foreign(path: &Path, Foreign { what, cure }: Foreign) -> Self {
+        Self::Unsupported {
+            path: path.to_owned(),
+            what,
+            cure,
         }
     }
 

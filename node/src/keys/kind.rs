@@ -37,9 +37,9 @@ impl KeyKind {
 
     /// The public part as it is shown: an address, a public key in hexadecimal, a peer id.
     pub(super) fn public_of(self, secret: &Secret) -> Result<String, KeyError> {
-        let problem = |problem| KeyError::Secret {
+        let problem = |problem: &'static str| KeyError::Secret {
             kind: self,
-            problem,
+            problem: problem.into(),
         };
         match self {
             Self::Signing => SecretKey::from_bytes(secret.bytes())

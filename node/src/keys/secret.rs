@@ -6,6 +6,8 @@ use rand::TryRngCore as _;
 use rand::rngs::OsRng;
 use zeroize::Zeroizing;
 
+use super::foreign::Foreign;
+use super::text::without_mark;
 use super::{KeyError, KeyKind};
 
 /// Opens a key file. Never empty.
@@ -13,14 +15,16 @@ use super::{KeyError, KeyKind};
 pub struct Password(Zeroizing<String>);
 
 impl Password {
+    /// A byte order mark in front, as files have it, is no part of it.
+    ///
     /// # Errors
     /// [`KeyError::EmptyPassword`].
     pub fn new(text: impl Into<String>) -> Result<Self, KeyError> {
         let text = Zeroizing::new(text.into());
-        if text.is_empty() {
-            return Err(KeyError::EmptyPassword);
+        match without_mark(&text) {
+            "" => Err(KeyError::EmptyPassword),
+            bare => Ok(Self(Zeroizing::new(bare.to_owned()))),
         }
-        Ok(Self(text))
     }
 
     /// The bytes that go into the key derivation.
@@ -40,6 +44,13 @@ impl fmt::Debug for Password {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Password(***)")
     }
+}
+
+/// Hexadecimal digits without blanks around them and without 0x.
+pub(super) fn digits(text: &str) -> &str {
+    let text = text.trim();
+    let bare = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));
+    bare.unwrap_or(text)
 }
 
 /// The 32 secret bytes of a key of any kind.
@@ -71,25 +82,27 @@ impl Secret {
     /// # Errors
     /// [`KeyError::Secret`], without the text.
     pub fn parse(kind: KeyKind, text: &str) -> Result<Self, KeyError> {
-        let text = text.trim();
-        let wrong = |problem| KeyError::Secret { kind, problem };
+        let text = without_mark(text).trim();
+        let wrong = |problem: String| KeyError::Secret {
+            kind,
+            problem: problem.into(),
+        };
         if text.starts_with('[') && kind != KeyKind::Signing {
-            let bytes: Zeroizing<Vec<u8>> = serde_json::from_str(text)
-                .map(Zeroizing::new)
-                .map_err(|_| wrong("an array must hold 64 numbers from 0 to 255"))?;
-            let seed = bytes.get(..32).filter(|_| bytes.len() == 64);
-            return seed
-                .and_then(|seed| <[u8; 32]>::try_from(seed).ok())
-                .map(Self::new)
-                .ok_or_else(|| wrong("an array must hold 64 numbers from 0 to 255"));
+            return Self::of_array(text)
+                .ok_or_else(|| wrong("an array must hold 64 numbers from 0 to 255".into()));
         }
         let mut bytes = Zeroizing::new([0_u8; 32]);
-        hex::decode_to_slice(
-            text.strip_prefix("0x").unwrap_or(text),
-            bytes.as_mut_slice(),
-        )
-        .map_err(|_| wrong("give 64 hexadecimal digits, with or without 0x"))?;
+        if hex::decode_to_slice(digits(text), bytes.as_mut_slice()).is_err() {
+            let Foreign { what, cure } = Foreign::of_secret(text);
+            return Err(wrong(format!("it is {what}; {cure}")));
+        }
         Ok(Self(bytes))
+    }
+
+    fn of_array(text: &str) -> Option<Self> {
+        let bytes: Zeroizing<Vec<u8>> = serde_json::from_str(text).map(Zeroizing::new).ok()?;
+        let seed = bytes.get(..32).filter(|_| bytes.len() == 64)?;
+        <[u8; 32]>::try_from(seed).ok().map(Self::new)
     }
 
     /// The secret itself.

@@ -1,5 +1,6 @@
 //! A folder of key files.
 
+use std::borrow::Cow;
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -7,6 +8,7 @@ use std::path::{Path, PathBuf};
 use quorate_proto::SecretKey;
 
 use super::container::Container;
+use super::text::read_text;
 use super::{KeyError, KeyKind, Password, Secret, Strength, marker};
 
 /// Larger files are no key files; the ones of this program have about 700 bytes.
@@ -14,7 +16,7 @@ const MAX_FILE_BYTES: u64 = 64 * 1024;
 const MAX_NAME: usize = 64;
 const NO_SIGNING_KEY: KeyError = KeyError::Secret {
     kind: KeyKind::Signing,
-    problem: "it is zero or above the order of secp256k1",
+    problem: Cow::Borrowed("it is zero or above the order of secp256k1"),
 };
 
 /// A folder of encrypted key files, named `<name>.<kind>.json`. Files are for their owner only,
@@ -191,14 +193,7 @@ impl KeyStore {
         password: &Password,
     ) -> Result<Secret, KeyError> {
         let path = self.locate(kind, which)?;
-        let container = read(&path)?;
-        if container.kind() != kind {
-            return Err(KeyError::WrongKind {
-                found: container.kind(),
-                wanted: kind,
-                path,
-            });
-        }
+        let container = of_kind(kind, &path)?;
         if let Some(warning) = exposure(&path) {
             tracing::warn!("{warning}");
         }
@@ -275,13 +270,12 @@ impl KeyStore {
 }
 
 impl Secret {
-    /// Opens a key file of any origin, for importing it. A keystore without label fits every kind:
-    /// it holds 32 bytes.
+    /// Opens a key file of any origin, for importing it. A keystore without label holds a signing key.
     ///
     /// # Errors
     /// [`KeyError`].
-    pub fn from_file(path: &Path, password: &Password) -> Result<Self, KeyError> {
-        read(path)?.open(password, path)
+    pub fn from_file(kind: KeyKind, path: &Path, password: &Password) -> Result<Self, KeyError> {
+        of_kind(kind, path)?.open(password, path)
     }
 }
 
@@ -289,10 +283,27 @@ fn read(path: &Path) -> Result<Container, KeyError> {
     let failed = |error: &io::Error| KeyError::io("read", path, error);
     let size = fs::metadata(path).map_err(|error| failed(&error))?.len();
     if size > MAX_FILE_BYTES {
-        return Err(KeyError::damaged(path, format!("it has {size} bytes")));
+        return Err(KeyError::Unsupported {
+            path: path.to_owned(),
+            what: format!("a file of {size} bytes, more than any keystore has"),
+            cure: "name the right file",
+        });
     }
-    let text = fs::read_to_string(path).map_err(|error| failed(&error))?;
+    let text = read_text(path).map_err(|error| failed(&error))?;
     Container::parse(&text, path)
+}
+
+fn of_kind(kind: KeyKind, path: &Path) -> Result<Container, KeyError> {
+    let container = read(path)?;
+    let found = container.kind();
+    if found == kind {
+        return Ok(container);
+    }
+    Err(KeyError::WrongKind {
+        path: path.to_owned(),
+        found,
+        wanted: kind,
+    })
 }
 
 fn describe(path: PathBuf, container: &Container) -> KeyInfo {

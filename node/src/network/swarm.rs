@@ -143,7 +143,7 @@ impl Network {
                 .listen_on(address.clone())
                 .map_err(|error| NetworkError::Listen {
                     address,
-                    reason: error.to_string(),
+                    reason: cause(&error),
                 })?;
         }
         Ok(())
@@ -322,4 +322,15 @@ impl Network {
         };
         self.connections.iter().map(info).collect()
     }
+}
+
+/// The innermost cause that has a text: the outer ones of a transport have none.
+fn cause(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let texts = causes
+        .map(ToString::to_string)
+        .filter(|text| !text.is_empty());
+    texts
+        .last()
+        .unwrap_or_else(|| "the system does not say why".to_owned())
 }

@@ -25,6 +25,7 @@ pub(super) use self::failure::{Failure, invalid, overloaded};
 use self::failure::{chain_error, ended, error, progress_of, store_error, unavailable};
 use super::tolls::Pass;
 use super::turns::{Turn, Turns};
+use crate::client::check_seconds;
 use crate::clock;
 use crate::desk::{Chains, Channels, DeskHandle, ReadTrace, Seat, Update};
 use crate::evidence::EvidenceBook;
@@ -492,7 +493,10 @@ fn parse(request: &wire::StateRequest) -> Result<Question, Failure> {
         key: U256::from_be_bytes(key.map_err(|_| invalid("key must have 32 bytes, big endian"))?),
         at: match request.at {
             Some(WireAt::BlockNumber(number)) => At::Block(number),
-            Some(WireAt::Timestamp(seconds)) => At::Timestamp(seconds),
+            Some(WireAt::Timestamp(seconds)) => {
+                check_seconds(seconds).map_err(invalid)?;
+                At::Timestamp(seconds)
+            }
             None => return Err(invalid("set block_number or timestamp")),
         },
     })

@@ -58,7 +58,7 @@ async fn every_reason_has_its_code_and_the_connection_lives_on() -> Outcome {
         ),
         (
             StateQuestion {
-                at: At::Block(u64::MAX),
+                at: At::Timestamp(99_999_999_999),
                 ..good.clone()
             },
             ErrorCode::NotFinal,
@@ -67,12 +67,12 @@ async fn every_reason_has_its_code_and_the_connection_lives_on() -> Outcome {
         ),
         (
             StateQuestion {
-                at: At::Timestamp(u64::MAX),
+                at: At::Timestamp(1_732_972_800_000),
                 ..good.clone()
             },
-            ErrorCode::NotFinal,
-            true,
-            "not final yet",
+            ErrorCode::Invalid,
+            false,
+            "milliseconds",
         ),
         (
             StateQuestion {
