@@ -1,4 +1,5 @@
-//! Every command that README and the documents show is one that the program takes.
+//! Every command that README and the documents show is one that the program takes, and the unit file does
+//! what the exit codes say.
 
 use std::path::Path;
 
@@ -105,4 +106,61 @@ fn commands_are_found_in_blocks_of_code() {
     assert_eq!(explain[1..2], ["explain"]);
     assert_eq!(explain[2].len(), 66);
     assert_eq!(reinstate.last().map(String::as_str), Some("disk replaced"));
+}
+
+fn read(path: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
+    std::fs::read_to_string(path).expect("a file of the repository")
+}
+
+const UNIT: &str = "deploy/systemd/quorate.service";
+
+#[test]
+fn the_unit_restarts_unless_the_exit_code_says_no() {
+    let unit = read(UNIT);
+    let prevented = unit
+        .lines()
+        .find_map(|line| line.strip_prefix("RestartPreventExitStatus="));
+    let manual = read("docs/operations.md");
+    let (_, table) = manual
+        .split_once("\n## Exit codes\n")
+        .expect("the exit codes");
+    let (table, _) = table.split_once("\n## ").expect("another section");
+    let rows = table
+        .lines()
+        .filter_map(|line| line.strip_suffix(" | no |"));
+    let codes: Vec<&str> = rows
+        .filter_map(|row| row.split_whitespace().nth(1))
+        .collect();
+    assert_eq!(prevented, Some(codes.join(" ").as_str()));
+    for line in [
+        "LimitNOFILE=65536",
+        "After=network-online.target",
+        "WantedBy=multi-user.target",
+    ] {
+        assert!(unit.lines().any(|other| other == line), "{line}");
+    }
+}
+
+/// Where systemd is installed.
+#[test]
+fn systemd_takes_the_unit() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = dir.path().join("quorate.service");
+    // The program is not installed where the test runs.
+    let unit = read(UNIT).replace("ExecStart=/usr/local/bin/node", "ExecStart=/bin/true");
+    std::fs::write(&file, unit).expect("written");
+    let checked = std::process::Command::new("systemd-analyze")
+        .args(["verify", "--man=no"])
+        .arg(&file)
+        .output();
+    let Ok(checked) = checked else {
+        return;
+    };
+    let said = String::from_utf8_lossy(&checked.stderr);
+    let about: Vec<&str> = said
+        .lines()
+        .filter(|line| line.contains("quorate.service"))
+        .collect();
+    assert!(about.is_empty(), "{about:?}");
 }

@@ -274,6 +274,15 @@ fn registration(now: &Operator, next: &Operator, key: Option<Address>) -> Findin
     }
     if fits(now) {
         let found = format!("{who} has weight {}", format::amount(now.weight));
+        if next.weight.is_zero() {
+            let cure =
+                "if that is not meant, stake or register again; else keep it running until then";
+            return Finding::warning(
+                check,
+                format!("{found}, and none from the next epoch on"),
+                cure,
+            );
+        }
         return match fits(next) {
             true => Finding::ok(check, found),
             false => Finding::warning(
@@ -327,6 +336,12 @@ mod tests {
             (operator(a, 0), operator(a, 5), Some(a), Level::Warning),
             (operator(a, 0), operator(b, 5), Some(a), Level::Error),
             (operator(a, 0), operator(a, 0), Some(a), Level::Error),
+            (
+                operator(a, 5),
+                operator(Address::ZERO, 0),
+                Some(a),
+                Level::Warning,
+            ),
         ];
         for (now, next, key, level) in table {
             let found = registration(&now, &next, key);

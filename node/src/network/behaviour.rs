@@ -18,6 +18,7 @@ use sha2::{Digest, Sha256};
 use super::NetworkError;
 use super::gate::{Gate, HANDSHAKE, RangeLimits};
 use super::probe::Probe;
+use super::streams::Acceptor;
 
 /// A connection without streams is closed after this time, unless both are in the mesh.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -25,6 +26,8 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// announces one (5 s and five heartbeats). Later copies are met by the window of batch numbers. At
 /// 1,000 messages/s that is 15,000 ids of about 100 bytes.
 const DUPLICATE_CACHE: Duration = Duration::from_secs(15);
+/// Between two pings, and for each answer. Two that are missed end the connection.
+const PING: Duration = Duration::from_secs(10);
 /// Bytes above the largest message that gossipsub still reads. It cuts the stream where its buffer, which
 /// may hold the beginning of the next message, is larger than its limit, and tells nobody: what is a
 /// little too large has to come through, to be rejected and counted.
@@ -46,6 +49,7 @@ pub(crate) struct Behaviour {
     ping: ping::Behaviour,
     pub(super) kad: kad::Behaviour<kad::store::MemoryStore>,
     pub(super) stream: libp2p_stream::Behaviour,
+    pub(super) acceptor: Acceptor,
     probe: Probe,
 }
 
@@ -125,9 +129,10 @@ fn behaviour(
         blocked: allow_block_list::Behaviour::default(),
         gossipsub: gossipsub(network)?,
         identify: identify(keypair),
-        ping: ping::Behaviour::default(),
+        ping: ping::Behaviour::new(ping::Config::new().with_interval(PING).with_timeout(PING)),
         kad: kademlia(keypair, network)?,
         stream: libp2p_stream::Behaviour::new(),
+        acceptor: Acceptor::default(),
         probe: Probe::new(keypair.public().to_peer_id(), external),
     })
 }
