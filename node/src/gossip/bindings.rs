@@ -38,6 +38,8 @@ struct Known {
     speakers: HashMap<PeerId, Vec<Address>>,
     /// Whose keys count.
     newest: Option<Arc<OperatorSet>>,
+    /// What the log was told of peers that speak for several operators.
+    told: Vec<String>,
 }
 
 #[derive(Clone, Copy)]
@@ -186,15 +188,27 @@ impl Bindings {
 
     /// What is wrong with peers that speak for several operators of the newest set.
     pub(crate) fn shared(&self) -> Vec<String> {
-        let known = self.known();
+        self.shared_in(&self.known())
+    }
+
+    fn shared_in(&self, known: &Known) -> Vec<String> {
         let own = self.own.as_ref().map(|own| &own.binding);
-        let mut shared: Vec<String> = known
-            .speakers
-            .keys()
+        let peers = known.speakers.keys();
+        let mut shared: Vec<String> = peers
             .filter_map(|peer| known.shared_by(peer, own))
             .collect();
         shared.sort_unstable();
         shared
+    }
+
+    /// Tells the log what is new of that.
+    fn tell(&self, known: &mut Known) {
+        let shared = self.shared_in(known);
+        let news = shared
+            .iter()
+            .filter(|problem| !known.told.contains(problem));
+        news.for_each(|problem| tracing::error!("{problem}"));
+        known.told = shared;
     }
 
     /// Whether this peer speaks for this operator.
@@ -249,11 +263,7 @@ impl Bindings {
             }
         }
         known.insert(new);
-        let peer = peer_id_of(&binding.peer_key);
-        let own = self.own.as_ref().map(|own| &own.binding);
-        if let Some(problem) = peer.and_then(|peer| known.shared_by(&peer, own)) {
-            tracing::error!("{problem}");
-        }
+        self.tell(&mut known);
         let mut batch = Batch::new();
         let row = &binding.operator.into_array();
         batch.put(schema::BINDINGS, row, &(&binding).into());
@@ -290,6 +300,7 @@ impl Bindings {
             tracing::info!(%operator, "operator has another key: its old binding is forgotten");
             known.forget(*operator);
         }
+        self.tell(&mut known);
         self.remove(&dead);
     }
 

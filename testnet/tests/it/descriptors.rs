@@ -19,8 +19,12 @@ async fn idle_http_connections_take_nothing_from_users_and_the_mesh() -> Outcome
     network.operators[3].kill()?;
     network.operators[3].start_after("ulimit -n 256")?;
     let node = &network.operators[3];
-    let health = || async { node.get::<Health>("/health").await.ok() };
-    wait::until("a page", SOON, health).await?;
+    wait::until("a node with few files and nothing else", SOON, || async {
+        let health: Health = node.get("/health").await.ok()?;
+        let few = |problem: &String| problem.contains("256 files");
+        health.problems.iter().all(few).then_some(())
+    })
+    .await?;
     joined(&network, node).await?;
     let mut idle = Vec::new();
     for _ in 0..IDLE {

@@ -214,11 +214,6 @@ async fn explained(network: &LocalNetwork, task: TaskId) -> Outcome {
             64,
             "64 hexadecimal digits",
         ),
-        (
-            vec!["explain", &short, "--peer", &to],
-            64,
-            "64 hexadecimal digits",
-        ),
         (vec!["explain", "--http", http], 64, "<TASK>"),
     ] {
         node(&args).await?.says(code, &[phrase])?;
