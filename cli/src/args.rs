@@ -143,6 +143,8 @@ fn without_secrets(mut error: clap::Error) -> clap::Error {
 }
 
 #[cfg(test)]
+mod documentation;
+#[cfg(test)]
 mod tests {
     use super::*;
 

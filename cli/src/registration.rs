@@ -67,19 +67,18 @@ pub(crate) struct AccountArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct RegisterArgs {
-    /// Stake to deposit in coins of the home chain, such as 32 or 0.5; 0 where it was deposited
-    /// before
+    /// Stake with which the operator registers, in coins of the home chain, such as 32 or 0.5; what is
+    /// staked to it already is not deposited again
     #[arg(long, value_name = "COINS")]
     stake: String,
 
-    /// Name or path of the signing key
-    #[arg(
-        long,
-        value_name = "KEY",
-        env = "QUORATE_SIGNING_KEY",
-        default_value = "default"
-    )]
-    signing_key: String,
+    /// Deposit --stake on top of what is staked already, also where the operator is registered
+    #[arg(long)]
+    add: bool,
+
+    /// Name or path of the signing key; signing_key in the file [default: default]
+    #[arg(long, value_name = "KEY", env = "QUORATE_SIGNING_KEY")]
+    signing_key: Option<String>,
 
     #[command(flatten)]
     account: AccountArgs,
@@ -115,27 +114,34 @@ pub(crate) async fn register(args: RegisterArgs) -> anyhow::Result<()> {
     let password = args.account.password_file(&options);
     // The files first: no password is asked for in vain.
     store.locate(KeyKind::Signing, &args.account.account_key)?;
-    store.locate(KeyKind::Signing, &args.signing_key)?;
+    let name = args.signing_key.or(options.signing_key.clone());
+    let name = name.unwrap_or_else(|| "default".into());
+    store.locate(KeyKind::Signing, &name)?;
     let keys = obtain(password.as_deref(), "Password of the signing key", false)?;
-    let signing = store.load_signing(&args.signing_key, &keys)?;
+    let signing = store.load_signing(&name, &keys)?;
     let account = args.account.connect(&options, &store).await?;
     let proven = prove(&account.domain(), account.address(), &signing)?;
-    let plan = account.check(stake, &proven).await?;
+    let plan = account.check(stake, args.add, &proven).await?;
     output::note(format!(
-        "Operator {} on chain {}",
+        "Operator {} on chain {}, stake {}",
         account.address(),
-        account.domain().home_chain_id()
+        account.domain().home_chain_id(),
+        format::amount(plan.staked)
     ));
     let mut sent = Vec::new();
-    if !stake.is_zero() {
-        output::note(format!("Depositing a stake of {} …", args.stake));
-        sent.push(account.deposit(plan.vault, stake).await?);
+    if !plan.deposit.is_zero() {
+        output::note(format!(
+            "Depositing a stake of {} …",
+            format::amount(plan.deposit)
+        ));
+        sent.push(account.deposit(plan.vault, plan.deposit).await?);
     }
-    if plan.registered {
-        output::note("This operator is registered already; its key stays as it is.");
-    } else {
-        output::note(format!("Registering signing key {} …", proven.key));
-        sent.push(account.register(&proven).await?);
+    match plan.registered {
+        Some(key) => output::note(registered(key, proven.key, args.add)),
+        None => {
+            output::note(format!("Registering signing key {} …", proven.key));
+            sent.push(account.register(&proven).await?);
+        }
     }
     let epoch = account.effective_epoch(&sent).await?;
     print_sent(
@@ -156,14 +162,18 @@ pub(crate) async fn change_key(args: ChangeKeyArgs) -> anyhow::Result<()> {
     let keys = obtain(password.as_deref(), "Password of the new key", false)?;
     let signing = store.load_signing(&args.new_key, &keys)?;
     let account = args.account.connect(&options, &store).await?;
-    output::note(format!(
-        "Operator {} takes signing key {} …",
-        account.address(),
-        signing.address()
-    ));
-    let proven = prove(&account.domain(), account.address(), &signing)?;
-    let sent = vec![account.change_key(&proven).await?];
-    output::note("The signing log in the node's data folder goes on with the new key.");
+    let (operator, key) = (account.address(), signing.address());
+    let proven = prove(&account.domain(), operator, &signing)?;
+    let mut sent = Vec::new();
+    if account.registered_key().await? == Some(key) {
+        output::note(format!(
+            "Operator {operator} has signing key {key} already; nothing was sent."
+        ));
+    } else {
+        output::note(format!("Operator {operator} takes signing key {key} …"));
+        sent.push(account.change_key(&proven).await?);
+        output::note("The signing log in the node's data folder goes on with the new key.");
+    }
     let epoch = account.effective_epoch(&sent).await?;
     print_sent(
         &args.account,
@@ -222,6 +232,7 @@ impl AccountArgs {
             .or(self.password_file(options));
         let password = obtain(file.as_deref(), "Password of the account key", false)?;
         let key = store.load_signing(&self.account_key, &password)?;
+        must_be(key.address(), options.operator.as_deref())?;
         Account::connect(url, registry, &key, options.home_chain_id).await
     }
 }
@@ -233,8 +244,44 @@ fn stake(text: &str) -> Result<U256, Usage> {
     parse_ether(text).ok().filter(|_| plain).ok_or_else(wrong)
 }
 
+/// The account is that of the operator in the file, if there is one.
+fn must_be(account: Address, configured: Option<&str>) -> Result<(), Usage> {
+    let Some(text) = configured else {
+        return Ok(());
+    };
+    if text.parse() == Ok(account) {
+        return Ok(());
+    }
+    Err(Usage(format!(
+        "--account-key is the account {account}, but `operator` in the file is {text}: give the key of that \
+         account, or correct `operator`"
+    )))
+}
+
+/// What is told of an operator that is registered already, when it comes with the key `own`.
+fn registered(key: Address, own: Address, adds: bool) -> String {
+    let more = match adds {
+        true => "",
+        false => "; nothing was sent. To deposit more, give --add",
+    };
+    if key == own {
+        return format!("This operator is registered already, with signing key {key}{more}.");
+    }
+    format!(
+        "This operator is registered already, but with signing key {key}, not with {own}{more}. Load the \
+         registered key (signing_key), or register the other one: `node change-key`."
+    )
+}
+
 fn prove(domain: &Domain, operator: Address, signing: &SecretKey) -> anyhow::Result<Proven> {
     let key = signing.address();
+    if key == operator {
+        let text = format!(
+            "the signing key is the key of the account {operator} itself: who breaks into the machine that \
+             signs with it could take the stake, too. Make another one with `node keys new --kind signing`"
+        );
+        return Err(Usage(text).into());
+    }
     let digest = domain.registration_digest(operator, key);
     let proof = signing
         .sign(digest)
@@ -296,6 +343,25 @@ mod tests {
         for text in ["", "much", "-1"] {
             assert!(stake(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn the_account_is_that_of_the_configured_operator() {
+        let account = Address::repeat_byte(1);
+        assert!(must_be(account, None).is_ok());
+        assert!(must_be(account, Some(&account.to_string())).is_ok());
+        for other in [Address::repeat_byte(2).to_string(), "mine".to_owned()] {
+            let refused = must_be(account, Some(&other)).expect_err("another one");
+            assert!(refused.to_string().contains(&other), "{refused}");
+        }
+    }
+
+    #[test]
+    fn an_account_does_not_sign_for_itself() {
+        let domain = Domain::new(31337, Address::repeat_byte(5));
+        let signing = SecretKey::from_bytes(&[7; 32]).expect("a key");
+        let refused = prove(&domain, signing.address(), &signing).expect_err("refused");
+        assert!(refused.is::<Usage>() && refused.to_string().contains("take the stake"));
     }
 
     #[test]

@@ -19,6 +19,9 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
     let options = args.resolve()?;
     let settings = options.to_settings()?;
     logging::start(text(&options.log), text(&options.log_format))?;
+    if let Err(error) = quorate_node::machine::raise_open_files_limit() {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
     let mut keys = Keys::open(&options, &settings)?;
     keys.claim.accept_risk = args.accept_double_signing_risk;
     let metrics = collect_metrics()

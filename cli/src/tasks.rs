@@ -10,17 +10,17 @@ use libp2p::Multiaddr;
 use quorate_node::api::{OperatorReport, StatementReport, TaskLine, TaskReport, Timeline};
 use quorate_node::client::{Client, ClientError};
 use quorate_proto::U256;
+use quorate_proto::wire::ErrorCode;
 
 use crate::exit::{No, Usage};
 use crate::format;
 use crate::http::NodeArgs;
 use crate::output;
-use crate::request::task_id;
 use crate::table::{Facts, Table};
 
 #[derive(Args, Debug)]
 pub(crate) struct ExplainArgs {
-    /// Task id; of a node that is asked over HTTP the first digits are enough
+    /// Task id, or its first digits
     #[arg(required_unless_present = "live")]
     task: Option<String>,
 
@@ -54,15 +54,13 @@ pub(crate) async fn explain(args: ExplainArgs) -> anyhow::Result<()> {
     let Some(task) = &args.task else {
         return live::follow(&args).await;
     };
+    let digits = task.strip_prefix("0x").unwrap_or(task);
+    if digits.is_empty() || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return Err(not_a_task(task));
+    }
     let timeline = match &args.peer {
-        Some(peer) => ask(peer, &args, task).await?,
-        None => {
-            let digits = task.strip_prefix("0x").unwrap_or(task);
-            if digits.is_empty() || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-                return Err(not_a_task(task));
-            }
-            args.node.get(&format!("/tasks/{digits}/timeline")).await?
-        }
+        Some(peer) => ask(peer, &args, digits).await?,
+        None => args.node.get(&format!("/tasks/{digits}/timeline")).await?,
     };
     match args.node.json {
         true => output::json(&timeline)?,
@@ -71,12 +69,13 @@ pub(crate) async fn explain(args: ExplainArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Over the network a task has its whole name.
-async fn ask(peer: &Multiaddr, args: &ExplainArgs, task: &str) -> anyhow::Result<Timeline> {
-    let task = task_id(task)?;
+async fn ask(peer: &Multiaddr, args: &ExplainArgs, digits: &str) -> anyhow::Result<Timeline> {
     let client = connect(peer, args).await?;
-    match client.timeline(task).await {
+    match client.timeline_of(digits).await {
         Ok(timeline) => Ok(timeline),
+        Err(ClientError::Failed(failure)) if failure.code == ErrorCode::Invalid => {
+            Err(Usage(failure.message).into())
+        }
         Err(ClientError::Failed(failure)) => Err(No(failure.message).into()),
         Err(error) => Err(error.into()),
     }

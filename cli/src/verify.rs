@@ -42,7 +42,13 @@ pub(crate) struct VerifyArgs {
     home_chain_id: Option<u64>,
 
     /// Stake registry of the network that you trust; taken from --set where left out
-    #[arg(long, value_name = "ADDRESS", env = "QUORATE_REGISTRY", value_parser = address)]
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        env = "QUORATE_REGISTRY",
+        value_parser = address,
+        required_unless_present_any = ["set", "light"]
+    )]
     registry: Option<Address>,
 
     /// Ask the light registry at this address, on the chain of --rpc, instead of the stake registry

@@ -44,7 +44,7 @@ pub use messages::{
 pub use timeline::Following;
 
 use self::dial::{choose, dial};
-use self::stream::{Opener, Waiter, Waiting, exchange};
+use self::stream::{Waiting, exchange};
 use crate::network::{UserBehaviour, user_swarm};
 
 /// Seconds of the year 5138; a time in milliseconds is above it since 1973.
@@ -71,8 +71,7 @@ const REPLIES: usize = 64;
 /// A connection to one operator. Requests may be made at the same time.
 #[derive(Clone)]
 pub struct Client {
-    /// Ids of requests.
-    asked: mpsc::Sender<u64>,
+    requests: mpsc::Sender<wire::Request>,
     waiting: Waiting,
     next_id: Arc<AtomicU64>,
     peer: PeerId,
@@ -92,7 +91,7 @@ impl Client {
             reason,
         };
         let mut swarm = user_swarm().map_err(|error| unreachable(error.to_string()))?;
-        let control = swarm.behaviour().stream.new_control();
+        let mut streams = swarm.behaviour().stream.new_control();
         let dial = dial(&mut swarm, address);
         let (peer, served) = tokio::time::timeout(CONNECT_TIMEOUT, dial)
             .await
@@ -103,28 +102,17 @@ impl Client {
         tokio::spawn(drive(swarm, alive.clone()));
         let protocol = StreamProtocol::try_from_owned(format!("/quorate/{network}/request/1"))
             .map_err(|error| unreachable(error.to_string()))?;
-        let mut opener = Opener {
-            control,
-            peer,
-            protocol,
-        };
-        let opened = opener.open().await;
+        let opened = streams.open_stream(peer, protocol).await;
         let stream = opened.map_err(|error| unreachable(error.to_string()))?;
-        Ok(Self::on(stream, opener, network, alive))
+        Ok(Self::on(stream, peer, network, alive))
     }
 
-    fn on(stream: Stream, opener: Opener, network: String, alive: CancellationToken) -> Self {
-        let (asked, asking) = mpsc::channel(limits::MAX_STREAM_REQUESTS);
-        let (peer, waiting) = (opener.peer, Waiting::default());
-        tokio::spawn(exchange(
-            stream,
-            opener,
-            asking,
-            waiting.clone(),
-            alive.clone(),
-        ));
+    fn on(stream: Stream, peer: PeerId, network: String, alive: CancellationToken) -> Self {
+        let (requests, outgoing) = mpsc::channel(limits::MAX_STREAM_REQUESTS);
+        let waiting = Waiting::default();
+        tokio::spawn(exchange(stream, outgoing, waiting.clone(), alive.clone()));
         Self {
-            asked,
+            requests,
             waiting,
             next_id: Arc::default(),
             peer,
@@ -245,13 +233,13 @@ impl Client {
             id,
             kind: Some(kind),
         };
-        self.waiting.lock().insert(id, Waiter { request, replies });
+        self.waiting.lock().insert(id, replies);
         let replies = Replies {
             id,
             receiver,
             waiting: self.waiting.clone(),
         };
-        let sent = self.asked.send(id).await;
+        let sent = self.requests.send(request).await;
         sent.map_err(|_| ClientError::Lost("the stream is closed".into()))?;
         Ok(replies)
     }

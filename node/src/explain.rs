@@ -181,6 +181,39 @@ impl Prefix {
     }
 }
 
+/// Tasks named where the beginning of an id fits several.
+const CANDIDATES: usize = 5;
+
+/// Why the beginning of an id names no task.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Unnamed {
+    #[error("a task id has 64 hexadecimal digits, with or without 0x; its first 4 may be enough")]
+    NoId,
+    #[error("no task of this node begins with {0}")]
+    None(String),
+    #[error("several tasks begin with {0}, such as {1}; give more digits")]
+    Several(String, String),
+}
+
+/// The one task whose id is this, or begins like this.
+pub(crate) fn named(store: &Store, text: &str) -> Result<Result<TaskId, Unnamed>, NodeError> {
+    let Some(prefix) = Prefix::parse(text) else {
+        return Ok(Err(Unnamed::NoId));
+    };
+    if let Some(id) = prefix.whole() {
+        return Ok(Ok(id));
+    }
+    let found = beginning_with(store, &prefix, CANDIDATES)?;
+    Ok(match found.as_slice() {
+        [id] => Ok(*id),
+        [] => Err(Unnamed::None(text.into())),
+        several => {
+            let several: Vec<String> = several.iter().map(ToString::to_string).collect();
+            Err(Unnamed::Several(text.into(), several.join(", ")))
+        }
+    })
+}
+
 /// The newest tasks.
 pub(crate) fn newest(store: &Store, limit: usize) -> Result<Vec<TaskLine>, NodeError> {
     let rows = store.scan(schema::TASK_TIMES, &(), Page::newest(limit))?;

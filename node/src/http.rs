@@ -1,6 +1,7 @@
 //! What operators, scripts and Prometheus ask, over HTTP on loopback.
 
 mod admin;
+mod connections;
 mod evidence;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
@@ -19,7 +20,7 @@ use std::time::Duration;
 pub(crate) use self::sync::pruned_text;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -32,6 +33,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use self::connections::{Bounded, Connection, answering};
 use self::hosts::Hosts;
 use crate::api::{self, ChainStatus, ErrorBody, Health, OperatorLine, Operators, PeerLine, Status};
 use crate::desk::{Chains, Channels, DeskHandle};
@@ -173,8 +175,11 @@ impl Http {
             .route("/providers", get(providers::page))
             .fallback(no_such_page)
             .with_state(self.facts)
-            .layer(from_fn_with_state(self.hosts, hosts::check));
-        axum::serve(self.listener, router)
+            .layer(from_fn_with_state(self.hosts, hosts::check))
+            .layer(from_fn(answering))
+            .into_make_service_with_connect_info::<Connection>();
+        let room = connections::room(crate::machine::open_files_limit());
+        axum::serve(Bounded::new(self.listener, room), router)
             .with_graceful_shutdown(token.cancelled_owned())
             .await
             .map_err(|error| NodeError::Internal {
@@ -265,6 +270,9 @@ impl Facts {
         problems.extend(self.lease.as_ref().and_then(LeaseHandle::problem));
         problems.extend(self.lease.as_ref().and_then(LeaseHandle::restriction));
         problems.extend(self.vitals.unheard());
+        problems.extend(self.bindings.shared());
+        problems.extend(self.vitals.sample().few_files());
+        problems.extend(self.network.listen_problems().await);
         match (&view.current, self.me) {
             (None, _) => problems.push("the operator set is not known yet".into()),
             (Some(set), Some((operator, key))) => {

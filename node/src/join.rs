@@ -46,8 +46,6 @@ pub(crate) struct Applicant {
     pub(crate) domain: Domain,
     pub(crate) signer: Arc<dyn Signer>,
     pub(crate) binding: PeerBinding,
-    /// Addresses from the settings.
-    pub(crate) external: Vec<Multiaddr>,
 }
 
 /// The joining task.
@@ -275,15 +273,11 @@ impl Inner {
 
     /// Where others reach this node.
     fn addresses(&self) -> Vec<String> {
-        let own = match self.me.external.is_empty() {
-            true => self.network.listen_addresses(),
-            false => self.me.external.clone(),
-        };
         let place = |address: &Multiaddr| {
             let place = adopt::split_peer(address).map_or_else(|| address.clone(), |(_, p)| p);
             place.to_string()
         };
-        own.iter().map(place).take(limits::MAX_ADDRESSES).collect()
+        self.network.own_addresses().iter().map(place).collect()
     }
 
     /// Everybody who takes part, page by page; the newest epoch with whose set they were verified.

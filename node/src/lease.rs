@@ -233,8 +233,10 @@ impl Keeper {
             Some(Ok(Err(refusal))) => {
                 tracing::error!(refusal, "nothing is signed");
                 self.standing.send_replace(Standing::Refused(refusal));
-                token.cancelled().await;
-                return Ok(());
+                return match token.run_until_cancelled(self.listen()).await {
+                    Some(error) => self.end(error, &token).await,
+                    None => Ok(()),
+                };
             }
             Some(Err(error)) => return self.end(error, &token).await,
         }

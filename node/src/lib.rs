@@ -53,6 +53,6 @@ mod vitals;
 
 pub use http::{MetricsHandle, collect_metrics};
 pub use lease::LogClaim;
-pub use network::peer_id_of;
+pub use network::{listen_problem, peer_id_of};
 pub use node::{Ledgers, Node, NodeError, Parts};
 pub use token::{TOKEN_FILE, file_name as token_file};

@@ -6,30 +6,34 @@ mod dialer;
 mod gate;
 mod handle;
 mod inbox;
+mod listening;
 mod peerbook;
 mod probe;
 mod ranges;
 mod reachability;
 mod runs;
+mod streams;
 mod swarm;
 
 pub(crate) use behaviour::{UserBehaviour, UserBehaviourEvent, user_swarm};
 pub(crate) use conduct::Offence;
 pub(crate) use dialer::peer_of;
 pub(crate) use gate::RangeLimits;
-pub(crate) use handle::{Acceptance, GossipMessage, NetworkHandle};
+pub(crate) use handle::{Acceptance, GossipMessage, NetworkHandle, dialable};
+pub use listening::listen_problem;
 pub(crate) use ranges::{Limited, Range};
 pub(crate) use reachability::Reachability;
+pub(crate) use streams::Incoming;
 pub(crate) use swarm::{Network, NetworkConfig};
 
 use libp2p::PeerId;
 use libp2p::identity::{PublicKey, ed25519};
 
-/// The swarm could not be built, or could not listen.
+/// The swarm could not be built, or does not know how to listen.
 #[derive(Debug, thiserror::Error)]
 pub enum NetworkError {
-    /// An address is taken or not of this machine.
-    #[error("cannot listen on {address}: {reason}; choose another --listen address")]
+    /// An address of a kind that is not known.
+    #[error("cannot listen on {address}: {reason}; write listen as /ip4/0.0.0.0/tcp/9000")]
     Listen {
         /// As configured.
         address: libp2p::Multiaddr,

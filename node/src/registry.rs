@@ -192,6 +192,7 @@ impl registry_server::Registry for Services {
         &self,
         request: Request<wire::HealthRequest>,
     ) -> Answer<wire::HealthReply> {
+        let peer = rpc::caller(&request)?;
         let request = request.into_inner();
         let operator = some_address("operator", &request.operator)?;
         let view = self.0.parts.home.view();
@@ -213,6 +214,10 @@ impl registry_server::Registry for Services {
             status: status.into(),
             presence: presence.as_ref().map(Into::into),
             bound: bound.map_or(0, |binding| binding.sequence),
+            other: operator
+                .and_then(|operator| self.0.parts.bindings.other_of(&peer, operator))
+                .as_ref()
+                .map(Into::into),
         }))
     }
 

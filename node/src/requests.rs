@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::io::BufReader;
-use futures::{AsyncBufReadExt, AsyncRead, AsyncReadExt, StreamExt};
+use futures::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt};
 use libp2p::{PeerId, Stream, StreamProtocol};
 use quorate_proto::{limits, wire};
 use tokio::sync::{Semaphore, mpsc};
@@ -28,12 +28,19 @@ use crate::recorder::Origin;
 use crate::settings::Limits;
 use crate::{NodeError, clock};
 
-/// Streams of one user: one is enough, the rest is for several programs behind one key.
-const MAX_STREAMS_PER_PEER: usize = 16;
+/// Streams of one user: one is enough; programs that open one for each question have as many under way.
+const MAX_STREAMS_PER_PEER: usize = 64;
 /// Streams of all users; each takes about 20 kB while idle.
 const MAX_STREAMS: usize = 2_048;
 /// Streams of all users of one range of addresses: an eighth of all.
 const MAX_STREAMS_PER_RANGE: usize = 256;
+/// Streams beyond these, on which one request is read, to be told that it is too many.
+const TURNED_AWAY: Room = Room {
+    per_peer: 256,
+    per_range: 512,
+    in_all: 1_024,
+    for_regulars: 0,
+};
 /// A stream on which nothing was ever asked is closed after this time, however long others may be silent.
 const FIRST_TIME: Duration = Duration::from_secs(30);
 /// Replies that wait for a slow reader before its requests wait, too.
@@ -52,6 +59,7 @@ pub(crate) struct Requests {
     protocol: StreamProtocol,
     answerer: Arc<Answerer>,
     places: Places,
+    turned_away: Places,
     tolls: Tolls,
     idle: Duration,
     /// Questions under way, on all streams.
@@ -81,6 +89,7 @@ impl Requests {
                 in_all: MAX_STREAMS,
                 for_regulars: 0,
             }),
+            turned_away: Places::new(TURNED_AWAY),
             questions: TaskTracker::new(),
         }
     }
@@ -88,19 +97,13 @@ impl Requests {
     /// Serves until the node is closing, then finishes what is under way; what is asked meanwhile on
     /// open streams is answered with UNAVAILABLE. Ends when `token` is cancelled.
     pub(crate) async fn run(self, token: CancellationToken) -> Result<(), NodeError> {
-        let mut incoming = self
-            .network
-            .streams()
-            .accept(self.protocol.clone())
-            .map_err(|e| NodeError::Internal {
-                reason: e.to_string(),
-            })?;
+        let mut incoming = self.network.accept(self.protocol.clone());
         let closing = self.answerer.closing.clone();
         let answered = CancellationToken::new();
         let mut serving = JoinSet::new();
         loop {
             tokio::select! {
-                Some((peer, stream)) = incoming.next() => {
+                Some((peer, stream)) = incoming.recv() => {
                     self.admit(&mut serving, peer, stream, &answered);
                 }
                 Some(_) = serving.join_next() => {}
@@ -129,9 +132,7 @@ impl Requests {
         stream: Stream,
         answered: &CancellationToken,
     ) {
-        let Some(place) = self.places.take(peer, self.network.range_of(&peer), false) else {
-            return;
-        };
+        let range = self.network.range_of(&peer);
         let service = Service {
             answerer: self.answerer.clone(),
             questions: self.questions.clone(),
@@ -141,7 +142,11 @@ impl Requests {
             network: self.network.clone(),
             peer,
         };
-        serving.spawn(serve(stream, service, place));
+        if let Some(place) = self.places.take(peer, range, false) {
+            serving.spawn(serve(stream, service, place));
+        } else if let Some(place) = self.turned_away.take(peer, range, false) {
+            serving.spawn(turn_away(stream, service, place));
+        }
     }
 }
 
@@ -177,6 +182,26 @@ async fn serve(stream: Stream, service: Service, _place: Place) {
     }
 }
 
+/// Answers the first request on a stream that is one too many, and closes it.
+async fn turn_away(mut stream: Stream, service: Service, _place: Place) {
+    let request = frame::read::<wire::Request>(&mut stream, limits::MAX_REQUEST_FRAME);
+    let Ok(Ok(request)) = tokio::time::timeout(FRAME_TIME, request).await else {
+        return;
+    };
+    let text = format!(
+        "this user has {MAX_STREAMS_PER_PEER} request streams open, its range of addresses \
+         {MAX_STREAMS_PER_RANGE}, or all users together {MAX_STREAMS}, which is the most; close some, or \
+         ask on one that is open: it takes {} requests at a time",
+        limits::MAX_STREAM_REQUESTS
+    );
+    let reply = [service.overloaded(request.id, text, "streams")];
+    let answer = async {
+        frame::write(&mut stream, &reply).await?;
+        stream.close().await
+    };
+    let _ = tokio::time::timeout(FRAME_TIME, answer).await;
+}
+
 impl Service {
     async fn read(
         self,
@@ -185,6 +210,7 @@ impl Service {
     ) {
         let permits = Arc::new(Semaphore::new(limits::MAX_STREAM_REQUESTS));
         let mut answering = JoinSet::new();
+        let gone = CancellationToken::new();
         let mut idle = self.idle.min(FIRST_TIME);
         let ended = loop {
             let request = tokio::select! {
@@ -195,7 +221,7 @@ impl Service {
             match request {
                 Ok(Some(request)) => {
                     idle = self.idle;
-                    self.answer(&permits, &mut answering, request, &replies)
+                    self.answer(&permits, &mut answering, request, &replies, &gone)
                         .await;
                 }
                 // Silent, but it waits for replies.
@@ -211,7 +237,9 @@ impl Service {
             self.report(&ended, &replies).await;
             answering.abort_all();
         }
-        // A user may close its side after the last request and still read the answers.
+        // A user may close its side after the last request and still read the answers; who follows does
+        // not end by itself.
+        gone.cancel();
         while answering.join_next().await.is_some() {}
     }
 
@@ -221,6 +249,7 @@ impl Service {
         answering: &mut JoinSet<()>,
         request: wire::Request,
         replies: &mpsc::Sender<wire::Reply>,
+        gone: &CancellationToken,
     ) {
         let Ok(permit) = permits.clone().try_acquire_owned() else {
             let text = format!(
@@ -240,9 +269,9 @@ impl Service {
                 return self.refuse(request.id, text, limit.name(), replies).await;
             }
         };
-        let (answerer, replies) = (self.answerer.clone(), replies.clone());
+        let (answerer, replies, gone) = (self.answerer.clone(), replies.clone(), gone.clone());
         answering.spawn(self.questions.track_future(async move {
-            answerer.answer(request, replies, &pass).await;
+            answerer.answer(request, replies, (&pass, &gone)).await;
             drop((permit, pass));
         }));
     }
@@ -255,13 +284,16 @@ impl Service {
         limit: &'static str,
         replies: &mpsc::Sender<wire::Reply>,
     ) {
+        let _ = replies.send(self.overloaded(id, text, limit)).await;
+        tokio::time::sleep(EXCESS_PAUSE).await;
+    }
+
+    fn overloaded(&self, id: u64, text: String, limit: &'static str) -> wire::Reply {
         metrics::counter!("quorate_requests_refused_total", "limit" => limit).increment(1);
         let refusals = &self.answerer.channels.refusals;
         refusals.note(clock::now(), Origin::Request, limit, &text, None);
         let error = answer::overloaded(text);
-        let reply = answer::reply(id, wire::reply::Kind::Error(*error));
-        let _ = replies.send(reply).await;
-        tokio::time::sleep(EXCESS_PAUSE).await;
+        answer::reply(id, wire::reply::Kind::Error(*error))
     }
 
     async fn report(&self, error: &FrameError, replies: &mpsc::Sender<wire::Reply>) {

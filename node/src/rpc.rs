@@ -14,6 +14,7 @@ use futures::{StreamExt as _, future};
 use hyper_util::rt::TokioIo;
 use libp2p::{PeerId, Stream, StreamProtocol};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::compat::{Compat, FuturesAsyncReadCompatExt as _};
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
@@ -122,7 +123,7 @@ impl Caller {
 /// Serves `routes` to peers until `token` is cancelled.
 ///
 /// # Errors
-/// The protocol is served already.
+/// The server failed.
 pub(crate) async fn serve(
     network: NetworkHandle,
     protocol: StreamProtocol,
@@ -133,8 +134,7 @@ pub(crate) async fn serve(
     let internal = |error: &dyn std::fmt::Display| NodeError::Internal {
         reason: error.to_string(),
     };
-    let incoming = network.streams().accept(protocol);
-    let incoming = incoming.map_err(|error| internal(&error))?;
+    let incoming = ReceiverStream::new(network.accept(protocol));
     let places = Places::new(Room {
         per_peer: STREAMS_PER_PEER,
         per_range: STREAMS_PER_RANGE,

@@ -311,18 +311,7 @@ fn registration(now: &Operator, next: &Operator, key: Option<Address>) -> Findin
         };
     }
     if fits(now) {
-        let found = format!("{who} has weight {}", format::amount(now.weight));
-        return match fits(next) {
-            true => Finding::ok(check, found),
-            false => Finding::warning(
-                check,
-                format!(
-                    "{found}, and signs with {} from the next epoch on",
-                    next.signing_key
-                ),
-                "have that key ready, and start with it in the next epoch (signing_key)",
-            ),
-        };
+        return with_the_key(now, next, fits(next));
     }
     let found = format!(
         "{who} is registered with the key {}, this node has {key}",
@@ -338,6 +327,31 @@ fn registration(now: &Operator, next: &Operator, key: Option<Address>) -> Findin
             check,
             found,
             "load the registered key (signing_key), or register this one: `node change-key`",
+        ),
+    }
+}
+
+/// The operator, which has stake and the node's key in this epoch.
+fn with_the_key(now: &Operator, next: &Operator, fits_next: bool) -> Finding {
+    let check = "registration";
+    let found = format!("{} has weight {}", now.address, format::amount(now.weight));
+    if next.weight.is_zero() {
+        let cure = "if that is not meant, stake or register again; else keep it running until then";
+        return Finding::warning(
+            check,
+            format!("{found}, and none from the next epoch on"),
+            cure,
+        );
+    }
+    match fits_next {
+        true => Finding::ok(check, found),
+        false => Finding::warning(
+            check,
+            format!(
+                "{found}, and signs with {} from the next epoch on",
+                next.signing_key
+            ),
+            "have that key ready, and start with it in the next epoch (signing_key)",
         ),
     }
 }
@@ -365,6 +379,12 @@ mod tests {
             (operator(a, 0), operator(a, 5), Some(a), Level::Warning),
             (operator(a, 0), operator(b, 5), Some(a), Level::Error),
             (operator(a, 0), operator(a, 0), Some(a), Level::Error),
+            (
+                operator(a, 5),
+                operator(Address::ZERO, 0),
+                Some(a),
+                Level::Warning,
+            ),
         ];
         for (now, next, key, level) in table {
             let found = registration(&now, &next, key);

@@ -1,8 +1,10 @@
 //! The running node: what it says of itself, its peers, and how its providers have fared.
 
+use libp2p::Multiaddr;
 use quorate_node::api::{
     ChainProviders, Machine, NotReady, PeerLine, ProviderLine, Reachability, Status, TaskLine,
 };
+use quorate_node::listen_problem;
 use quorate_node::settings::{Role, Settings};
 
 use super::clock;
@@ -36,7 +38,9 @@ pub(super) async fn examine(settings: &Settings) -> Vec<Finding> {
                 format!("{error:#}"),
                 "start it, if it should run",
             );
-            return vec![down, clock::of_providers(settings).await];
+            let mut findings = vec![down, clock::of_providers(settings).await];
+            findings.extend(settings.listen.iter().map(listening));
+            return findings;
         }
     };
     let (peers, providers, tasks) = tokio::join!(
@@ -60,6 +64,15 @@ pub(super) async fn examine(settings: &Settings) -> Vec<Finding> {
         findings.push(signatures(&status, &tasks.unwrap_or_default()));
     }
     findings
+}
+
+/// Whether a node that is started could listen there.
+fn listening(address: &Multiaddr) -> Finding {
+    let check = format!("listen {address}");
+    match listen_problem(address) {
+        None => Finding::ok(check, "free"),
+        Some(problem) => Finding::error(check, problem, "correct it before the node is started"),
+    }
 }
 
 fn itself(status: &Status) -> Vec<Finding> {

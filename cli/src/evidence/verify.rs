@@ -40,7 +40,13 @@ pub(crate) struct VerifyArgs {
     home_chain_id: Option<u64>,
 
     /// Stake registry of the network that you trust; taken from --set where left out
-    #[arg(long, value_name = "ADDRESS", env = "QUORATE_REGISTRY", value_parser = address)]
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        env = "QUORATE_REGISTRY",
+        value_parser = address,
+        required_unless_present = "set"
+    )]
     registry: Option<Address>,
 
     /// Print JSON

@@ -26,7 +26,12 @@ pub(super) struct Account {
 /// What the chain says before anything is sent.
 pub(super) struct Plan {
     pub(super) vault: Address,
-    pub(super) registered: bool,
+    /// What is staked to the operator.
+    pub(super) staked: U256,
+    /// What is to be added to it.
+    pub(super) deposit: U256,
+    /// With which key it is registered.
+    pub(super) registered: Option<Address>,
 }
 
 impl Account {
@@ -63,10 +68,19 @@ impl Account {
         Ok(account)
     }
 
-    /// Whether what is at the address is a registry at all: everything else is asked of it afterwards.
+    /// Whether what is at the address is this chain's registry: everything else is asked of it afterwards.
     async fn find_registry(&self) -> anyhow::Result<()> {
-        let Err(error) = self.registry.domainSeparator().call().await else {
-            return Ok(());
+        let error = match self.registry.domainSeparator().call().await {
+            Ok(separator) => {
+                ensure!(
+                    separator == self.domain.separator(),
+                    "the contract at {} is no Quorate registry of chain {}; correct --registry or --home-rpc",
+                    self.domain.registry(),
+                    self.domain.home_chain_id()
+                );
+                return Ok(());
+            }
+            Err(error) => error,
         };
         let answered = match &error {
             ContractError::TransportError(error) => error.is_error_resp(),
@@ -88,44 +102,80 @@ impl Account {
         self.domain
     }
 
-    /// Everything that would make the transactions fail, before one is paid for.
-    pub(super) async fn check(&self, stake: U256, proven: &Proven) -> anyhow::Result<Plan> {
-        let separator = self
+    /// The newest key of the operator, where it is registered.
+    pub(super) async fn registered_key(&self) -> anyhow::Result<Option<Address>> {
+        let registered = self.registry.operatorRegistered(self.address);
+        if !registered.call().await.map_err(refused)? {
+            return Ok(None);
+        }
+        let newest = u32::MAX;
+        let key = self
             .registry
-            .domainSeparator()
-            .call()
-            .await
-            .map_err(refused)?;
-        ensure!(
-            separator == self.domain.separator(),
-            "the contract at {} is no Quorate registry of chain {}; correct --registry or --home-rpc",
-            self.domain.registry(),
-            self.domain.home_chain_id()
-        );
-        let registered = self
-            .registry
-            .operatorRegistered(self.address)
-            .call()
-            .await
-            .map_err(refused)?;
-        let vault = self.registry.weightSource().call().await.map_err(refused)?;
-        self.check_owner(proven.key).await?;
-        self.check_stake(vault, stake).await?;
-        Ok(Plan { vault, registered })
+            .getOperatorSigningKeyAtEpoch(self.address, newest);
+        Ok(Some(key.call().await.map_err(refused)?))
     }
 
-    async fn check_stake(&self, vault: Address, stake: U256) -> anyhow::Result<()> {
+    /// Everything that would make the transactions fail, before one is paid for. `stake` is what the operator
+    /// shall have, or with `add` what it shall have more.
+    pub(super) async fn check(
+        &self,
+        stake: U256,
+        add: bool,
+        proven: &Proven,
+    ) -> anyhow::Result<Plan> {
+        let registered = self.registered_key().await?;
+        let vault = self.registry.weightSource().call().await.map_err(refused)?;
+        let weight = StakeVaultInstance::new(vault, &self.provider)
+            .weightOf(self.address)
+            .call()
+            .await;
+        let staked = weight.map_err(refused)?;
+        let deposit = match (add, registered) {
+            (true, _) => stake,
+            (false, Some(_)) => U256::ZERO,
+            (false, None) => stake.saturating_sub(staked),
+        };
+        let plan = Plan {
+            vault,
+            staked,
+            deposit,
+            registered,
+        };
+        if registered.is_none() {
+            self.check_owner(proven.key).await?;
+            self.check_standing(proven.key).await?;
+        }
+        if registered.is_none() || add {
+            self.check_stake(&plan).await?;
+        }
+        Ok(plan)
+    }
+
+    /// Who was convicted is jailed until it is readmitted, and its key is never taken again.
+    async fn check_standing(&self, key: Address) -> anyhow::Result<()> {
+        let jailed = self.registry.jailed(self.address).call().await;
+        ensure!(
+            !jailed.map_err(refused)?,
+            "operator {} is jailed for having signed two facts; it may register once it is readmitted",
+            self.address
+        );
+        let convicted = self.registry.convicted(key).call().await;
+        ensure!(
+            !convicted.map_err(refused)?,
+            "signing key {key} is convicted of having signed two facts, and never taken again: make another \
+             one with `node keys new --kind signing`"
+        );
+        Ok(())
+    }
+
+    async fn check_stake(&self, plan: &Plan) -> anyhow::Result<()> {
         let minimum = self
             .registry
             .minimumWeight()
             .call()
             .await
             .map_err(refused)?;
-        let weight = StakeVaultInstance::new(vault, &self.provider)
-            .weightOf(self.address)
-            .call()
-            .await;
-        let staked = weight.map_err(refused)?.saturating_add(stake);
+        let staked = plan.staked.saturating_add(plan.deposit);
         ensure!(
             staked >= minimum && !staked.is_zero(),
             "a stake of {} is below the minimum of {}; deposit more with --stake",
@@ -138,7 +188,7 @@ impl Account {
             .await
             .map_err(plain)?;
         ensure!(
-            balance > stake,
+            balance > plan.deposit,
             "the account {} has {}, which does not cover the stake and the fees; send it coins",
             self.address,
             format::amount(balance)

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::pipes::{closed, full};
-use crate::support::{Desk, REGISTRY, Said};
+use crate::support::{Desk, REGISTRY};
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -77,28 +77,5 @@ fn a_log_that_cannot_be_written_ends_no_node() {
         let asked = Command::new("kill").arg(node.id().to_string()).status();
         assert!(asked.expect("asked to end").success());
         assert_eq!(node.wait().expect("ended").code(), Some(0));
-    }
-}
-
-#[test]
-fn an_address_of_another_machine_is_told_with_its_cause() {
-    // Of the ranges for documentation, which no machine has.
-    for listen in [
-        "/ip6/2001:db8::1/tcp/39001",
-        "/ip4/192.0.2.1/tcp/39001",
-        "/ip4/192.0.2.1/udp/39001/quic-v1",
-    ] {
-        let desk = Desk::new();
-        let output = registry(&desk, "off", listen).output().expect("run");
-        let said = Said::of(&output);
-        let cause = "(os error ";
-        said.fails(
-            1,
-            &[
-                &format!("cannot listen on {listen}: "),
-                cause,
-                "choose another --listen",
-            ],
-        );
     }
 }

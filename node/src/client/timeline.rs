@@ -22,13 +22,36 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub async fn timeline(&self, task: TaskId) -> Result<Timeline, ClientError> {
-        let task_id = task.0.to_vec();
-        let query = RequestKind::Timeline(wire::TimelineQuery { task_id });
-        let reply = match next(&mut self.send(query).await?).await? {
+        let query = wire::TimelineQuery {
+            task_id: task.0.to_vec(),
+            ..wire::TimelineQuery::default()
+        };
+        self.told(query, &hex::encode(task.0)).await
+    }
+
+    /// Asks what became of the one task whose id begins with these 4 to 64 hexadecimal digits.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn timeline_of(&self, digits: &str) -> Result<Timeline, ClientError> {
+        let digits = digits.strip_prefix("0x").unwrap_or(digits).to_lowercase();
+        let query = wire::TimelineQuery {
+            begins_with: digits.clone(),
+            ..wire::TimelineQuery::default()
+        };
+        self.told(query, &digits).await
+    }
+
+    async fn told(
+        &self,
+        query: wire::TimelineQuery,
+        digits: &str,
+    ) -> Result<Timeline, ClientError> {
+        let reply = match next(&mut self.send(RequestKind::Timeline(query)).await?).await? {
             ReplyKind::Timeline(reply) => reply,
             other => return Err(unexpected(other)),
         };
-        if reply.task_id != task.0.as_slice() {
+        if !hex::encode(&reply.task_id).starts_with(digits) {
             let text = "the timeline of another task";
             return Err(ClientError::Malformed(text.into()));
         }

@@ -21,8 +21,14 @@ use crate::network::peer_id_of;
 pub(crate) struct Bindings {
     known: Arc<RwLock<Known>>,
     writes: WriteQueue,
-    /// This node's own operator, and who wants to know what binds it.
-    own: Option<(Address, mpsc::Sender<PeerBinding>)>,
+    own: Option<Own>,
+}
+
+/// What this node itself speaks by, and who wants to know what binds its operator.
+#[derive(Clone)]
+struct Own {
+    binding: PeerBinding,
+    heard: mpsc::Sender<PeerBinding>,
 }
 
 #[derive(Default)]
@@ -32,6 +38,8 @@ struct Known {
     speakers: HashMap<PeerId, Vec<Address>>,
     /// Whose keys count.
     newest: Option<Arc<OperatorSet>>,
+    /// What the log was told of peers that speak for several operators.
+    told: Vec<String>,
 }
 
 #[derive(Clone, Copy)]
@@ -75,6 +83,36 @@ impl Known {
         }
     }
 
+    /// Operators of the newest set for which a peer speaks, ascending. `own`: by what this node speaks, whether
+    /// it has heard of that or not.
+    fn members_of(&self, peer: &PeerId, own: Option<&PeerBinding>) -> Vec<Address> {
+        let own = own.filter(|own| peer_id_of(&own.peer_key).as_ref() == Some(peer));
+        let operators = self.speakers.get(peer).into_iter().flatten().copied();
+        let operators = operators.chain(own.map(|own| own.operator));
+        let mut members: Vec<Address> = operators.filter(|o| self.key_of(*o).is_some()).collect();
+        members.sort_unstable();
+        members.dedup();
+        members
+    }
+
+    /// What is wrong where these are several.
+    fn shared_by(&self, peer: &PeerId, own: Option<&PeerBinding>) -> Option<String> {
+        let operators = self.members_of(peer, own);
+        if operators.len() < 2 {
+            return None;
+        }
+        let whose = match own.is_some_and(|own| operators.contains(&own.operator)) {
+            true => "another node runs with this node's peer key",
+            false => "several nodes run with one peer key",
+        };
+        let operators: Vec<String> = operators.iter().map(ToString::to_string).collect();
+        Some(format!(
+            "{whose}: peer {peer} speaks for the operators {}, and their messages get lost. Make a peer key for \
+             each of them but one (`node keys new --kind peer --name NAME`), set peer_key, and restart",
+            operators.join(" and ")
+        ))
+    }
+
     /// Those by a key that is not the one of the newest set.
     fn dead(&self) -> Vec<Address> {
         let is_dead = |(operator, held): (&Address, &Held)| {
@@ -95,12 +133,10 @@ impl Bindings {
         }
     }
 
-    /// Tells `heard` of every new binding of `operator`.
-    pub(crate) fn telling(self, operator: Address, heard: mpsc::Sender<PeerBinding>) -> Self {
-        Self {
-            own: Some((operator, heard)),
-            ..self
-        }
+    /// Tells `heard` of every new binding of the operator for which this node speaks by `binding`.
+    pub(crate) fn telling(self, binding: PeerBinding, heard: mpsc::Sender<PeerBinding>) -> Self {
+        let own = Some(Own { binding, heard });
+        Self { own, ..self }
     }
 
     fn known(&self) -> RwLockReadGuard<'_, Known> {
@@ -142,6 +178,39 @@ impl Bindings {
         operators.is_some_and(|operators| operators.iter().any(|o| set.get(*o).is_some()))
     }
 
+    /// By which this peer speaks for another operator of the newest set than this one, too.
+    pub(crate) fn other_of(&self, peer: &PeerId, operator: Address) -> Option<PeerBinding> {
+        let known = self.known();
+        let mut operators = known.members_of(peer, None).into_iter();
+        let other = operators.find(|other| *other != operator)?;
+        known.bindings.get(&other).map(|held| held.binding)
+    }
+
+    /// What is wrong with peers that speak for several operators of the newest set.
+    pub(crate) fn shared(&self) -> Vec<String> {
+        self.shared_in(&self.known())
+    }
+
+    fn shared_in(&self, known: &Known) -> Vec<String> {
+        let own = self.own.as_ref().map(|own| &own.binding);
+        let peers = known.speakers.keys();
+        let mut shared: Vec<String> = peers
+            .filter_map(|peer| known.shared_by(peer, own))
+            .collect();
+        shared.sort_unstable();
+        shared
+    }
+
+    /// Tells the log what is new of that.
+    fn tell(&self, known: &mut Known) {
+        let shared = self.shared_in(known);
+        let news = shared
+            .iter()
+            .filter(|problem| !known.told.contains(problem));
+        news.for_each(|problem| tracing::error!("{problem}"));
+        known.told = shared;
+    }
+
     /// Whether this peer speaks for this operator.
     pub(super) fn is_peer_of(&self, peer: &PeerId, operator: Address) -> bool {
         let known = self.known();
@@ -177,9 +246,10 @@ impl Bindings {
         if clock::is_ahead(binding.sequence) {
             return false;
         }
-        if let Some((_, heard)) = self.own.as_ref().filter(|own| own.0 == binding.operator) {
+        let own = self.own.as_ref();
+        if let Some(own) = own.filter(|own| own.binding.operator == binding.operator) {
             // A full queue holds more than is needed to find out.
-            let _ = heard.try_send(binding);
+            let _ = own.heard.try_send(binding);
         }
         let key = Some(key);
         let new = Held { binding, key };
@@ -193,6 +263,7 @@ impl Bindings {
             }
         }
         known.insert(new);
+        self.tell(&mut known);
         let mut batch = Batch::new();
         let row = &binding.operator.into_array();
         batch.put(schema::BINDINGS, row, &(&binding).into());
@@ -229,6 +300,7 @@ impl Bindings {
             tracing::info!(%operator, "operator has another key: its old binding is forgotten");
             known.forget(*operator);
         }
+        self.tell(&mut known);
         self.remove(&dead);
     }
 

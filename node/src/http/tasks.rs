@@ -10,16 +10,13 @@ use serde::Deserialize;
 
 use super::{Facts, Shared, failure, sync};
 use crate::api::{LiveLine, RefusedLine, TaskLine, Timeline};
-use crate::explain::{self, Prefix};
+use crate::explain::{self, Unnamed};
 use crate::recorder::{Follower, Live};
 use crate::timeline::live_line;
 
 /// Tasks listed unless asked otherwise, and at most.
 const TASKS_SHOWN: usize = 20;
 pub(super) const MAX_TASKS_SHOWN: usize = 1_000;
-
-/// Tasks named where the beginning of an id fits several.
-const CANDIDATES: usize = 5;
 
 #[derive(Deserialize)]
 pub(super) struct Listing {
@@ -111,20 +108,10 @@ impl Facts {
     /// The record of the one task whose id begins like this.
     fn timeline(&self, text: &str) -> Result<Timeline, Box<Response>> {
         let fail = |code, text: &str| Box::new(failure(code, text));
-        let prefix = Prefix::parse(text).ok_or_else(|| {
-            let text =
-                "a task id has 64 hexadecimal digits, with or without 0x; its first 4 may be enough";
-            fail(StatusCode::BAD_REQUEST, text)
-        })?;
         let broken =
             |error: crate::NodeError| fail(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string());
-        let id = match prefix.whole() {
-            Some(id) => id,
-            None => {
-                let found = explain::beginning_with(&self.store, &prefix, CANDIDATES);
-                the_one(text, &found.map_err(broken)?).map_err(|(code, text)| fail(code, &text))?
-            }
-        };
+        let named = explain::named(&self.store, text).map_err(broken)?;
+        let id = named.map_err(|unnamed| fail(code_of(&unnamed), &unnamed.to_string()))?;
         let me = self.me.map(|(operator, _)| operator);
         let found = explain::explain(&self.store, &self.domain, me, id).map_err(broken)?;
         found.ok_or_else(|| Box::new(sync::no_task(self, id, &self.unknown(id))))
@@ -140,20 +127,10 @@ impl Facts {
     }
 }
 
-fn the_one(text: &str, found: &[TaskId]) -> Result<TaskId, (StatusCode, String)> {
-    match found {
-        [id] => Ok(*id),
-        [] => {
-            let text = format!("no task of this node begins with {text}");
-            Err((StatusCode::NOT_FOUND, text))
-        }
-        several => {
-            let named: Vec<String> = several.iter().map(ToString::to_string).collect();
-            let text = format!(
-                "several tasks begin with {text}, such as {}; give more digits",
-                named.join(", ")
-            );
-            Err((StatusCode::CONFLICT, text))
-        }
+const fn code_of(unnamed: &Unnamed) -> StatusCode {
+    match unnamed {
+        Unnamed::NoId => StatusCode::BAD_REQUEST,
+        Unnamed::None(_) => StatusCode::NOT_FOUND,
+        Unnamed::Several(..) => StatusCode::CONFLICT,
     }
 }

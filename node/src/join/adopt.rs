@@ -41,6 +41,15 @@ impl Adopter {
     /// dialled.
     pub(crate) async fn adopt(&self, state: &wire::OperatorState) -> Option<PeerBinding> {
         let binding = PeerBinding::try_from(state.binding.as_ref()?).ok()?;
+        self.keep(binding)?;
+        let peer = peer_id_of(&binding.peer_key)?;
+        let addresses = state.addresses.iter().filter_map(|text| text.parse().ok());
+        self.network.learn(peer, addresses.collect()).await;
+        Some(binding)
+    }
+
+    /// Takes a binding over, where the home chain's key of a live epoch made it and no other one counts.
+    fn keep(&self, binding: PeerBinding) -> Option<()> {
         if self.bindings.outranks(&binding) {
             return None;
         }
@@ -48,10 +57,15 @@ impl Adopter {
             let key = self.maker_of(&binding)?;
             self.bindings.keep(binding, key).then_some(())?;
         }
-        let peer = peer_id_of(&binding.peer_key)?;
-        let addresses = state.addresses.iter().filter_map(|text| text.parse().ok());
-        self.network.learn(peer, addresses.collect()).await;
-        Some(binding)
+        Some(())
+    }
+
+    /// What a peer knows of another operator that speaks by this node's own peer key. No message of that one
+    /// comes here by gossip: peers take it for this node's own.
+    pub(crate) fn hear_of_twin(&self, binding: PeerBinding) {
+        if peer_id_of(&binding.peer_key) == Some(self.network.peer_id()) {
+            let _ = self.keep(binding);
+        }
     }
 
     /// The key of a live epoch that made the binding.

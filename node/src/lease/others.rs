@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::decide::{Decision, Heard};
 use super::{Keeper, RENEW, holder};
 use crate::NodeError;
+use crate::join::Adopter;
 use crate::network::NetworkHandle;
 use crate::rpc::{Caller, RegistryClient};
 use crate::vitals::Vitals;
@@ -22,6 +23,8 @@ use crate::vitals::Vitals;
 const PATIENCE: Duration = Duration::from_millis(1_500);
 /// Pause between two rounds of questions at the start.
 const PAUSE: Duration = Duration::from_millis(250);
+/// See [`Pace::idle`].
+const IDLE: Duration = Duration::from_secs(2);
 /// See [`Pace::check`].
 const CHECK: Duration = Duration::from_millis(2_500);
 /// See [`Pace::listen`].
@@ -42,6 +45,8 @@ pub(super) struct Pace {
     pub(super) listen: Duration,
     /// Between two rounds of questions.
     pub(super) pause: Duration,
+    /// The same where this process does not sign anyway.
+    pub(super) idle: Duration,
 }
 
 impl Default for Pace {
@@ -50,6 +55,7 @@ impl Default for Pace {
             check: CHECK,
             listen: LISTEN,
             pause: PAUSE,
+            idle: IDLE,
         }
     }
 }
@@ -75,7 +81,14 @@ pub(crate) struct Peers {
     /// Their streams stay open.
     clients: Mutex<HashMap<PeerId, Client>>,
     answered: Arc<Mutex<BTreeSet<PeerId>>>,
-    vitals: Vitals,
+    told: Told,
+}
+
+/// Who wants to know what peers say beside presences.
+#[derive(Clone)]
+pub(crate) struct Told {
+    pub(crate) vitals: Vitals,
+    pub(crate) adopter: Adopter,
 }
 
 impl Others {
@@ -113,7 +126,7 @@ impl Peers {
         network: NetworkHandle,
         configured: Vec<PeerId>,
         operator: Address,
-        vitals: Vitals,
+        told: Told,
     ) -> Self {
         Self {
             caller,
@@ -122,7 +135,7 @@ impl Peers {
             operator,
             clients: Mutex::default(),
             answered: Arc::default(),
-            vitals,
+            told,
         }
     }
 
@@ -137,7 +150,7 @@ impl Peers {
         let ask = |peer: PeerId| {
             let client = clients.entry(peer);
             let client = client.or_insert_with(|| self.caller.registry(peer)).clone();
-            let told = (self.answered.clone(), self.vitals.clone());
+            let told = (self.answered.clone(), self.told.clone());
             let asked = ask(peer, client, request.clone(), told);
             asked.map(move |presence| (peer, presence)).boxed()
         };
@@ -169,7 +182,7 @@ async fn ask(
     peer: PeerId,
     mut client: Client,
     request: wire::HealthRequest,
-    (answered, vitals): (Arc<Mutex<BTreeSet<PeerId>>>, Vitals),
+    (answered, told): (Arc<Mutex<BTreeSet<PeerId>>>, Told),
 ) -> Option<Presence> {
     let asked = tokio::time::timeout(PATIENCE, client.health_check(request));
     let reply = asked.await.ok()?.ok()?.into_inner();
@@ -177,7 +190,10 @@ async fn ask(
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .insert(peer);
-    vitals.heard(peer, reply.bound);
+    told.vitals.heard(peer, reply.bound);
+    if let Some(Ok(other)) = reply.other.as_ref().map(PeerBinding::try_from) {
+        told.adopter.hear_of_twin(other);
+    }
     Presence::try_from(reply.presence.as_ref()?).ok()
 }
 
@@ -250,6 +266,21 @@ impl Keeper {
         let last = old.iter().map(|heard| heard.sequence).max();
         self.scope.old = self.scope.old.max(last.unwrap_or_default());
         Ok(own.into_iter().max_by_key(|heard| heard.sequence))
+    }
+
+    /// For a process that may not sign: waits until another one turns out to sign for the operator, since what
+    /// that one says of itself moves on.
+    pub(super) async fn listen(&self) -> NodeError {
+        let mut found: HashMap<PeerId, u64> = HashMap::new();
+        loop {
+            for (peer, heard) in self.foreign_presences().await {
+                let known = found.insert(peer, heard.sequence);
+                if known.is_some_and(|known| heard.sequence > known) {
+                    return self.in_use(heard);
+                }
+            }
+            tokio::time::sleep(self.pace.idle).await;
+        }
     }
 
     /// Whether the process that had the lease may still run somewhere.

@@ -77,6 +77,28 @@ async fn a_log_that_may_lack_something_is_not_signed_with() {
     }
 }
 
+/// Also where this store has no log at all, so that it would not sign in any case.
+#[tokio::test]
+async fn a_process_without_a_log_ends_beside_one_that_signs() {
+    let moves = [500, 501].map(|more| Some(presence(&own_key(), BASE + more)));
+    let start = Start {
+        keys: vec![(0, 1)],
+        told: [vec![None], moves.to_vec()].concat(),
+        ..Start::default()
+    };
+    let mut scene = Scene::of(start.clone()).await;
+    let text = scene.is_lost().await;
+    assert!(text.contains("another node signs with it too"), "{text}");
+    let ended = scene.ends().await;
+    assert!(matches!(ended, Err(NodeError::KeyInUse { .. })));
+    // What a process that is gone has left does not move.
+    let told = vec![None, moves[0]];
+    let mut scene = Scene::of(Start { told, ..start }).await;
+    scene.is_refused().await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(matches!(scene.settled().await, Standing::Refused(_)));
+}
+
 #[tokio::test]
 async fn an_operator_that_never_had_a_key_has_an_empty_log() {
     let begun_and_noted = Start {

@@ -18,6 +18,7 @@ use sha2::{Digest, Sha256};
 use super::NetworkError;
 use super::gate::{Gate, HANDSHAKE, RangeLimits};
 use super::probe::Probe;
+use super::streams::Acceptor;
 
 /// A connection without streams is closed after this time, unless both are in the mesh.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -49,6 +50,7 @@ pub(crate) struct Behaviour {
     ping: ping::Behaviour,
     pub(super) kad: kad::Behaviour<kad::store::MemoryStore>,
     pub(super) stream: libp2p_stream::Behaviour,
+    pub(super) acceptor: Acceptor,
     probe: Probe,
 }
 
@@ -134,6 +136,7 @@ fn behaviour(
         ping: ping::Behaviour::new(ping),
         kad: kademlia(keypair, network)?,
         stream: libp2p_stream::Behaviour::new(),
+        acceptor: Acceptor::default(),
         probe: Probe::new(keypair.public().to_peer_id(), external),
     })
 }

@@ -4,12 +4,14 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use libp2p::gossipsub::MessageId;
-use libp2p::{Multiaddr, PeerId};
-use quorate_proto::Kind;
+use libp2p::{Multiaddr, PeerId, StreamProtocol};
+use quorate_proto::{Kind, limits};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::inbox::Place;
-use super::{Offence, Range, Reachability};
+use super::ranges::ip_of;
+use super::streams::Served;
+use super::{Incoming, Offence, Range, Reachability};
 
 /// A gossip message that waits for its validation.
 #[derive(Debug)]
@@ -59,6 +61,8 @@ pub(crate) enum Acceptance {
 pub(crate) struct PeerInfo {
     pub(crate) peer: PeerId,
     pub(crate) addresses: Vec<Multiaddr>,
+    /// Where it says that it can be reached, if it is a node.
+    pub(crate) listens: Vec<Multiaddr>,
     pub(crate) score: f64,
     /// Its version of this program, as it says itself.
     pub(crate) version: Option<String>,
@@ -86,6 +90,9 @@ pub(super) enum Command {
     Peers {
         reply: oneshot::Sender<Vec<PeerInfo>>,
     },
+    Listening {
+        reply: oneshot::Sender<Vec<String>>,
+    },
     Reachability {
         reply: oneshot::Sender<Reachability>,
     },
@@ -98,7 +105,10 @@ pub(crate) struct NetworkHandle {
     pub(super) commands: mpsc::Sender<Command>,
     pub(crate) listen: watch::Receiver<Vec<Multiaddr>>,
     pub(super) streams: libp2p_stream::Control,
+    pub(super) served: Served,
     pub(super) peer_id: PeerId,
+    /// As configured.
+    pub(super) external: Vec<Multiaddr>,
     pub(super) callers: Callers,
 }
 
@@ -157,6 +167,13 @@ impl NetworkHandle {
         peers.await.unwrap_or_default()
     }
 
+    /// Why it does not listen where it should.
+    pub(crate) async fn listen_problems(&self) -> Vec<String> {
+        let (reply, problems) = oneshot::channel();
+        self.send(Command::Listening { reply }).await;
+        problems.await.unwrap_or_default()
+    }
+
     /// Whether others reach this node.
     pub(crate) async fn reachability(&self) -> Reachability {
         let (reply, reachability) = oneshot::channel();
@@ -169,12 +186,25 @@ impl NetworkHandle {
         self.listen.borrow().clone()
     }
 
+    /// Where others reach this node, with its peer id: as configured, otherwise where it listens.
+    pub(crate) fn own_addresses(&self) -> Vec<Multiaddr> {
+        match self.external.is_empty() {
+            true => dialable(&self.listen_addresses(), self.peer_id),
+            false => dialable(&self.external, self.peer_id),
+        }
+    }
+
     /// The range that a connected peer calls from; `None` where ranges like it are not limited.
     pub(crate) fn range_of(&self, peer: &PeerId) -> Option<Range> {
         self.callers.range_of(peer)
     }
 
-    /// Opens and accepts streams.
+    /// Streams of a protocol that peers open.
+    pub(crate) fn accept(&self, protocol: StreamProtocol) -> Incoming {
+        self.served.accept(protocol)
+    }
+
+    /// Opens streams.
     pub(crate) fn streams(&self) -> libp2p_stream::Control {
         self.streams.clone()
     }
@@ -186,5 +216,45 @@ impl NetworkHandle {
     async fn send(&self, command: Command) {
         // An error means that the swarm has ended, and with it the node.
         let _ = self.commands.send(command).await;
+    }
+}
+
+/// Addresses at which others may dial a peer, each with its id: loopback ones only where there are no others.
+pub(crate) fn dialable(addresses: &[Multiaddr], peer: PeerId) -> Vec<Multiaddr> {
+    let is_far = |address: &&Multiaddr| !ip_of(address).is_some_and(|ip| ip.is_loopback());
+    let far: Vec<&Multiaddr> = addresses.iter().filter(is_far).collect();
+    let reached = match far.is_empty() {
+        true => addresses.iter().collect(),
+        false => far,
+    };
+    let named = reached
+        .into_iter()
+        .map(|address| address.clone().with_p2p(peer));
+    named
+        .filter_map(Result::ok)
+        .take(limits::MAX_ADDRESSES)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_to_dial_name_the_peer_and_leave_loopback_out_where_they_can() {
+        let (peer, other) = (PeerId::random(), PeerId::random());
+        let of = |texts: &[&str]| -> Vec<String> {
+            let parsed: Vec<Multiaddr> = texts.iter().map(|text| text.parse().unwrap()).collect();
+            let dialled = dialable(&parsed, peer).into_iter();
+            dialled.map(|address| address.to_string()).collect()
+        };
+        let near = "/ip4/127.0.0.1/tcp/9000";
+        let far = "/ip4/203.0.113.7/tcp/9000";
+        let named = format!("{far}/p2p/{peer}");
+        assert_eq!(of(&[near]), [format!("{near}/p2p/{peer}")]);
+        for addresses in [[near, far], [&named, "/ip6/::1/tcp/1"]] {
+            assert_eq!(of(&addresses).join(" "), named);
+        }
+        assert!(of(&[&format!("{far}/p2p/{other}")]).is_empty());
     }
 }

@@ -19,6 +19,7 @@ use super::conduct::{Conduct, Offence};
 use super::dialer::{Dial, Dialer};
 use super::handle::{Acceptance, Callers, Command, GossipMessage, NetworkHandle, PeerInfo};
 use super::inbox::Inbox;
+use super::listening::{Listening, RETRY_MS};
 use super::peerbook::{Haste, PeerBook};
 use super::ranges::ip_of;
 use super::runs::Runs;
@@ -73,6 +74,8 @@ pub(crate) struct Network {
     commands: mpsc::Receiver<Command>,
     inbox: Inbox,
     listen: watch::Sender<Vec<Multiaddr>>,
+    listening: Listening,
+    next_listen: Timestamp,
     book: PeerBook,
     next_look: Timestamp,
     writes: WriteQueue,
@@ -99,7 +102,9 @@ impl Network {
             commands: commands_tx,
             listen: listen_rx,
             streams: swarm.behaviour().stream.new_control(),
+            served: swarm.behaviour().acceptor.served.clone(),
             peer_id: *swarm.local_peer_id(),
+            external: config.external.clone(),
             callers: Callers::default(),
         };
         let kad_protocol = StreamProtocol::try_from_owned(config.network.protocol("kad"))
@@ -120,12 +125,14 @@ impl Network {
             commands,
             inbox,
             listen,
+            listening: Listening::new(config.listen),
+            next_listen: clock::now(),
             book,
             next_look: clock::now().plus_millis(LOOK_MS),
             writes,
             bindings,
         };
-        network.listen_on(config.listen)?;
+        network.listen()?;
         for address in config.external {
             network.swarm.add_external_address(address);
         }
@@ -137,16 +144,9 @@ impl Network {
         Ok((network, handle, messages))
     }
 
-    fn listen_on(&mut self, addresses: Vec<Multiaddr>) -> Result<(), NetworkError> {
-        for address in addresses {
-            self.swarm
-                .listen_on(address.clone())
-                .map_err(|error| NetworkError::Listen {
-                    address,
-                    reason: cause(&error),
-                })?;
-        }
-        Ok(())
+    fn listen(&mut self) -> Result<(), NetworkError> {
+        self.next_listen = clock::now().plus_millis(RETRY_MS);
+        self.listening.listen(&mut self.swarm)
     }
 
     /// Peers of an earlier run: a restarted node finds the mesh without its bootstrap peers.
@@ -202,16 +202,22 @@ impl Network {
     /// Runs until `token` is cancelled.
     ///
     /// # Errors
-    /// A listener that failed.
+    /// An address of a kind that is not known.
     pub(crate) async fn run(mut self, token: CancellationToken) -> Result<(), crate::NodeError> {
         loop {
             let look = Some(self.next_look);
-            let wake = [self.dialer.next_wake(), self.conduct.next_wake(), look];
+            let listen = self.listening.lacks_some().then_some(self.next_listen);
+            let wake = [
+                self.dialer.next_wake(),
+                self.conduct.next_wake(),
+                look,
+                listen,
+            ];
             let wake = wake.into_iter().flatten().min().map(clock::instant_of);
             tokio::select! {
-                event = self.swarm.select_next_some() => self.on_event(event)?,
+                event = self.swarm.select_next_some() => self.on_event(event),
                 Some(command) = self.commands.recv() => self.on_command(command),
-                () = clock::sleep_until(wake) => self.on_wake(),
+                () = clock::sleep_until(wake) => self.on_wake()?,
                 () = token.cancelled() => break,
             }
         }
@@ -229,8 +235,11 @@ impl Network {
         let _ = tokio::time::timeout(LINGER, flush).await;
     }
 
-    fn on_wake(&mut self) {
+    fn on_wake(&mut self) -> Result<(), NetworkError> {
         let now = clock::now();
+        if self.next_listen <= now && self.listening.lacks_some() {
+            self.listen()?;
+        }
         if self.next_look <= now {
             self.next_look = now.plus_millis(LOOK_MS);
             self.look_at_peers();
@@ -256,6 +265,7 @@ impl Network {
                 }
             }
         }
+        Ok(())
     }
 
     fn on_command(&mut self, command: Command) {
@@ -270,6 +280,9 @@ impl Network {
             Command::Learn { peer, addresses } => self.learn(peer, &addresses, Haste::Now),
             Command::Peers { reply } => {
                 let _ = reply.send(self.peers());
+            }
+            Command::Listening { reply } => {
+                let _ = reply.send(self.listening.problems());
             }
             Command::Reachability { reply } => {
                 let _ = reply.send(self.reachability.clone());
@@ -317,20 +330,10 @@ impl Network {
         let info = |(peer, known): (&PeerId, &Peer)| PeerInfo {
             peer: *peer,
             addresses: known.addresses.clone(),
+            listens: known.listens.clone(),
             score: gossipsub.peer_score(peer).unwrap_or_default(),
             version: known.version.clone(),
         };
         self.connections.iter().map(info).collect()
     }
-}
-
-/// The innermost cause that has a text: the outer ones of a transport have none.
-fn cause(error: &(dyn std::error::Error + 'static)) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    let texts = causes
-        .map(ToString::to_string)
-        .filter(|text| !text.is_empty());
-    texts
-        .last()
-        .unwrap_or_else(|| "the system does not say why".to_owned())
 }

@@ -100,7 +100,6 @@ impl Wiring {
             domain: self.domain,
             signer: speaker.signer.clone(),
             binding: speaker.binding,
-            external: settings.external.clone(),
         };
         let (network, adopter) = (self.network.clone(), self.adopter());
         let registries = self.bootstrap_peers(settings);
@@ -112,7 +111,7 @@ impl Wiring {
         bootstrap_peers(settings, self.network.peer_id())
     }
 
-    fn adopter(&self) -> Adopter {
+    pub(super) fn adopter(&self) -> Adopter {
         let (home, bindings) = (self.home.clone(), self.bindings.clone());
         Adopter::new(self.domain, home, bindings, self.network.clone())
     }

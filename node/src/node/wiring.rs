@@ -26,7 +26,7 @@ use crate::holdings::Holdings;
 use crate::home::{Home, HomeHandle, HomeParts};
 use crate::http::{Facts, Http, MetricsHandle};
 use crate::keys::Signer;
-use crate::lease::others::{Others, Peers};
+use crate::lease::others::{Others, Peers, Told};
 use crate::lease::{self, Keeper, LeaseHandle, LogClaim};
 use crate::members::{Members, MembersHandle};
 use crate::network::{GossipMessage, Network, NetworkConfig, NetworkHandle};
@@ -90,7 +90,10 @@ impl Wiring {
             self.network.clone(),
             self.bootstrap_peers(settings),
             speaker.binding.operator,
-            self.vitals.clone(),
+            Told {
+                vitals: self.vitals.clone(),
+                adopter: self.adopter(),
+            },
         )));
         self.vitals.speaks(speaker.binding.sequence);
         let (keeper, lease) = Keeper::new(lease::Parts {
@@ -490,7 +493,7 @@ pub(super) fn recall_bindings(
     let (tell, heard) = lease::hearing();
     let mut bindings = Bindings::new(writes.clone());
     if let Some(speaker) = speaker {
-        bindings = bindings.telling(speaker.binding.operator, tell);
+        bindings = bindings.telling(speaker.binding, tell);
     }
     for row in store.rows(schema::BINDINGS, &()) {
         let (_, binding) = row?;

@@ -20,6 +20,7 @@ use quorate_proto::{
 use quorate_protocols::authors::Totals;
 use quorate_storage::{Store, schema};
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 pub(super) use self::failure::{Failure, invalid, overloaded};
 use self::failure::{chain_error, ended, error, progress_of, store_error, unavailable};
@@ -34,7 +35,7 @@ use crate::holdings::Holdings;
 use crate::home::HomeHandle;
 use crate::http::pruned_text;
 use crate::lease::LeaseHandle;
-use crate::network::{NetworkHandle, peer_id_of};
+use crate::network::{NetworkHandle, dialable, peer_id_of};
 use crate::prune::was_pruned;
 use crate::recorder::Origin;
 
@@ -58,7 +59,7 @@ pub(crate) struct Answerer {
     pub(crate) lease: Option<LeaseHandle>,
     pub(crate) book: EvidenceBook,
     /// Cancelled when the node begins to shut down: questions under way are still answered.
-    pub(crate) closing: tokio_util::sync::CancellationToken,
+    pub(crate) closing: CancellationToken,
 }
 
 type Replies = mpsc::Sender<wire::Reply>;
@@ -100,8 +101,14 @@ struct Question {
 }
 
 impl Answerer {
-    /// Answers one request; returns when its last reply is on its way.
-    pub(super) async fn answer(&self, request: wire::Request, replies: Replies, pass: &Pass) {
+    /// Answers one request; returns when its last reply is on its way. `gone` is cancelled when the user
+    /// has closed its side, or its connection is gone.
+    pub(super) async fn answer(
+        &self,
+        request: wire::Request,
+        replies: Replies,
+        (pass, gone): (&Pass, &CancellationToken),
+    ) {
         let id = request.id;
         let started = clock::now();
         let asks = matches!(request.kind, Some(RequestKind::State(_)));
@@ -115,8 +122,8 @@ impl Answerer {
             Some(RequestKind::Certificate(query)) => self.certificate(&query.task_id),
             Some(RequestKind::Operators(_)) => self.operators().await,
             Some(RequestKind::EpochUpdate(query)) => self.epoch_update(&query).await,
-            Some(RequestKind::Timeline(query)) => self.timeline(&query.task_id),
-            Some(RequestKind::Live(_)) => self.live(id, &replies).await,
+            Some(RequestKind::Timeline(query)) => self.timeline(&query),
+            Some(RequestKind::Live(_)) => self.live(id, &replies, gone).await,
             Some(RequestKind::Evidence(query)) => self.evidence(&query),
             None => Err(invalid(
                 "the request has no kind: set state, certificate, operators, epoch_update, timeline, \
@@ -380,18 +387,17 @@ impl Answerer {
                 .of(member.address)
                 .and_then(|b| peer_id_of(&b.peer_key));
             let connected = peers.iter().find(|info| Some(info.peer) == peer);
+            let listens = match connected {
+                _ if Some(member.address) == self.me => self.network.own_addresses(),
+                Some(info) => dialable(&info.listens, info.peer),
+                None => Vec::new(),
+            };
             operators.push(wire::OperatorEntry {
                 operator: member.address.to_vec(),
                 signing_key: member.signing_key.to_vec(),
                 weight: member.weight.to_be_bytes_vec(),
                 peer_id: peer.map(|peer| peer.to_string()).unwrap_or_default(),
-                addresses: connected.map_or_else(Vec::new, |info| {
-                    info.addresses
-                        .iter()
-                        .take(3)
-                        .map(ToString::to_string)
-                        .collect()
-                }),
+                addresses: listens.iter().map(ToString::to_string).collect(),
             });
         }
         Ok(ReplyKind::Operators(wire::OperatorList {

@@ -4,7 +4,6 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures::StreamExt as _;
 use libp2p::{PeerId, Stream};
 use prost::Message as _;
 use quorate_proto::wire::sync_answer::Kind as ReplyKind;
@@ -102,18 +101,12 @@ impl Serving {
     }
 
     /// Runs until `token` is cancelled.
-    ///
-    /// # Errors
-    /// The protocol is served already.
     pub(crate) async fn run(self, token: CancellationToken) -> Result<(), NodeError> {
-        let incoming = self.network.streams().accept(self.protocol.clone());
-        let mut incoming = incoming.map_err(|error| NodeError::Internal {
-            reason: error.to_string(),
-        })?;
+        let mut incoming = self.network.accept(self.protocol.clone());
         let mut serving = JoinSet::new();
         loop {
             tokio::select! {
-                Some((peer, stream)) = incoming.next() => {
+                Some((peer, stream)) = incoming.recv() => {
                     let is_regular = self.shared.regulars.contains(&peer);
                     let range = self.network.range_of(&peer);
                     if let Some(place) = self.places.take(peer, range, is_regular) {

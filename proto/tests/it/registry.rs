@@ -55,6 +55,7 @@ pub(crate) fn health() -> (wire::HealthRequest, wire::HealthReply) {
         status: OperatorStatus::Suspended.into(),
         presence: Some((&presence(1, NOW_MS)).into()),
         bound: NOW_MS,
+        other: None,
     };
     (request, reply)
 }

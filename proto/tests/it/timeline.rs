@@ -25,6 +25,7 @@ pub(crate) fn exchange() -> [Exchange; 4] {
     };
     let query = wire::TimelineQuery {
         task_id: statement().task_id().0.to_vec(),
+        begins_with: String::new(),
     };
     [
         ask("request_timeline", 6, request::Kind::Timeline(query)),

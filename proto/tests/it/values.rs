@@ -317,8 +317,12 @@ pub(crate) fn request() -> impl Strategy<Value = wire::Request> {
             by_epoch,
         })
     });
-    let timeline =
-        word().prop_map(|task_id| request::Kind::Timeline(wire::TimelineQuery { task_id }));
+    let timeline = word().prop_map(|task_id| {
+        request::Kind::Timeline(wire::TimelineQuery {
+            task_id,
+            ..wire::TimelineQuery::default()
+        })
+    });
     let live = Just(request::Kind::Live(wire::LiveQuery {}));
     let kind = option::of(prop_oneof![
         state,

@@ -168,6 +168,9 @@ async fn explained(network: &LocalNetwork, task: TaskId) -> Outcome {
     node(&["explain", &whole, "--peer", &to])
         .await?
         .says(0, &phrases)?;
+    node(&["explain", &short, "--peer", &to])
+        .await?
+        .says(0, &phrases)?;
     let ran = node(&["explain", &whole, "--peer", &to, "--json"])
         .await?
         .says(0, &[])?;
@@ -192,17 +195,22 @@ async fn explained(network: &LocalNetwork, task: TaskId) -> Outcome {
             "begins with 1212",
         ),
         (
+            vec!["explain", "0x1212", "--peer", &to],
+            2,
+            "begins with 1212",
+        ),
+        (
             vec!["explain", "0x12", "--http", http],
             64,
             "64 hexadecimal digits",
         ),
         (
-            vec!["explain", "rubbish", "--http", http],
+            vec!["explain", "0x12", "--peer", &to],
             64,
             "64 hexadecimal digits",
         ),
         (
-            vec!["explain", &short, "--peer", &to],
+            vec!["explain", "rubbish", "--http", http],
             64,
             "64 hexadecimal digits",
         ),

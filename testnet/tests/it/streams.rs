@@ -1,9 +1,12 @@
 //! Users that break the protocol of requests.
 
 use anyhow::{Result, ensure};
+use futures::future::join_all;
 use quorate_node::client::ClientError;
-use quorate_proto::wire::ErrorCode;
-use quorate_testnet::{NodeProcess, wait};
+use quorate_proto::wire::reply::Kind as ReplyKind;
+use quorate_proto::wire::request::Kind as RequestKind;
+use quorate_proto::wire::{self, ErrorCode};
+use quorate_testnet::{LocalNetwork, NodeProcess, wait};
 
 use crate::support::load::Load;
 use crate::support::stranger::Stranger;
@@ -90,7 +93,7 @@ async fn slow_users_keep_nobody_waiting() -> Outcome {
         let stranger = Stranger::new(&id, seed)?;
         stranger.meet(node).await?;
         // One byte of a frame, and never the rest: more streams than one user may have.
-        for _ in 0..20 {
+        for _ in 0..70 {
             let mut stream = stranger.stream(node).await?;
             let sent: Result<()> = stream.send(&[100]).await;
             held.push((stream, sent.is_ok()));
@@ -166,5 +169,123 @@ async fn a_closing_node_refuses_new_questions_on_open_streams() -> Outcome {
         matches!(&ended, Err(ClientError::Failed(failure)) if failure.code == ErrorCode::Expired),
         "{ended:?}"
     );
+    Ok(())
+}
+
+/// Opens this many streams in the same moment and asks once on each: how many were served, and how many
+/// told that they are too many.
+async fn asks_at_once(
+    node: &NodeProcess,
+    stranger: &Stranger,
+    streams: usize,
+) -> Result<[usize; 2]> {
+    stranger.meet(node).await?;
+    let ask = |id: u64| async move {
+        let mut stream = stranger.stream(node).await?;
+        let kind = Some(RequestKind::Operators(wire::OperatorsQuery {}));
+        stream.ask(&wire::Request { id, kind }).await?;
+        let reply = stream.reply().await?;
+        // All are open until the last one is answered or turned away.
+        anyhow::Ok((stream, reply.filter(|reply| reply.id == id)))
+    };
+    let asked = join_all((1..).take(streams).map(ask)).await;
+    let mut counts = [0; 2];
+    for asked in asked {
+        match asked?.1.and_then(|reply| reply.kind) {
+            Some(ReplyKind::Operators(_)) => counts[0] += 1,
+            Some(ReplyKind::Error(error)) if error.code() == ErrorCode::Overloaded => {
+                ensure!(error.retryable && error.message.contains("64 request streams"));
+                counts[1] += 1;
+            }
+            other => anyhow::bail!("neither an answer nor OVERLOADED: {other:?}"),
+        }
+    }
+    Ok(counts)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn streams_that_are_opened_together_are_all_answered() -> Outcome {
+    let _turn = turn().await;
+    let network = usual_network().await?;
+    let node = &network.operators[0];
+    let id = network.deployment.domain().network();
+    for (seed, streams) in [(90, 8), (91, 20), (92, 64)] {
+        let stranger = Stranger::new(&id, seed)?;
+        let counts = asks_at_once(node, &stranger, streams).await?;
+        ensure!(counts == [streams, 0], "{streams} streams: {counts:?}");
+    }
+    let crowd = Stranger::new(&id, 93)?;
+    let counts = asks_at_once(node, &crowd, 200).await?;
+    ensure!(counts == [64, 136], "{counts:?}");
+    // The same user again, now that it has closed them.
+    let counts = asks_at_once(node, &crowd, 20).await?;
+    ensure!(counts == [20, 0], "{counts:?}");
+    Ok(())
+}
+
+/// Follows a node; whether it is told of the next task, rather than that there is no place.
+async fn follows(network: &LocalNetwork, stranger: &Stranger, value: u64) -> Result<bool> {
+    let node = &network.operators[0];
+    stranger.meet(node).await?;
+    let mut stream = stranger.stream(node).await?;
+    let kind = Some(RequestKind::Live(wire::LiveQuery {}));
+    stream.ask(&wire::Request { id: 1, kind }).await?;
+    let block = network.set_value(7, value).await?;
+    certify(network, 1, 7, block).await?;
+    let reply = stream.reply().await?.and_then(|reply| reply.kind);
+    Ok(matches!(reply, Some(ReplyKind::Live(_))))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn followers_that_are_gone_leave_their_places_at_once() -> Outcome {
+    let _turn = turn().await;
+    let network = usual_network().await?;
+    let node = &network.operators[0];
+    let id = network.deployment.domain().network();
+    let mut followers = Vec::new();
+    for seed in 90..94 {
+        let stranger = Stranger::new(&id, seed)?;
+        stranger.meet(node).await?;
+        let mut stream = stranger.stream(node).await?;
+        let kind = Some(RequestKind::Live(wire::LiveQuery {}));
+        stream.ask(&wire::Request { id: 1, kind }).await?;
+        followers.push((stranger, stream));
+    }
+    let fifth = Stranger::new(&id, 94)?;
+    ensure!(!follows(&network, &fifth, 1).await?, "four is the most");
+    // One closes its stream, the others their connections.
+    let (stays, closed) = followers.remove(0);
+    drop((closed, followers));
+    let at_once = std::time::Duration::from_secs(5);
+    wait::until("a place for the fifth", at_once, || async {
+        let value = rand::random::<u32>().into();
+        follows(&network, &fifth, value).await.ok()?.then_some(())
+    })
+    .await?;
+    ensure!(stays.is_connected(node)?);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn listed_operators_can_be_dialled_where_the_list_says() -> Outcome {
+    let _turn = turn().await;
+    let network = usual_network().await?;
+    let client = network.client(0).await?;
+    let listed = wait::until("all operators in the list", SOON, || async {
+        let listed = client.operators().await.ok()?.operators;
+        let known = |entry: &wire::OperatorEntry| !entry.addresses.is_empty();
+        listed.iter().all(known).then_some(listed)
+    });
+    let mut at: Vec<String> = Vec::new();
+    for entry in listed.await? {
+        let named = |address: &String| address.ends_with(&format!("/p2p/{}", entry.peer_id));
+        ensure!(entry.addresses.iter().all(named), "{entry:?}");
+        at.extend(entry.addresses);
+    }
+    let is_listed = |node: &NodeProcess| at.contains(&node.address.to_string());
+    ensure!(network.operators.iter().all(is_listed), "{at:?}");
+    for address in at.iter().filter(|address| address.contains("/tcp/")) {
+        quorate_node::client::Client::connect(&address.parse()?, None).await?;
+    }
     Ok(())
 }

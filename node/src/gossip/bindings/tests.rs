@@ -130,3 +130,51 @@ fn a_binding_from_the_store_goes_with_its_key() {
     assert_eq!(sequence(&bindings), None);
     assert_eq!(stored(&store, writer), None);
 }
+
+#[test]
+fn a_peer_that_speaks_for_two_operators_is_told_by_everybody() {
+    let other = Address::repeat_byte(2);
+    let peer_key = PeerSecret::from_bytes(&[1; 32]).public();
+    let by = |operator, number: u8, peer_key| PeerBinding {
+        operator,
+        peer_key,
+        sequence: 1_000,
+        signature: key(number)
+            .sign(PeerBinding::digest(&domain(), operator, peer_key, 1_000))
+            .unwrap(),
+    };
+    let (mine, twin) = (by(OPERATOR, 1, peer_key), by(other, 2, peer_key));
+    let member = |address, number: u8| Operator {
+        address,
+        signing_key: key(number).address(),
+        weight: U256::from(1),
+    };
+    let members = vec![member(OPERATOR, 1), member(other, 2)];
+    let both = Arc::new(OperatorSet::new(Epoch(3), members, U256::from(2), 0).unwrap());
+    let peer = peer_id_of(&peer_key).unwrap();
+    for is_own in [false, true] {
+        let (store, _folder) = fixtures::store(EngineKind::Sled);
+        let (mut bindings, _writer) = open(&store);
+        if is_own {
+            bindings = bindings.telling(mine, mpsc::channel(1).0);
+        } else {
+            bindings.keep(mine, key(1).address());
+        }
+        bindings.settle(&both, &domain());
+        assert!(bindings.shared().is_empty());
+        assert!(bindings.keep(twin, key(2).address()));
+        let [problem] = bindings.shared().try_into().unwrap();
+        let begins = match is_own {
+            true => "another node runs with this node's peer key",
+            false => "several nodes run with one peer key",
+        };
+        assert!(problem.starts_with(begins), "{problem}");
+        for part in [OPERATOR.to_string(), other.to_string(), peer.to_string()] {
+            assert!(problem.contains(&part), "{problem}");
+        }
+        assert_eq!(bindings.other_of(&peer, OPERATOR), Some(twin));
+        // Who has left the set sends nothing any more.
+        bindings.settle(&set(4, 1), &domain());
+        assert!(bindings.shared().is_empty());
+    }
+}

@@ -322,6 +322,7 @@ impl Scene {
             check: more.listen,
             listen: more.listen,
             pause: Duration::from_millis(1),
+            idle: Duration::from_millis(1),
         };
         Self {
             task: tokio::spawn(keeper.run(token.clone())),

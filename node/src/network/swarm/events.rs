@@ -6,10 +6,10 @@ use libp2p::swarm::{ConnectionId, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, gossipsub, identify, kad, ping};
 use quorate_proto::limits;
 
+use super::super::Range;
 use super::super::behaviour::{AGENT, BehaviourEvent};
 use super::super::handle::{Acceptance, GossipMessage};
 use super::super::peerbook::Haste;
-use super::super::{NetworkError, Range};
 use super::Network;
 use crate::clock;
 
@@ -17,13 +17,17 @@ use crate::clock;
 const MAX_VERSION: usize = 32;
 
 impl Network {
-    pub(super) fn on_event(
-        &mut self,
-        event: SwarmEvent<BehaviourEvent>,
-    ) -> Result<(), NetworkError> {
+    pub(super) fn on_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
         match event {
             SwarmEvent::Behaviour(event) => self.on_behaviour(event),
-            SwarmEvent::NewListenAddr { address, .. } => self.listens(address),
+            SwarmEvent::NewListenAddr {
+                listener_id,
+                address,
+            } => {
+                self.listening.began(listener_id);
+                self.listens(address);
+            }
+            SwarmEvent::ExpiredListenAddr { address, .. } => self.listens_no_more(&address),
             SwarmEvent::ConnectionEstablished {
                 peer_id,
                 connection_id,
@@ -46,18 +50,17 @@ impl Network {
                 self.dialer.failed(peer);
             }
             SwarmEvent::ListenerClosed {
+                listener_id,
                 addresses,
                 reason: Err(error),
-                ..
             } => {
-                return Err(NetworkError::Listen {
-                    address: addresses.first().cloned().unwrap_or_else(Multiaddr::empty),
-                    reason: error.to_string(),
-                });
+                self.listening.ended(listener_id, &error);
+                addresses
+                    .iter()
+                    .for_each(|address| self.listens_no_more(address));
             }
             _ => {}
         }
-        Ok(())
     }
 
     fn listens(&mut self, address: Multiaddr) {
@@ -65,6 +68,14 @@ impl Network {
         let address = address.with(Protocol::P2p(peer));
         tracing::info!(%address, "listening");
         self.listen.send_modify(|addresses| addresses.push(address));
+    }
+
+    fn listens_no_more(&mut self, address: &Multiaddr) {
+        let peer = *self.swarm.local_peer_id();
+        let address = address.clone().with(Protocol::P2p(peer));
+        tracing::warn!(%address, "listens there no more");
+        let kept = |addresses: &mut Vec<Multiaddr>| addresses.retain(|other| *other != address);
+        self.listen.send_modify(kept);
     }
 
     fn connected(&mut self, peer: PeerId, connection: ConnectionId, endpoint: &ConnectedPoint) {

@@ -4,17 +4,21 @@ use std::sync::Arc;
 
 use quorate_proto::wire::reply::Kind as ReplyKind;
 use quorate_proto::{TaskId, wire};
+use tokio_util::sync::CancellationToken;
 
 use super::failure::store_error;
 use super::{Answerer, Failure, Replies, error, invalid, overloaded, reply, unavailable};
-use crate::explain;
+use crate::explain::{self, Unnamed};
 use crate::http::pruned_text;
 use crate::prune::was_pruned;
 use crate::recorder::Live;
 
 impl Answerer {
-    pub(super) fn timeline(&self, task_id: &[u8]) -> Result<ReplyKind, Failure> {
-        let id = TaskId::try_from(task_id).map_err(|e| invalid(e.to_string()))?;
+    pub(super) fn timeline(&self, query: &wire::TimelineQuery) -> Result<ReplyKind, Failure> {
+        let id = match query.begins_with.as_str() {
+            "" => TaskId::try_from(query.task_id.as_slice()).map_err(|e| invalid(e.to_string()))?,
+            digits => self.named(digits)?,
+        };
         match explain::gather(&self.store, self.me, id) {
             Ok(Some(timeline)) => Ok(ReplyKind::Timeline(timeline)),
             Ok(None) => Err(self.no_record(id)?),
@@ -25,6 +29,21 @@ impl Answerer {
                 ))
             }
         }
+    }
+
+    fn named(&self, digits: &str) -> Result<TaskId, Failure> {
+        let named = explain::named(&self.store, digits).map_err(|error| {
+            tracing::error!(%error, "no task looked for");
+            unavailable("this operator's store failed; ask another operator")
+        })?;
+        named.map_err(|unnamed| match &unnamed {
+            Unnamed::None(_) => error(
+                wire::ErrorCode::UnknownTask,
+                false,
+                format!("{unnamed}; ask another operator"),
+            ),
+            Unnamed::NoId | Unnamed::Several(..) => invalid(unnamed.to_string()),
+        })
     }
 
     /// Why there is none: it went with the task, or never was here.
@@ -44,7 +63,12 @@ impl Answerer {
     }
 
     /// Tells what happens until the user goes away or the node ends, which is the last reply.
-    pub(super) async fn live(&self, id: u64, replies: &Replies) -> Result<ReplyKind, Failure> {
+    pub(super) async fn live(
+        &self,
+        id: u64,
+        replies: &Replies,
+        gone: &CancellationToken,
+    ) -> Result<ReplyKind, Failure> {
         let Some(mut follower) = self.channels.live.follow_from_afar() else {
             return Err(overloaded(
                 "as many follow this operator as it serves; try again later, or follow another one",
@@ -55,6 +79,7 @@ impl Answerer {
                 heard = follower.next() => heard,
                 () = self.closing.cancelled() => None,
                 () = replies.closed() => None,
+                () = gone.cancelled() => return Err(unavailable("the stream was closed")),
             };
             let Some(heard) = heard else {
                 return Err(unavailable(
