@@ -49,7 +49,7 @@ pub(super) enum Failure {
     Slow,
     #[error("has {0} calls waiting already")]
     Busy(usize),
-    #[error("was not asked within {0} ms, since other calls wait for it")]
+    #[error("was not asked in time to answer within {0} ms, since other calls wait for it")]
     NotAsked(u128),
     #[error("is not asked for a while, since it {0}")]
     Paced(String),
