@@ -342,3 +342,6 @@ impl Node {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
