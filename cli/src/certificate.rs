@@ -9,8 +9,8 @@ use std::time::Duration;
 use alloy::primitives::Bytes;
 use quorate_node::client::Answer;
 use quorate_proto::{
-    Address, B256, Certificate, Domain, Epoch, EpochUpdate, OperatorSet, Signature,
-    SignerSignature, StateProof, Statement, TaskId, U256, wire,
+    Address, B256, Certificate, Domain, Field, OperatorSet, Signature, SignerSignature, Statement,
+    StatementJson, TaskId, U256, wire,
 };
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -42,28 +42,6 @@ pub(crate) struct CertificateFile {
     pub(crate) elapsed_ms: u64,
 }
 
-/// A statement; `kind` says which one.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub(crate) enum StatementJson {
-    StateProof {
-        chain_id: u32,
-        #[serde(serialize_with = "checksummed")]
-        user: Address,
-        key: Decimal,
-        value: Decimal,
-        block_number: u64,
-        timestamp: u64,
-        epoch: u32,
-    },
-    EpochUpdate {
-        epoch: u32,
-        next_epoch: u32,
-        set_hash: B256,
-        time: u64,
-    },
-}
-
 /// One signature.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SignerJson {
@@ -78,27 +56,6 @@ pub(crate) fn checksummed<S: Serializer>(
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     serializer.collect_str(address)
-}
-
-/// A number of 256 bits as decimal text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub(crate) struct Decimal(pub(crate) U256);
-
-impl TryFrom<String> for Decimal {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        U256::from_str_radix(&text, 10)
-            .map(Self)
-            .map_err(|_| format!("{text:?} is no decimal number of 256 bits"))
-    }
-}
-
-impl From<Decimal> for String {
-    fn from(number: Decimal) -> Self {
-        number.0.to_string()
-    }
 }
 
 /// Why a file does not hold together. What it proves is for `node verify`.
@@ -206,63 +163,6 @@ impl CertificateFile {
     }
 }
 
-impl From<&Statement> for StatementJson {
-    fn from(statement: &Statement) -> Self {
-        match statement {
-            Statement::StateProof(proof) => Self::StateProof {
-                chain_id: proof.chain_id,
-                user: proof.user,
-                key: Decimal(proof.key),
-                value: Decimal(proof.value),
-                block_number: proof.block_number,
-                timestamp: proof.timestamp,
-                epoch: proof.epoch.0,
-            },
-            Statement::EpochUpdate(update) => Self::EpochUpdate {
-                epoch: update.epoch.0,
-                next_epoch: update.next_epoch.0,
-                set_hash: update.set_hash,
-                time: update.time,
-            },
-        }
-    }
-}
-
-impl From<&StatementJson> for Statement {
-    fn from(statement: &StatementJson) -> Self {
-        match *statement {
-            StatementJson::StateProof {
-                chain_id,
-                user,
-                key,
-                value,
-                block_number,
-                timestamp,
-                epoch,
-            } => Self::StateProof(StateProof {
-                user,
-                chain_id,
-                block_number,
-                timestamp,
-                epoch: Epoch(epoch),
-                key: key.0,
-                value: value.0,
-            }),
-            StatementJson::EpochUpdate {
-                epoch,
-                next_epoch,
-                set_hash,
-                time,
-            } => Self::EpochUpdate(EpochUpdate {
-                epoch: Epoch(epoch),
-                next_epoch: Epoch(next_epoch),
-                set_hash,
-                time,
-            }),
-        }
-    }
-}
-
 /// The domain behind a network id.
 pub(crate) fn domain_of(network: &str) -> Option<Domain> {
     let (chain, registry) = network.split_once('-')?;
@@ -272,33 +172,8 @@ pub(crate) fn domain_of(network: &str) -> Option<Domain> {
 impl fmt::Display for CertificateFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut facts = Facts::default();
-        match self.statement {
-            StatementJson::StateProof {
-                chain_id,
-                user,
-                key,
-                value,
-                block_number,
-                timestamp,
-                ..
-            } => {
-                facts.add("Value", Number(value.0));
-                facts.add("Key", Number(key.0));
-                facts.add("User", user);
-                facts.add("Chain", chain_id);
-                let time = format::time(timestamp);
-                facts.add("Block", format!("{block_number}, {time}"));
-            }
-            StatementJson::EpochUpdate {
-                next_epoch,
-                set_hash,
-                time,
-                ..
-            } => {
-                facts.add("Hands over to", next_epoch);
-                facts.add("Set hash", set_hash);
-                facts.add("Fixed", format::time(time));
-            }
+        for (name, field) in Statement::from(&self.statement).words().fields {
+            facts.add(name, Shown(&field));
         }
         facts.add("Epoch", self.epoch);
         facts.add("Network", &self.network);
@@ -314,15 +189,20 @@ impl fmt::Display for CertificateFile {
     }
 }
 
-/// A stored word in decimal, and in hexadecimal first where it is too long to be read as a number.
-struct Number(U256);
+/// A field of a statement: stored words in decimal, and in hexadecimal first where they are too long to be
+/// read as numbers.
+pub(crate) struct Shown<'a>(pub(crate) &'a Field);
 
-impl fmt::Display for Number {
+impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0 > U256::from(u64::MAX) {
-            write!(f, "{:#066x} (decimal {})", self.0, self.0)
-        } else {
-            self.0.fmt(f)
+        match self.0 {
+            Field::Text(text) => f.write_str(text),
+            Field::Word(word) if *word > U256::from(u64::MAX) => {
+                write!(f, "{word:#066x} (decimal {word})")
+            }
+            Field::Word(word) => word.fmt(f),
+            Field::Time(seconds) => f.write_str(&format::time(*seconds)),
+            Field::Block(number, seconds) => write!(f, "{number}, {}", format::time(*seconds)),
         }
     }
 }

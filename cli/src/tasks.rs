@@ -7,7 +7,7 @@ mod live;
 
 use clap::Args;
 use libp2p::Multiaddr;
-use quorate_node::api::{OperatorReport, StatementReport, TaskLine, TaskReport, Timeline};
+use quorate_node::api::{OperatorReport, TaskLine, TaskReport, Timeline};
 use quorate_node::client::{Client, ClientError};
 use quorate_proto::U256;
 use quorate_proto::wire::ErrorCode;
@@ -151,23 +151,11 @@ fn render(timeline: &Timeline) -> String {
 fn facts(report: &TaskReport) -> Facts {
     let mut facts = Facts::default();
     facts.add("Task", &report.task_id);
-    facts.add("Statement", sentence(&report.statement));
-    match &report.statement {
-        StatementReport::StateProof {
-            timestamp,
-            epoch,
-            digest,
-            ..
-        } => {
-            facts.add("Block time", format::time(*timestamp));
-            facts.add("Epoch", epoch);
-            facts.add("Digest", digest);
-        }
-        StatementReport::EpochUpdate { epoch, digest, .. } => {
-            facts.add("Epoch", epoch);
-            facts.add("Digest", digest);
-        }
-    }
+    let statement = report.statement.statement();
+    facts.add("Statement", statement.words().says);
+    facts.add("True since", format::time(statement.fact_time()));
+    facts.add("Epoch", statement.epoch());
+    facts.add("Digest", &report.statement.digest);
     facts.add("Status", status(report));
     facts.add(
         "First seen",
@@ -177,27 +165,6 @@ fn facts(report: &TaskReport) -> Facts {
     facts.add_some("Announced", announced);
     facts.add_some("Own read", own_read(report));
     facts
-}
-
-/// What a task says, in words.
-fn sentence(statement: &StatementReport) -> String {
-    match statement {
-        StatementReport::StateProof {
-            chain_id,
-            user,
-            key,
-            value,
-            block_number,
-            ..
-        } => format!(
-            "on chain {chain_id}, {user} had stored {value} under key {key} at block {block_number}"
-        ),
-        StatementReport::EpochUpdate {
-            next_epoch,
-            set_hash,
-            ..
-        } => format!("the operators of epoch {next_epoch} are the set {set_hash}"),
-    }
 }
 
 fn own_read(report: &TaskReport) -> Option<String> {
@@ -256,9 +223,9 @@ fn status(report: &TaskReport) -> String {
 }
 
 fn origin(report: &TaskReport) -> String {
-    let update = matches!(report.statement, StatementReport::EpochUpdate { .. });
+    let is_asked = report.statement.statement().is_asked_by_users();
     match (&report.announced_by, report.entry) {
-        (_, true) if update => "announced by this node".into(),
+        (_, true) if !is_asked => "announced by this node".into(),
         (_, true) => "asked by a user of this node".into(),
         (Some(operator), false) => format!("announced by {operator}"),
         (None, false) => "announced by the mesh".into(),

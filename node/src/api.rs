@@ -7,6 +7,7 @@ mod timeline;
 
 use std::collections::BTreeMap;
 
+use quorate_proto::{Statement, StatementJson};
 use serde::{Deserialize, Serialize};
 
 pub use timeline::{Happening, LiveLine, RefusedLine, Timeline, TimelineEvent};
@@ -276,42 +277,22 @@ pub struct TaskReport {
     pub certificate_signers: Vec<String>,
 }
 
-/// The statement of a task; `kind` says which one.
+/// The statement of a task.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum StatementReport {
-    /// What a user had stored on a chain.
-    StateProof {
-        /// EIP-155 id of the chain that was read.
-        chain_id: u32,
-        /// Who stored the value.
-        user: String,
-        /// Key, decimal.
-        key: String,
-        /// Value, decimal.
-        value: String,
-        /// Block asked about.
-        block_number: u64,
-        /// Unix seconds of that block.
-        timestamp: u64,
-        /// Birth epoch.
-        epoch: u32,
-        /// EIP-712 digest.
-        digest: String,
-    },
-    /// The set that serves a later epoch.
-    EpochUpdate {
-        /// Birth epoch: its set signs.
-        epoch: u32,
-        /// The epoch that the set serves.
-        next_epoch: u32,
-        /// Hash of the set.
-        set_hash: String,
-        /// When it was fixed, Unix seconds.
-        time: u64,
-        /// EIP-712 digest.
-        digest: String,
-    },
+pub struct StatementReport {
+    /// Its fields; `kind` says which.
+    #[serde(flatten)]
+    pub statement: StatementJson,
+    /// EIP-712 digest.
+    pub digest: String,
+}
+
+impl StatementReport {
+    /// The statement that it is about.
+    #[must_use]
+    pub fn statement(&self) -> Statement {
+        (&self.statement).into()
+    }
 }
 
 /// One operator's part in a task.

@@ -7,7 +7,6 @@ mod catching_up;
 mod evidence;
 mod handle;
 mod ledger;
-mod observe;
 mod outputs;
 mod record;
 mod rivals;
@@ -24,7 +23,7 @@ use quorate_protocols::authors::Totals;
 use quorate_protocols::pipeline::{ClientId, Input, Pipeline, Refused, Verdict};
 use quorate_protocols::task::Times;
 use quorate_storage::WriteQueue;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use handle::{DeskHandle, Event, Seat, Update};
@@ -45,17 +44,13 @@ use crate::home::HomeHandle;
 use crate::members::{Attendance, MembersHandle};
 use crate::outbox::{Effect, OutboxHandle};
 use crate::publish::Item;
+use crate::services::Observer;
 use crate::sets::Sets;
 
 /// Events that wait for the desk.
 const QUEUE: usize = 4_096;
 /// Events handled before what they caused is written and sent.
 const GROUP: usize = 256;
-/// Reads of chains under way.
-const MAX_READS: usize = 256;
-/// Epoch updates that wait for the home chain at this node. There is one honest one at a time; those
-/// beyond are answered at once, and none takes the place of a read.
-const MAX_SET_WAITS: usize = 16;
 /// Updates that wait for one client. Progress is left out when few places are free, so that the
 /// end of a task always finds one.
 const CLIENT_QUEUE: usize = 64;
@@ -73,9 +68,7 @@ pub(crate) struct Desk {
     /// Of the own read that the present event brought; the answer to it is signed with this.
     basis: ReadBasis,
     outbox: OutboxHandle,
-    chains: Arc<Chains>,
-    reads: Arc<Semaphore>,
-    set_waits: Arc<Semaphore>,
+    observer: Observer,
     home: HomeHandle,
     /// The epoch of which was said that the key is not the operator's: once, not for each task.
     muted: Option<Epoch>,
@@ -140,9 +133,7 @@ impl Desk {
             effects: Vec::new(),
             basis: ReadBasis::Unspecified,
             outbox,
-            chains,
-            reads: Arc::new(Semaphore::new(MAX_READS)),
-            set_waits: Arc::new(Semaphore::new(MAX_SET_WAITS)),
+            observer: Observer::new(chains, home.clone()),
             home,
             muted: None,
             events: mouth.0,
@@ -282,8 +273,8 @@ impl Desk {
                 self.clients.insert(client, updates);
                 self.basis = read.basis;
                 self.apply(outputs)?;
-                // An epoch update has no user: the node asks itself.
-                if matches!(statement, Statement::StateProof(_)) {
+                // Otherwise the node asks itself.
+                if statement.is_asked_by_users() {
                     self.record.asked(task, client);
                     self.record.read(task, &read, &Verdict::Agree);
                 }

@@ -7,7 +7,8 @@ use quorate_proto::store::{
 };
 use quorate_proto::wire::{TaskState, TimelineOperator, TimelineReply};
 use quorate_proto::{
-    Address, Certificate, Domain, OperatorSet, Outcome, Response, Statement, TaskId, U256, limits,
+    Address, Certificate, Domain, OperatorSet, Outcome, Response, Statement, StatementJson, TaskId,
+    U256, limits,
 };
 use quorate_protocols::task::{Report, Status};
 use quorate_storage::{Page, Store, schema};
@@ -285,19 +286,20 @@ fn certified_ms(record: &TaskRecord) -> Option<f64> {
 
 fn task_line(id: &[u8], record: &TaskRecord) -> Result<TaskLine, NodeError> {
     let statement = statement_of(record)?;
-    let (kind, proof, update) = match &statement {
-        Statement::StateProof(proof) => ("state_proof", Some(proof), None),
-        Statement::EpochUpdate(update) => ("epoch_update", None, Some(update)),
-    };
+    // Of every kind what its JSON has.
+    let fields = serde_json::to_value(StatementJson::from(&statement)).unwrap_or_default();
+    let number = |name| fields.get(name).and_then(serde_json::Value::as_u64);
+    let short = |name| number(name).and_then(|number| u32::try_from(number).ok());
+    let kind = fields.get("kind").and_then(serde_json::Value::as_str);
     Ok(TaskLine {
         task_id: hex_text(id),
         status: state_word(state_of(record)).into(),
         created_ms: record.created_ms,
         certified_ms: certified_ms(record),
-        kind: kind.into(),
-        chain_id: proof.map(|proof| proof.chain_id),
-        block_number: proof.map(|proof| proof.block_number),
-        next_epoch: update.map(|update| update.next_epoch.0),
+        kind: kind.unwrap_or_default().into(),
+        chain_id: short("chain_id"),
+        block_number: number("block_number"),
+        next_epoch: short("next_epoch"),
         epoch: statement.epoch().0,
     })
 }

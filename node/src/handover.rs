@@ -170,7 +170,7 @@ pub(crate) fn certificate_by(
     epoch: Epoch,
     next: Epoch,
 ) -> Result<Option<Certificate>, NodeError> {
-    let question = (EpochUpdate::slot(next).0.0, epoch.0);
+    let question = (EpochUpdate::slot_of(next).0.0, epoch.0);
     let Some(answer) = store.get(schema::QUESTIONS, &question)? else {
         return Ok(None);
     };
@@ -185,7 +185,7 @@ pub(crate) fn certificate_over(
     next: Epoch,
 ) -> Result<Option<Certificate>, NodeError> {
     let mut newest = None;
-    for row in store.rows(schema::QUESTIONS, &EpochUpdate::slot(next).0.0) {
+    for row in store.rows(schema::QUESTIONS, &EpochUpdate::slot_of(next).0.0) {
         newest = newest.max(Some(row?.0.1));
     }
     match newest {

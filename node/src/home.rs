@@ -66,10 +66,8 @@ impl EpochView {
     /// that is over only where the statement names a later set.
     pub(crate) fn signers_of(&self, statement: &Statement) -> Option<&Arc<OperatorSet>> {
         let epoch = statement.epoch();
-        self.set(epoch).or_else(|| match statement {
-            Statement::EpochUpdate(_) => self.past(epoch),
-            Statement::StateProof(_) => None,
-        })
+        let past = || statement.outlives_its_set().then(|| self.past(epoch))?;
+        self.set(epoch).or_else(past)
     }
 
     /// The set of an epoch that is over, while it may still name another one.

@@ -42,6 +42,7 @@ mod regulars;
 mod replica;
 mod requests;
 mod rpc;
+mod services;
 mod sets;
 pub mod settings;
 pub mod signing_log;

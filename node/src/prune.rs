@@ -203,7 +203,7 @@ fn remove(
 ) -> Result<bool, NodeError> {
     if let Some(record) = store.get(schema::TASKS, &id)? {
         let statement = statement_of(&record)?;
-        if matches!(statement, Some(Statement::EpochUpdate(_))) {
+        if statement.as_ref().is_some_and(Statement::is_kept) {
             return Ok(false);
         }
         if let Some(statement) = statement {

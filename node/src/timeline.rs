@@ -233,25 +233,9 @@ pub(crate) fn live_line(
 }
 
 pub(crate) fn statement_report(statement: &Statement, domain: &Domain) -> StatementReport {
-    let digest = statement.digest(domain).to_string();
-    match statement {
-        Statement::StateProof(proof) => StatementReport::StateProof {
-            chain_id: proof.chain_id,
-            user: proof.user.to_string(),
-            key: proof.key.to_string(),
-            value: proof.value.to_string(),
-            block_number: proof.block_number,
-            timestamp: proof.timestamp,
-            epoch: proof.epoch.0,
-            digest,
-        },
-        Statement::EpochUpdate(update) => StatementReport::EpochUpdate {
-            epoch: update.epoch.0,
-            next_epoch: update.next_epoch.0,
-            set_hash: update.set_hash.to_string(),
-            time: update.time,
-            digest,
-        },
+    StatementReport {
+        statement: statement.into(),
+        digest: statement.digest(domain).to_string(),
     }
 }
 

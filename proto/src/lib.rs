@@ -44,7 +44,10 @@ pub use operator_set::{Operator, OperatorSet, SetError, threshold_of};
 pub use presence::Presence;
 pub use response::{Outcome, Refusal, Response, ResponseError};
 pub use signature::{SecretKey, Signature, SignatureError};
-pub use statement::{EpochUpdate, StateProof, Statement, Subject};
+pub use statement::{
+    Decimal, EpochUpdate, EpochUpdateJson, Field, StateProof, StateProofJson, Statement,
+    StatementJson, StatementKind, Subject, Words,
+};
 pub use sync::{BUCKETS, Fingerprint, MemberBits, SyncItem, TaskState, bucket_of, bucket_range};
 pub use wire::{ReadBasis, RefusalCode, RegistryErrorCode};
 pub use wire_error::WireError;

@@ -1,4 +1,4 @@
-use quorate_proto::{Operator, OperatorSet, SecretKey};
+use quorate_proto::{Epoch, EpochUpdate, Operator, OperatorSet, SecretKey, StateProof};
 
 use super::*;
 
@@ -174,8 +174,8 @@ fn a_time_beyond_48_bits_is_none() {
     let mut file = file(&[2, 3]);
     let domain = domain_of(NETWORK).expect("a network");
     assert!(file.check(&domain).is_ok());
-    if let StatementJson::StateProof { timestamp, .. } = &mut file.statement {
-        *timestamp += 1 << 48;
+    if let StatementJson::StateProof(proof) = &mut file.statement {
+        proof.timestamp += 1 << 48;
     }
     let broken = file.check(&domain);
     assert!(matches!(broken, Err(Broken::Statement(_))), "{broken:?}");

@@ -8,11 +8,11 @@ use alloy::primitives::Bytes;
 use anyhow::Context as _;
 use quorate_node::keys::read_text;
 use quorate_proto::{
-    Address, B256, Domain, EquivocationEvidence, SignedAttestation, Statement, wire,
+    Address, B256, Domain, EquivocationEvidence, SignedAttestation, Statement, StatementJson, wire,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::certificate::{StatementJson, checksummed};
+use crate::certificate::{Shown, checksummed};
 use crate::exit::No;
 use crate::format;
 use crate::table::Facts;
@@ -99,24 +99,16 @@ impl EvidenceFile {
     }
 
     /// A statement about the slot, where one is known.
-    fn statement(&self) -> Option<&StatementJson> {
+    fn statement(&self) -> Option<Statement> {
         let statements = [&self.first, &self.second].map(|signed| signed.statement.as_ref());
-        statements.into_iter().flatten().next()
+        statements.into_iter().flatten().next().map(Statement::from)
     }
 
     /// What both are about, in a few words.
     pub(crate) fn about(&self) -> String {
-        match self.statement() {
-            Some(StatementJson::StateProof {
-                chain_id,
-                block_number,
-                ..
-            }) => format!("chain {chain_id}, block {block_number}"),
-            Some(StatementJson::EpochUpdate { next_epoch, .. }) => {
-                format!("set of epoch {next_epoch}")
-            }
-            None => format!("slot {}", format::short(&self.slot.to_string())),
-        }
+        let slot = || format!("slot {}", format::short(&self.slot.to_string()));
+        self.statement()
+            .map_or_else(slot, |statement| statement.words().about)
     }
 }
 
@@ -146,15 +138,14 @@ impl SignedJson {
 
     /// The fact, for people.
     fn says(&self) -> String {
-        match &self.statement {
-            Some(StatementJson::StateProof {
-                value, timestamp, ..
-            }) => format!("value {}, block time {}", value.0, format::time(*timestamp)),
-            Some(StatementJson::EpochUpdate { set_hash, time, .. }) => {
-                format!("set {set_hash}, fixed {}", format::time(*time))
-            }
-            None => format!("fact {}", self.fact),
-        }
+        let Some(statement) = &self.statement else {
+            return format!("fact {}", self.fact);
+        };
+        let fact = Statement::from(statement).words().fact;
+        let parts = fact
+            .iter()
+            .map(|(name, field)| format!("{name} {}", Shown(field)));
+        parts.collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -165,23 +156,12 @@ impl fmt::Display for EvidenceFile {
         facts.add("Network", &self.network);
         facts.add("Operator", self.operator);
         facts.add("Slot", self.slot);
-        match self.statement() {
-            Some(StatementJson::StateProof {
-                chain_id,
-                user,
-                key,
-                block_number,
-                ..
-            }) => {
-                let text = format!(
-                    "what {user} had stored under key {} on chain {chain_id} at block {block_number}",
-                    key.0
-                );
-                facts.add("About", text);
-            }
-            Some(StatementJson::EpochUpdate { .. }) => facts.add("About", self.about()),
-            None => facts.add("About", "something whose statement is not told"),
-        }
+        let unknown = || "something whose statement is not told".to_owned();
+        let statement = self.statement();
+        facts.add(
+            "About",
+            statement.map_or_else(unknown, |statement| statement.words().asks),
+        );
         for (name, signed) in [("It signed", &self.first), ("And it signed", &self.second)] {
             let epoch = signed.epoch;
             facts.add(name, format!("{}, in epoch {epoch}", signed.says()));

@@ -1,6 +1,6 @@
 use quorate_proto::{
     Attestation, B256, Domain, Epoch, EquivocationEvidence, SecretKey, SignedAttestation, SlotId,
-    StateProof, Statement, U256,
+    StateProof, Statement, StatementJson, U256,
 };
 
 use super::*;
@@ -113,10 +113,8 @@ fn altered_files_are_seen() {
 #[test]
 fn impossible_statements_are_refused() {
     let mut file = EvidenceFile::of(&evidence([7, 7]), &domain(), None);
-    if let Some(crate::certificate::StatementJson::StateProof { timestamp, .. }) =
-        &mut file.first.statement
-    {
-        *timestamp = 1 << 48;
+    if let Some(StatementJson::StateProof(proof)) = &mut file.first.statement {
+        proof.timestamp = 1 << 48;
     }
     let error = file.evidence().expect_err("refused").to_string();
     assert!(error.contains("timestamp"), "{error}");

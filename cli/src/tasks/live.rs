@@ -5,7 +5,7 @@ use std::io::Write as _;
 use quorate_node::api::LiveLine;
 use quorate_node::client::{ClientError, Following};
 
-use super::{ExplainArgs, connect, events, sentence};
+use super::{ExplainArgs, connect, events};
 use crate::exit::No;
 use crate::format::{self, printable};
 use crate::http::Lines;
@@ -67,7 +67,10 @@ pub(super) fn shown(line: &LiveLine) -> String {
             statement,
         } => {
             let words = events::words(what, None);
-            let said = statement.as_ref().map(sentence).unwrap_or_default();
+            let said = statement
+                .as_ref()
+                .map(|report| report.statement().words().says);
+            let said = said.unwrap_or_default();
             let parts = [words.operator, words.text, said];
             let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
             #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
@@ -94,20 +97,14 @@ pub(super) fn shown(line: &LiveLine) -> String {
 
 #[cfg(test)]
 mod tests {
-    use quorate_node::api::{Happening, RefusedLine, StatementReport};
+    use quorate_node::api::{Happening, RefusedLine};
 
     use super::*;
 
     #[test]
     fn each_happening_is_a_line() {
         let task_id = format!("0x{}", "ab".repeat(32));
-        let update = StatementReport::EpochUpdate {
-            epoch: 7,
-            next_epoch: 8,
-            set_hash: "0x5e7".into(),
-            time: 1_700_000_000,
-            digest: "0xd1".into(),
-        };
+        let update = super::super::tests::update();
         let line = |what, statement| LiveLine::Task {
             task_id: task_id.clone(),
             at_ms: 1_700_000_060_042.5,
@@ -122,7 +119,7 @@ mod tests {
             (
                 line(opened, Some(update)),
                 "2023-11-14 22:14:20.042 UTC  0xabababab…ababab  opened       begun by this node  \
-                 the operators of epoch 8 are the set 0x5e7",
+                 the operators of epoch 8 are the set 0x5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e",
             ),
             (
                 line(

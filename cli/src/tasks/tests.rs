@@ -1,6 +1,24 @@
 use quorate_node::api::{SaidByProvider, StatementReport};
+use quorate_proto::{Address, B256, Epoch, EpochUpdate, StateProof, Statement, U256};
 
 use super::*;
+
+fn stated(statement: impl Into<Statement>) -> StatementReport {
+    StatementReport {
+        statement: (&statement.into()).into(),
+        digest: "0xd1".into(),
+    }
+}
+
+/// A hand-over to epoch 8.
+pub(super) fn update() -> StatementReport {
+    stated(EpochUpdate {
+        epoch: Epoch(7),
+        next_epoch: Epoch(8),
+        set_hash: B256::repeat_byte(0x5e),
+        time: 1_700_000_000,
+    })
+}
 
 fn operator(address: &str, outcome: &str, after_ms: Option<f64>) -> OperatorReport {
     OperatorReport {
@@ -40,16 +58,15 @@ fn report() -> TaskReport {
         task_id: "0xb380".into(),
         status: "completed".into(),
         failure: None,
-        statement: StatementReport::StateProof {
+        statement: stated(StateProof {
             chain_id: 31338,
-            user: "0x1234".into(),
-            key: "1".into(),
-            value: "100".into(),
+            user: Address::repeat_byte(0x12),
+            key: U256::from(1),
+            value: U256::from(100),
             block_number: 12_345,
             timestamp: 1_700_000_000,
-            epoch: 7,
-            digest: "0xd1".into(),
-        },
+            epoch: Epoch(7),
+        }),
         created_ms: 1_700_000_060_042,
         ended_ms: Some(1_700_000_060_072),
         entry: false,
@@ -94,8 +111,8 @@ fn render(report: &TaskReport) -> String {
 fn an_explanation_tells_everything_in_order() {
     let expected = "\
 Task        0xb380
-Statement   on chain 31338, 0x1234 had stored 100 under key 1 at block 12345
-Block time  2023-11-14 22:13:20 UTC
+Statement   on chain 31338, 0x1212121212121212121212121212121212121212 had stored 100 under key 1 at block 12345
+True since  2023-11-14 22:13:20 UTC
 Epoch       7
 Digest      0xd1
 Status      completed, certified after 30 ms
@@ -194,19 +211,13 @@ FIRST SEEN                   STATUS   NEXT  EPOCH  TASK
 #[test]
 fn a_hand_over_is_told_in_words() {
     let report = TaskReport {
-        statement: StatementReport::EpochUpdate {
-            epoch: 7,
-            next_epoch: 8,
-            set_hash: "0x5e7".into(),
-            time: 1_700_000_000,
-            digest: "0xd1".into(),
-        },
+        statement: update(),
         entry: true,
         ..report()
     };
     let text = render(&report);
     assert!(
-        text.contains("the operators of epoch 8 are the set 0x5e7"),
+        text.contains("the operators of epoch 8 are the set 0x5e5e5e"),
         "{text}"
     );
     assert!(text.contains("announced by this node"), "{text}");

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use quorate_proto::wire::TimelineReason;
-use quorate_proto::{Address, Certificate, EpochUpdate, Response, StateProof, Statement, Task};
+use quorate_proto::{Address, Certificate, Response, Statement, Task};
 use quorate_protocols::pipeline::{ClientId, Input, Output};
 
-use super::{CLIENT_RESERVE, Desk, Event, Update, observe};
+use super::{CLIENT_RESERVE, Desk, Event, Update};
 use crate::attest::Job;
 use crate::clock;
 use crate::outbox::Effect;
@@ -127,32 +127,11 @@ impl Desk {
     }
 
     fn observe(&self, statement: Statement) {
-        match statement {
-            Statement::StateProof(proof) => self.observe_value(proof),
-            Statement::EpochUpdate(update) => self.observe_set(update),
-        }
-    }
-
-    fn observe_value(&self, proof: StateProof) {
-        let (chains, reads, desk) = (self.chains.clone(), self.reads.clone(), self.handle.clone());
+        let (observer, desk) = (self.observer.clone(), self.handle.clone());
         tokio::spawn(async move {
-            let Ok(_permit) = reads.acquire_owned().await else {
-                return;
-            };
-            let (verdict, read) = observe::value(&chains, &proof).await;
-            desk.send(Event::Observed(proof.task_id(), verdict, read))
-                .await;
-        });
-    }
-
-    fn observe_set(&self, update: EpochUpdate) {
-        let (home, desk) = (self.home.clone(), self.handle.clone());
-        let wait = self.set_waits.clone().try_acquire_owned().ok();
-        tokio::spawn(async move {
-            let (verdict, read) = observe::set(&home, &update, wait.is_some()).await;
-            drop(wait);
-            desk.send(Event::Observed(update.task_id(), verdict, read))
-                .await;
+            let (verdict, read) = observer.observe(&statement).await;
+            let task = statement.task_id();
+            desk.send(Event::Observed(task, verdict, read)).await;
         });
     }
 

@@ -326,7 +326,7 @@ impl Answerer {
         block: u64,
         set: &OperatorSet,
     ) -> Result<Option<ReplyKind>, Failure> {
-        let slot = StateProof::slot(question.chain_id, question.user, question.key, block);
+        let slot = StateProof::slot_of(question.chain_id, question.user, question.key, block);
         let key = (slot.0.0, set.epoch().0);
         let Some(answer) = self
             .store

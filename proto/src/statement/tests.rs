@@ -3,7 +3,7 @@
     reason = "a test panics where it overflows"
 )]
 
-use alloy_primitives::b256;
+use alloy_primitives::{U256, b256};
 use proptest::prelude::*;
 
 use super::*;

@@ -1,9 +1,8 @@
 //! A source chain that changes its mind.
 
 use anyhow::ensure;
-use quorate_node::api::StatementReport;
 use quorate_proto::wire::ErrorCode;
-use quorate_proto::{Address, U256};
+use quorate_proto::{Address, StateProof, U256};
 use quorate_testnet::LocalNetwork;
 use quorate_testnet::network::CONFIRMATIONS;
 
@@ -25,10 +24,13 @@ async fn nobody_saw(network: &LocalNetwork, value: u64) -> anyhow::Result<()> {
         let tasks: Vec<quorate_node::api::TaskLine> = node.get("/tasks?limit=1000").await?;
         for line in tasks {
             let report = node.task(&line.task_id).await?;
-            let StatementReport::StateProof { value: stated, .. } = &report.statement else {
-                continue;
-            };
-            ensure!(*stated != value.to_string(), "{}: {report:?}", node.name);
+            let stated = report.statement.statement();
+            let is_it = |proof: &StateProof| proof.value == U256::from(value);
+            ensure!(
+                !stated.state_proof().is_some_and(is_it),
+                "{}: {report:?}",
+                node.name
+            );
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-use quorate_node::api::{OperatorReport, StatementReport, TaskReport, TimelineEvent};
+use quorate_node::api::{OperatorReport, TaskReport, TimelineEvent};
 
 use super::*;
 
@@ -25,13 +25,7 @@ fn timeline(events: Vec<(f64, Happening)>) -> Timeline {
         task_id: "0xb380".into(),
         status: "expired".into(),
         failure: None,
-        statement: StatementReport::EpochUpdate {
-            epoch: 7,
-            next_epoch: 8,
-            set_hash: "0x5e7".into(),
-            time: 1_700_000_000,
-            digest: "0xd1".into(),
-        },
+        statement: super::super::tests::update(),
         created_ms: 1,
         ended_ms: None,
         entry: true,

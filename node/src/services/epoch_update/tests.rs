@@ -1,7 +1,6 @@
 use std::sync::Arc;
+use std::time::Duration;
 
-use futures::future::FutureExt;
-use metrics_exporter_prometheus::PrometheusBuilder;
 use quorate_proto::{Address, Epoch, Operator, OperatorSet, U256};
 use tokio::sync::watch;
 
@@ -73,26 +72,6 @@ async fn nothing_is_said_by_a_set_that_lacks_members() {
         let verdict = set(&home, &update(hash), false).await.0;
         assert!(matches!(verdict, Verdict::Refuse(RefusalCode::NotFinal, _)));
     }
-}
-
-#[test]
-fn chains_that_are_not_read_are_in_no_figure() {
-    let proof = StateProof {
-        user: Address::ZERO,
-        chain_id: 10,
-        block_number: 1,
-        timestamp: 1,
-        epoch: Epoch(1),
-        key: U256::ZERO,
-        value: U256::ZERO,
-    };
-    let chains = Chains::default();
-    let recorder = PrometheusBuilder::new().build_recorder();
-    let look = || value(&chains, &proof).now_or_never();
-    let (verdict, _) = metrics::with_local_recorder(&recorder, look).expect("at once");
-    let unsupported = RefusalCode::ChainUnsupported;
-    assert!(matches!(verdict, Verdict::Refuse(code, _) if code == unsupported));
-    assert_eq!(recorder.handle().render(), "");
 }
 
 #[tokio::test]

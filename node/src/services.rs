@@ -1,0 +1,53 @@
+//! The kinds of statements that this node checks: one module each, and a line of the list below.
+//!
+//! How to add one: docs/architecture.md, *Add a statement kind*.
+
+mod epoch_update;
+mod state_proof;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use quorate_proto::Statement;
+use quorate_protocols::pipeline::Verdict;
+use tokio::sync::Semaphore;
+
+use crate::desk::{Chains, ReadTrace};
+use crate::home::HomeHandle;
+
+/// Reads of chains under way.
+const MAX_READS: usize = 256;
+/// Epoch updates that wait for the home chain at this node. There is one honest one at a time; those
+/// beyond are answered at once, and none takes the place of a read.
+const MAX_SET_WAITS: usize = 16;
+
+/// A read that takes longer is a refusal: the response window is 3 s.
+const READ_TIMEOUT: Duration = Duration::from_millis(2_500);
+
+/// Looks at chains for this node.
+#[derive(Clone)]
+pub(crate) struct Observer {
+    chains: Arc<Chains>,
+    home: HomeHandle,
+    reads: Arc<Semaphore>,
+    set_waits: Arc<Semaphore>,
+}
+
+impl Observer {
+    pub(crate) fn new(chains: Arc<Chains>, home: HomeHandle) -> Self {
+        Self {
+            chains,
+            home,
+            reads: Arc::new(Semaphore::new(MAX_READS)),
+            set_waits: Arc::new(Semaphore::new(MAX_SET_WAITS)),
+        }
+    }
+
+    /// What this node itself says of a statement, and what it read.
+    pub(crate) async fn observe(&self, statement: &Statement) -> (Verdict, ReadTrace) {
+        match statement {
+            Statement::StateProof(proof) => self.value(proof).await,
+            Statement::EpochUpdate(update) => self.set(update).await,
+        }
+    }
+}
