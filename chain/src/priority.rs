@@ -32,13 +32,18 @@ pub(crate) fn is_for_user() -> bool {
 pub(crate) struct Lanes<T> {
     attestations: VecDeque<T>,
     users: VecDeque<T>,
+    taken: usize,
 }
+
+/// Of so many calls one is a user's, where one waits: attestations slow users down and do not starve them.
+const USERS_PART: usize = 8;
 
 impl<T> Default for Lanes<T> {
     fn default() -> Self {
         Self {
             attestations: VecDeque::new(),
             users: VecDeque::new(),
+            taken: 0,
         }
     }
 }
@@ -52,6 +57,12 @@ impl<T> Lanes<T> {
     }
 
     pub(crate) fn pop_front(&mut self) -> Option<T> {
+        self.taken = self.taken.wrapping_add(1);
+        if self.taken.is_multiple_of(USERS_PART)
+            && let Some(first) = self.users.pop_front()
+        {
+            return Some(first);
+        }
         let first = self.attestations.pop_front();
         first.or_else(|| self.users.pop_front())
     }
@@ -87,5 +98,10 @@ mod tests {
         assert_eq!(lanes.pop_front(), Some(2));
         assert_eq!(lanes.drain(), [4, 0, 1, 3]);
         assert_eq!(lanes.pop_front(), None);
+        for number in 0..20 {
+            lanes.lane(number < 2).push_back(number);
+        }
+        let order: Vec<_> = std::iter::from_fn(|| lanes.pop_front()).collect();
+        assert_eq!((order[5], order[13]), (0, 1), "every eighth is a user's");
     }
 }

@@ -561,8 +561,8 @@ pub struct ProviderLine {
     pub by: String,
     /// Which program it is, where that was configured.
     pub client: Option<String>,
-    /// `ok`, `unknown`, `lagging`, `syncing`, `failing`, `hanging`, `rate_limited`, `wrong_chain` or
-    /// `contradicts`.
+    /// `ok`, `unknown`, `lagging`, `syncing`, `failing`, `hanging`, `rate_limited`, `wrong_chain`,
+    /// `unfit` or `contradicts`.
     pub standing: String,
     /// Since when.
     pub since_ms: u64,

@@ -42,6 +42,12 @@ pub(crate) struct Place {
 }
 
 impl Open {
+    /// A range may have as many as are left, so that one that is new finds some, however many others take
+    /// what they can.
+    const fn left_for_strangers(&self, room: &Room) -> usize {
+        (room.in_all - room.for_regulars).saturating_sub(self.strangers)
+    }
+
     /// Strangers leave regulars their places; regulars may take all.
     const fn has_room(&self, room: &Room, is_regular: bool) -> bool {
         let all = self.regulars + self.strangers;
@@ -70,7 +76,11 @@ impl Places {
         let near = range.and_then(|range| open.ranges.get(&range).copied());
         let near = near.unwrap_or_default();
         let room = self.room;
-        if own >= room.per_peer || near >= room.per_range || !open.has_room(&room, is_regular) {
+        let is_full = own >= room.per_peer
+            || near >= room.per_range
+            || (range.is_some() && near >= open.left_for_strangers(&room))
+            || !open.has_room(&room, is_regular);
+        if is_full {
             metrics::counter!("quorate_streams_refused_total").increment(1);
             return None;
         }

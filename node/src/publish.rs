@@ -10,7 +10,7 @@ use quorate_proto::{
     PeerSecret, Response, Task, Timestamp, limits, wire,
 };
 use quorate_protocols::authors::Totals;
-use quorate_protocols::bucket::{Bucket, Rate};
+use quorate_protocols::bucket::Bucket;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -82,20 +82,13 @@ impl Pace {
         }
     }
 
-    /// Waits until one more message is within the share. A little below it, since others count what
-    /// arrives, not what was sent.
+    /// Waits until one more message is within the share.
     async fn keep(&mut self) {
         let Some(set) = self.home.view().current else {
             return;
         };
-        let share = self.totals.share(&set, self.operator).messages;
-        let rate = Rate {
-            per_second: share
-                .per_second
-                .saturating_sub(share.per_second / 10)
-                .max(1),
-            burst: share.burst / 2,
-        };
+        let rate = self.totals.share(&set, self.operator).messages;
+        let rate = rate.kept_below();
         let now = clock::now();
         let bucket = self.bucket.get_or_insert_with(|| Bucket::full(now, rate));
         while !bucket.take(clock::now(), rate, 1) {

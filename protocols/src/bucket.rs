@@ -22,6 +22,17 @@ impl Rate {
         i64::from(self.burst).saturating_mul(MICRO)
     }
 
+    /// What those keep to who are measured by this rate elsewhere: a little below it, since others count what
+    /// arrives, not what was sent.
+    #[must_use]
+    pub fn kept_below(self) -> Self {
+        let per_second = self.per_second.saturating_sub(self.per_second / 10);
+        Self {
+            per_second: per_second.max(1),
+            burst: self.burst / 2,
+        }
+    }
+
     /// Milliseconds until an empty bucket holds one token; at least 1.
     #[must_use]
     pub fn pause_millis(self) -> u64 {

@@ -39,7 +39,7 @@ pub use self::io::{ClientId, Input, Output, Refused, Verdict};
 use self::recent::Recent;
 use self::room::{Origin, Room};
 use crate::authors::Totals;
-use crate::bucket::{Bucket, Rate};
+use crate::bucket::Bucket;
 use crate::quorum::Ignored;
 use crate::task::{Report, Status, Task, Times};
 
@@ -177,16 +177,12 @@ impl Pipeline {
     }
 
     /// What is more than this operator's share of new tasks would be ignored by the others: the user
-    /// is told at once. A little below the share, since others count what arrives, not what was sent.
+    /// is told at once.
     fn keep_to_share(&mut self, now: Timestamp, set: &OperatorSet) -> Result<(), Refused> {
         let Some(me) = self.me else {
             return Ok(());
         };
-        let share = self.totals.share(set, me).tasks;
-        let rate = Rate {
-            per_second: share.per_second.saturating_sub(share.per_second / 10),
-            burst: share.burst / 2,
-        };
+        let rate = self.totals.share(set, me).tasks.kept_below();
         let bucket = self.asked.get_or_insert_with(|| Bucket::full(now, rate));
         if bucket.take(now, rate, 1) {
             return Ok(());

@@ -72,6 +72,7 @@ struct Queue {
     in_flight: usize,
     limit: BatchLimit,
     pace: Pace,
+    answered: Option<Instant>,
     /// With which words the provider last asked for fewer requests.
     refusal: String,
 }
@@ -79,6 +80,10 @@ struct Queue {
 impl Queue {
     fn paced(&self) -> Failure {
         Failure::Paced(self.refusal.clone())
+    }
+
+    fn answered_lately(&self) -> bool {
+        self.answered.is_some_and(|at| at.elapsed() < CALL_TIMEOUT)
     }
 
     /// Forgets callers that gave up where the queue is full.
@@ -133,6 +138,7 @@ impl Batcher {
             in_flight: 0,
             limit: BatchLimit::default(),
             pace: Pace::default(),
+            answered: None,
             refusal: String::new(),
         };
         Self(Arc::new(Shared {
@@ -172,14 +178,18 @@ impl Batcher {
         (self.explain(first), self.explain(second))
     }
 
-    /// Who had to wait for a pause to end was not kept waiting by a provider that hangs.
-    fn explain(&self, answer: Answer) -> Answer {
+    /// What had to wait for a pause to end was not kept waiting by a provider that hangs; and what waited for
+    /// one that answers nothing was.
+    pub(super) fn explain<T>(&self, answer: Result<T, Failure>) -> Result<T, Failure> {
         let queue = self.0.queue();
         match answer {
             Err(Failure::Timeout(_) | Failure::NotAsked(_))
                 if queue.pace.paused_within(CALL_TIMEOUT, Instant::now()) =>
             {
                 Err(queue.paced())
+            }
+            Err(Failure::NotAsked(millis)) if !queue.answered_lately() => {
+                Err(Failure::Timeout(millis))
             }
             answer => answer,
         }
@@ -318,6 +328,9 @@ impl Shared {
     /// `asked` is the pause that the provider asks for.
     fn keep_pace(&self, sent: Instant, failure: Option<&Failure>, asked: Option<Duration>) {
         let mut queue = self.queue();
+        if failure.is_none() {
+            queue.answered = Some(Instant::now());
+        }
         match failure {
             Some(failure) if asked.is_some() || failure.is_rate_limit() => {
                 queue.pace.refused(sent, Instant::now(), asked);

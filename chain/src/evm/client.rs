@@ -316,7 +316,7 @@ impl EvmClient {
         log: &ReadLog,
     ) -> Result<Known, ChainError> {
         let agreed = self.agreed(basis, number, log).await?;
-        if agreed.state_root.is_some() {
+        if agreed.state_root.is_some() || agreed.is_unprovable {
             return Ok(agreed);
         }
         let known = self.prove(basis, agreed, log).await?;
@@ -334,7 +334,11 @@ impl EvmClient {
     ) -> Result<Known, ChainError> {
         let (block, state_root) = (basis.head, basis.state_root);
         if number == block.number {
-            return Ok(Known { block, state_root });
+            return Ok(Known {
+                block,
+                state_root,
+                is_unprovable: false,
+            });
         }
         if let Some(known) = self.headers().get(number) {
             return Ok(known);
@@ -390,8 +394,12 @@ impl EvmClient {
         let is_old =
             number < basis.head.number && head.is_some_and(|head| head.state_root.is_some());
         let of_old_format = is_old && self.all_said(&failures, &Failure::NoHeader);
-        match none_shows() || of_old_format && self.reads == Reads::Auto {
-            true => Ok(agreed),
+        let is_unprovable = of_old_format && self.reads == Reads::Auto;
+        match none_shows() || is_unprovable {
+            true => Ok(Known {
+                is_unprovable,
+                ..agreed
+            }),
             false => Err(self.not_proven(&failures)),
         }
     }

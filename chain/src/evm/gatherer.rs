@@ -18,7 +18,7 @@ use super::calls;
 use super::proof::answer::ProofAnswer;
 use super::rpc::Failure;
 use crate::RequestOutcome;
-use crate::priority::{Lanes, for_user};
+use crate::priority::{self, Lanes};
 
 /// Callers that wait for one provider, users and attestations each.
 const MAX_WAITING: usize = 2_048;
@@ -39,6 +39,8 @@ struct Shared {
 struct Queue {
     waiting: Lanes<Waiting>,
     in_flight: usize,
+    /// Of these, for users.
+    for_users: usize,
     /// In slots.
     limit: BatchLimit,
 }
@@ -68,12 +70,14 @@ impl Gatherer {
             slots: slots.to_vec(),
             reply,
         });
-        wait(enqueued.map(|()| part)).await
+        let part = wait(enqueued.map(|()| part)).await;
+        self.0.batcher.explain(part)
     }
 
     fn enqueue(&self, waiting: Waiting) -> Result<(), Failure> {
         let mut queue = self.0.queue();
-        let lane = queue.waiting.lane(waiting.reply.is_for_user());
+        let for_user = waiting.reply.is_for_user();
+        let lane = queue.waiting.lane(for_user);
         if lane.len() >= MAX_WAITING {
             lane.retain(|waiting| !waiting.reply.is_closed());
         }
@@ -81,7 +85,9 @@ impl Gatherer {
             return Err(Failure::Busy(MAX_WAITING));
         }
         lane.push_back(waiting);
-        if queue.in_flight < queue.limit.requests() {
+        // An attestation does not wait for users' proofs, which wait for its calls.
+        let is_held_up = !for_user && queue.for_users == queue.in_flight;
+        if queue.in_flight < queue.limit.requests() || is_held_up {
             self.0.add_worker(&mut queue);
         }
         Ok(())
@@ -101,7 +107,10 @@ impl Shared {
     /// Asks until nobody waits.
     async fn work(self: Arc<Self>) {
         while let Some(group) = self.next_group() {
+            let for_users = usize::from(group.is_for_users());
+            self.queue().for_users += for_users;
             self.ask(group).await;
+            self.queue().for_users -= for_users;
         }
     }
 
@@ -136,7 +145,7 @@ impl Shared {
         let call = calls::proof(group.of, &group.slots, group.at);
         let call = self.batcher.call(call);
         let answer = match group.is_for_users() {
-            true => for_user(call).await,
+            true => priority::for_user(call).await,
             false => call.await,
         };
         let answer = match answer {

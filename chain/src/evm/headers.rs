@@ -15,6 +15,8 @@ pub(super) struct Known {
     pub(super) block: BlockRef,
     /// Where number and time are those of a header that has the block's hash: its state root too.
     pub(super) state_root: Option<B256>,
+    /// All providers were asked for that header, and showed another: one of a format that is not known here.
+    pub(super) is_unprovable: bool,
 }
 
 impl From<&Header> for Known {
@@ -22,6 +24,7 @@ impl From<&Header> for Known {
         Self {
             block: header.block(),
             state_root: header.state_root(),
+            is_unprovable: false,
         }
     }
 }
@@ -84,6 +87,7 @@ mod tests {
         Known {
             block,
             state_root: None,
+            is_unprovable: false,
         }
     }
 

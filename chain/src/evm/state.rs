@@ -18,7 +18,7 @@ use super::prover::{Entry, Found, Prover, State};
 use super::provider::Need;
 use super::timestamps::{Step, TimestampSearch};
 use super::{BlockNumbers, EvmClient, EvmConfig, Reads};
-use crate::{At, BlockRef, ChainError, Providers, ReadLog, Reading, StateReader};
+use crate::{At, BlockRef, ChainError, Providers, ReadLog, Reading, StateReader, for_user};
 
 mod trial;
 mod vote;
@@ -104,7 +104,8 @@ impl EvmChain {
                 head.map_or_else(Vec::new, |head| self.prover.wanted_at(self.cutoff(head)));
             let log = &ReadLog::default();
             let proofs = wanted.into_iter().map(|entry| self.prove_ahead(entry, log));
-            let failed = join_all(proofs).await.into_iter().find_map(Result::err);
+            let proven = for_user(join_all(proofs)).await;
+            let failed = proven.into_iter().find_map(Result::err);
             if let Some(error) = failed {
                 // Whoever asks has it asked again.
                 tracing::debug!(chain = self.client.chain_id(), %error, "not proven ahead");

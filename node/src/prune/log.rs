@@ -3,8 +3,8 @@
 //! # Design Decisions
 //!
 //! The registry says which epochs' stake the judge still reaches; a provider that lies about it must not
-//! make an operator forget what it signed lately, so what was signed within the time of a withdrawal by this
-//! node's clock stays as well. Facts about old blocks go on being signed: each such signature makes its
+//! make an operator forget what it signed lately, so what was signed within the time of a withdrawal, and within two
+//! weeks, by this node's clock stays as well. Facts about old blocks go on being signed: each such signature makes its
 //! record one of a new epoch.
 
 use std::sync::Arc;
@@ -12,16 +12,23 @@ use std::time::Duration;
 
 use quorate_chain::{ChainError, HomeReader};
 use quorate_proto::{Address, Epoch};
-use quorate_storage::{Outdated, SigningLog, WriteQueue};
+use quorate_storage::{Outdated, SigningLog, StoreError, WriteQueue};
 use tokio_util::sync::CancellationToken;
 
-use super::PAUSE;
+use super::{COMPACT_LEAST, PAUSE};
 use crate::NodeError;
 use crate::clock;
 use crate::home::HomeHandle;
 
 /// When a home chain that did not answer is asked again.
 const RETRY: Duration = Duration::from_secs(60);
+
+/// Epochs that are looked up in one pass; an operator that was pruned never has more of them behind it.
+const EPOCHS_AT_ONCE: u32 = 64;
+/// What was signed within this time stays, whatever the home chain says: providers that lie about epochs and
+/// times must not make an operator forget what it may be convicted for. As long as stake is locked with the
+/// usual sources of weight.
+const LEAST_KEPT_MS: u64 = 14 * 24 * 60 * 60 * 1_000;
 
 /// The task that removes outdated entries of an operator's log, once in each epoch.
 pub(crate) struct LogPruner {
@@ -68,27 +75,26 @@ impl LogPruner {
         }
     }
 
-    /// What is out of reach of the judge while `present` is the present epoch. Once the stake of an epoch is, that
-    /// of all epochs before is, too.
+    /// What is out of reach of the judge while `present` is the present epoch.
     async fn outdated(&self, present: Epoch) -> Result<Outdated, ChainError> {
         let log = self.writes.signing_log();
         let known = log.forgotten_before(&self.operator.into_array());
         let known = known.unwrap_or_default();
         let head = self.reader.refresh().await?;
         let reach = self.reader.withdrawal().await?.seconds;
-        let (mut low, mut high) = (known.min(present.0), present.0);
-        while low < high {
-            let middle = low.midpoint(high);
-            let within = self.reader.is_within_reach(Epoch(middle), head.hash);
-            match within.await? {
-                true => high = middle,
-                false => low = middle + 1,
+        // One by one: where weights come from elsewhere, a later epoch may be out of reach before an earlier one.
+        let mut before = known.min(present.0);
+        for _ in 0..EPOCHS_AT_ONCE {
+            let within = || self.reader.is_within_reach(Epoch(before), head.hash);
+            if before >= present.0 || within().await? {
+                break;
             }
+            before += 1;
         }
-        let reach_ms = reach.saturating_mul(1_000);
+        let kept_ms = reach.saturating_mul(1_000).max(LEAST_KEPT_MS);
         Ok(Outdated {
-            before_epoch: low,
-            signed_before_ms: clock::now().millis().saturating_sub(reach_ms),
+            before_epoch: before,
+            signed_before_ms: clock::now().millis().saturating_sub(kept_ms),
         })
     }
 
@@ -102,15 +108,28 @@ impl LogPruner {
             let forgotten = forgotten.map_err(|panic| NodeError::Panic {
                 reason: panic.to_string(),
             })??;
-            forgotten.ack.await?;
-            count += forgotten.entries;
-            if forgotten.next.is_none() {
-                break;
+            match forgotten.ack.await {
+                Ok(()) => {
+                    count += forgotten.entries;
+                    after = forgotten.next;
+                    if after.is_none() {
+                        break;
+                    }
+                }
+                // The disk has more to do just now: the same ones again.
+                Err(StoreError::QueueFull { .. }) => {}
+                Err(error) => return Err(error.into()),
             }
-            after = forgotten.next;
             tokio::time::sleep(PAUSE).await;
         }
         metrics::counter!("quorate_pruned_signatures_total").increment(count);
+        if count >= COMPACT_LEAST {
+            let log = self.writes.signing_log();
+            let done = tokio::task::spawn_blocking(move || log.compact()).await;
+            done.map_err(|panic| NodeError::Panic {
+                reason: panic.to_string(),
+            })??;
+        }
         if count > 0 {
             let before = outdated.before_epoch;
             tracing::info!(

@@ -7,6 +7,7 @@ mod timeline;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use quorate_chain::{At, BlockRef, ChainError, ReadLog, Reading, StateReader, for_user};
 use quorate_proto::wire::TimelineOutcome;
@@ -24,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(super) use self::failure::{Failure, invalid, overloaded};
 use self::failure::{chain_error, ended, error, progress_of, store_error, unavailable};
-use super::tolls::Pass;
+use super::tolls::{Limit, Pass};
 use super::turns::{Turn, Turns};
 use crate::client::check_seconds;
 use crate::clock;
@@ -38,6 +39,10 @@ use crate::lease::LeaseHandle;
 use crate::network::{NetworkHandle, dialable, peer_id_of};
 use crate::prune::was_pruned;
 use crate::recorder::Origin;
+
+/// How long a question waits until its task may be begun, in microseconds, and between two tries.
+const BEGIN_PATIENCE_MICROS: u64 = 2_000_000;
+const BEGIN_AGAIN: Duration = Duration::from_millis(20);
 
 /// Answers requests; shared by all streams.
 pub(crate) struct Answerer {
@@ -174,12 +179,7 @@ impl Answerer {
             Known::Read(reading, trace) => (reading, trace),
         };
         let statement = question.statement(&reading, &set)?;
-        if let Some(me) = self.me {
-            // A little below it, since others count what arrives, not what was sent.
-            let share = self.totals.share(&set, me).tasks.per_second;
-            let begun = pass.begin_task(clock::now(), share - share / 10);
-            begun.map_err(|limit| overloaded(limit.to_string()))?;
-        }
+        self.begin_task(&statement, &set, pass).await?;
         let seat = seat.insert(self.desk.ask(statement, set, trace).await);
         self.wait(id, seat, replies).await
     }
@@ -215,6 +215,28 @@ impl Answerer {
             Ok(Known::Read(reading, trace))
         };
         for_user(read).await
+    }
+
+    /// Waits a little where its source has begun what it may: a burst goes out as fast as others take it.
+    async fn begin_task(
+        &self,
+        statement: &Statement,
+        set: &OperatorSet,
+        pass: &Pass,
+    ) -> Result<(), Failure> {
+        let Some(me) = self.me else { return Ok(()) };
+        let rate = self.totals.share(set, me).tasks.kept_below();
+        let (task, begun) = (statement.task_id(), clock::now());
+        loop {
+            let now = clock::now();
+            match pass.begin_task(now, task, rate) {
+                Err(Limit::Tasks(_)) if now.micros_since(begun) < BEGIN_PATIENCE_MICROS => {
+                    tokio::time::sleep(BEGIN_AGAIN).await;
+                }
+                Err(limit) => return Err(overloaded(limit.to_string())),
+                Ok(()) => return Ok(()),
+            }
+        }
     }
 
     async fn turn(&self, chain_id: u32, pass: &Pass) -> Result<Turn, Failure> {

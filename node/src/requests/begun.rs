@@ -1,14 +1,13 @@
 //! Tasks that users begin: so many a second, shared by their sources, and so many a day of each range.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
-use quorate_proto::Timestamp;
+use quorate_proto::{TaskId, Timestamp};
+use quorate_protocols::bucket::{Bucket, Rate};
 
 use super::tolls::Limit;
 use super::turns::Source;
 
-/// Over which tasks are counted.
-const WINDOW_MS: u64 = 1_000;
 const DAY_MS: u64 = 86_400_000;
 /// Ranges whose tasks of a day are counted, 50 bytes each. Those that began few are forgotten first.
 const MAX_RANGES: usize = 8_192;
@@ -17,11 +16,13 @@ const MAX_RANGES: usize = 8_192;
 ///
 /// # Design Decisions
 ///
-/// As with turns, a source may have as many of the operator's share as are left over: half of it alone, of n each
-/// one part in n + 1. So a newcomer finds some, however many ask for all.
+/// As with turns, a source may have as many tasks of the time in which the operator's bucket fills as there are
+/// tokens left in it. Where n take all they can, each has an n-th, and there are as many tokens for a newcomer.
 #[derive(Default)]
 pub(super) struct Begun {
-    recent: VecDeque<(Timestamp, Source)>,
+    bucket: Option<Bucket>,
+    recent: VecDeque<(Timestamp, Source, TaskId)>,
+    tasks: HashSet<TaskId>,
     counts: HashMap<Source, u32>,
     days: HashMap<Source, Day>,
 }
@@ -34,38 +35,47 @@ struct Day {
 }
 
 impl Begun {
-    /// Counts a new task, of `share` that this operator may begin in a second and `per_day` that a range may in
-    /// a day (UTC).
+    /// Counts a task, unless it was begun just now, of those that this operator may begin and `per_day` that a
+    /// range may in a day (UTC).
     pub(super) fn begin(
         &mut self,
         now: Timestamp,
-        source: Source,
-        share: u32,
+        (source, task): (Source, TaskId),
+        rate: Rate,
         per_day: u32,
     ) -> Result<(), Limit> {
-        self.forget_before(now);
-        let recent = u32::try_from(self.recent.len()).unwrap_or(u32::MAX);
-        let left = share.saturating_sub(recent);
-        if self.counts.get(&source).copied().unwrap_or_default() >= left {
-            return Err(Limit::Tasks(share));
+        let filling = u64::from(rate.burst) * 1_000_000 / u64::from(rate.per_second.max(1));
+        self.forget_before(now, filling);
+        if self.tasks.contains(&task) {
+            return Ok(());
+        }
+        let mut bucket = self.bucket.unwrap_or_else(|| Bucket::full(now, rate));
+        let own = self.counts.get(&source).copied().unwrap_or_default();
+        if i64::from(own) >= bucket.tokens(now, rate) {
+            return Err(Limit::Tasks(rate.per_second));
         }
         if matches!(source, Source::Range(_)) {
             self.count_of_day(now, source, per_day)?;
         }
-        self.recent.push_back((now, source));
+        bucket.take(now, rate, 1);
+        self.bucket = Some(bucket);
+        self.recent.push_back((now, source, task));
+        self.tasks.insert(task);
         *self.counts.entry(source).or_default() += 1;
         Ok(())
     }
 
-    fn forget_before(&mut self, now: Timestamp) {
-        let is_old = |(at, _): &(Timestamp, Source)| now.micros_since(*at) >= WINDOW_MS * 1_000;
-        while self.recent.front().is_some_and(is_old)
-            && let Some((_, source)) = self.recent.pop_front()
-            && let Some(count) = self.counts.get_mut(&source)
+    fn forget_before(&mut self, now: Timestamp, micros: u64) {
+        while let Some((at, ..)) = self.recent.front()
+            && now.micros_since(*at) >= micros
+            && let Some((_, source, task)) = self.recent.pop_front()
         {
-            *count -= 1;
-            if *count == 0 {
-                self.counts.remove(&source);
+            self.tasks.remove(&task);
+            if let Some(count) = self.counts.get_mut(&source) {
+                *count -= 1;
+                if *count == 0 {
+                    self.counts.remove(&source);
+                }
             }
         }
     }
@@ -74,7 +84,7 @@ impl Begun {
         let today = now.millis() / DAY_MS;
         if self.days.len() >= MAX_RANGES && !self.days.contains_key(&source) {
             self.days
-                .retain(|_, day| day.number == today && day.tasks >= most / 16);
+                .retain(|_, day| day.number == today && day.tasks > most / 16);
             if self.days.len() >= MAX_RANGES {
                 return Err(Limit::Users);
             }
@@ -109,53 +119,121 @@ mod tests {
         Source::Range(Range::V4([203, 0, number]))
     }
 
-    /// How many tasks a source can begin at once.
-    fn fill(begun: &mut Begun, at: Timestamp, source: Source) -> usize {
-        let begin = |_: &u32| begun.begin(at, source, 40, 50).is_ok();
-        (0..60).take_while(begin).count()
+    fn task(number: u64) -> TaskId {
+        TaskId(quorate_proto::U256::from(number).into())
+    }
+
+    /// Fills in a second.
+    const RATE: Rate = Rate {
+        per_second: 256,
+        burst: 256,
+    };
+    /// Of an operator in a large set.
+    const SLOW: Rate = Rate {
+        per_second: 4,
+        burst: 256,
+    };
+
+    /// Begins new tasks.
+    struct Beginner {
+        begun: Begun,
+        next: u64,
+        per_day: u32,
+    }
+
+    impl Default for Beginner {
+        fn default() -> Self {
+            Self {
+                begun: Begun::default(),
+                next: 0,
+                per_day: u32::MAX,
+            }
+        }
+    }
+
+    impl Beginner {
+        fn begin(&mut self, at: Timestamp, source: Source, rate: Rate) -> Result<(), Limit> {
+            self.next += 1;
+            self.begun
+                .begin(at, (source, task(self.next)), rate, self.per_day)
+        }
+
+        /// How many tasks a source can begin at once.
+        fn fill(&mut self, at: Timestamp, source: Source, rate: Rate) -> usize {
+            let begin = |_: &u32| self.begin(at, source, rate).is_ok();
+            (0..600).take_while(begin).count()
+        }
     }
 
     #[test]
     fn a_source_has_half_of_what_is_left() {
+        let mut all = Beginner::default();
+        assert_eq!(all.fill(at(0), range(1), RATE), 128);
+        assert_eq!(all.fill(at(0), range(2), RATE), 64);
+        assert_eq!(all.fill(at(0), Source::Peer(PeerId::random()), RATE), 32);
+        assert_eq!(all.fill(at(0), range(1), RATE), 0);
+        let refused = all.begin(at(0), range(1), RATE);
+        assert_eq!(refused, Err(Limit::Tasks(256)));
+    }
+
+    #[test]
+    fn newcomers_find_some_where_others_take_all_they_can() {
+        for rate in [RATE, SLOW] {
+            let (mut all, mut begun) = (Beginner::default(), 0);
+            for tick in 0..20_000 {
+                let at = at(tick * 10);
+                begun += (0..7).map(|n| all.fill(at, range(n), rate)).sum::<usize>();
+            }
+            let spent = begun as u64 - u64::from(rate.burst);
+            let had = 200 * u64::from(rate.per_second);
+            assert!(spent * 10 > had * 9, "{spent} of {had} are used");
+            assert!(all.fill(at(200_000), range(9), rate) > 8);
+        }
+    }
+
+    #[test]
+    fn many_who_ask_the_same_begin_one_task() {
         let mut begun = Begun::default();
-        assert_eq!(fill(&mut begun, at(0), range(1)), 20);
-        assert_eq!(fill(&mut begun, at(500), range(2)), 10);
-        assert_eq!(fill(&mut begun, at(500), Source::Peer(PeerId::random())), 5);
-        assert_eq!(fill(&mut begun, at(999), range(1)), 0);
-        assert_eq!(fill(&mut begun, at(1_000), range(1)), 13, "of 25");
-        assert_eq!(
-            begun.begin(at(1_000), range(1), 40, 50),
-            Err(Limit::Tasks(40))
-        );
+        for number in 0..=255 {
+            begun
+                .begin(at(0), (range(number), task(7)), SLOW, 500)
+                .unwrap();
+        }
+        assert_eq!(begun.recent.len(), 1);
     }
 
     #[test]
     fn a_range_has_its_tasks_of_a_day() {
-        let mut begun = Begun::default();
-        let mut all = 0;
-        for second in 0..5 {
-            all += fill(&mut begun, at(second * 1_000), range(1));
-        }
-        assert_eq!(all, 50);
-        let late = begun.begin(at(9_000), range(1), 40, 50);
-        assert_eq!(late, Err(Limit::Day(50)));
-        assert_eq!(fill(&mut begun, at(9_000), range(2)), 20);
-        assert_eq!(fill(&mut begun, at(DAY_MS), range(1)), 20);
-        let exempt = Source::Peer(PeerId::random());
-        let of_exempt =
-            (0..9).map(|second| fill(&mut begun, at(DAY_MS + (20 + second) * 1_000), exempt));
-        assert_eq!(of_exempt.sum::<usize>(), 180);
+        let mut all = Beginner {
+            per_day: 2_000,
+            ..Beginner::default()
+        };
+        let of = |all: &mut Beginner, begin: u64, source| {
+            let seconds = (0..30).map(|second| all.fill(at(begin + second * 1_000), source, RATE));
+            seconds.sum::<usize>()
+        };
+        assert_eq!(of(&mut all, 0, range(1)), 2_000);
+        let late = all.begin(at(30_000), range(1), RATE);
+        assert_eq!(late, Err(Limit::Day(2_000)));
+        assert!(of(&mut all, 40_000, Source::Peer(PeerId::random())) > 2_000);
+        assert_eq!(all.fill(at(DAY_MS), range(1), RATE), 128);
     }
 
     #[test]
     fn what_is_remembered_is_bounded() {
-        let mut begun = Begun::default();
+        let mut all = Beginner::default();
         for number in 0..3 * MAX_RANGES {
             let [high, low] = u16::try_from(number % 65_536).unwrap().to_be_bytes();
             let source = Source::Range(Range::V4([high, low, 0]));
-            begun.begin(at(number as u64), source, 40_000, 50).unwrap();
+            let rate = Rate {
+                per_second: 40_000,
+                burst: 40_000,
+            };
+            all.begin(at(number as u64), source, rate).unwrap();
         }
+        let begun = &all.begun;
         assert!(begun.days.len() <= MAX_RANGES);
         assert!(begun.counts.len() <= 1_000 && begun.recent.len() <= 1_000);
+        assert_eq!(begun.recent.len(), begun.tasks.len());
     }
 }

@@ -7,7 +7,7 @@ use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use libp2p::PeerId;
-use quorate_proto::{Timestamp, wire};
+use quorate_proto::{TaskId, Timestamp, wire};
 use quorate_protocols::bucket::{Bucket, Rate};
 
 use super::begun::Begun;
@@ -162,11 +162,11 @@ impl Pass {
         self.range.map_or(Source::Peer(self.user), Source::Range)
     }
 
-    /// Counts a new task, of `share` that this operator may begin in a second.
-    pub(super) fn begin_task(&self, now: Timestamp, share: u32) -> Result<(), Limit> {
+    /// Counts a task, of the new ones that this operator may begin.
+    pub(super) fn begin_task(&self, now: Timestamp, task: TaskId, rate: Rate) -> Result<(), Limit> {
         let mut book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
         let begun = &mut book.begun;
-        begun.begin(now, self.source(), share, self.tasks_per_day)
+        begun.begin(now, (self.source(), task), rate, self.tasks_per_day)
     }
 }
 

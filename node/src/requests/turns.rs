@@ -72,10 +72,10 @@ impl Turns {
 
     fn enqueue(&self, source: Source) -> Option<oneshot::Receiver<Turn>> {
         let mut state = self.lock();
-        if state.waiting >= MAX_WAITING {
+        if !state.has_room(source) {
             state.forget_those_gone();
         }
-        if state.waiting >= MAX_WAITING {
+        if !state.has_room(source) {
             return None;
         }
         let (sender, turn) = oneshot::channel();
@@ -112,16 +112,14 @@ impl State {
         while passed < self.order.len()
             && let Some(source) = self.order.pop_front()
         {
-            match self.next_of(source) {
-                Some(waiting) => {
-                    passed = 0;
-                    ready.push((source, waiting));
-                }
-                None => passed += 1,
-            }
+            let next = self.next_of(source);
+            let served = next.is_some();
+            ready.extend(next.map(|waiting| (source, waiting)));
+            passed = if served { 0 } else { passed };
             if let Some(share) = self.sources.get(&source) {
                 if !share.waiting.is_empty() {
                     self.order.push_back(source);
+                    passed += usize::from(!served);
                 } else if share.taken == 0 {
                     self.sources.remove(&source);
                 }
@@ -144,6 +142,15 @@ impl State {
             }
         }
         None
+    }
+
+    /// As with turns: a source may have as many reads waiting as there is room left.
+    fn has_room(&self, source: Source) -> bool {
+        let own = self
+            .sources
+            .get(&source)
+            .map_or(0, |share| share.waiting.len());
+        own < MAX_WAITING.saturating_sub(self.waiting)
     }
 
     fn forget_those_gone(&mut self) {
@@ -232,7 +239,10 @@ mod tests {
         let turns = Turns::default();
         let held = fill(&turns, 1);
         let waiting: Vec<_> = std::iter::from_fn(|| turns.enqueue(source(1))).collect();
-        assert_eq!(waiting.len() + held.len(), MAX_WAITING + PLACES / 2);
+        assert_eq!(waiting.len(), MAX_WAITING / 2);
+        let other = turns.enqueue(source(2));
+        assert!(other.is_some(), "a newcomer finds room");
+        drop(other);
         drop(waiting);
         assert!(turns.enqueue(source(1)).is_some(), "they are gone");
         drop(held);

@@ -94,7 +94,7 @@ struct Head {
 /// The first reading.
 struct Check<'a> {
     queue: &'a WriteQueue,
-    /// Older entries are removed here, and are not taken back.
+    /// Where an older entry was removed here, another fact may have been signed since: that one stays.
     forgotten_before: u32,
     network: String,
     operator: Address,
@@ -166,18 +166,17 @@ impl Sink for Check<'_> {
                 whole_until_ms: metadata.complete.then_some(until),
                 seen_epoch: metadata.seen_epoch,
             },
-            forgotten_before: metadata.forgotten_before,
+            // No log can lack more than what was there.
+            forgotten_before: metadata.forgotten_before.min(metadata.seen_epoch),
         });
         Ok(())
     }
 
     fn entry(&mut self, entry: SigningEntry) -> Result<(), LogError> {
         self.count.one_more();
-        if entry.epoch < self.forgotten_before {
-            return Ok(());
-        }
         match self.queue.signing_log().check(&entry)? {
             Verdict::Fresh | Verdict::Same { .. } => Ok(()),
+            Verdict::Conflict(_) if entry.epoch < self.forgotten_before => Ok(()),
             Verdict::Conflict(conflict) => Err(clash(&conflict)),
         }
     }
@@ -225,7 +224,13 @@ impl Sink for Write<'_> {
 
     fn entry(&mut self, entry: SigningEntry) -> Result<(), LogError> {
         self.count.one_more();
-        if entry.epoch < self.forgotten_before {
+        let old = entry.epoch < self.forgotten_before;
+        if old
+            && matches!(
+                self.queue.signing_log().check(&entry)?,
+                Verdict::Conflict(_)
+            )
+        {
             return Ok(());
         }
         self.group.push(entry);

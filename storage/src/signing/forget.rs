@@ -57,6 +57,11 @@ impl SigningLog {
         Ok(self.queue.submit(batch, Durability::Synced))
     }
 
+    /// Gives back the disk that removed entries took.
+    pub fn compact(&self) -> Result<(), StoreError> {
+        self.store().compact(SIGNING_LOG.def())
+    }
+
     fn mark(&self, batch: &mut Batch, operator: &Address, epoch: u32) -> Result<(), StoreError> {
         let epoch = self.forgotten_before(operator)?.max(epoch);
         let cursor = Cursor {

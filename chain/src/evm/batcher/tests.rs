@@ -218,8 +218,8 @@ async fn a_full_queue_refuses_and_says_so() {
     assert!(batcher.enqueue(call()).is_ok());
 }
 
-/// A provider that notes the methods it is asked for, and answers or hangs.
-async fn noting(hangs: bool) -> (Batcher, Arc<Mutex<Vec<String>>>) {
+/// A provider that notes the methods it is asked for, and takes so long for each request.
+async fn noting(takes: Duration) -> (Batcher, Arc<Mutex<Vec<String>>>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
         .await
         .expect("a port");
@@ -234,9 +234,7 @@ async fn noting(hangs: bool) -> (Batcher, Arc<Mutex<Vec<String>>>) {
             .expect("a lock")
             .extend(calls.iter().map(method));
         async move {
-            if hangs {
-                std::future::pending::<()>().await;
-            }
+            tokio::time::sleep(takes).await;
             let answer = |call: &serde_json::Value| json!({"id": call["id"], "result": "0x1"});
             serde_json::Value::from_iter(calls.iter().map(answer)).to_string()
         }
@@ -249,7 +247,7 @@ async fn noting(hangs: bool) -> (Batcher, Arc<Mutex<Vec<String>>>) {
 
 #[tokio::test]
 async fn attestations_overtake_users() {
-    let (batcher, methods) = noting(false).await;
+    let (batcher, methods) = noting(Duration::ZERO).await;
     let call = |method| Call {
         method,
         params: "[]".to_owned(),
@@ -265,7 +263,7 @@ async fn attestations_overtake_users() {
 
 #[tokio::test]
 async fn users_leave_attestations_room_in_the_queue() {
-    let (batcher, _) = noting(false).await;
+    let (batcher, _) = noting(Duration::ZERO).await;
     let enqueue = || for_user(async { batcher.enqueue(chain_id()) });
     let waiting = futures::future::join_all((0..MAX_OF_USERS).map(|_| enqueue())).await;
     assert!(waiting.iter().all(Result::is_ok));
@@ -273,25 +271,29 @@ async fn users_leave_attestations_room_in_the_queue() {
     assert!(batcher.enqueue(chain_id()).is_ok());
 }
 
-#[tokio::test]
-async fn a_provider_that_was_not_asked_is_not_said_to_hang() {
-    let (batcher, methods) = noting(true).await;
-    let answers = futures::future::join_all((0..400).map(|_| batcher.call(chain_id()))).await;
-    let asked = methods.lock().expect("a lock").len();
+/// What became of so many calls at once: answered, without answer, not asked in time.
+async fn outcomes(batcher: &Batcher, calls: usize) -> [usize; 3] {
+    let answers = futures::future::join_all((0..calls).map(|_| batcher.call(chain_id()))).await;
     let millis = CALL_TIMEOUT.as_millis();
-    let count = |failure| {
+    let failed = |failure: Failure| {
         let same = |answer: &&Answer| answer.as_ref().err() == Some(&failure);
         answers.iter().filter(same).count()
     };
-    let (hung, waited) = (
-        count(Failure::Timeout(millis)),
-        count(Failure::NotAsked(millis)),
-    );
-    assert_eq!(hung + waited, 400);
-    assert!(
-        hung <= asked && waited > 0,
-        "{hung} hung, {asked} were asked"
-    );
+    [
+        answers.iter().filter(|answer| answer.is_ok()).count(),
+        failed(Failure::Timeout(millis)),
+        failed(Failure::NotAsked(millis)),
+    ]
+}
+
+#[tokio::test]
+async fn a_slow_provider_is_not_said_to_hang_and_one_that_hangs_is() {
+    let (slow, _) = noting(CALL_TIMEOUT / 4).await;
+    let [answered, hung, waited] = outcomes(&slow, 2_000).await;
+    assert!(answered > 100 && waited > 1_000, "{answered}, {waited}");
+    assert_eq!((answered + hung + waited, hung), (2_000, 0));
+    let (hanging, _) = noting(10 * CALL_TIMEOUT).await;
+    assert_eq!(outcomes(&hanging, 1_000).await, [0, 1_000, 0]);
 }
 
 /// Whoever answers knows the key by which it was asked, and may repeat it.

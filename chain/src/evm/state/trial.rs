@@ -7,6 +7,7 @@ use alloy::primitives::{Address, U256};
 use alloy::sol_types::SolEvent;
 use tokio::time::sleep;
 
+use super::super::calls::Log;
 use super::{EvmChain, lock};
 use crate::{At, BlockRef, ChainError, Question, ReadLog};
 
@@ -65,7 +66,11 @@ impl EvmChain {
         let (user, key, block) = sample.unwrap_or((Address::ZERO, U256::ZERO, head.number));
         let log = ReadLog::default();
         match self.read_at(user, key, block, &log).await {
-            Err(error) if !error.is_absence() => Err(error),
+            Err(error) if !error.is_absence() => {
+                // Maybe the provider that named it was wrong: another one next time.
+                *lock(&self.sample) = None;
+                Err(error)
+            }
             _ => Ok(sample.is_some() || self.prover.fits()),
         }
     }
@@ -94,7 +99,12 @@ impl EvmChain {
         let logs = pool.first(&log, Question::Value, |provider| {
             provider.logs(contract, &topics, range, head)
         });
-        let last = logs.await.ok()?.pop()?;
+        let is_ours = |log: &Log| {
+            log.address == contract
+                && log.topics.first() == topics.first()
+                && (from..=head.number).contains(&log.block_number.to())
+        };
+        let last = logs.await.ok()?.into_iter().rfind(is_ours)?;
         let event = HistoryCommitted::decode_raw_log(last.topics, &last.data).ok()?;
         Some((event.user, event.key, last.block_number.to()))
     }

@@ -52,8 +52,11 @@ impl Network {
             SwarmEvent::ListenerClosed {
                 listener_id,
                 addresses,
-                reason: Err(error),
+                reason,
             } => {
+                let error = reason
+                    .err()
+                    .unwrap_or_else(|| std::io::ErrorKind::NotConnected.into());
                 self.listening.ended(listener_id, &error);
                 addresses
                     .iter()
