@@ -1,7 +1,6 @@
 //! A peer that is no operator: it listens to the mesh, publishes and opens streams as it likes.
 
 use std::collections::HashSet;
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -98,31 +97,9 @@ impl Stranger {
         Self::of(network, secret, false)
     }
 
-    /// As [`Self::deaf`], calling from this address of the machine.
-    ///
-    /// # Errors
-    /// The swarm cannot be set up, or cannot listen there.
-    pub async fn at(network: &NetworkId, secret: [u8; 32], address: IpAddr) -> Result<Self> {
-        let mut swarm = swarm(Keypair::ed25519_from_bytes(secret)?, network)?;
-        swarm.listen_on(Multiaddr::from(address).with(Protocol::Tcp(0)))?;
-        // Connections are made from where it listens by then.
-        let listening = async {
-            loop {
-                if let SwarmEvent::NewListenAddr { .. } = swarm.select_next_some().await {
-                    break;
-                }
-            }
-        };
-        tokio::time::timeout(SOON, listening).await?;
-        Ok(Self::over(swarm, network, secret, false))
-    }
-
     fn of(network: &NetworkId, secret: [u8; 32], listens: bool) -> Result<Self> {
-        let swarm = swarm(Keypair::ed25519_from_bytes(secret)?, network)?;
-        Ok(Self::over(swarm, network, secret, listens))
-    }
-
-    fn over(swarm: Swarm<Behaviour>, network: &NetworkId, secret: [u8; 32], listens: bool) -> Self {
+        let keypair = Keypair::ed25519_from_bytes(secret)?;
+        let swarm = swarm(keypair, network)?;
         let (commands, orders) = mpsc::channel(256);
         let known = Arc::new(Mutex::new(Known {
             listens,
@@ -137,7 +114,7 @@ impl Stranger {
             known: known.clone(),
         };
         tokio::spawn(drive(swarm, orders, known, network.clone()));
-        stranger
+        Ok(stranger)
     }
 
     /// Connects to a node and waits until it takes gossip.

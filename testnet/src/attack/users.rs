@@ -10,7 +10,7 @@ use libp2p::multiaddr::Protocol;
 use quorate_proto::{Address, U256, wire};
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncReadExt as _;
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use super::{AttackPlan, PATIENCE, at_rate};
 use crate::stranger::{Asking, Stranger};
@@ -80,6 +80,7 @@ async fn ask_at(
     quarry: &Quarry,
     numbers: &AtomicU64,
 ) -> Result<()> {
+    let node = &from_elsewhere(node).await?;
     let streams = tokio::sync::Mutex::new(Vec::new());
     let stranger = tokio::sync::Mutex::new(None);
     at_rate(plan.questions, || async {
@@ -114,8 +115,7 @@ async fn open(
         .is_some_and(|stranger| stranger.is_connected_to(node).unwrap_or(false));
     if !is_connected {
         let network = plan.domain().network();
-        let new = Stranger::at(&network, super::secret("user").ok()?, ADDRESS.into());
-        let new = new.await.ok()?;
+        let new = Stranger::deaf(&network, super::secret("user").ok()?).ok()?;
         let met = tokio::time::timeout(PATIENCE, new.meet_at(node)).await;
         met.ok()?.ok()?;
         *stranger = Some(new);
@@ -142,6 +142,27 @@ pub(super) async fn be_silent(plan: &AttackPlan, node: &Multiaddr) -> Result<()>
         .await
         .into_iter()
         .collect()
+}
+
+/// Another address of the same node: who dials it is seen to call from [`ADDRESS`].
+async fn from_elsewhere(node: &Multiaddr) -> Result<Multiaddr> {
+    let target = socket_address(node).context("a node without IP address")?;
+    let door = TcpListener::bind("127.0.0.1:0").await?;
+    let port = door.local_addr()?.port();
+    tokio::spawn(async move {
+        while let Ok((mut caller, _)) = door.accept().await {
+            tokio::spawn(async move {
+                if let Ok(mut called) = connect(target).await {
+                    let _ = tokio::io::copy_bidirectional(&mut caller, &mut called).await;
+                }
+            });
+        }
+    });
+    let other = |part| match part {
+        Protocol::Tcp(_) => Protocol::Tcp(port),
+        part => part,
+    };
+    Ok(node.iter().map(other).collect())
 }
 
 async fn connect(target: SocketAddr) -> Result<TcpStream> {
