@@ -6,6 +6,8 @@ use libp2p::multiaddr::Protocol;
 use libp2p::{Multiaddr, PeerId};
 use quorate_proto::{Timestamp, limits};
 
+use super::ranges::is_relayed;
+
 /// First pause after a failure; doubled up to [`MAX_PAUSE_MS`].
 const MIN_PAUSE_MS: u64 = 250;
 /// A restarted peer is found again within this time even if it does not dial by itself.
@@ -57,7 +59,7 @@ impl Dialer {
             Some(peer) => {
                 let target = self.target(now, peer);
                 target.fixed = true;
-                remember(&mut target.addresses, address);
+                remember(&mut target.addresses, &address);
             }
             None => self.strangers.push(Stranger {
                 address,
@@ -75,7 +77,7 @@ impl Dialer {
         }
         let target = self.target(now, peer);
         for address in addresses {
-            remember(&mut target.addresses, address.clone());
+            remember(&mut target.addresses, address);
         }
     }
 
@@ -90,6 +92,16 @@ impl Dialer {
         let fixed = self.targets.values().filter(|target| target.fixed);
         let strangers = self.strangers.iter().map(|stranger| &stranger.address);
         fixed.flat_map(|target| &target.addresses).chain(strangers)
+    }
+
+    /// Where a peer from the configuration is, without its id, as configured.
+    pub(super) fn configured_at(&self, peer: &PeerId) -> Option<Multiaddr> {
+        let fixed = self.targets.get(peer).filter(|target| target.fixed);
+        let fixed = fixed.and_then(|target| target.addresses.first());
+        let stranger = || self.strangers.iter().find(|s| s.connected == Some(*peer));
+        fixed
+            .or_else(|| stranger().map(|stranger| &stranger.address))
+            .map(place_of)
     }
 
     fn target(&mut self, now: Timestamp, peer: PeerId) -> &mut Target {
@@ -175,23 +187,34 @@ fn pause(failures: u32) -> u64 {
     (MIN_PAUSE_MS << failures.min(10)).min(MAX_PAUSE_MS)
 }
 
-fn remember(addresses: &mut Vec<Multiaddr>, address: Multiaddr) {
-    let place: Multiaddr = address
-        .iter()
-        .filter(|p| !matches!(p, Protocol::P2p(_)))
-        .collect();
-    if addresses.len() < MAX_ADDRESSES && !addresses.contains(&place) {
-        addresses.push(place);
+/// Addresses of relays come before others: who has them is not reached elsewhere.
+fn remember(addresses: &mut Vec<Multiaddr>, address: &Multiaddr) {
+    let place = place_of(address);
+    if addresses.contains(&place) {
+        return;
     }
+    if addresses.len() >= MAX_ADDRESSES {
+        // The first one may be from the settings.
+        let plain = addresses.iter().skip(1).position(|a| !is_relayed(a));
+        match plain.filter(|_| is_relayed(&place)) {
+            Some(before) => drop(addresses.remove(before.saturating_add(1))),
+            None => return,
+        }
+    }
+    addresses.push(place);
+}
+
+/// An address without the id of the peer at its end; that of a relay stays.
+fn place_of(address: &Multiaddr) -> Multiaddr {
+    let mut place = address.clone();
+    if peer_of(address).is_some() {
+        place.pop();
+    }
+    place
 }
 
 fn same_place(a: &Multiaddr, b: &Multiaddr) -> bool {
-    let place = |m: &Multiaddr| -> Multiaddr {
-        m.iter()
-            .filter(|p| !matches!(p, Protocol::P2p(_)))
-            .collect()
-    };
-    place(a) == place(b)
+    place_of(a) == place_of(b)
 }
 
 /// The peer id at the end of a multiaddr.
@@ -251,6 +274,25 @@ mod tests {
             dialer.learn(START, PeerId::random(), &[address(port)]);
         }
         assert_eq!(dialer.targets.len(), MAX_PEERS);
+    }
+
+    #[test]
+    fn addresses_at_relays_keep_the_relay_and_come_before_others() {
+        let (mut dialer, peer, relay) = (Dialer::default(), PeerId::random(), PeerId::random());
+        let circuit = address(99).with(Protocol::P2p(relay));
+        let circuit = circuit.with(Protocol::P2pCircuit);
+        let named = circuit.clone().with(Protocol::P2p(peer));
+        dialer.add_bootstrap(START, address(0).with(Protocol::P2p(peer)));
+        let many: Vec<_> = (1..20).map(address).collect();
+        dialer.learn(START, peer, &many);
+        dialer.learn(START, peer, &[named.clone(), circuit.clone()]);
+        dialer.learn(START, peer, &many);
+        let known = &dialer.targets[&peer].addresses;
+        assert_eq!(known.len(), MAX_ADDRESSES);
+        assert_eq!(known.iter().filter(|a| is_relayed(a)).count(), 1);
+        assert!(known.contains(&circuit));
+        assert_eq!(dialer.configured_at(&peer), Some(address(0)));
+        assert_eq!(dialer.configured_at(&relay), None);
     }
 
     #[test]
