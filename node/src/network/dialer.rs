@@ -205,7 +205,7 @@ fn remember(addresses: &mut Vec<Multiaddr>, address: &Multiaddr) {
 }
 
 /// An address without the id of the peer at its end; that of a relay stays.
-fn place_of(address: &Multiaddr) -> Multiaddr {
+pub(super) fn place_of(address: &Multiaddr) -> Multiaddr {
     let mut place = address.clone();
     if peer_of(address).is_some() {
         place.pop();

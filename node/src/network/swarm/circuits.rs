@@ -4,6 +4,7 @@ use libp2p::multiaddr::Protocol;
 use libp2p::{Multiaddr, PeerId, dcutr, relay, upnp};
 use quorate_proto::Timestamp;
 
+use super::super::dialer::place_of;
 use super::super::handle::dialable;
 use super::super::ranges::is_relayed;
 use super::super::relays::MAX_STRANGERS;
@@ -110,10 +111,14 @@ impl Network {
         if !self.announces {
             return;
         }
-        let wanted = dialable(&self.listen.borrow(), *self.swarm.local_peer_id());
-        let known: Vec<Multiaddr> = self.swarm.external_addresses().cloned().collect();
-        for address in known.iter().filter(|address| !wanted.contains(address)) {
-            self.swarm.remove_external_address(address);
+        let mut listens = self.listen.borrow().clone();
+        listens.retain(|address| !is_relayed(address));
+        let wanted = dialable(&listens, *self.swarm.local_peer_id());
+        let wanted: Vec<Multiaddr> = wanted.iter().map(place_of).collect();
+        let known = self.swarm.external_addresses().cloned();
+        let gone = known.filter(|address| !is_relayed(address) && !wanted.contains(address));
+        for address in gone.collect::<Vec<_>>() {
+            self.swarm.remove_external_address(&address);
         }
         for address in wanted {
             self.swarm.add_external_address(address);

@@ -76,6 +76,10 @@ impl Network {
 
     pub(super) fn listens(&mut self, address: Multiaddr) {
         let address = self.named(address);
+        // Relays tell it again with each renewal.
+        if self.listen.borrow().contains(&address) {
+            return;
+        }
         tracing::info!(%address, "listening");
         self.listen.send_modify(|addresses| addresses.push(address));
         self.announce();
