@@ -170,7 +170,9 @@ fn identify(keypair: &Keypair) -> identify::Behaviour {
         rand::random::<u32>()
     );
     let config = identify::Config::new("/quorate/identify/1".into(), keypair.public())
-        .with_agent_version(agent);
+        .with_agent_version(agent)
+        // Where others reach it may change while it runs.
+        .with_push_listen_addr_updates(true);
     identify::Behaviour::new(config)
 }
 

@@ -128,13 +128,16 @@ async fn operators_behind_nat_certify_and_are_reached_through_the_registry() -> 
     certify(network, 2, 7, block).await?;
 
     // A user outside, by the address that the others name.
-    let operators = network.client(2).await?.operators().await?;
-    let listed = operators.operators.iter().flat_map(|line| &line.addresses);
     let ending = format!("/p2p-circuit/p2p/{peer}");
-    ensure!(
-        listed.clone().any(|a| a.ends_with(&ending)),
-        "{operators:?}"
-    );
+    let (client, wanted) = (network.client(2).await?, &ending);
+    wait::until("its address at the registry in the list", SOON, || async {
+        let list = client.operators().await.ok()?.operators;
+        let mut listed = list.iter().flat_map(|line| &line.addresses);
+        listed
+            .any(|address| address.ends_with(wanted))
+            .then_some(())
+    })
+    .await?;
     let registry = &network.registries[0].address;
     let to = format!("{registry}{ending}");
     let (user, at) = (network.user().to_string(), block.to_string());
