@@ -16,7 +16,7 @@ const MAX_PAUSE_MS: u64 = 4_000;
 const MAX_PEERS: usize = limits::MAX_OPERATORS + 140;
 /// Addresses kept per peer.
 const MAX_ADDRESSES: usize = 8;
-/// A peer that was only heard of is forgotten after this many failures in a row: about 5 minutes.
+/// A peer that was only heard of is forgotten after this many failures in a row: 5 to 10 minutes.
 const MAX_FAILURES: u32 = 80;
 
 /// Keeps connections to bootstrap peers and to every node of the network it hears of.
@@ -144,15 +144,18 @@ impl Dialer {
         }
     }
 
-    /// A dial failed. Peers that were only heard of are forgotten in the end.
-    pub(super) fn failed(&mut self, peer: PeerId) {
+    /// A dial failed; whether that was a peer that is to be connected. Peers that were only heard of are
+    /// forgotten in the end. The pause begins now: meanwhile others may dial it by addresses of their own.
+    pub(super) fn failed(&mut self, now: Timestamp, peer: PeerId) -> bool {
         let Some(target) = self.targets.get_mut(&peer) else {
-            return;
+            return false;
         };
+        target.next = now.plus_millis(pause(target.failures));
         target.failures = target.failures.saturating_add(1);
         if !target.fixed && target.failures > MAX_FAILURES {
             self.targets.remove(&peer);
         }
+        true
     }
 
     /// What is due now. Each call counts as an attempt.
@@ -243,7 +246,7 @@ mod tests {
         let mut pauses = Vec::new();
         for _ in 0..200 {
             assert_eq!(dialer.due(now), [Dial::Peer(peer, vec![address(1)])]);
-            dialer.failed(peer);
+            dialer.failed(now, peer);
             let next = dialer.next_wake().unwrap();
             pauses.push(next.micros_since(now) / 1_000);
             now = next;
@@ -267,9 +270,9 @@ mod tests {
         let (mut dialer, peer) = (Dialer::default(), PeerId::random());
         dialer.learn(START, peer, &[address(1)]);
         for _ in 0..=MAX_FAILURES {
-            dialer.failed(peer);
+            assert!(dialer.failed(START, peer));
         }
-        assert!(dialer.targets.is_empty());
+        assert!(dialer.targets.is_empty() && !dialer.failed(START, peer));
         for port in 0..1_000 {
             dialer.learn(START, PeerId::random(), &[address(port)]);
         }

@@ -40,6 +40,9 @@ const LINGER: std::time::Duration = std::time::Duration::from_millis(100);
 /// only after the peer has said where it listens.
 const LOOK_MS: u64 = 60_000;
 
+/// How often other nodes are asked where a peer is that was not reached.
+const LOOKUP_MS: u64 = 2_000;
+
 /// What the swarm is made from.
 pub(crate) struct NetworkConfig {
     pub(crate) keypair: Keypair,
@@ -87,6 +90,7 @@ pub(crate) struct Network {
     next_listen: Timestamp,
     relays: Relays,
     next_relays: Timestamp,
+    next_lookup: Timestamp,
     upnp_problem: Option<String>,
     /// A registry without `external`: relays name their own addresses to those for whom they relay.
     announces: bool,
@@ -138,6 +142,7 @@ impl Network {
             next_listen: clock::now(),
             relays: Relays::new(config.reach.relay),
             next_relays: clock::now(),
+            next_lookup: clock::now(),
             upnp_problem: None,
             announces: config.serves_as_relay && config.external.is_empty(),
             book,
@@ -278,7 +283,7 @@ impl Network {
                 tracing::debug!(?peer, ?error, "not dialled");
                 // Under way already, or shut out here: no event tells that it failed.
                 if let Some(peer) = peer {
-                    self.dialer.failed(peer);
+                    self.dialer.failed(now, peer);
                 }
             }
         }

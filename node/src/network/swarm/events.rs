@@ -10,7 +10,7 @@ use super::super::behaviour::{AGENT, BehaviourEvent};
 use super::super::handle::{Acceptance, GossipMessage};
 use super::super::peerbook::Haste;
 use super::super::ranges::is_relayed;
-use super::Network;
+use super::{LOOKUP_MS, Network};
 use crate::clock;
 
 /// Characters of a version that are kept: three numbers and a word.
@@ -48,7 +48,9 @@ impl Network {
                 ..
             } => {
                 tracing::debug!(%peer, %error, "dial failed");
-                self.dialer.failed(peer);
+                if self.dialer.failed(clock::now(), peer) {
+                    self.look_up(peer);
+                }
             }
             SwarmEvent::ListenerClosed {
                 listener_id,
@@ -65,6 +67,18 @@ impl Network {
                     .for_each(|address| self.listens_no_more(address));
             }
             _ => {}
+        }
+    }
+
+    /// Others may know where a peer is that was not reached, such as a place at a relay that it has got since.
+    /// Kademlia dials whom it looks for, at once where it has an address, so what it has is forgotten.
+    fn look_up(&mut self, peer: PeerId) {
+        let now = clock::now();
+        if self.next_lookup <= now {
+            self.next_lookup = now.plus_millis(LOOKUP_MS);
+            let kad = &mut self.swarm.behaviour_mut().kad;
+            kad.remove_peer(&peer);
+            kad.get_closest_peers(peer);
         }
     }
 
