@@ -230,6 +230,31 @@ pub(crate) struct RunOptions {
     )]
     pub(crate) bootstrap: Option<Vec<String>>,
 
+    /// How others reach a node that they cannot dial, as behind NAT: "auto" keeps places at registries
+    /// from `bootstrap` while others say that they cannot reach it, "on" always, "off" never.
+    #[arg(
+        long,
+        value_name = "WHEN",
+        env = "QUORATE_RELAY",
+        help_heading = "Mesh"
+    )]
+    pub(crate) relay: Option<String>,
+
+    /// Whether the node asks the router to forward its ports to it (UPnP).
+    #[arg(long, value_name = "BOOL", env = "QUORATE_UPNP", help_heading = "Mesh")]
+    pub(crate) upnp: Option<bool>,
+
+    /// Peer ids of the only peers that may be connected, beside those of `bootstrap`; all where none is
+    /// named. For closed networks: users' commands have a new peer id each time.
+    #[arg(
+        long,
+        value_name = "PEER_ID",
+        env = "QUORATE_ALLOWED_PEERS",
+        value_delimiter = ',',
+        help_heading = "Mesh"
+    )]
+    pub(crate) allowed_peers: Option<Vec<String>>,
+
     /// Connections that one range of addresses (an IPv4 /24, an IPv6 /48) may hold open here.
     #[arg(
         long,

@@ -94,7 +94,7 @@ fn render(status: &Status, now: u64) -> String {
         facts.add("Listens on", address);
     }
     facts.add("Peers", status.peers);
-    facts.add("Reachable", reachable(&status.reachability));
+    facts.add("Reachable", reachable(&status.reachability, &status.listen));
     facts.add_some("Operator", status.operator.as_ref());
     facts.add_some("Signing key", status.signing_key.as_ref());
     facts.add_some(
@@ -150,10 +150,14 @@ fn registry_table(lines: &[RegistryLine]) -> String {
     format!("{table}\n")
 }
 
-fn reachable(known: &Reachability) -> String {
+fn reachable(known: &Reachability, listen: &[String]) -> String {
+    let is_relayed = |address: &String| address.contains("/p2p-circuit");
     match (known.state.as_str(), known.addresses.last()) {
         ("public", Some(address)) => format!("from outside, at {address}"),
         ("public", None) => "from outside".into(),
+        ("private", _) if listen.iter().any(is_relayed) => {
+            "from outside through relays only".into()
+        }
         ("private", _) => "not from outside: forward the ports, and set `external`".into(),
         _ => "not known yet".into(),
     }

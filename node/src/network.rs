@@ -11,6 +11,7 @@ mod peerbook;
 mod probe;
 mod ranges;
 mod reachability;
+mod relays;
 mod runs;
 mod streams;
 mod swarm;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use libp2p::Multiaddr;
+use libp2p::{Multiaddr, PeerId};
 use quorate_chain::evm::EvmConfig;
 use quorate_proto::{Address, Epoch};
 pub use quorate_protocols::authors::Totals;
@@ -71,6 +71,8 @@ pub struct Settings {
     pub external: Vec<Multiaddr>,
     /// Peers to dial first, with their peer ids.
     pub bootstrap: Vec<Multiaddr>,
+    /// How it is reached behind NAT, and by whom.
+    pub reach: Reach,
     /// When a registry suspends operators, and when that ends.
     pub policy: Policy,
     /// Where it serves HTTP; `None` for not at all.
@@ -89,6 +91,42 @@ pub struct Settings {
     pub retention: Retention,
     /// What others may have of this node.
     pub limits: Limits,
+}
+
+/// How a node is reached where others cannot dial it, and which peers it connects to.
+#[derive(Clone, Debug, Default)]
+pub struct Reach {
+    /// When it keeps places at relays.
+    pub relay: RelayUse,
+    /// Whether it asks the router to forward its ports.
+    pub upnp: bool,
+    /// The only peers that it connects to, beside those in `bootstrap`; all where there are none.
+    pub allowed_peers: Vec<PeerId>,
+}
+
+/// When a node keeps places at relays.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RelayUse {
+    /// While others say that they cannot reach it.
+    #[default]
+    Auto,
+    /// Always.
+    On,
+    /// Never.
+    Off,
+}
+
+impl FromStr for RelayUse {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "on" => Ok(Self::On),
+            "off" => Ok(Self::Off),
+            _ => Err("no such word".into()),
+        }
+    }
 }
 
 /// How many epochs of tasks are kept behind the current one.

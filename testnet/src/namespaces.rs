@@ -2,7 +2,8 @@
 //!
 //! Each host has two links: one into a bridge, where the nodes meet, and one to this machine alone,
 //! for its chain providers, its users and its pages. Only the first is ever cut, so a node that is
-//! cut off from the mesh can still be asked what it thinks.
+//! cut off from the mesh can still be asked what it thinks. A host may be behind a router of its own that
+//! lets nobody in (NAT).
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::process::Command;
@@ -41,6 +42,10 @@ pub struct Host {
 /// The hosts; removed when dropped.
 pub struct Namespaces {
     hosts: Vec<Host>,
+    /// Namespaces of routers.
+    routers: Vec<String>,
+    /// First bytes of addresses in the mesh.
+    mesh: [u8; 2],
     bridges: [String; 2],
 }
 
@@ -50,11 +55,26 @@ impl Namespaces {
     /// # Errors
     /// What this machine does not allow: it takes root, and the program `ip`.
     pub fn create(count: usize) -> Result<Self> {
+        Self::at([10, 213], count)
+    }
+
+    /// As [`Self::create`], at addresses that count as some of the internet. They are for benchmarks of
+    /// networks (RFC 2544).
+    ///
+    /// # Errors
+    /// As [`Self::create`].
+    pub fn create_public(count: usize) -> Result<Self> {
+        Self::at([198, 18], count)
+    }
+
+    fn at(mesh: [u8; 2], count: usize) -> Result<Self> {
         ensure!(count <= MAX_HOSTS, "at most {MAX_HOSTS} hosts");
         let id = std::process::id();
         let bridges = [format!("qb{id}a"), format!("qb{id}b")];
         let mut all = Self {
             hosts: Vec::new(),
+            routers: Vec::new(),
+            mesh,
             bridges,
         };
         for bridge in &all.bridges {
@@ -72,7 +92,8 @@ impl Namespaces {
         let number = u8::try_from(number)?;
         let [name, link, inner] = ["ns", "m", "n"].map(|kind| format!("q{id}{kind}{number}"));
         let [here, there] = ["c", "d"].map(|kind| format!("q{id}{kind}{number}"));
-        let mesh = Ipv4Addr::new(10, 213, network, number + 1);
+        let [a, b] = self.mesh;
+        let mesh = Ipv4Addr::new(a, b, network, number + 1);
         let gateway = Ipv4Addr::new(10, 214, network, number * 4 + 1);
         let control = Ipv4Addr::new(10, 214, network, number * 4 + 2);
         // First, so that what follows is removed again if it fails half-way.
@@ -108,6 +129,48 @@ impl Namespaces {
         &self.hosts
     }
 
+    /// Puts a host behind a router that has its address in the mesh from now on, and lets nobody in who was
+    /// not called from inside. The host has another address, and cannot be cut off any more.
+    ///
+    /// # Errors
+    /// There is no such host; the machine has no `iptables`, or does not allow it.
+    pub fn put_behind_nat(&mut self, number: usize) -> Result<()> {
+        let id = std::process::id();
+        let host = self.hosts.get_mut(number).context("no such host")?;
+        let [router, outside, there] = ["r", "o", "w"].map(|kind| format!("q{id}{kind}{number}"));
+        let (name, link, inner) = (&host.name, &host.link, format!("q{id}n{number}"));
+        let mesh = host.mesh;
+        let gateway = Ipv4Addr::new(192, 168, u8::try_from(number)?, 1);
+        let inside = Ipv4Addr::new(192, 168, u8::try_from(number)?, 2);
+        host.mesh = inside.into();
+        self.routers.push(router.clone());
+        let bridge = &self.bridges[0];
+        let commands = [
+            format!("netns add {router}"),
+            format!("link set {link} netns {router}"),
+            format!("link add {outside} type veth peer name {there}"),
+            format!("link set {there} netns {router}"),
+            format!("link set {outside} master {bridge} up"),
+            format!("-n {router} addr add {gateway}/24 dev {link}"),
+            format!("-n {router} link set {link} up"),
+            format!("-n {router} addr add {mesh}/24 dev {there}"),
+            format!("-n {router} link set {there} up"),
+            format!("-n {name} addr flush dev {inner}"),
+            format!("-n {name} addr add {inside}/24 dev {inner}"),
+            format!("-n {name} route add default via {gateway}"),
+            format!("netns exec {router} sysctl -qw net.ipv4.ip_forward=1"),
+            format!("netns exec {router} iptables -t nat -A POSTROUTING -o {there} -j MASQUERADE"),
+            format!("netns exec {router} iptables -P INPUT DROP"),
+            format!("netns exec {router} iptables -P FORWARD DROP"),
+            format!("netns exec {router} iptables -A FORWARD -i {link} -j ACCEPT"),
+            format!(
+                "netns exec {router} iptables -A FORWARD -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT"
+            ),
+        ];
+        let mut commands = commands.iter();
+        commands.try_for_each(|command| ip(&command.split(' ').collect::<Vec<_>>()))
+    }
+
     /// Moves a host's link into the mesh.
     ///
     /// # Errors
@@ -124,6 +187,9 @@ impl Namespaces {
 
 impl Drop for Namespaces {
     fn drop(&mut self) {
+        for router in &self.routers {
+            let _ = ip(&["netns", "del", router]);
+        }
         for host in &self.hosts {
             // Takes its ends of the links with it, and so the other ends.
             let _ = ip(&["netns", "del", &host.name]);

@@ -54,7 +54,7 @@ pub(super) async fn examine(settings: &Settings) -> Vec<Finding> {
         Some(found) => found,
         None => clock::of_providers(settings).await,
     });
-    findings.push(reachable(&status.reachability));
+    findings.push(reachable(&status.reachability, &status.listen));
     if let Ok(peers) = peers {
         findings.push(mesh(&status, &peers));
         findings.push(versions(&peers));
@@ -157,14 +157,16 @@ fn mesh(status: &Status, peers: &[PeerLine]) -> Finding {
 }
 
 /// Whether others reach this node from outside, as they say.
-fn reachable(known: &Reachability) -> Finding {
+fn reachable(known: &Reachability, listen: &[String]) -> Finding {
     let check = "reachable from outside";
+    let is_relayed = |address: &String| address.contains("/p2p-circuit");
     match known.state.as_str() {
+        "private" if listen.iter().any(is_relayed) => Finding::ok(check, "through relays only"),
         "public" => Finding::ok(check, format!("yes, at {}", known.addresses.join(" and "))),
         "private" => Finding::warning(
             check,
             "nobody who tried reached it",
-            "forward the ports of listen (TCP and UDP 9000) and set external",
+            "forward the ports of listen (TCP and UDP 9000) and set external, or name registries that relay (bootstrap; relay = \"auto\")",
         ),
         _ => Finding::ok(check, "nobody has tried yet"),
     }
@@ -336,9 +338,12 @@ mod tests {
             state: state.into(),
             ..Reachability::default()
         };
-        assert_eq!(reachable(&state("private")).level, Level::Warning);
-        assert_eq!(reachable(&state("public")).level, Level::Ok);
-        assert_eq!(reachable(&state("unknown")).level, Level::Ok);
+        assert_eq!(reachable(&state("private"), &[]).level, Level::Warning);
+        let relayed = ["/ip4/192.0.2.1/tcp/1/p2p/R/p2p-circuit/p2p/P".to_owned()];
+        let found = reachable(&state("private"), &relayed);
+        assert_eq!(found.level, Level::Ok);
+        assert_eq!(reachable(&state("public"), &[]).level, Level::Ok);
+        assert_eq!(reachable(&state("unknown"), &[]).level, Level::Ok);
     }
 
     #[test]

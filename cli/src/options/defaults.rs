@@ -39,6 +39,8 @@ impl RunOptions {
                 "/ip4/0.0.0.0/tcp/9000".into(),
                 "/ip4/0.0.0.0/udp/9000/quic-v1".into(),
             ]),
+            relay: Some("auto".into()),
+            upnp: Some(false),
             home_finality: Some(NumberOrWord::Word("finalized".into())),
             home_poll_ms: Some(HOME_POLL_MS),
             ..Self::default()
@@ -55,6 +57,7 @@ impl RunOptions {
             http_hosts: Some(vec!["node.example.org".into()]),
             external: Some(vec!["/dns4/node.example.org/tcp/9000".into()]),
             bootstrap: Some(vec!["/dns4/boot.example.org/tcp/9000/p2p/12D3KooW…".into()]),
+            allowed_peers: Some(vec!["12D3KooW…".into()]),
             home_chain_id: Some(1),
             home_rpc: urls(&[
                 "https://rpc-a.example.org/KEY",

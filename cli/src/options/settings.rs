@@ -9,7 +9,9 @@ use std::time::Duration;
 use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
 use quorate_chain::evm::{BlockNumbers, EvmConfig, Finality, ProviderConfig, Reads};
-use quorate_node::settings::{ChainSettings, HomeSettings, Policy, Retention, Role, Settings};
+use quorate_node::settings::{
+    ChainSettings, HomeSettings, Policy, Reach, Retention, Role, Settings,
+};
 use quorate_proto::{Address, U256};
 use quorate_storage::EngineKind;
 use serde_json::Value;
@@ -57,6 +59,7 @@ impl Checker {
         let external = self.multiaddrs("external", options.external.as_deref());
         let bootstrap = self.multiaddrs("bootstrap", options.bootstrap.as_deref());
         self.check_mesh(&listen, &bootstrap);
+        let reach = self.reach(options);
         let http = self.http(options.http.as_deref());
         let http_hosts = self.http_hosts(options.http_hosts.as_deref());
         let operator = self.operator(role, options.operator.as_deref());
@@ -73,6 +76,7 @@ impl Checker {
             listen,
             external,
             bootstrap,
+            reach: reach?,
             policy: policy?,
             http: http?,
             http_hosts,
@@ -267,6 +271,24 @@ impl Checker {
             self.problem("http_hosts", text);
         }
         names.to_vec()
+    }
+
+    fn reach(&mut self, options: &RunOptions) -> Option<Reach> {
+        let usual = Reach::default();
+        let form = "write peer ids as 12D3KooW…, as `node status` of those nodes prints them";
+        let allowed = options.allowed_peers.iter().flatten();
+        let allowed_peers: Vec<_> = allowed
+            .filter_map(|text| self.parse("allowed_peers", text, form))
+            .collect();
+        let relay = match options.relay.as_deref() {
+            Some(text) => self.parse("relay", text, "use auto, on or off")?,
+            None => usual.relay,
+        };
+        Some(Reach {
+            relay,
+            upnp: options.upnp.unwrap_or(usual.upnp),
+            allowed_peers,
+        })
     }
 
     fn check_mesh(&mut self, listen: &[Multiaddr], bootstrap: &[Multiaddr]) {

@@ -1,6 +1,6 @@
 use clap::{Args as _, FromArgMatches as _};
 
-use quorate_node::settings::{Policy, Reinstatement};
+use quorate_node::settings::{Policy, Reinstatement, RelayUse};
 
 use super::load::{ConfigError, parse_file, table_of};
 use super::*;
@@ -167,6 +167,30 @@ fn a_registry_may_forgive_with_the_next_epoch() {
         (policy.misses, policy.reinstatement),
         (9, Reinstatement::NextEpoch)
     );
+}
+
+#[test]
+fn how_a_node_is_reached_is_read_with_its_words_and_peer_ids() {
+    let settings = |line: &[&str]| resolve(FILE, line).expect("resolved").to_settings();
+    let peer = "12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN";
+    let usual = settings(&[]).expect("settings").reach;
+    assert_eq!((usual.relay, usual.upnp), (RelayUse::Auto, false));
+    assert!(usual.allowed_peers.is_empty());
+    let line = ["--relay", "off", "--upnp", "true", "--allowed-peers", peer];
+    let reach = settings(&line).expect("settings").reach;
+    assert_eq!((reach.relay, reach.upnp), (RelayUse::Off, true));
+    assert_eq!(reach.allowed_peers, [peer.parse().expect("a peer id")]);
+    let line = ["--relay", "perhaps", "--allowed-peers", "/ip4/192.0.2.1"];
+    let error = settings(&line).expect_err("refused").to_string();
+    for told in [
+        "relay",
+        "perhaps",
+        "use auto, on or off",
+        "allowed_peers",
+        "12D3KooW…",
+    ] {
+        assert!(error.contains(told), "{told}: {error}");
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use libp2p::swarm::{DialError, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, Swarm, identify};
 
 use super::ClientError;
-use crate::network::{UserBehaviour, UserBehaviourEvent};
+use crate::network::{UserBehaviour, UserBehaviourEvent, peer_of};
 
 /// Dials, and waits until the peer has said which protocols it speaks.
 pub(super) async fn dial(
@@ -13,10 +13,13 @@ pub(super) async fn dial(
     address: &Multiaddr,
 ) -> Result<(PeerId, Vec<String>), String> {
     swarm.dial(address.clone()).map_err(|error| plain(&error))?;
+    let wanted = peer_of(address);
+    // A relay on the way is another peer.
+    let is_wanted = |peer: &PeerId| wanted.is_none_or(|wanted| wanted == *peer);
     loop {
         match swarm.select_next_some().await {
             SwarmEvent::OutgoingConnectionError { error, .. } => return Err(plain(&error)),
-            SwarmEvent::ConnectionClosed { cause, .. } => {
+            SwarmEvent::ConnectionClosed { cause, peer_id, .. } if is_wanted(&peer_id) => {
                 let cause = cause.map_or_else(|| "closed".into(), |cause| told(&cause));
                 return Err(format!("the peer closed the connection: {cause}"));
             }
@@ -24,7 +27,7 @@ pub(super) async fn dial(
                 peer_id,
                 info,
                 ..
-            })) => {
+            })) if is_wanted(&peer_id) => {
                 let served = info.protocols.iter().filter_map(|p| network_of(p.as_ref()));
                 return Ok((peer_id, served.collect()));
             }

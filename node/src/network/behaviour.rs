@@ -1,5 +1,6 @@
 //! What the swarm is made of, and the limits of each part.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use libp2p::gossipsub::{
@@ -8,17 +9,19 @@ use libp2p::gossipsub::{
 };
 use libp2p::identity::Keypair;
 use libp2p::swarm::NetworkBehaviour;
+use libp2p::swarm::behaviour::toggle::Toggle;
 use libp2p::{
-    Multiaddr, StreamProtocol, Swarm, SwarmBuilder, allow_block_list, identify, kad, noise, ping,
-    quic, tcp, yamux,
+    PeerId, StreamProtocol, Swarm, SwarmBuilder, allow_block_list, identify, kad, noise, ping,
+    quic, relay, tcp, upnp, yamux,
 };
 use quorate_proto::{Kind, NetworkId, limits};
 use sha2::{Digest, Sha256};
 
-use super::NetworkError;
-use super::gate::{Gate, HANDSHAKE, RangeLimits};
-use super::probe::Probe;
+use super::gate::{Gate, HANDSHAKE};
+use super::probe::{Probe, Punch};
 use super::streams::Acceptor;
+use super::{NetworkConfig, NetworkError, peer_of, relays};
+use crate::settings::RelayUse;
 
 /// A connection without streams is closed after this time, unless both are in the mesh.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -52,30 +55,33 @@ pub(crate) struct Behaviour {
     pub(super) stream: libp2p_stream::Behaviour,
     pub(super) acceptor: Acceptor,
     probe: Probe,
+    /// At registries.
+    relay: Toggle<relay::Behaviour>,
+    circuits: relay::client::Behaviour,
+    upnp: Toggle<upnp::tokio::Behaviour>,
+    // Below all that refuse connections: it keeps what it has seen.
+    punch: Toggle<Punch>,
 }
 
 #[derive(NetworkBehaviour)]
 pub(crate) struct UserBehaviour {
     pub(crate) identify: identify::Behaviour,
     pub(crate) stream: libp2p_stream::Behaviour,
+    circuits: relay::client::Behaviour,
 }
 
 /// The swarm of a node.
-pub(super) fn node_swarm(
-    keypair: Keypair,
-    network: &NetworkId,
-    ranges: RangeLimits,
-    external: &[Multiaddr],
-) -> Result<Swarm<Behaviour>, NetworkError> {
-    let (network, external) = (network.clone(), external.to_vec());
-    let swarm = SwarmBuilder::with_existing_identity(keypair)
+pub(super) fn node_swarm(config: &NetworkConfig) -> Result<Swarm<Behaviour>, NetworkError> {
+    let swarm = SwarmBuilder::with_existing_identity(config.keypair.clone())
         .with_tokio()
         .with_tcp(tcp_config(), noise::Config::new, yamux::Config::default)
         .map_err(setup)?
         .with_quic_config(quic_config)
         .with_dns()
         .map_err(setup)?
-        .with_behaviour(|keypair| behaviour(keypair, &network, ranges, &external))
+        .with_relay_client(noise::Config::new, yamux::Config::default)
+        .map_err(setup)?
+        .with_behaviour(|keypair, circuits| behaviour(keypair, circuits, config))
         .map_err(setup)?
         .with_swarm_config(|config| config.with_idle_connection_timeout(IDLE_TIMEOUT))
         .with_connection_timeout(HANDSHAKE)
@@ -92,9 +98,12 @@ pub(crate) fn user_swarm() -> Result<Swarm<UserBehaviour>, NetworkError> {
         .with_quic()
         .with_dns()
         .map_err(setup)?
-        .with_behaviour(|keypair| UserBehaviour {
+        .with_relay_client(noise::Config::new, yamux::Config::default)
+        .map_err(setup)?
+        .with_behaviour(|keypair, circuits| UserBehaviour {
             identify: identify(keypair),
             stream: libp2p_stream::Behaviour::new(),
+            circuits,
         })
         .map_err(setup)?
         .with_swarm_config(|config| config.with_idle_connection_timeout(IDLE_TIMEOUT))
@@ -121,24 +130,37 @@ fn setup(error: impl std::fmt::Display) -> NetworkError {
 
 fn behaviour(
     keypair: &Keypair,
-    network: &NetworkId,
-    ranges: RangeLimits,
-    external: &[Multiaddr],
+    circuits: relay::client::Behaviour,
+    config: &NetworkConfig,
 ) -> Result<Behaviour, Box<dyn std::error::Error + Send + Sync>> {
+    let (local, reach) = (keypair.public().to_peer_id(), &config.reach);
+    let punches = reach.relay != RelayUse::Off;
     let ping = ping::Config::new()
         .with_interval(PING_INTERVAL)
         .with_timeout(PING_TIMEOUT);
     Ok(Behaviour {
-        gate: Gate::new(ranges),
+        gate: Gate::new(config.ranges, allowed(config)),
         blocked: allow_block_list::Behaviour::default(),
-        gossipsub: gossipsub(network)?,
+        gossipsub: gossipsub(&config.network)?,
         identify: identify(keypair),
         ping: ping::Behaviour::new(ping),
-        kad: kademlia(keypair, network)?,
+        kad: kademlia(keypair, &config.network)?,
         stream: libp2p_stream::Behaviour::new(),
         acceptor: Acceptor::default(),
-        probe: Probe::new(keypair.public().to_peer_id(), external),
+        probe: Probe::new(local, &config.external),
+        relay: config.serves_as_relay.then(|| relays::server(local)).into(),
+        circuits,
+        upnp: reach.upnp.then(upnp::tokio::Behaviour::default).into(),
+        punch: punches.then(|| Punch::new(local)).into(),
     })
+}
+
+/// The only peers that may be connected; all where there are none.
+fn allowed(config: &NetworkConfig) -> HashSet<PeerId> {
+    let listed = &config.reach.allowed_peers;
+    let own = config.bootstrap.iter().filter_map(peer_of);
+    let own = own.filter(|_| !listed.is_empty());
+    listed.iter().copied().chain(own).collect()
 }
 
 fn identify(keypair: &Keypair) -> identify::Behaviour {
@@ -148,7 +170,9 @@ fn identify(keypair: &Keypair) -> identify::Behaviour {
         rand::random::<u32>()
     );
     let config = identify::Config::new("/quorate/identify/1".into(), keypair.public())
-        .with_agent_version(agent);
+        .with_agent_version(agent)
+        // Where others reach it may change while it runs.
+        .with_push_listen_addr_updates(true);
     identify::Behaviour::new(config)
 }
 

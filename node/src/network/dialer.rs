@@ -6,6 +6,8 @@ use libp2p::multiaddr::Protocol;
 use libp2p::{Multiaddr, PeerId};
 use quorate_proto::{Timestamp, limits};
 
+use super::ranges::is_relayed;
+
 /// First pause after a failure; doubled up to [`MAX_PAUSE_MS`].
 const MIN_PAUSE_MS: u64 = 250;
 /// A restarted peer is found again within this time even if it does not dial by itself.
@@ -14,7 +16,7 @@ const MAX_PAUSE_MS: u64 = 4_000;
 const MAX_PEERS: usize = limits::MAX_OPERATORS + 140;
 /// Addresses kept per peer.
 const MAX_ADDRESSES: usize = 8;
-/// A peer that was only heard of is forgotten after this many failures in a row: about 5 minutes.
+/// A peer that was only heard of is forgotten after this many failures in a row: 5 to 10 minutes.
 const MAX_FAILURES: u32 = 80;
 
 /// Keeps connections to bootstrap peers and to every node of the network it hears of.
@@ -57,7 +59,7 @@ impl Dialer {
             Some(peer) => {
                 let target = self.target(now, peer);
                 target.fixed = true;
-                remember(&mut target.addresses, address);
+                remember(&mut target.addresses, &address);
             }
             None => self.strangers.push(Stranger {
                 address,
@@ -75,7 +77,7 @@ impl Dialer {
         }
         let target = self.target(now, peer);
         for address in addresses {
-            remember(&mut target.addresses, address.clone());
+            remember(&mut target.addresses, address);
         }
     }
 
@@ -90,6 +92,16 @@ impl Dialer {
         let fixed = self.targets.values().filter(|target| target.fixed);
         let strangers = self.strangers.iter().map(|stranger| &stranger.address);
         fixed.flat_map(|target| &target.addresses).chain(strangers)
+    }
+
+    /// Where a peer from the configuration is, without its id, as configured.
+    pub(super) fn configured_at(&self, peer: &PeerId) -> Option<Multiaddr> {
+        let fixed = self.targets.get(peer).filter(|target| target.fixed);
+        let fixed = fixed.and_then(|target| target.addresses.first());
+        let stranger = || self.strangers.iter().find(|s| s.connected == Some(*peer));
+        fixed
+            .or_else(|| stranger().map(|stranger| &stranger.address))
+            .map(place_of)
     }
 
     fn target(&mut self, now: Timestamp, peer: PeerId) -> &mut Target {
@@ -132,15 +144,18 @@ impl Dialer {
         }
     }
 
-    /// A dial failed. Peers that were only heard of are forgotten in the end.
-    pub(super) fn failed(&mut self, peer: PeerId) {
+    /// A dial failed; whether that was a peer that is to be connected. Peers that were only heard of are
+    /// forgotten in the end. The pause begins now: meanwhile others may dial it by addresses of their own.
+    pub(super) fn failed(&mut self, now: Timestamp, peer: PeerId) -> bool {
         let Some(target) = self.targets.get_mut(&peer) else {
-            return;
+            return false;
         };
+        target.next = now.plus_millis(pause(target.failures));
         target.failures = target.failures.saturating_add(1);
         if !target.fixed && target.failures > MAX_FAILURES {
             self.targets.remove(&peer);
         }
+        true
     }
 
     /// What is due now. Each call counts as an attempt.
@@ -175,23 +190,34 @@ fn pause(failures: u32) -> u64 {
     (MIN_PAUSE_MS << failures.min(10)).min(MAX_PAUSE_MS)
 }
 
-fn remember(addresses: &mut Vec<Multiaddr>, address: Multiaddr) {
-    let place: Multiaddr = address
-        .iter()
-        .filter(|p| !matches!(p, Protocol::P2p(_)))
-        .collect();
-    if addresses.len() < MAX_ADDRESSES && !addresses.contains(&place) {
-        addresses.push(place);
+/// Addresses of relays come before others: who has them is not reached elsewhere.
+fn remember(addresses: &mut Vec<Multiaddr>, address: &Multiaddr) {
+    let place = place_of(address);
+    if addresses.contains(&place) {
+        return;
     }
+    if addresses.len() >= MAX_ADDRESSES {
+        // The first one may be from the settings.
+        let plain = addresses.iter().skip(1).position(|a| !is_relayed(a));
+        match plain.filter(|_| is_relayed(&place)) {
+            Some(before) => drop(addresses.remove(before.saturating_add(1))),
+            None => return,
+        }
+    }
+    addresses.push(place);
+}
+
+/// An address without the id of the peer at its end; that of a relay stays.
+pub(super) fn place_of(address: &Multiaddr) -> Multiaddr {
+    let mut place = address.clone();
+    if peer_of(address).is_some() {
+        place.pop();
+    }
+    place
 }
 
 fn same_place(a: &Multiaddr, b: &Multiaddr) -> bool {
-    let place = |m: &Multiaddr| -> Multiaddr {
-        m.iter()
-            .filter(|p| !matches!(p, Protocol::P2p(_)))
-            .collect()
-    };
-    place(a) == place(b)
+    place_of(a) == place_of(b)
 }
 
 /// The peer id at the end of a multiaddr.
@@ -220,7 +246,7 @@ mod tests {
         let mut pauses = Vec::new();
         for _ in 0..200 {
             assert_eq!(dialer.due(now), [Dial::Peer(peer, vec![address(1)])]);
-            dialer.failed(peer);
+            dialer.failed(now, peer);
             let next = dialer.next_wake().unwrap();
             pauses.push(next.micros_since(now) / 1_000);
             now = next;
@@ -244,13 +270,32 @@ mod tests {
         let (mut dialer, peer) = (Dialer::default(), PeerId::random());
         dialer.learn(START, peer, &[address(1)]);
         for _ in 0..=MAX_FAILURES {
-            dialer.failed(peer);
+            assert!(dialer.failed(START, peer));
         }
-        assert!(dialer.targets.is_empty());
+        assert!(dialer.targets.is_empty() && !dialer.failed(START, peer));
         for port in 0..1_000 {
             dialer.learn(START, PeerId::random(), &[address(port)]);
         }
         assert_eq!(dialer.targets.len(), MAX_PEERS);
+    }
+
+    #[test]
+    fn addresses_at_relays_keep_the_relay_and_come_before_others() {
+        let (mut dialer, peer, relay) = (Dialer::default(), PeerId::random(), PeerId::random());
+        let circuit = address(99).with(Protocol::P2p(relay));
+        let circuit = circuit.with(Protocol::P2pCircuit);
+        let named = circuit.clone().with(Protocol::P2p(peer));
+        dialer.add_bootstrap(START, address(0).with(Protocol::P2p(peer)));
+        let many: Vec<_> = (1..20).map(address).collect();
+        dialer.learn(START, peer, &many);
+        dialer.learn(START, peer, &[named.clone(), circuit.clone()]);
+        dialer.learn(START, peer, &many);
+        let known = &dialer.targets[&peer].addresses;
+        assert_eq!(known.len(), MAX_ADDRESSES);
+        assert_eq!(known.iter().filter(|a| is_relayed(a)).count(), 1);
+        assert!(known.contains(&circuit));
+        assert_eq!(dialer.configured_at(&peer), Some(address(0)));
+        assert_eq!(dialer.configured_at(&relay), None);
     }
 
     #[test]

@@ -24,7 +24,7 @@ use libp2p::{Multiaddr, PeerId};
 use quorate_proto::limits;
 use quorate_protocols::bucket::{Bucket, Rate};
 
-use super::ranges::{Limited, Range, ip_of};
+use super::ranges::{Limited, Range, ip_of, is_local, is_relayed};
 use crate::clock;
 
 /// Connections that others may hold open: 500 operators and as many users.
@@ -47,6 +47,8 @@ const KEPT_PENDING: u32 = 128;
 const MAX_PENDING_PER_RANGE: u32 = 16;
 /// Addresses of operators and configured peers that are known, 60 bytes each.
 const MAX_KNOWN: usize = 4 * limits::MAX_OPERATORS;
+/// Addresses that a peer may name for hole punching: an honest one has seen as many of its own.
+const MAX_NAMED: usize = 20;
 /// Connections per peer: TCP and QUIC from both sides at once, and one from each side by which the
 /// other one learns whether it can be reached.
 const MAX_PER_PEER: u32 = 6;
@@ -86,6 +88,10 @@ pub(super) enum Full {
     Range(Place),
     #[error("{0} connects too often")]
     RangeRate(Place),
+    #[error("the peer is none of allowed_peers")]
+    NotAllowed,
+    #[error("the peer names addresses of a local network for a direct connection")]
+    Local,
 }
 
 impl Full {
@@ -98,6 +104,8 @@ impl Full {
             Self::Peer => "peer",
             Self::Range(_) => "range",
             Self::RangeRate(_) => "range_rate",
+            Self::NotAllowed => "allowed_peers",
+            Self::Local => "local",
         }
     }
 }
@@ -131,6 +139,8 @@ pub(crate) struct Gate {
     rates: HashMap<Place, Bucket>,
     /// Addresses of operators and configured peers.
     known: HashSet<IpAddr>,
+    /// The only peers that may be connected; all where there are none.
+    allowed: HashSet<PeerId>,
 }
 
 #[derive(Clone, Copy)]
@@ -158,9 +168,10 @@ impl Stage {
 }
 
 impl Gate {
-    pub(super) fn new(limits: RangeLimits) -> Self {
+    pub(super) fn new(limits: RangeLimits, allowed: HashSet<PeerId>) -> Self {
         Self {
             limits,
+            allowed,
             open: HashMap::new(),
             stages: HashMap::new(),
             peers: HashMap::new(),
@@ -176,8 +187,13 @@ impl Gate {
         self.known = addresses.into_iter().take(MAX_KNOWN).collect();
     }
 
+    /// Whether a peer may be connected at all.
+    pub(super) fn allows(&self, peer: &PeerId) -> bool {
+        self.allowed.is_empty() || self.allowed.contains(peer)
+    }
+
     fn accept(&mut self, id: ConnectionId, remote: &Multiaddr) -> Result<(), Full> {
-        let known = ip_of(remote).filter(|address| self.known.contains(address));
+        let known = ip_of(remote).filter(|ip| self.known.contains(ip) && !is_relayed(remote));
         let stage = self.room(known.is_some())?;
         let range = Range::limited(remote, self.limits.limited);
         let place = range.map(|range| known.map_or(Place::Range(range), Place::Known));
@@ -229,7 +245,28 @@ impl Gate {
         bucket.take(now, RANGE_RATE, 1)
     }
 
+    fn dial(
+        &self,
+        peer: Option<PeerId>,
+        addresses: &[Multiaddr],
+        role: Endpoint,
+    ) -> Result<(), Full> {
+        if peer.is_some_and(|peer| !self.allows(&peer)) {
+            return Err(Full::NotAllowed);
+        }
+        // Hole punching dials whatever the peer names: not into the network behind this node.
+        let is_far = |address: &Multiaddr| ip_of(address).is_some_and(|ip| !is_local(ip));
+        let punches = role.is_listener();
+        if punches && (addresses.len() > MAX_NAMED || !addresses.iter().all(is_far)) {
+            return Err(Full::Local);
+        }
+        self.check(Stage::Dialling, MAX_DIALLING, Full::Pending)
+    }
+
     fn establish(&self, stage: Stage, peer: PeerId) -> Result<(), Full> {
+        if !self.allows(&peer) {
+            return Err(Full::NotAllowed);
+        }
         match stage {
             Stage::Incoming => self.check(stage, MAX_INCOMING, Full::Incoming)?,
             _ => self.check(stage, MAX_OUTGOING, Full::Outgoing)?,
@@ -319,10 +356,12 @@ impl NetworkBehaviour for Gate {
     fn handle_pending_inbound_connection(
         &mut self,
         id: ConnectionId,
-        _: &Multiaddr,
+        local: &Multiaddr,
         remote: &Multiaddr,
     ) -> Result<(), ConnectionDenied> {
-        self.accept(id, remote).map_err(refuse)
+        // Of who comes through a relay no address is known.
+        let from = if is_relayed(local) { local } else { remote };
+        self.accept(id, from).map_err(refuse)
     }
 
     fn handle_established_inbound_connection(
@@ -339,12 +378,11 @@ impl NetworkBehaviour for Gate {
     fn handle_pending_outbound_connection(
         &mut self,
         id: ConnectionId,
-        _: Option<PeerId>,
-        _: &[Multiaddr],
-        _: Endpoint,
+        peer: Option<PeerId>,
+        addresses: &[Multiaddr],
+        role: Endpoint,
     ) -> Result<Vec<Multiaddr>, ConnectionDenied> {
-        self.check(Stage::Dialling, MAX_DIALLING, Full::Pending)
-            .map_err(refuse)?;
+        self.dial(peer, addresses, role).map_err(refuse)?;
         let connection = Connection {
             stage: Stage::Dialling,
             peer: None,

@@ -9,7 +9,7 @@ use quorate_proto::{Kind, limits};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::inbox::Place;
-use super::ranges::ip_of;
+use super::ranges::{ip_of, is_relayed};
 use super::streams::Served;
 use super::{Incoming, Offence, Range, Reachability};
 
@@ -186,12 +186,17 @@ impl NetworkHandle {
         self.listen.borrow().clone()
     }
 
-    /// Where others reach this node, with its peer id: as configured, otherwise where it listens.
+    /// Where others reach this node, with its peer id: at its relays, and as configured, otherwise where it
+    /// listens.
     pub(crate) fn own_addresses(&self) -> Vec<Multiaddr> {
+        let listens = self.listen_addresses().into_iter();
+        let (mut own, direct): (Vec<_>, Vec<_>) = listens.partition(is_relayed);
+        own.truncate(limits::MAX_ADDRESSES / 2);
         match self.external.is_empty() {
-            true => dialable(&self.listen_addresses(), self.peer_id),
-            false => dialable(&self.external, self.peer_id),
+            true => own.extend(direct),
+            false => own.extend_from_slice(&self.external),
         }
+        dialable(&own, self.peer_id)
     }
 
     /// The range that a connected peer calls from; `None` where ranges like it are not limited.

@@ -1,4 +1,4 @@
-//! AutoNAT with what peers may not do to this node left out.
+//! AutoNAT and hole punching, with what peers may not do to this node left out.
 
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -9,7 +9,9 @@ use libp2p::swarm::{
     ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler, THandlerInEvent,
     THandlerOutEvent, ToSwarm,
 };
-use libp2p::{Multiaddr, PeerId, autonat};
+use libp2p::{Multiaddr, PeerId, autonat, dcutr};
+
+use super::ranges::{ip_of, is_local};
 
 /// Peers dial back on request: at most this many in a minute, each at one address of four ports.
 const DIALS_PER_MINUTE: usize = 30;
@@ -27,7 +29,18 @@ const DIALS_PER_PEER: usize = 3;
 ///   to be announced are set (`external`).
 /// - Addresses at which others claim to see this node are not collected: only ports matter here, and
 ///   the collection has no bound.
-pub(crate) struct Probe(autonat::Behaviour);
+pub(crate) type Probe = Filtered<autonat::Behaviour>;
+
+/// Direct connections instead of relayed ones. Peers are told addresses of the internet only, where others
+/// see this node: the rest of a network is nobody's business.
+pub(crate) type Punch = Filtered<dcutr::Behaviour>;
+
+/// A behaviour that neither hears nor says everything.
+pub(crate) struct Filtered<B: NetworkBehaviour> {
+    inner: B,
+    hears: fn(&FromSwarm<'_>) -> bool,
+    says: fn(&ToSwarm<B::ToSwarm, THandlerInEvent<B>>) -> bool,
+}
 
 impl Probe {
     /// `external`: addresses that are announced, whose ports others try beside those listened on.
@@ -50,13 +63,30 @@ impl Probe {
         for address in external {
             autonat.probe_address(address.clone());
         }
-        Self(autonat)
+        Self {
+            inner: autonat,
+            hears: |event| !matches!(event, FromSwarm::NewExternalAddrCandidate(_)),
+            says: |event| !matches!(event, ToSwarm::ExternalAddrConfirmed(_)),
+        }
     }
 }
 
-impl NetworkBehaviour for Probe {
-    type ConnectionHandler = THandler<autonat::Behaviour>;
-    type ToSwarm = autonat::Event;
+impl Punch {
+    pub(super) fn new(local: PeerId) -> Self {
+        Self {
+            inner: dcutr::Behaviour::new(local),
+            hears: |event| match event {
+                FromSwarm::NewExternalAddrCandidate(new) => !ip_of(new.addr).is_some_and(is_local),
+                _ => true,
+            },
+            says: |_| true,
+        }
+    }
+}
+
+impl<B: NetworkBehaviour> NetworkBehaviour for Filtered<B> {
+    type ConnectionHandler = THandler<B>;
+    type ToSwarm = B::ToSwarm;
 
     fn handle_pending_inbound_connection(
         &mut self,
@@ -64,7 +94,8 @@ impl NetworkBehaviour for Probe {
         local: &Multiaddr,
         remote: &Multiaddr,
     ) -> Result<(), ConnectionDenied> {
-        self.0.handle_pending_inbound_connection(id, local, remote)
+        self.inner
+            .handle_pending_inbound_connection(id, local, remote)
     }
 
     fn handle_established_inbound_connection(
@@ -74,8 +105,8 @@ impl NetworkBehaviour for Probe {
         local: &Multiaddr,
         remote: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        let autonat = &mut self.0;
-        autonat.handle_established_inbound_connection(id, peer, local, remote)
+        self.inner
+            .handle_established_inbound_connection(id, peer, local, remote)
     }
 
     fn handle_pending_outbound_connection(
@@ -85,8 +116,8 @@ impl NetworkBehaviour for Probe {
         addresses: &[Multiaddr],
         role: Endpoint,
     ) -> Result<Vec<Multiaddr>, ConnectionDenied> {
-        let autonat = &mut self.0;
-        autonat.handle_pending_outbound_connection(id, peer, addresses, role)
+        self.inner
+            .handle_pending_outbound_connection(id, peer, addresses, role)
     }
 
     fn handle_established_outbound_connection(
@@ -97,13 +128,13 @@ impl NetworkBehaviour for Probe {
         role: Endpoint,
         port: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        let autonat = &mut self.0;
-        autonat.handle_established_outbound_connection(id, peer, address, role, port)
+        self.inner
+            .handle_established_outbound_connection(id, peer, address, role, port)
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
-        if !matches!(event, FromSwarm::NewExternalAddrCandidate(_)) {
-            self.0.on_swarm_event(event);
+        if (self.hears)(&event) {
+            self.inner.on_swarm_event(event);
         }
     }
 
@@ -113,7 +144,7 @@ impl NetworkBehaviour for Probe {
         id: ConnectionId,
         event: THandlerOutEvent<Self>,
     ) {
-        self.0.on_connection_handler_event(peer, id, event);
+        self.inner.on_connection_handler_event(peer, id, event);
     }
 
     fn poll(
@@ -121,8 +152,8 @@ impl NetworkBehaviour for Probe {
         cx: &mut Context<'_>,
     ) -> Poll<ToSwarm<Self::ToSwarm, THandlerInEvent<Self>>> {
         loop {
-            match self.0.poll(cx) {
-                Poll::Ready(ToSwarm::ExternalAddrConfirmed(_)) => {}
+            match self.inner.poll(cx) {
+                Poll::Ready(event) if !(self.says)(&event) => {}
                 other => return other,
             }
         }

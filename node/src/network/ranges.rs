@@ -13,6 +13,8 @@ pub(crate) enum Range {
     V4([u8; 3]),
     /// The first six bytes.
     V6([u8; 6]),
+    /// Whoever comes through a relay, from wherever.
+    Relayed,
 }
 
 /// Which ranges are limited.
@@ -46,6 +48,9 @@ impl Range {
 
     /// The range at the beginning of a multiaddr; `None` for names, and for what is exempt.
     pub(crate) fn limited(address: &Multiaddr, limited: Limited) -> Option<Self> {
+        if is_relayed(address) {
+            return Some(Self::Relayed);
+        }
         let address = ip_of(address)?;
         match limited {
             Limited::Global if is_local(address) => None,
@@ -63,6 +68,11 @@ pub(super) fn ip_of(address: &Multiaddr) -> Option<IpAddr> {
     }
 }
 
+/// Whether a multiaddr is one of a relay, or ends there.
+pub(super) fn is_relayed(address: &Multiaddr) -> bool {
+    address.iter().any(|part| part == Protocol::P2pCircuit)
+}
+
 impl fmt::Display for Range {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -72,12 +82,13 @@ impl fmt::Display for Range {
                 octets[..6].copy_from_slice(bytes);
                 write!(f, "{}/48", Ipv6Addr::from(octets))
             }
+            Self::Relayed => f.write_str("of all that come through relays"),
         }
     }
 }
 
 /// Loopback, private or link-local: whoever calls from there is on this machine or network.
-fn is_local(address: IpAddr) -> bool {
+pub(super) fn is_local(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => {
             address.is_loopback() || address.is_private() || address.is_link_local()

@@ -1,5 +1,6 @@
 //! The swarm task: the only place that touches the swarm.
 
+mod circuits;
 mod events;
 
 use std::collections::HashMap;
@@ -22,10 +23,12 @@ use super::inbox::Inbox;
 use super::listening::{Listening, RETRY_MS};
 use super::peerbook::{Haste, PeerBook};
 use super::ranges::ip_of;
+use super::relays::{self, Relays};
 use super::runs::Runs;
 use super::{Limited, NetworkError, RangeLimits, Reachability};
 use crate::clock;
 use crate::gossip::Bindings;
+use crate::settings::Reach;
 
 /// Commands that wait for the swarm. When it is full, whoever has another one waits.
 const COMMANDS: usize = 1_024;
@@ -37,6 +40,9 @@ const LINGER: std::time::Duration = std::time::Duration::from_millis(100);
 /// only after the peer has said where it listens.
 const LOOK_MS: u64 = 60_000;
 
+/// How often other nodes are asked where a peer is that was not reached.
+const LOOKUP_MS: u64 = 2_000;
+
 /// What the swarm is made from.
 pub(crate) struct NetworkConfig {
     pub(crate) keypair: Keypair,
@@ -44,6 +50,8 @@ pub(crate) struct NetworkConfig {
     pub(crate) listen: Vec<Multiaddr>,
     pub(crate) external: Vec<Multiaddr>,
     pub(crate) bootstrap: Vec<Multiaddr>,
+    pub(crate) serves_as_relay: bool,
+    pub(crate) reach: Reach,
     pub(crate) ranges: RangeLimits,
 }
 
@@ -57,6 +65,10 @@ struct Peer {
     listens: Vec<Multiaddr>,
     /// This node has reached it: it listens where it says.
     dialled: bool,
+    /// It relays for others.
+    relays: bool,
+    /// It has a place here, so that others reach it through this node.
+    kept: bool,
 }
 
 /// The swarm and its bookkeeping.
@@ -76,6 +88,12 @@ pub(crate) struct Network {
     listen: watch::Sender<Vec<Multiaddr>>,
     listening: Listening,
     next_listen: Timestamp,
+    relays: Relays,
+    next_relays: Timestamp,
+    next_lookup: Timestamp,
+    upnp_problem: Option<String>,
+    /// A registry without `external`: relays name their own addresses to those for whom they relay.
+    announces: bool,
     book: PeerBook,
     next_look: Timestamp,
     writes: WriteQueue,
@@ -89,12 +107,7 @@ impl Network {
         writes: WriteQueue,
         bindings: Bindings,
     ) -> Result<(Self, NetworkHandle, mpsc::Receiver<GossipMessage>), NetworkError> {
-        let swarm = node_swarm(
-            config.keypair,
-            &config.network,
-            config.ranges,
-            &config.external,
-        )?;
+        let swarm = node_swarm(&config)?;
         let (commands_tx, commands) = mpsc::channel(COMMANDS);
         let (inbox, messages) = Inbox::new();
         let (listen, listen_rx) = watch::channel(Vec::new());
@@ -127,6 +140,11 @@ impl Network {
             listen,
             listening: Listening::new(config.listen),
             next_listen: clock::now(),
+            relays: Relays::new(config.reach.relay),
+            next_relays: clock::now(),
+            next_lookup: clock::now(),
+            upnp_problem: None,
+            announces: config.serves_as_relay && config.external.is_empty(),
             book,
             next_look: clock::now().plus_millis(LOOK_MS),
             writes,
@@ -205,7 +223,7 @@ impl Network {
     /// An address of a kind that is not known.
     pub(crate) async fn run(mut self, token: CancellationToken) -> Result<(), crate::NodeError> {
         loop {
-            let look = Some(self.next_look);
+            let look = Some(self.next_look.min(self.next_relays));
             let listen = self.listening.lacks_some().then_some(self.next_listen);
             let wake = [
                 self.dialer.next_wake(),
@@ -245,6 +263,10 @@ impl Network {
             self.look_at_peers();
             self.keep_places();
         }
+        if self.next_relays <= now {
+            self.next_relays = now.plus_millis(relays::LOOK_MS);
+            self.look_at_relays(now);
+        }
         for peer in self.conduct.pardoned(now) {
             self.swarm.behaviour_mut().blocked.unblock_peer(peer);
         }
@@ -261,7 +283,7 @@ impl Network {
                 tracing::debug!(?peer, ?error, "not dialled");
                 // Under way already, or shut out here: no event tells that it failed.
                 if let Some(peer) = peer {
-                    self.dialer.failed(peer);
+                    self.dialer.failed(now, peer);
                 }
             }
         }
@@ -282,7 +304,9 @@ impl Network {
                 let _ = reply.send(self.peers());
             }
             Command::Listening { reply } => {
-                let _ = reply.send(self.listening.problems());
+                let upnp = self.upnp_problem.clone();
+                let problems = self.listening.problems().into_iter().chain(upnp);
+                let _ = reply.send(problems.collect());
             }
             Command::Reachability { reply } => {
                 let _ = reply.send(self.reachability.clone());

@@ -5,7 +5,7 @@ use tokio::net::TcpListener;
 use tokio::time::Instant;
 
 use super::*;
-use crate::settings::{HomeSettings, Limits, Retention, Role};
+use crate::settings::{HomeSettings, Limits, Reach, Retention, Role};
 
 /// A provider that takes connections and says nothing.
 async fn silent() -> String {
@@ -36,6 +36,7 @@ fn settings(url: &str, chains: u64) -> Settings {
         listen: Vec::new(),
         external: Vec::new(),
         bootstrap: Vec::new(),
+        reach: Reach::default(),
         policy: Policy::default(),
         http: None,
         http_hosts: Vec::new(),

@@ -346,6 +346,8 @@ pub(super) fn spawn_swarm(
         listen: settings.listen.clone(),
         external: settings.external.clone(),
         bootstrap: settings.bootstrap.clone(),
+        serves_as_relay: settings.role == Role::Registry,
+        reach: settings.reach.clone(),
         ranges: settings.limits.ranges(),
     };
     let (swarm, network, messages) = Network::new(config, writes.clone(), bindings.clone())?;

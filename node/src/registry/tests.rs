@@ -80,6 +80,8 @@ fn swarm(
         listen: vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()],
         external: Vec::new(),
         bootstrap,
+        serves_as_relay: false,
+        reach: crate::settings::Reach::default(),
         ranges: crate::settings::Limits::default().ranges(),
     };
     let (network, handle, messages) = Network::new(config, writes, bindings).unwrap();

@@ -13,7 +13,7 @@ use quorate_chain::{
 };
 use quorate_node::client::{Client, StateQuestion};
 use quorate_node::keys::LocalSigner;
-use quorate_node::settings::{HomeSettings, Limits, Policy, Retention, Role, Settings};
+use quorate_node::settings::{HomeSettings, Limits, Policy, Reach, Retention, Role, Settings};
 use quorate_node::{Ledgers, LogClaim, Node, Parts};
 use quorate_proto::{Address, B256, Epoch, Operator, OperatorSet, ReadBasis, U256};
 use tokio_util::sync::CancellationToken;
@@ -243,6 +243,7 @@ pub(super) fn settings(
         listen: vec!["/ip4/127.0.0.1/tcp/0".parse()?],
         external: Vec::new(),
         bootstrap: bootstrap.to_vec(),
+        reach: Reach::default(),
         policy: Policy::default(),
         http: None,
         http_hosts: Vec::new(),

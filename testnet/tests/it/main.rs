@@ -21,6 +21,7 @@ mod hostile;
 mod liars;
 mod members;
 mod monitoring;
+mod nat;
 mod one_writer;
 mod operating;
 mod poisoned;

@@ -3,10 +3,11 @@
 use super::*;
 
 fn gate(connections: u32) -> Gate {
-    Gate::new(RangeLimits {
+    let limits = RangeLimits {
         connections,
         limited: Limited::Global,
-    })
+    };
+    Gate::new(limits, HashSet::new())
 }
 
 fn id(number: usize) -> ConnectionId {
@@ -188,6 +189,65 @@ fn the_addresses_of_operators_are_bounded() {
     assert_eq!(gate.known.len(), MAX_KNOWN);
 }
 
+/// As the transport says it: nothing of the peer's own address.
+fn by_relay() -> Multiaddr {
+    format!(
+        "/ip4/198.51.100.1/tcp/1/p2p/{}/p2p-circuit",
+        PeerId::random()
+    )
+    .parse()
+    .unwrap()
+}
+
+#[test]
+fn who_comes_through_relays_shares_a_place_of_its_own() {
+    let mut gate = gate(3);
+    gate.know(ip_of(&remote("198.51.100.1")));
+    let pending = |gate: &mut Gate, number, local: &Multiaddr| {
+        let caller = Multiaddr::empty().with_p2p(PeerId::random()).unwrap();
+        gate.handle_pending_inbound_connection(id(number), local, &caller)
+    };
+    // Through any relay, and also where that is one of the regulars.
+    for number in 0..3 {
+        assert!(pending(&mut gate, number, &by_relay()).is_ok());
+    }
+    assert!(pending(&mut gate, 3, &by_relay()).is_err());
+    // The relay itself, and others beside it, are as welcome as before.
+    gate.accept(id(4), &remote("198.51.100.1")).unwrap();
+    gate.accept(id(5), &remote("198.51.100.2")).unwrap();
+}
+
+#[test]
+fn only_allowed_peers_are_connected_in_both_directions() {
+    let (friend, stranger) = (PeerId::random(), PeerId::random());
+    let closed = Gate::new(gate(64).limits, HashSet::from([friend]));
+    for stage in [Stage::Incoming, Stage::Outgoing] {
+        assert_eq!(closed.establish(stage, friend), Ok(()));
+        assert_eq!(closed.establish(stage, stranger), Err(Full::NotAllowed));
+        assert_eq!(gate(64).establish(stage, stranger), Ok(()));
+    }
+    let dial = |peer| closed.dial(peer, &[], Endpoint::Dialer);
+    assert_eq!(dial(Some(friend)), Ok(()));
+    assert_eq!(dial(Some(stranger)), Err(Full::NotAllowed));
+    // Who answers there is known later.
+    assert_eq!(dial(None), Ok(()));
+}
+
+#[test]
+fn a_hole_is_punched_to_the_internet_only() {
+    let (gate, peer) = (gate(64), Some(PeerId::random()));
+    let punch = |addresses: &[Multiaddr]| gate.dial(peer, addresses, Endpoint::Listener);
+    let (far, near) = (remote("203.0.113.7"), remote("192.168.1.1"));
+    assert_eq!(punch(&vec![far.clone(); MAX_NAMED]), Ok(()));
+    let name: Multiaddr = "/dns4/router.local/tcp/1".parse().unwrap();
+    for bad in [&near, &name] {
+        assert_eq!(punch(&[far.clone(), bad.clone()]), Err(Full::Local));
+        let usual = gate.dial(peer, std::slice::from_ref(bad), Endpoint::Dialer);
+        assert_eq!(usual, Ok(()));
+    }
+    assert_eq!(punch(&vec![far; MAX_NAMED + 1]), Err(Full::Local));
+}
+
 /// Over real sockets: who says nothing is cut off long before libp2p would do it.
 #[tokio::test]
 async fn who_says_nothing_is_cut_off() {
@@ -195,10 +255,17 @@ async fn who_says_nothing_is_cut_off() {
     use libp2p::swarm::SwarmEvent;
     use tokio::io::AsyncReadExt as _;
 
-    let network = quorate_proto::Domain::new(1, quorate_proto::Address::ZERO).network();
-    let limits = gate(64).limits;
-    let key = libp2p::identity::Keypair::generate_ed25519();
-    let mut swarm = super::super::behaviour::node_swarm(key, &network, limits, &[]).unwrap();
+    let config = crate::network::NetworkConfig {
+        keypair: libp2p::identity::Keypair::generate_ed25519(),
+        network: quorate_proto::Domain::new(1, quorate_proto::Address::ZERO).network(),
+        listen: Vec::new(),
+        external: Vec::new(),
+        bootstrap: Vec::new(),
+        serves_as_relay: true,
+        reach: crate::settings::Reach::default(),
+        ranges: gate(64).limits,
+    };
+    let mut swarm = super::super::behaviour::node_swarm(&config).unwrap();
     swarm
         .listen_on("/ip4/127.0.0.1/tcp/0".parse().unwrap())
         .unwrap();

@@ -1,16 +1,16 @@
 //! What the swarm says, and what is done about it.
 
 use libp2p::core::ConnectedPoint;
-use libp2p::multiaddr::Protocol;
 use libp2p::swarm::{ConnectionId, SwarmEvent};
-use libp2p::{Multiaddr, PeerId, gossipsub, identify, kad, ping};
+use libp2p::{Multiaddr, PeerId, gossipsub, identify, kad, ping, relay};
 use quorate_proto::limits;
 
 use super::super::Range;
 use super::super::behaviour::{AGENT, BehaviourEvent};
 use super::super::handle::{Acceptance, GossipMessage};
 use super::super::peerbook::Haste;
-use super::Network;
+use super::super::ranges::is_relayed;
+use super::{LOOKUP_MS, Network};
 use crate::clock;
 
 /// Characters of a version that are kept: three numbers and a word.
@@ -25,6 +25,7 @@ impl Network {
                 address,
             } => {
                 self.listening.began(listener_id);
+                self.relays.began(listener_id);
                 self.listens(address);
             }
             SwarmEvent::ExpiredListenAddr { address, .. } => self.listens_no_more(&address),
@@ -47,13 +48,16 @@ impl Network {
                 ..
             } => {
                 tracing::debug!(%peer, %error, "dial failed");
-                self.dialer.failed(peer);
+                if self.dialer.failed(clock::now(), peer) {
+                    self.look_up(peer);
+                }
             }
             SwarmEvent::ListenerClosed {
                 listener_id,
                 addresses,
                 reason,
             } => {
+                self.relays.ended(clock::now(), listener_id);
                 let error = reason
                     .err()
                     .unwrap_or_else(|| std::io::ErrorKind::NotConnected.into());
@@ -66,19 +70,41 @@ impl Network {
         }
     }
 
-    fn listens(&mut self, address: Multiaddr) {
-        let peer = *self.swarm.local_peer_id();
-        let address = address.with(Protocol::P2p(peer));
-        tracing::info!(%address, "listening");
-        self.listen.send_modify(|addresses| addresses.push(address));
+    /// Others may know where a peer is that was not reached, such as a place at a relay that it has got since.
+    /// Kademlia dials whom it looks for, at once where it has an address, so what it has is forgotten.
+    fn look_up(&mut self, peer: PeerId) {
+        let now = clock::now();
+        if self.next_lookup <= now {
+            self.next_lookup = now.plus_millis(LOOKUP_MS);
+            let kad = &mut self.swarm.behaviour_mut().kad;
+            kad.remove_peer(&peer);
+            kad.get_closest_peers(peer);
+        }
     }
 
-    fn listens_no_more(&mut self, address: &Multiaddr) {
+    /// An address with the id of this node.
+    fn named(&self, address: Multiaddr) -> Multiaddr {
         let peer = *self.swarm.local_peer_id();
-        let address = address.clone().with(Protocol::P2p(peer));
+        address.with_p2p(peer).unwrap_or_else(|address| address)
+    }
+
+    pub(super) fn listens(&mut self, address: Multiaddr) {
+        let address = self.named(address);
+        // Relays tell it again with each renewal.
+        if self.listen.borrow().contains(&address) {
+            return;
+        }
+        tracing::info!(%address, "listening");
+        self.listen.send_modify(|addresses| addresses.push(address));
+        self.announce();
+    }
+
+    pub(super) fn listens_no_more(&mut self, address: &Multiaddr) {
+        let address = self.named(address.clone());
         tracing::warn!(%address, "listens there no more");
         let kept = |addresses: &mut Vec<Multiaddr>| addresses.retain(|other| *other != address);
         self.listen.send_modify(kept);
+        self.announce();
     }
 
     fn connected(&mut self, peer: PeerId, connection: ConnectionId, endpoint: &ConnectedPoint) {
@@ -87,8 +113,11 @@ impl Network {
         known.runs.connected(connection);
         known.addresses.push(address.clone());
         known.dialled |= endpoint.is_dialer();
-        self.callers
-            .note(peer, Range::limited(address, self.limited));
+        let from = match endpoint {
+            ConnectedPoint::Listener { local_addr, .. } if endpoint.is_relayed() => local_addr,
+            _ => address,
+        };
+        self.callers.note(peer, Range::limited(from, self.limited));
         self.dialer.connected(peer, address);
         metrics::gauge!("quorate_peers").set(to_f64(self.connections.len()));
     }
@@ -147,6 +176,9 @@ impl Network {
                 self.swarm.close_connection(connection);
             }
             BehaviourEvent::Probe(event) => self.reachability.note(clock::now(), &event),
+            BehaviourEvent::Relay(event) => self.on_relay(&event),
+            BehaviourEvent::Upnp(event) => self.on_upnp(event),
+            BehaviourEvent::Punch(event) => Self::on_punch(&event),
             _ => {}
         }
     }
@@ -177,14 +209,18 @@ impl Network {
     }
 
     /// A node of this network: here it can be reached. Users are not dialled.
-    fn identified(&mut self, peer: PeerId, connection: ConnectionId, info: identify::Info) {
+    fn identified(&mut self, peer: PeerId, connection: ConnectionId, mut info: identify::Info) {
         if let Some(known) = self.connections.get_mut(&peer) {
             known.version = version_of(&info.agent_version);
             known.runs.identified(connection, info.agent_version);
+            known.relays = info.protocols.contains(&relay::HOP_PROTOCOL_NAME);
         }
         if !info.protocols.contains(&self.kad_protocol) || info.listen_addrs.is_empty() {
             return;
         }
+        // Few are kept. Who has some at relays is not reached elsewhere.
+        info.listen_addrs
+            .sort_by_key(|address| !is_relayed(address));
         self.learn(peer, &info.listen_addrs, Haste::Calm);
         if let Some(known) = self.connections.get_mut(&peer) {
             known.listens = info.listen_addrs;
@@ -196,7 +232,8 @@ impl Network {
     }
 
     pub(super) fn learn(&mut self, peer: PeerId, listens: &[Multiaddr], haste: Haste) {
-        if peer == *self.swarm.local_peer_id() || listens.is_empty() {
+        let stranger = !self.swarm.behaviour().gate.allows(&peer);
+        if stranger || peer == *self.swarm.local_peer_id() || listens.is_empty() {
             return;
         }
         for address in listens {
