@@ -17,7 +17,7 @@ pub async fn for_user<F: Future>(work: F) -> F::Output {
     FOR_USER.scope(true, work).await
 }
 
-/// Does `work` that others wait for as well, whoever began it.
+/// Does `work` that attestations may wait for as well, also where a user's question began it.
 pub(crate) async fn for_all<F: Future>(work: F) -> F::Output {
     FOR_USER.scope(false, work).await
 }

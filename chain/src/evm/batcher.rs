@@ -300,29 +300,28 @@ impl Shared {
         self.keep_pace(sent, outcome.failure(), asked);
         match outcome {
             Outcome::Failed(failure) => {
-                let answers = vec![Err(failure); batch.len()];
-                self.hand_out(batch, answers);
+                let same = |waiting| (waiting, Err(failure.clone()));
+                self.hand_out(batch.into_iter().map(same).collect());
             }
-            Outcome::Answers(answers) => {
-                let size = batch.len();
-                let mut again = Vec::new();
-                let (mut answered, mut found) = (Vec::new(), Vec::new());
-                for (waiting, answer) in batch.into_iter().zip(answers) {
-                    match answer {
-                        None => again.push(waiting),
-                        Some(answer) => {
-                            answered.push(waiting);
-                            found.push(answer);
-                        }
-                    }
-                }
-                match again.is_empty() {
-                    true => self.queue().limit.accepted(size),
-                    false => self.put_back(again, size),
-                }
-                self.hand_out(answered, found);
+            Outcome::Answers(answers) => self.settle(batch, answers),
+        }
+    }
+
+    /// What has no answer goes out again.
+    fn settle(self: &Arc<Self>, batch: Vec<Waiting>, answers: Vec<Option<Answer>>) {
+        let size = batch.len();
+        let (mut again, mut answered) = (Vec::new(), Vec::new());
+        for (waiting, answer) in batch.into_iter().zip(answers) {
+            match answer {
+                None => again.push(waiting),
+                Some(answer) => answered.push((waiting, answer)),
             }
         }
+        match again.is_empty() {
+            true => self.queue().limit.accepted(size),
+            false => self.put_back(again, size),
+        }
+        self.hand_out(answered);
     }
 
     /// `asked` is the pause that the provider asks for.
@@ -343,10 +342,10 @@ impl Shared {
 
     /// Everybody gets an answer, but those go out again, once and first, that were refused for what others
     /// had asked before, where the pause leaves time for it.
-    fn hand_out(&self, batch: Vec<Waiting>, answers: Vec<Answer>) {
+    fn hand_out(&self, answered: Vec<(Waiting, Answer)>) {
         let mut queue = self.queue();
         let in_time = queue.pace.left(Instant::now()) < CALL_TIMEOUT / 2;
-        for (mut waiting, answer) in batch.into_iter().zip(answers).rev() {
+        for (mut waiting, answer) in answered.into_iter().rev() {
             let limited = answer.as_ref().err().is_some_and(Failure::is_rate_limit);
             if limited && in_time && !waiting.again {
                 waiting.again = true;

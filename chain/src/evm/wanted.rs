@@ -12,7 +12,7 @@ const MAX: usize = 64;
 const MAX_COUNTED: usize = 8 * MAX;
 
 /// What a question adds to the demand for a key, which halves at each head: a key stays in demand for two
-/// heads after it was asked about once, so that each question causes two proofs at most that nobody asked for.
+/// heads after it was asked about once, so that each question causes two proofs at most without a question of their own.
 const QUESTION: u32 = 2;
 
 /// How much keys are asked about lately.

@@ -57,7 +57,9 @@ impl LogPruner {
             let present = views.borrow_and_update().current.clone();
             let present = present.map(|set| set.epoch());
             if let Some(present) = present.filter(|present| done != Some(*present)) {
-                match self.outdated(present).await {
+                let log = self.writes.signing_log();
+                let known = log.forgotten_before(&self.operator.into_array())?;
+                match self.outdated(known, present).await {
                     Ok(outdated) => {
                         self.forget(outdated).await?;
                         done = Some(present);
@@ -75,11 +77,8 @@ impl LogPruner {
         }
     }
 
-    /// What is out of reach of the judge while `present` is the present epoch.
-    async fn outdated(&self, present: Epoch) -> Result<Outdated, ChainError> {
-        let log = self.writes.signing_log();
-        let known = log.forgotten_before(&self.operator.into_array());
-        let known = known.unwrap_or_default();
+    /// What is out of reach of the judge while `present` is the present epoch; of epochs before `known` all is.
+    async fn outdated(&self, known: u32, present: Epoch) -> Result<Outdated, ChainError> {
         let head = self.reader.refresh().await?;
         let reach = self.reader.withdrawal().await?.seconds;
         // One by one: where weights come from elsewhere, a later epoch may be out of reach before an earlier one.

@@ -3,20 +3,18 @@
 mod epoch_update;
 mod evidence;
 mod failure;
+mod state;
 mod timeline;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-use quorate_chain::{At, BlockRef, ChainError, ReadLog, Reading, StateReader, for_user};
+use quorate_chain::StateReader;
 use quorate_proto::wire::TimelineOutcome;
 use quorate_proto::wire::reply::Kind as ReplyKind;
 use quorate_proto::wire::request::Kind as RequestKind;
-use quorate_proto::wire::state_request::At as WireAt;
 use quorate_proto::{
-    Address, Certificate, Domain, OperatorSet, SignerSignature, StateProof, Statement, TaskId,
-    Timestamp, U256, wire,
+    Address, Certificate, Domain, OperatorSet, SignerSignature, TaskId, Timestamp, wire,
 };
 use quorate_protocols::authors::Totals;
 use quorate_storage::{Store, schema};
@@ -24,12 +22,11 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 pub(super) use self::failure::{Failure, invalid, overloaded};
-use self::failure::{chain_error, ended, error, progress_of, store_error, unavailable};
-use super::tolls::{Limit, Pass};
-use super::turns::{Turn, Turns};
-use crate::client::check_seconds;
+use self::failure::{ended, error, progress_of, store_error, unavailable};
+use super::tolls::Pass;
+use super::turns::Turns;
 use crate::clock;
-use crate::desk::{Chains, Channels, DeskHandle, ReadTrace, Seat, Update};
+use crate::desk::{Chains, Channels, DeskHandle, Seat, Update};
 use crate::evidence::EvidenceBook;
 use crate::gossip::Bindings;
 use crate::holdings::Holdings;
@@ -39,10 +36,6 @@ use crate::lease::LeaseHandle;
 use crate::network::{NetworkHandle, dialable, peer_id_of};
 use crate::prune::was_pruned;
 use crate::recorder::Origin;
-
-/// How long a question waits until its task may be begun, in microseconds, and between two tries.
-const BEGIN_PATIENCE_MICROS: u64 = 2_000_000;
-const BEGIN_AGAIN: Duration = Duration::from_millis(20);
 
 /// Answers requests; shared by all streams.
 pub(crate) struct Answerer {
@@ -89,20 +82,6 @@ fn count(outcome: &'static str, started: Timestamp) {
         let took = clock::now().micros_since(started);
         metrics::histogram!("quorate_request_seconds").record(crate::figures::seconds(took));
     }
-}
-
-/// What is known about a question before the network is asked.
-enum Known {
-    Stored(ReplyKind),
-    Read(Reading, ReadTrace),
-}
-
-/// A checked state request.
-struct Question {
-    chain_id: u32,
-    user: Address,
-    key: U256,
-    at: At,
 }
 
 impl Answerer {
@@ -162,94 +141,6 @@ impl Answerer {
             let refusals = &self.channels.refusals;
             refusals.note(now, Origin::Request, &code, text, None);
         }
-    }
-
-    async fn state(
-        &self,
-        id: u64,
-        request: &wire::StateRequest,
-        replies: &Replies,
-        (pass, seat): (&Pass, &mut Option<Seat>),
-    ) -> Result<ReplyKind, Failure> {
-        let question = parse(request)?;
-        // First, so that a registry says what it is rather than which chains it lacks.
-        let set = self.serving_set()?;
-        let (reading, trace) = match self.read(&question, &set, pass).await? {
-            Known::Stored(stored) => return Ok(stored),
-            Known::Read(reading, trace) => (reading, trace),
-        };
-        let statement = question.statement(&reading, &set)?;
-        self.begin_task(&statement, &set, pass).await?;
-        let seat = seat.insert(self.desk.ask(statement, set, trace).await);
-        self.wait(id, seat, replies).await
-    }
-
-    /// The stored answer, or what this node reads when it has its turn.
-    async fn read(
-        &self,
-        question: &Question,
-        set: &OperatorSet,
-        pass: &Pass,
-    ) -> Result<Known, Failure> {
-        let chain = self.chain(question.chain_id)?;
-        if let At::Block(block) = question.at
-            && let Some(stored) = self.stored_answer(question, block, set)?
-        {
-            return Ok(Known::Stored(stored));
-        }
-        let _turn = self.turn(question.chain_id, pass).await?;
-        let read = async {
-            let block = match question.at {
-                At::Block(number) => number,
-                At::Timestamp(_) => {
-                    let located = chain.locate(question.at).await;
-                    let block = located.map_err(|e| chain_error(&e))?.number;
-                    if let Some(stored) = self.stored_answer(question, block, set)? {
-                        return Ok(Known::Stored(stored));
-                    }
-                    block
-                }
-            };
-            let (reading, trace) = question.read(chain.as_ref(), block).await;
-            let reading = reading.map_err(|e| chain_error(&e))?;
-            Ok(Known::Read(reading, trace))
-        };
-        for_user(read).await
-    }
-
-    /// Waits a little where its source has begun what it may: a burst goes out as fast as others take it.
-    async fn begin_task(
-        &self,
-        statement: &Statement,
-        set: &OperatorSet,
-        pass: &Pass,
-    ) -> Result<(), Failure> {
-        let Some(me) = self.me else { return Ok(()) };
-        let rate = self.totals.share(set, me).tasks.kept_below();
-        let (task, begun) = (statement.task_id(), clock::now());
-        loop {
-            let now = clock::now();
-            match pass.begin_task(now, task, rate) {
-                Err(Limit::Tasks(_)) if now.micros_since(begun) < BEGIN_PATIENCE_MICROS => {
-                    tokio::time::sleep(BEGIN_AGAIN).await;
-                }
-                Err(limit) => return Err(overloaded(limit.to_string())),
-                Ok(()) => return Ok(()),
-            }
-        }
-    }
-
-    async fn turn(&self, chain_id: u32, pass: &Pass) -> Result<Turn, Failure> {
-        let turns = self.turns.get(&u64::from(chain_id));
-        let turn = match turns {
-            Some(turns) => turns.take(pass.source()).await,
-            None => None,
-        };
-        turn.ok_or_else(|| {
-            overloaded(format!(
-                "too many questions about chain {chain_id} wait here; ask again soon, or ask another operator"
-            ))
-        })
     }
 
     /// Waits for the network's answer and passes progress on.
@@ -340,28 +231,6 @@ impl Answerer {
             .map(|stored| crate::desk::decode(&stored))
             .transpose();
         certificate.map_err(|e| unavailable(e.to_string()))
-    }
-
-    fn stored_answer(
-        &self,
-        question: &Question,
-        block: u64,
-        set: &OperatorSet,
-    ) -> Result<Option<ReplyKind>, Failure> {
-        let slot = StateProof::slot_of(question.chain_id, question.user, question.key, block);
-        let key = (slot.0.0, set.epoch().0);
-        let Some(answer) = self
-            .store
-            .get(schema::QUESTIONS, &key)
-            .map_err(store_error)?
-        else {
-            return Ok(None);
-        };
-        let id =
-            TaskId::try_from(answer.task_id.as_slice()).map_err(|e| unavailable(e.to_string()))?;
-        Ok(self
-            .stored(id)?
-            .map(|certificate| self.certified(&certificate, true)))
     }
 
     fn certified(&self, certificate: &Certificate, stored: bool) -> ReplyKind {
@@ -476,58 +345,6 @@ impl Answerer {
             )),
         }
     }
-}
-
-impl Question {
-    /// Also a read that fails counts, maybe for lies that made it fail.
-    async fn read(
-        &self,
-        chain: &dyn StateReader,
-        block: u64,
-    ) -> (Result<Reading, ChainError>, ReadTrace) {
-        let (started, log) = (clock::now(), ReadLog::default());
-        let reading = chain.read(self.user, self.key, block, &log).await;
-        let micros = clock::now().micros_since(started);
-        (reading, ReadTrace::of(chain.chain_id(), &log, micros))
-    }
-
-    fn statement(&self, reading: &Reading, set: &OperatorSet) -> Result<Statement, Failure> {
-        let BlockRef {
-            number, timestamp, ..
-        } = reading.block;
-        if timestamp >= 1 << 48 {
-            return Err(unavailable(format!(
-                "block {number} claims the impossible timestamp {timestamp}"
-            )));
-        }
-        Ok(Statement::StateProof(StateProof {
-            user: self.user,
-            chain_id: self.chain_id,
-            block_number: number,
-            timestamp,
-            epoch: set.epoch(),
-            key: self.key,
-            value: reading.value,
-        }))
-    }
-}
-
-fn parse(request: &wire::StateRequest) -> Result<Question, Failure> {
-    let user = Address::try_from(request.user.as_slice());
-    let key: Result<[u8; 32], _> = request.key.as_slice().try_into();
-    Ok(Question {
-        chain_id: request.chain_id,
-        user: user.map_err(|_| invalid("user must have 20 bytes"))?,
-        key: U256::from_be_bytes(key.map_err(|_| invalid("key must have 32 bytes, big endian"))?),
-        at: match request.at {
-            Some(WireAt::BlockNumber(number)) => At::Block(number),
-            Some(WireAt::Timestamp(seconds)) => {
-                check_seconds(seconds).map_err(invalid)?;
-                At::Timestamp(seconds)
-            }
-            None => return Err(invalid("set block_number or timestamp")),
-        },
-    })
 }
 
 pub(super) const fn reply(id: u64, kind: ReplyKind) -> wire::Reply {

@@ -91,7 +91,7 @@ impl Turns {
         Some(turn)
     }
 
-    /// Turns that nobody waits for any more come back, by being dropped.
+    /// Turns whose reads were given up come back, by being dropped.
     fn hand_out(&self, ready: Vec<(Source, oneshot::Sender<Turn>)>) {
         for (source, waiting) in ready {
             let turns = self.clone();

@@ -50,7 +50,7 @@ impl EpochUpdate {
         })
     }
 
-    /// Names the question which set serves an epoch, whoever signs the answer.
+    /// Names the question which set serves an epoch, the same for each set that signs the answer.
     #[must_use]
     pub fn slot_of(next_epoch: Epoch) -> SlotId {
         let mut packed = [Self::KIND; 5];

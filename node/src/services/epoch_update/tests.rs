@@ -56,7 +56,7 @@ async fn an_epoch_update_is_compared_with_the_set_that_was_read() {
     }
 }
 
-/// Somebody who holds weight is not in it.
+/// It lacks a member that holds weight.
 fn incomplete(epoch: u32) -> Arc<OperatorSet> {
     let members = set_of(epoch).members().to_vec();
     let total = U256::from(20);
