@@ -7,9 +7,6 @@ MAKEFLAGS   += --no-print-directory
 
 CONTRACTS := chain/contracts
 
-# `make tools` notes here where libclang is, where the system does not have it in its usual place.
-cargo := set -a; if [ -f target/tools/env ]; then . target/tools/env; fi; set +a; cargo
-
 .PHONY: help
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,8 +27,7 @@ clients-tools:
 
 .PHONY: build
 build: native ## build all crates (debug)
-	@scripts/tools note-first-build
-	@$(cargo) build --workspace --locked
+	@cargo build --workspace --locked
 
 # Where `make install` puts the program.
 PREFIX ?= /usr/local
@@ -39,10 +35,7 @@ PREFIX ?= /usr/local
 # Not as `node`, which is Node.js on many machines.
 .PHONY: install
 install: native ## build the program for use and install it as PREFIX/bin/quorate (/usr/local); DESTDIR=
-	@if rocksdb=$$(scripts/rocksdb-dir); then \
-	  export ROCKSDB_LIB_DIR=$$rocksdb ROCKSDB_STATIC=1; \
-	fi; \
-	$(cargo) build --release -p quorate-cli --locked
+	@cargo build --release -p quorate-cli --locked
 	@install -D -m 755 "$${CARGO_TARGET_DIR:-target}/release/node" "$(DESTDIR)$(PREFIX)/bin/quorate"
 	@echo "installed $(DESTDIR)$(PREFIX)/bin/quorate"
 
@@ -66,25 +59,23 @@ clients-test: clients-tools
 # Without nextest one test at a time: the scenario tests each run a whole network.
 .PHONY: rust-test
 rust-test: native contracts-tools clients-tools
-	@scripts/tools note-first-build
 	@if cargo nextest --version >/dev/null 2>&1; then \
-	  $(cargo) nextest run --workspace --locked $(FILTER); \
+	  cargo nextest run --workspace --locked $(FILTER); \
 	else \
-	  $(cargo) test --workspace --locked --lib --bins --tests $(FILTER) -- --test-threads 1; \
+	  cargo test --workspace --locked --lib --bins --tests $(FILTER) -- --test-threads 1; \
 	fi
-	@$(if $(FILTER),,$(cargo) test --workspace --locked --doc --quiet)
+	@$(if $(FILTER),,cargo test --workspace --locked --doc --quiet)
 
 .PHONY: lint
 lint: fmt-check layering clippy ## formatting, dependency directions, clippy without warnings
 
 .PHONY: fmt-check
 fmt-check: native
-	@$(cargo) fmt --all -- --check
+	@cargo fmt --all -- --check
 
 .PHONY: clippy
 clippy: native
-	@scripts/tools note-first-build
-	@$(cargo) clippy --workspace --all-targets --locked -- -D warnings
+	@cargo clippy --workspace --all-targets --locked -- -D warnings
 
 .PHONY: layering
 layering: ## check the dependency directions between the crates
@@ -100,12 +91,9 @@ artifacts: contracts-tools ## compile the contracts into chain/artifacts
 
 .PHONY: bench
 bench: build contracts-tools ## measure what docs/benchmarks.md tells (release build; 10 minutes and more)
-	@if rocksdb=$$(scripts/rocksdb-dir); then \
-	  export ROCKSDB_LIB_DIR=$$rocksdb ROCKSDB_STATIC=1; \
-	fi; \
-	$(cargo) build --release --workspace --locked --bins --benches; \
-	target/release/quorate-testnet bench; \
-	cargo bench --workspace --locked --bench tally --bench sim --bench scale --bench commit --bench reads
+	@cargo build --release --workspace --locked --bins --benches
+	@target/release/quorate-testnet bench
+	@cargo bench --workspace --locked --bench tally --bench sim --bench scale --bench commit --bench reads
 
 .PHONY: bench-gas
 bench-gas: contracts-tools ## gas of certificate checks, sealed sets, epoch updates and judgements
