@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueEnum};
 use quorate_node::keys::{
-    KeyError, KeyInfo, KeyKind, KeyStore, Listing, Password, Saving, Secret, Strength, read_text,
-    text_of,
+    KeyError, KeyInfo, KeyKind, KeyListing, KeyStore, Password, Saving, Secret, Strength,
+    read_text, text_of,
 };
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
@@ -179,7 +179,7 @@ fn new(args: &NewArgs) -> anyhow::Result<()> {
     for kind in kinds {
         made.push(store.create(kind, &args.save.name, &password, args.save.saving())?);
     }
-    let listing = Listing {
+    let listing = KeyListing {
         keys: made,
         unreadable: Vec::new(),
     };
@@ -214,7 +214,7 @@ fn import(args: &ImportArgs) -> anyhow::Result<()> {
         &password,
         args.save.saving(),
     )?;
-    let listing = Listing {
+    let listing = KeyListing {
         keys: vec![made],
         unreadable: Vec::new(),
     };
@@ -275,7 +275,7 @@ fn list(args: &ListArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn print_keys(listing: &Listing, as_json: bool) -> anyhow::Result<()> {
+fn print_keys(listing: &KeyListing, as_json: bool) -> anyhow::Result<()> {
     let warnings = listing.keys.iter().filter_map(|key| key.warning.clone());
     let broken = listing.unreadable.iter().map(ToString::to_string);
     warnings

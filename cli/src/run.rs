@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use quorate_node::keys::{KeyKind, KeyStore, LocalSigner, NewKey, Password, Secret, Signer};
 use quorate_node::settings::{Role, Settings};
-use quorate_node::{LogClaim, Node, Parts, collect_metrics};
+use quorate_node::{LogClaim, Node, NodeParts, collect_metrics};
 use quorate_proto::SecretKey;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -19,7 +19,7 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
     let options = args.resolve()?;
     let settings = options.to_settings()?;
     logging::start(text(&options.log), text(&options.log_format))?;
-    if let Err(error) = quorate_node::machine::raise_open_files_limit() {
+    if let Err(error) = quorate_node::host::raise_open_files_limit() {
         tracing::warn!(%error, "the limit of open files stays as it is");
     }
     let mut keys = Keys::open(&options, &settings)?;
@@ -27,7 +27,7 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
     let metrics = collect_metrics()
         .map_err(anyhow::Error::msg)
         .context("cannot collect figures")?;
-    let parts = Parts {
+    let parts = NodeParts {
         settings,
         peer_secret: *keys.peer.bytes(),
         signer: keys.signer,
@@ -40,7 +40,7 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
         .block_on(serve(parts))
 }
 
-async fn serve(parts: Parts) -> anyhow::Result<()> {
+async fn serve(parts: NodeParts) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
     // Before the start, so that a signal during it ends the process in good order too.
     tokio::spawn(watch_signals(stop.clone())?);

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use quorate_proto::{Statement, StatementJson};
 use serde::{Deserialize, Serialize};
 
-pub use timeline::{Happening, LiveLine, RefusedLine, Timeline, TimelineEvent};
+pub use timeline::{EventKind, LiveLine, RefusedLine, Timeline, TimelineEvent};
 
 /// `GET /health`.
 #[derive(Clone, Debug, Serialize, Deserialize)]

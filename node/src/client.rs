@@ -44,7 +44,7 @@ pub use messages::{
 pub use timeline::Following;
 
 use self::dial::{choose, dial};
-use self::stream::{Waiting, exchange};
+use self::stream::{PendingReply, exchange};
 use crate::network::{UserBehaviour, user_swarm};
 
 /// Seconds of the year 5138; a time in milliseconds is above it since 1973.
@@ -72,7 +72,7 @@ const REPLIES: usize = 64;
 #[derive(Clone)]
 pub struct Client {
     requests: mpsc::Sender<wire::Request>,
-    waiting: Waiting,
+    waiting: PendingReply,
     next_id: Arc<AtomicU64>,
     peer: PeerId,
     network: String,
@@ -109,7 +109,7 @@ impl Client {
 
     fn on(stream: Stream, peer: PeerId, network: String, alive: CancellationToken) -> Self {
         let (requests, outgoing) = mpsc::channel(limits::MAX_STREAM_REQUESTS);
-        let waiting = Waiting::default();
+        let waiting = PendingReply::default();
         tokio::spawn(exchange(stream, outgoing, waiting.clone(), alive.clone()));
         Self {
             requests,
@@ -248,7 +248,7 @@ impl Client {
 struct Replies {
     id: u64,
     receiver: mpsc::Receiver<wire::Reply>,
-    waiting: Waiting,
+    waiting: PendingReply,
 }
 
 impl Drop for Replies {

@@ -18,9 +18,9 @@ pub use self::frames::frame;
 pub use crate::client::fuzzing::client;
 pub use crate::gossip::fuzzing::gossip;
 pub use crate::http::fuzzing::http_query;
-pub use crate::signing_log::fuzzing::signing_log;
+pub use crate::signing::log_file::fuzzing::signing_log;
 pub use crate::sync::fuzzing::sync_stream;
-use crate::{keys, rpc};
+use crate::{keys, network::rpc};
 
 /// A target: bytes from anybody.
 pub type Check = fn(&[u8]);

@@ -1,38 +1,38 @@
-//! Validates gossip before it is forwarded, and hands what is good to the desk.
+//! Validates gossip before it is forwarded, and hands what is good to the task driver.
 
 mod allowances;
 mod bindings;
+mod early_messages;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
-mod known;
-mod parking;
-mod strangers;
+pub(crate) mod known_peers;
+pub(crate) mod publisher;
+mod signature_cache;
+mod unknown_peers;
 mod validator;
+mod verified;
 mod window;
 
-use std::sync::Arc;
-
-use quorate_proto::{
-    Address, Certificate, Epoch, EquivocationEvidence, OperatorSet, PeerBinding, Response,
-    Statement, TaskId,
-};
+use quorate_proto::{Address, Epoch};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use allowances::Allowances;
 pub(crate) use bindings::Bindings;
-pub(crate) use known::KnownSignatures;
-use parking::Parking;
+use early_messages::EarlyMessages;
+pub(crate) use signature_cache::SignatureCache;
 pub(crate) use validator::Validator;
+pub(crate) use verified::Verified;
+use verified::{Blame, ValidationOutcome};
 
 use crate::NodeError;
 use crate::clock;
-use crate::desk::DeskHandle;
+use crate::gossip::known_peers::KnownPeers;
 use crate::home::HomeHandle;
 use crate::network::{Acceptance, GossipMessage, NetworkHandle, Offence, peer_id_of};
-use crate::recorder::{Origin, Refusals};
-use crate::regulars::Regulars;
+use crate::tasks::driver::DriverHandle;
+use crate::tasks::recorder::{Origin, Refusals};
 
 /// Messages validated in one go on a blocking thread: at most about 10 ms of work for usual
 /// batches.
@@ -43,75 +43,16 @@ const AT_ONCE: usize = 2_048;
 /// Why a message is dropped whose epoch did not come.
 const NOT_REACHED: &str = "epoch not reached";
 
-/// An entry whose author, form and signatures were checked.
-#[derive(Clone, Debug)]
-pub(crate) enum Verified {
-    Task {
-        author: Address,
-        statement: Statement,
-        attempt: u32,
-        set: Arc<OperatorSet>,
-    },
-    Response {
-        response: Response,
-        set: Arc<OperatorSet>,
-    },
-    Result {
-        certificate: Certificate,
-        set: Arc<OperatorSet>,
-    },
-    Evidence {
-        author: quorate_proto::Address,
-        evidence: Box<EquivocationEvidence>,
-    },
-}
-
-impl Verified {
-    /// Which task it is about, if it is about one.
-    pub(crate) fn task(&self) -> Option<TaskId> {
-        match self {
-            Self::Task { statement, .. } => Some(statement.task_id()),
-            Self::Response { response, .. } => Some(response.statement.task_id()),
-            Self::Result { certificate, .. } => Some(certificate.statement().task_id()),
-            Self::Evidence { .. } => None,
-        }
-    }
-}
-
-/// What validation says of a message.
-pub(crate) enum Verdict {
-    /// Forward it, and work with its entries.
-    Good(Vec<Verified>),
-    /// Nobody is to blame, but it is of no use.
-    Useless(&'static str),
-    /// More than this operator's share.
-    Excess(Address, &'static str),
-    /// No honest node forwards this.
-    Bad(&'static str),
-    /// No honest operator signs this.
-    Guilty(Box<Guilt>),
-    /// Of the epoch after the newest that is known here.
-    Ahead(Epoch),
-}
-
-/// Who signed what.
-pub(crate) struct Guilt {
-    author: PeerBinding,
-    /// It is not listened to from now on.
-    muted: bool,
-    reason: &'static str,
-}
-
 /// The validation task.
 pub(crate) struct Gossip {
     messages: mpsc::Receiver<GossipMessage>,
     network: NetworkHandle,
     home: HomeHandle,
-    desk: DeskHandle,
+    driver: DriverHandle,
     validator: Option<Validator>,
-    parking: Parking,
+    parking: EarlyMessages,
     refusals: Refusals,
-    regulars: Regulars,
+    regulars: KnownPeers,
 }
 
 impl Gossip {
@@ -119,18 +60,18 @@ impl Gossip {
         messages: mpsc::Receiver<GossipMessage>,
         network: NetworkHandle,
         home: HomeHandle,
-        desk: DeskHandle,
+        driver: DriverHandle,
         validator: Validator,
         refusals: Refusals,
-        regulars: Regulars,
+        regulars: KnownPeers,
     ) -> Self {
         Self {
             messages,
             network,
             home,
-            desk,
+            driver,
             validator: Some(validator),
-            parking: Parking::default(),
+            parking: EarlyMessages::default(),
             refusals,
             regulars,
         }
@@ -174,7 +115,7 @@ impl Gossip {
         let newest = view.newest();
         let bytes: usize = messages.iter().map(|message| message.data.len()).sum();
         let work = move || {
-            let verdicts: Vec<(GossipMessage, Verdict)> = messages
+            let verdicts: Vec<(GossipMessage, ValidationOutcome)> = messages
                 .into_iter()
                 .map(|message| {
                     let verdict = validator.validate(&view, &message);
@@ -199,22 +140,31 @@ impl Gossip {
     }
 
     /// `newest` is the newest epoch that was known when the message was validated.
-    async fn conclude(&mut self, message: GossipMessage, verdict: Verdict, newest: Option<Epoch>) {
+    async fn conclude(
+        &mut self,
+        message: GossipMessage,
+        verdict: ValidationOutcome,
+        newest: Option<Epoch>,
+    ) {
         match verdict {
-            Verdict::Good(entries) => {
+            ValidationOutcome::Good(entries) => {
                 self.network.validated(&message, Acceptance::Accept).await;
                 for entry in entries {
-                    self.desk.verified(entry).await;
+                    self.driver.verified(entry).await;
                 }
             }
-            Verdict::Excess(author, reason) => self.ignore(&message, author, reason).await,
-            Verdict::Useless(reason) => self.drop(&message, Acceptance::Ignore, reason).await,
-            Verdict::Bad(reason) => {
+            ValidationOutcome::Excess(author, reason) => {
+                self.ignore(&message, author, reason).await
+            }
+            ValidationOutcome::Useless(reason) => {
+                self.drop(&message, Acceptance::Ignore, reason).await
+            }
+            ValidationOutcome::Bad(reason) => {
                 self.drop(&message, Acceptance::Reject(reason), reason)
                     .await
             }
-            Verdict::Guilty(guilt) => self.blame(&message, &guilt).await,
-            Verdict::Ahead(epoch) => self.park(message, epoch, newest).await,
+            ValidationOutcome::Guilty(guilt) => self.blame(&message, &guilt).await,
+            ValidationOutcome::Ahead(epoch) => self.park(message, epoch, newest).await,
         }
     }
 
@@ -227,8 +177,8 @@ impl Gossip {
     }
 
     /// The author's fault: it costs its peer, if it came from there, and nobody else.
-    async fn blame(&self, message: &GossipMessage, guilt: &Guilt) {
-        let Guilt {
+    async fn blame(&self, message: &GossipMessage, guilt: &Blame) {
+        let Blame {
             author,
             muted,
             reason,

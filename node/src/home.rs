@@ -3,8 +3,11 @@
 //! At a registry the membership task hears of every registration and writes it together with the
 //! cursor; elsewhere the cursor is written here.
 
+pub mod directory;
 mod past;
 mod registrations;
+pub(crate) mod set_history;
+mod view;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -12,138 +15,23 @@ use std::time::Duration;
 
 use quorate_chain::{BlockRef, ChainError, HomeReader};
 use quorate_proto::store::OperatorSetRecord;
-use quorate_proto::{Address, Epoch, EpochSchedule, OperatorSet, Statement, U256};
+use quorate_proto::{Epoch, EpochSchedule, OperatorSet, U256};
 use quorate_protocols::epoch::{EpochMachine, Input, Output};
 use quorate_storage::{Batch, Durability, Store, WriteQueue, schema};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use view::{EpochView, HomeHandle};
+
 use self::past::Past;
 use self::registrations::CURSOR;
 use crate::NodeError;
 use crate::clock;
-use crate::members::MembersHandle;
+use crate::registry::members::MembersHandle;
 
 /// Pause after a failed read of the home chain; polls in between come on demand.
 const RETRY: Duration = Duration::from_secs(1);
-
-/// What the home chain says now.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct EpochView {
-    /// The set in whose epoch new tasks are born.
-    pub(crate) current: Option<Arc<OperatorSet>>,
-    /// All sets whose tasks may be under way.
-    sets: Vec<Arc<OperatorSet>>,
-    /// Sets of epochs that are over, ascending, whose certificates still hold: they may name a later set, where a
-    /// light registry holds nothing later.
-    past: Vec<Arc<OperatorSet>>,
-    /// Newest final block that was followed.
-    pub(crate) head: Option<BlockRef>,
-    /// Why the home chain cannot be followed just now.
-    pub(crate) problem: Option<String>,
-}
-
-impl EpochView {
-    /// The set of an epoch in which tasks may be under way.
-    pub(crate) fn set(&self, epoch: Epoch) -> Option<&Arc<OperatorSet>> {
-        self.sets.iter().find(|set| set.epoch() == epoch)
-    }
-
-    /// A view of these sets, ascending by epoch, for tests.
-    #[cfg(any(test, fuzzing))]
-    pub(crate) fn of(sets: Vec<Arc<OperatorSet>>) -> Self {
-        Self {
-            current: sets.last().cloned(),
-            sets,
-            past: Vec::new(),
-            head: None,
-            problem: None,
-        }
-    }
-
-    /// The set that signs a statement: that of its epoch, while tasks may be under way there; of an epoch
-    /// that is over only where the statement names a later set.
-    pub(crate) fn signers_of(&self, statement: &Statement) -> Option<&Arc<OperatorSet>> {
-        let epoch = statement.epoch();
-        let past = || statement.outlives_its_set().then(|| self.past(epoch))?;
-        self.set(epoch).or_else(past)
-    }
-
-    /// The set of an epoch that is over, while it may still name another one.
-    pub(crate) fn past(&self, epoch: Epoch) -> Option<&Arc<OperatorSet>> {
-        self.past.iter().find(|set| set.epoch() == epoch)
-    }
-
-    /// Sets that are over and may still name another one, ascending.
-    pub(crate) fn past_sets(&self) -> &[Arc<OperatorSet>] {
-        &self.past
-    }
-
-    /// The keys that an operator has in live sets, each once, those of the newest first.
-    pub(crate) fn keys_of(&self, operator: Address) -> Vec<Address> {
-        keys_in(&self.sets, operator)
-    }
-
-    /// As [`Self::keys_of`], in sets that are over and may still name another one.
-    pub(crate) fn past_keys_of(&self, operator: Address) -> Vec<Address> {
-        keys_in(&self.past, operator)
-    }
-
-    /// With sets of epochs that are over, for tests.
-    #[cfg(test)]
-    pub(crate) fn with_past(self, past: Vec<Arc<OperatorSet>>) -> Self {
-        Self { past, ..self }
-    }
-
-    /// All of them.
-    pub(crate) fn sets(&self) -> &[Arc<OperatorSet>] {
-        &self.sets
-    }
-
-    /// The newest epoch whose set is known.
-    pub(crate) fn newest(&self) -> Option<Epoch> {
-        self.sets.last().map(|set| set.epoch())
-    }
-
-    /// Whether others may be in this epoch already, and this node soon: it is the one after the newest
-    /// that is known, or none is known yet.
-    pub(crate) fn is_coming(&self, epoch: Epoch) -> bool {
-        self.newest().is_none_or(|newest| newest.next() == epoch)
-    }
-
-    /// Whether an epoch began within the grace period of the one before it.
-    pub(crate) fn has_turned(&self) -> bool {
-        let current = self.current.as_ref().map(|set| set.epoch());
-        self.sets.first().map(|set| set.epoch()) < current
-    }
-
-    /// Whether others may still finish tasks of an epoch that is over here. Where one has just turned,
-    /// that is any before it: who follows the home chain more closely saw each of them begin, and this
-    /// node may have skipped some.
-    pub(crate) fn may_end(&self, epoch: Epoch) -> bool {
-        let before = |set: &Arc<OperatorSet>| epoch < set.epoch() && self.has_turned();
-        let current = self.current.as_ref();
-        current.is_none_or(|set| epoch.next() == set.epoch() || before(set))
-    }
-
-    /// Whether this is an epoch after the coming one.
-    pub(crate) fn is_far(&self, epoch: Epoch) -> bool {
-        self.newest().is_some_and(|newest| newest.next() < epoch)
-    }
-}
-
-/// The keys of an operator in sets that ascend by epoch.
-fn keys_in(sets: &[Arc<OperatorSet>], operator: Address) -> Vec<Address> {
-    let members = sets.iter().rev().filter_map(|set| set.get(operator));
-    let mut keys = Vec::new();
-    for member in members {
-        if !keys.contains(&member.signing_key) {
-            keys.push(member.signing_key);
-        }
-    }
-    keys
-}
 
 /// The task that follows the home chain.
 pub(crate) struct Home {
@@ -176,45 +64,8 @@ impl HomeParts {
     }
 }
 
-/// Sees what the home chain says.
-#[derive(Clone)]
-pub(crate) struct HomeHandle {
-    view: watch::Receiver<EpochView>,
-    wake: mpsc::Sender<()>,
-}
-
-impl HomeHandle {
-    /// What is known now.
-    pub(crate) fn view(&self) -> EpochView {
-        self.view.borrow().clone()
-    }
-
-    /// The set of an epoch in which tasks may be under way.
-    pub(crate) fn set(&self, epoch: Epoch) -> Option<Arc<OperatorSet>> {
-        self.view.borrow().set(epoch).cloned()
-    }
-
-    /// Changes of it.
-    pub(crate) fn watch(&self) -> watch::Receiver<EpochView> {
-        self.view.clone()
-    }
-
-    /// A handle that sees what the sender says, for tests.
-    #[cfg(any(test, fuzzing))]
-    pub(crate) fn of(view: watch::Receiver<EpochView>) -> Self {
-        let (wake, _) = mpsc::channel(1);
-        Self { view, wake }
-    }
-
-    /// Looks at the home chain now instead of at the next poll.
-    pub(crate) fn hurry(&self) {
-        // A full channel means that it is about to look anyway.
-        let _ = self.wake.try_send(());
-    }
-}
-
 /// Follows epochs, and at a registry registrations, between two polls.
-struct Follower {
+struct HomeFollower {
     machine: EpochMachine,
     schedule: EpochSchedule,
     /// The next block whose registrations are to be read.
@@ -310,10 +161,10 @@ impl Home {
     }
 
     /// Goes on where an earlier run stopped.
-    fn recall(&self, schedule: EpochSchedule) -> Result<Follower, NodeError> {
+    fn recall(&self, schedule: EpochSchedule) -> Result<HomeFollower, NodeError> {
         let cursor = self.store.get(schema::CURSORS, CURSOR)?;
         let next_block = cursor.map_or(schedule.genesis, |c| c.block_number.saturating_add(1));
-        Ok(Follower {
+        Ok(HomeFollower {
             machine: EpochMachine::new(schedule),
             schedule,
             next_block,
@@ -322,7 +173,7 @@ impl Home {
         })
     }
 
-    async fn step(&self, follower: &mut Follower) -> Result<(), NodeError> {
+    async fn step(&self, follower: &mut HomeFollower) -> Result<(), NodeError> {
         // Epochs end by the clock, whether the home chain can be read or not.
         self.handle(follower, Input::Wake, None).await?;
         let head = self.reader.refresh().await?;
@@ -337,7 +188,7 @@ impl Home {
     /// Has the machine take an input, and carries out what it wants in that order. Sets are read at `head`.
     async fn handle(
         &self,
-        follower: &mut Follower,
+        follower: &mut HomeFollower,
         input: Input,
         head: Option<BlockRef>,
     ) -> Result<(), NodeError> {
@@ -369,7 +220,7 @@ impl Home {
         failed.map_or(Ok(()), Err)
     }
 
-    async fn began(&self, follower: &Follower, epoch: Epoch, head: Option<BlockRef>) {
+    async fn began(&self, follower: &HomeFollower, epoch: Epoch, head: Option<BlockRef>) {
         tracing::info!(%epoch, "epoch began");
         if let (Some(members), Some(set), Some(head)) =
             (&self.members, follower.machine.set(epoch), head)
@@ -399,7 +250,7 @@ impl Home {
         Ok(())
     }
 
-    fn show(&self, follower: &Follower, head: Option<BlockRef>) {
+    fn show(&self, follower: &HomeFollower, head: Option<BlockRef>) {
         let machine = &follower.machine;
         let current = machine.current().and_then(|epoch| machine.set(epoch));
         if let Some(set) = current {

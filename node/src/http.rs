@@ -12,6 +12,7 @@ mod ready;
 mod registry;
 mod sync;
 mod tasks;
+pub(crate) mod token;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -33,25 +34,26 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use self::connections::{Bounded, Connection, answering};
+use self::connections::{Bounded, HttpConnection, answering};
 use self::hosts::Hosts;
 use crate::api::{self, ChainStatus, ErrorBody, Health, OperatorLine, Operators, PeerLine, Status};
-use crate::desk::{Chains, Channels, DeskHandle};
-use crate::evidence::EvidenceBook;
 use crate::gossip::{Allowances, Bindings};
-use crate::holdings::Holdings;
+use crate::health::readiness::{Readiness, stake_problem};
+use crate::health::vitals::Vitals;
 use crate::home::HomeHandle;
-use crate::join::Standings;
-use crate::lease::LeaseHandle;
-use crate::members::MembersHandle;
+use crate::http::token::Token;
+use crate::maintenance::prune::PruningStatus;
 use crate::network::{NetworkHandle, Reachability, peer_id_of};
-use crate::probe::Sightings;
-use crate::prune::PruningStatus;
-use crate::ready::{Readiness, stake_problem};
+use crate::registry::join::RegistryStandings;
+use crate::registry::members::MembersHandle;
+use crate::registry::probe::Sightings;
+use crate::services::Chains;
 use crate::settings::Role;
+use crate::signing::lease::LeaseHandle;
 use crate::sync::SyncStatus;
-use crate::token::Token;
-use crate::vitals::Vitals;
+use crate::tasks::driver::{Channels, DriverHandle};
+use crate::tasks::evidence::EvidenceStore;
+use crate::tasks::inventory::TaskInventory;
 use crate::{NodeError, clock};
 
 /// Without agreement for this long a chain counts as stalled: ten times what a provider may take for
@@ -74,12 +76,12 @@ pub fn collect_metrics() -> Result<MetricsHandle, String> {
         .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &seconds)
         .and_then(PrometheusBuilder::install_recorder)
         .map_err(|error| error.to_string())?;
-    crate::figures::declare();
+    crate::process::measures::declare();
     Ok(handle)
 }
 
 /// What the pages are made from.
-pub(crate) struct Facts {
+pub(crate) struct HttpContext {
     pub(crate) role: Role,
     pub(crate) domain: Domain,
     pub(crate) me: Option<(Address, Address)>,
@@ -89,13 +91,13 @@ pub(crate) struct Facts {
     /// At a registry.
     pub(crate) members: Option<MembersHandle>,
     pub(crate) chains: Arc<Chains>,
-    pub(crate) desk: DeskHandle,
+    pub(crate) driver: DriverHandle,
     pub(crate) network: NetworkHandle,
     pub(crate) bindings: Bindings,
     pub(crate) allowances: Allowances,
-    pub(crate) book: EvidenceBook,
+    pub(crate) book: EvidenceStore,
     pub(crate) store: Store,
-    pub(crate) holdings: Holdings,
+    pub(crate) inventory: TaskInventory,
     pub(crate) sync: SyncStatus,
     pub(crate) retention: PruningStatus,
     pub(crate) writes: WriteQueue,
@@ -103,7 +105,7 @@ pub(crate) struct Facts {
     pub(crate) copies: Semaphore,
     pub(crate) metrics: Option<MetricsHandle>,
     /// At an operator.
-    pub(crate) standings: Standings,
+    pub(crate) standings: RegistryStandings,
     pub(crate) vitals: Vitals,
     /// At a registry.
     pub(crate) sightings: Sightings,
@@ -121,7 +123,7 @@ pub(crate) struct Facts {
 /// The HTTP server.
 pub(crate) struct Http {
     listener: TcpListener,
-    facts: Arc<Facts>,
+    facts: Arc<HttpContext>,
     hosts: Hosts,
 }
 
@@ -133,7 +135,7 @@ impl Http {
     pub(crate) async fn bind(
         address: SocketAddr,
         hosts: &[String],
-        facts: Arc<Facts>,
+        facts: Arc<HttpContext>,
     ) -> Result<Self, NodeError> {
         let listener = TcpListener::bind(address)
             .await
@@ -177,8 +179,8 @@ impl Http {
             .with_state(self.facts)
             .layer(from_fn_with_state(self.hosts, hosts::check))
             .layer(from_fn(answering))
-            .into_make_service_with_connect_info::<Connection>();
-        let room = connections::room(crate::machine::open_files_limit());
+            .into_make_service_with_connect_info::<HttpConnection>();
+        let room = connections::room(crate::health::host::open_files_limit());
         axum::serve(Bounded::new(self.listener, room), router)
             .with_graceful_shutdown(token.cancelled_owned())
             .await
@@ -188,9 +190,9 @@ impl Http {
     }
 }
 
-type Shared = State<Arc<Facts>>;
+type HttpState = State<Arc<HttpContext>>;
 
-async fn health(State(facts): Shared) -> Response {
+async fn health(State(facts): HttpState) -> Response {
     let problems = facts.problems().await;
     let ok = problems.is_empty();
     let code = if ok {
@@ -201,11 +203,11 @@ async fn health(State(facts): Shared) -> Response {
     (code, Json(Health { ok, problems })).into_response()
 }
 
-async fn status(State(facts): Shared) -> Json<Status> {
+async fn status(State(facts): HttpState) -> Json<Status> {
     Json(facts.status().await)
 }
 
-async fn metrics(State(facts): Shared) -> Response {
+async fn metrics(State(facts): HttpState) -> Response {
     match &facts.metrics {
         Some(handle) => {
             facts.gauge().await;
@@ -219,7 +221,7 @@ async fn metrics(State(facts): Shared) -> Response {
     }
 }
 
-async fn operators(State(facts): Shared) -> Response {
+async fn operators(State(facts): HttpState) -> Response {
     match facts.home.view().current {
         Some(set) => {
             let mut page = facts.operators(&set);
@@ -233,7 +235,7 @@ async fn operators(State(facts): Shared) -> Response {
     }
 }
 
-async fn peers(State(facts): Shared) -> Json<Vec<PeerLine>> {
+async fn peers(State(facts): HttpState) -> Json<Vec<PeerLine>> {
     let mut lines: Vec<PeerLine> = Vec::new();
     for info in facts.network.peers().await {
         lines.push(PeerLine {
@@ -259,7 +261,7 @@ fn failure(code: StatusCode, text: &str) -> Response {
     (code, Json(ErrorBody { error: text.into() })).into_response()
 }
 
-impl Facts {
+impl HttpContext {
     /// What keeps this node from its job.
     async fn problems(&self) -> Vec<String> {
         let view = self.home.view();
@@ -323,7 +325,7 @@ impl Facts {
             total_weight: set.map(|set| set.total_weight().to_string()),
             threshold: set.map(|set| set.threshold().to_string()),
             peers: self.network.peers().await.len(),
-            open_tasks: self.desk.open_tasks(),
+            open_tasks: self.driver.open_tasks(),
             behind: self.sync.report().behind,
             chains,
             problems: self.problems().await,
@@ -388,10 +390,10 @@ impl Facts {
         let ready = self.ready().await.ready;
         metrics::gauge!("quorate_ready").set(f64::from(u8::from(ready)));
         metrics::gauge!("quorate_healthy").set(f64::from(u8::from(healthy)));
-        metrics::gauge!("quorate_up_seconds").set(crate::figures::seconds(
+        metrics::gauge!("quorate_up_seconds").set(crate::process::measures::seconds(
             clock::now().micros_since(self.started),
         ));
-        metrics::gauge!("quorate_open_tasks").set(to_f64(self.desk.open_tasks() as u64));
+        metrics::gauge!("quorate_open_tasks").set(to_f64(self.driver.open_tasks() as u64));
         metrics::gauge!("quorate_evidence").set(to_f64(self.book.len() as u64));
         if let Some(head) = self.home.view().head {
             metrics::gauge!("quorate_home_final_block").set(to_f64(head.number));

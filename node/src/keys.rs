@@ -23,7 +23,7 @@ pub use error::KeyError;
 pub use kind::KeyKind;
 pub use marker::NewKey;
 pub use secret::{Password, Secret};
-pub use store::{KeyInfo, KeyStore, Listing, Saving};
+pub use store::{KeyInfo, KeyListing, KeyStore, Saving};
 pub use text::{read_text, text_of};
 
 use futures::future::BoxFuture;

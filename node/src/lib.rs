@@ -1,59 +1,40 @@
-//! The shell: libp2p swarm, role wiring, drivers that turn events into machine inputs and
-//! outputs into IO, HTTP.
+//! The shell: libp2p swarm, drivers that turn events into machine inputs and outputs into IO, what each
+//! role runs, HTTP.
 //!
 //! [`Node::run`] is the list of named tasks that make a node; `docs/architecture.md` draws them.
 
 pub mod api;
-mod attest;
-pub mod backup;
 pub mod client;
 mod clock;
-mod desk;
-mod evidence;
-mod explain;
-mod figures;
+mod error;
 #[cfg(test)]
 mod fixtures;
-mod frame;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod gossip;
-mod handover;
-mod holdings;
+mod health;
 mod home;
 mod http;
-mod join;
 pub mod keys;
-mod lease;
-pub mod listing;
-pub mod machine;
-mod members;
+mod maintenance;
 mod network;
-mod node;
-mod outbox;
-mod places;
-mod probe;
-mod prune;
-mod publish;
-mod ready;
-mod recorder;
+mod process;
 mod registry;
-mod regulars;
-mod replica;
 mod requests;
-mod rpc;
+mod roles;
 mod services;
-mod sets;
 pub mod settings;
-pub mod signing_log;
+mod signing;
 mod sync;
 mod tasks;
-mod timeline;
-mod token;
-mod vitals;
 
+pub use error::NodeError;
+pub use health::host;
+pub use home::directory;
+pub use http::token::{TOKEN_FILE, file_name as token_file};
 pub use http::{MetricsHandle, collect_metrics};
-pub use lease::LogClaim;
+pub use maintenance::backup;
 pub use network::{listen_problem, peer_id_of};
-pub use node::{Ledgers, Node, NodeError, Parts};
-pub use token::{TOKEN_FILE, file_name as token_file};
+pub use roles::node::{ChainReaders, Node, NodeParts};
+pub use signing::lease::LogClaim;
+pub use signing::log_file as signing_log;

@@ -1,25 +1,28 @@
 //! The swarm: who is connected, what is published, which streams are open.
 
+mod bans;
 mod behaviour;
-mod conduct;
+mod connection_limits;
 mod dialer;
-mod gate;
+pub(crate) mod frame;
 mod handle;
 mod inbox;
 mod listening;
-mod peerbook;
+mod peer_store;
 mod probe;
 mod ranges;
 mod reachability;
 mod relays;
+pub(crate) mod rpc;
 mod runs;
+pub(crate) mod stream_limits;
 mod streams;
 mod swarm;
 
+pub(crate) use bans::Offence;
 pub(crate) use behaviour::{UserBehaviour, UserBehaviourEvent, user_swarm};
-pub(crate) use conduct::Offence;
+pub(crate) use connection_limits::RangeLimits;
 pub(crate) use dialer::peer_of;
-pub(crate) use gate::RangeLimits;
 pub(crate) use handle::{Acceptance, GossipMessage, NetworkHandle, dialable};
 pub use listening::listen_problem;
 pub(crate) use ranges::{Limited, Range};

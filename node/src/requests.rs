@@ -21,11 +21,11 @@ pub(crate) use answer::Answerer;
 pub(crate) use turns::Turns;
 
 use self::tolls::Tolls;
-use crate::frame::{self, FrameError};
+use crate::network::frame::{self, FrameError};
+use crate::network::stream_limits::{StreamLimit, StreamSlot, StreamSlots};
 use crate::network::{NetworkHandle, Offence};
-use crate::places::{Place, Places, Room};
-use crate::recorder::Origin;
 use crate::settings::Limits;
+use crate::tasks::recorder::Origin;
 use crate::{NodeError, clock};
 
 /// Streams of one user: one is enough; programs that open one for each question have as many under way.
@@ -35,7 +35,7 @@ const MAX_STREAMS: usize = 2_048;
 /// Streams of all users of one range of addresses: an eighth of all.
 const MAX_STREAMS_PER_RANGE: usize = 256;
 /// Streams beyond these, on which one request is read, to be told that it is too many.
-const TURNED_AWAY: Room = Room {
+const TURNED_AWAY: StreamLimit = StreamLimit {
     per_peer: 256,
     per_range: 512,
     in_all: 1_024,
@@ -58,8 +58,8 @@ pub(crate) struct Requests {
     network: NetworkHandle,
     protocol: StreamProtocol,
     answerer: Arc<Answerer>,
-    places: Places,
-    turned_away: Places,
+    places: StreamSlots,
+    turned_away: StreamSlots,
     tolls: Tolls,
     idle: Duration,
     /// Questions under way, on all streams.
@@ -83,13 +83,13 @@ impl Requests {
             network,
             protocol,
             answerer: Arc::new(answerer),
-            places: Places::new(Room {
+            places: StreamSlots::new(StreamLimit {
                 per_peer: MAX_STREAMS_PER_PEER,
                 per_range: MAX_STREAMS_PER_RANGE,
                 in_all: MAX_STREAMS,
                 for_regulars: 0,
             }),
-            turned_away: Places::new(TURNED_AWAY),
+            turned_away: StreamSlots::new(TURNED_AWAY),
             questions: TaskTracker::new(),
         }
     }
@@ -164,7 +164,7 @@ struct Service {
 
 /// Serves one stream until its user closes it, breaks the protocol or is silent for too long, or the node
 /// is done.
-async fn serve(stream: Stream, service: Service, _place: Place) {
+async fn serve(stream: Stream, service: Service, _place: StreamSlot) {
     let (reader, mut writer) = stream.split();
     let reader = BufReader::new(reader);
     let (replies, mut outgoing) = mpsc::channel::<wire::Reply>(REPLIES);
@@ -183,7 +183,7 @@ async fn serve(stream: Stream, service: Service, _place: Place) {
 }
 
 /// Answers the first request on a stream that is one too many, and closes it.
-async fn turn_away(mut stream: Stream, service: Service, _place: Place) {
+async fn turn_away(mut stream: Stream, service: Service, _place: StreamSlot) {
     let request = frame::read::<wire::Request>(&mut stream, limits::MAX_REQUEST_FRAME);
     let Ok(Ok(request)) = tokio::time::timeout(FRAME_TIME, request).await else {
         return;

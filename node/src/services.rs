@@ -5,15 +5,17 @@
 mod epoch_update;
 mod state_proof;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use quorate_chain::StateReader;
 use quorate_proto::Statement;
 use quorate_protocols::pipeline::Verdict;
 use tokio::sync::Semaphore;
 
-use crate::desk::{Chains, ReadTrace};
 use crate::home::HomeHandle;
+use crate::tasks::driver::ReadTrace;
 
 /// Reads of chains under way.
 const MAX_READS: usize = 256;
@@ -23,6 +25,9 @@ const MAX_SET_WAITS: usize = 16;
 
 /// A read that takes longer is a refusal: the response window is 3 s.
 const READ_TIMEOUT: Duration = Duration::from_millis(2_500);
+
+/// The chains that this node reads, by id.
+pub(crate) type Chains = HashMap<u64, Arc<dyn StateReader>>;
 
 /// Looks at chains for this node.
 #[derive(Clone)]

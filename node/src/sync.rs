@@ -1,7 +1,7 @@
 //! Catches up with other nodes: drives [`quorate_protocols::sync`] over the sync stream.
 //!
 //! Each question that the machine wants asked is a job of its own: it asks, verifies on a blocking
-//! thread, has the desk write what is good, and tells the machine what came of it.
+//! thread, has the task driver write what is good, and tells the machine what came of it.
 
 mod fetch;
 #[cfg(any(test, fuzzing))]

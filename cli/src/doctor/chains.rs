@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use quorate_chain::evm::{EvmChain, EvmClient, EvmHome};
 use quorate_chain::{BlockRef, ChainError, HomeReader, ProviderStatus, Providers, Standing};
-use quorate_node::listing;
+use quorate_node::directory;
 use quorate_node::settings::{ChainSettings, HomeSettings, Settings};
 use quorate_proto::{Address, Epoch, Operator};
 
@@ -70,7 +70,7 @@ async fn listing(chain: &ChainSettings, reader: &EvmChain, home: &HomeSettings) 
     let check = format!("chain {}, directory", chain.evm.chain_id);
     let home = EvmHome::connect(home.evm.clone(), home.registry, home.epoch_manager).await;
     let compared = match &home {
-        Ok(home) => listing::difference(home, reader, chain).await,
+        Ok(home) => directory::difference(home, reader, chain).await,
         Err(error) => Err(error.clone()),
     };
     match compared {

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use quorate_node::machine;
+use quorate_node::host;
 
 use super::finding::{Finding, Level};
 use crate::format;
@@ -63,7 +63,7 @@ fn folder(dir: &Path) -> Finding {
 
 fn free(dir: &Path) -> Finding {
     let check = "free disk";
-    let sample = machine::sample(dir);
+    let sample = host::sample(dir);
     let Some(free) = sample.disk_free else {
         let found = "the system does not say how much is free";
         return Finding::warning(check, found, "look for yourself: df -h");

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use quorate_node::signing_log::{self, Summary};
+use quorate_node::signing_log::{self, LogSummary};
 use quorate_proto::{Address, Domain};
 use quorate_storage::{EngineKind, Identity, Store, StoreError, WriteQueue};
 use serde_json::json;
@@ -207,7 +207,7 @@ fn progress(what: &'static str) -> impl FnMut(u64) {
     }
 }
 
-fn facts(log: &Summary, imported: bool) -> Facts {
+fn facts(log: &LogSummary, imported: bool) -> Facts {
     let word = |yes: bool| if yes { "yes" } else { "no" };
     let mut facts = Facts::default();
     facts.add("Operator", &log.operator);
@@ -238,7 +238,7 @@ mod tests {
 
     #[test]
     fn a_log_is_summed_up() {
-        let log = Summary {
+        let log = LogSummary {
             operator: "0x22".into(),
             signing_keys: vec!["0x11".into(), "0x33".into()],
             sequence: 0,
@@ -263,7 +263,7 @@ mod tests {
             assert!(text.contains(part), "{part}: {text}");
         }
         assert!(!facts(&log, false).to_string().contains("Signs now"));
-        let young = Summary {
+        let young = LogSummary {
             begins_with: Some("0x33".into()),
             complete: false,
             ..log

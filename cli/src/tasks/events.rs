@@ -1,6 +1,6 @@
 //! What happened to a task: one line an event.
 
-use quorate_node::api::{Happening, Timeline};
+use quorate_node::api::{EventKind, Timeline};
 use quorate_proto::U256;
 
 use crate::format::{self, printable};
@@ -58,15 +58,15 @@ impl<'a> Sum<'a> {
         }
     }
 
-    fn after(&mut self, what: &Happening) -> String {
+    fn after(&mut self, what: &EventKind) -> String {
         match (what, self.total) {
             // What was signed in an earlier life of the task is counted again.
-            (Happening::Opened { .. }, _) => {
+            (EventKind::Opened { .. }, _) => {
                 self.signed = U256::ZERO;
                 String::new()
             }
             (
-                Happening::Answered {
+                EventKind::Answered {
                     operator,
                     signed: true,
                     ..
@@ -92,36 +92,36 @@ impl<'a> Sum<'a> {
 }
 
 /// `node` is the operator whose node tells this.
-pub(super) fn words(what: &Happening, node: Option<&str>) -> Words {
+pub(super) fn words(what: &EventKind, node: Option<&str>) -> Words {
     let (event, operator, text) = match what {
-        Happening::Opened { heard_of, again } => opened(heard_of.as_deref(), *again),
-        Happening::Asked { user } => ("asked", "", format!("by user {user}")),
-        Happening::Announced { operator, attempt } => {
+        EventKind::Opened { heard_of, again } => opened(heard_of.as_deref(), *again),
+        EventKind::Asked { user } => ("asked", "", format!("by user {user}")),
+        EventKind::Announced { operator, attempt } => {
             ("announced", operator.as_str(), attempt_text(*attempt))
         }
-        Happening::Read { .. } => ("read", "", read(what)),
-        Happening::Answered {
+        EventKind::Read { .. } => ("read", "", read(what)),
+        EventKind::Answered {
             operator, signed, ..
         } => {
             let event = if *signed { "signed" } else { "refused" };
             (event, operator.as_str(), answer(what))
         }
-        Happening::Sent { item } => ("published", "", sent(item).into()),
-        Happening::Certified { signers, learned } => {
+        EventKind::Sent { item } => ("published", "", sent(item).into()),
+        EventKind::Certified { signers, learned } => {
             ("certified", "", certified(*signers, *learned))
         }
-        Happening::Delivered { user, outcome } => ("delivered", "", delivered(*user, outcome)),
-        Happening::Ended { status, .. } => (ended_word(status), "", ended(what)),
-        Happening::Equivocated {
+        EventKind::Delivered { user, outcome } => ("delivered", "", delivered(*user, outcome)),
+        EventKind::Ended { status, .. } => (ended_word(status), "", ended(what)),
+        EventKind::Equivocated {
             operator,
             other_task,
         } => {
             let text = format!("signed another fact for this slot, in task {other_task}");
             ("equivocated", operator.as_str(), text)
         }
-        Happening::Declined { reason } => ("left out", "", declined(reason).into()),
-        Happening::Interrupted {} => ("interrupted", "", "the node was restarted".into()),
-        Happening::Unknown {} => ("unknown", "", "this node is of a later version".into()),
+        EventKind::Declined { reason } => ("left out", "", declined(reason).into()),
+        EventKind::Interrupted {} => ("interrupted", "", "the node was restarted".into()),
+        EventKind::Unknown {} => ("unknown", "", "this node is of a later version".into()),
     };
     let operator = match node == Some(operator) && !operator.is_empty() {
         true => format!("{} (this node)", format::short(operator)),
@@ -154,8 +154,8 @@ fn attempt_text(attempt: u32) -> String {
     }
 }
 
-fn read(what: &Happening) -> String {
-    let Happening::Read {
+fn read(what: &EventKind) -> String {
+    let EventKind::Read {
         took_ms,
         at_block,
         basis,
@@ -179,8 +179,8 @@ fn read(what: &Happening) -> String {
     )
 }
 
-fn answer(what: &Happening) -> String {
-    let Happening::Answered {
+fn answer(what: &EventKind) -> String {
+    let EventKind::Answered {
         refusal,
         detail,
         late,
@@ -238,8 +238,8 @@ fn ended_word(status: &str) -> &'static str {
     }
 }
 
-fn ended(what: &Happening) -> String {
-    let Happening::Ended {
+fn ended(what: &EventKind) -> String {
+    let EventKind::Ended {
         signed_weight,
         threshold,
         missing,

@@ -97,7 +97,7 @@ pub(super) fn shown(line: &LiveLine) -> String {
 
 #[cfg(test)]
 mod tests {
-    use quorate_node::api::{Happening, RefusedLine};
+    use quorate_node::api::{EventKind, RefusedLine};
 
     use super::*;
 
@@ -111,7 +111,7 @@ mod tests {
             what,
             statement,
         };
-        let opened = Happening::Opened {
+        let opened = EventKind::Opened {
             heard_of: None,
             again: false,
         };
@@ -123,7 +123,7 @@ mod tests {
             ),
             (
                 line(
-                    Happening::Certified {
+                    EventKind::Certified {
                         signers: 3,
                         learned: false,
                     },

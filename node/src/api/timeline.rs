@@ -26,13 +26,13 @@ pub struct TimelineEvent {
     pub after_ms: f64,
     /// What it was.
     #[serde(flatten)]
-    pub what: Happening,
+    pub what: EventKind,
 }
 
 /// What can happen to a task; `event` says which.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
-pub enum Happening {
+pub enum EventKind {
     /// It began at this node.
     Opened {
         /// Operator that it was first heard of; `None` where this node began it.
@@ -160,7 +160,7 @@ pub enum LiveLine {
         at_ms: f64,
         /// What happened.
         #[serde(flatten)]
-        what: Happening,
+        what: EventKind,
         /// What it is about; with its first event only.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         statement: Option<StatementReport>,

@@ -11,16 +11,16 @@ use quorate_proto::{limits, wire};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::frame;
+use crate::network::frame;
 
 /// How long a request may take to leave: an operator that reads none is as good as gone.
 const WRITE_TIME: Duration = Duration::from_secs(30);
 
 /// Who waits for replies, by the id of the request.
 #[derive(Clone, Default)]
-pub(super) struct Waiting(Arc<Mutex<HashMap<u64, mpsc::Sender<wire::Reply>>>>);
+pub(super) struct PendingReply(Arc<Mutex<HashMap<u64, mpsc::Sender<wire::Reply>>>>);
 
-impl Waiting {
+impl PendingReply {
     pub(super) fn lock(&self) -> MutexGuard<'_, HashMap<u64, mpsc::Sender<wire::Reply>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -30,7 +30,7 @@ impl Waiting {
 pub(super) async fn exchange(
     stream: Stream,
     mut requests: mpsc::Receiver<wire::Request>,
-    waiting: Waiting,
+    waiting: PendingReply,
     alive: CancellationToken,
 ) {
     let (reader, mut writer) = stream.split();

@@ -19,7 +19,7 @@ use crate::network::peer_id_of;
 /// the swarm reads this table.
 #[derive(Clone)]
 pub(crate) struct Bindings {
-    known: Arc<RwLock<Known>>,
+    known: Arc<RwLock<BindingTable>>,
     writes: WriteQueue,
     own: Option<Own>,
 }
@@ -32,8 +32,8 @@ struct Own {
 }
 
 #[derive(Default)]
-struct Known {
-    bindings: HashMap<Address, Held>,
+struct BindingTable {
+    bindings: HashMap<Address, HeldBinding>,
     /// By peer; two operators may share one.
     speakers: HashMap<PeerId, Vec<Address>>,
     /// Whose keys count.
@@ -43,25 +43,25 @@ struct Known {
 }
 
 #[derive(Clone, Copy)]
-struct Held {
+struct HeldBinding {
     binding: PeerBinding,
     /// Which key made it; `None` for one from the store, until a set is known.
     key: Option<Address>,
 }
 
-impl Known {
+impl BindingTable {
     fn key_of(&self, operator: Address) -> Option<Address> {
         let member = self.newest.as_ref()?.get(operator)?;
         Some(member.signing_key)
     }
 
     /// The higher one counts: the key of the newest set comes before any sequence.
-    fn rank(&self, held: &Held) -> (bool, u64) {
+    fn rank(&self, held: &HeldBinding) -> (bool, u64) {
         let key = self.key_of(held.binding.operator);
         (key.is_some() && held.key == key, held.binding.sequence)
     }
 
-    fn insert(&mut self, held: Held) {
+    fn insert(&mut self, held: HeldBinding) {
         let operator = held.binding.operator;
         self.forget(operator);
         self.bindings.insert(operator, held);
@@ -115,7 +115,7 @@ impl Known {
 
     /// Those by a key that is not the one of the newest set.
     fn dead(&self) -> Vec<Address> {
-        let is_dead = |(operator, held): (&Address, &Held)| {
+        let is_dead = |(operator, held): (&Address, &HeldBinding)| {
             let key = self.key_of(*operator);
             (key.is_some() && held.key != key).then_some(*operator)
         };
@@ -139,11 +139,11 @@ impl Bindings {
         Self { own, ..self }
     }
 
-    fn known(&self) -> RwLockReadGuard<'_, Known> {
+    fn known(&self) -> RwLockReadGuard<'_, BindingTable> {
         self.known.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn known_mut(&self) -> RwLockWriteGuard<'_, Known> {
+    fn known_mut(&self) -> RwLockWriteGuard<'_, BindingTable> {
         self.known.write().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -191,7 +191,7 @@ impl Bindings {
         self.shared_in(&self.known())
     }
 
-    fn shared_in(&self, known: &Known) -> Vec<String> {
+    fn shared_in(&self, known: &BindingTable) -> Vec<String> {
         let own = self.own.as_ref().map(|own| &own.binding);
         let peers = known.speakers.keys();
         let mut shared: Vec<String> = peers
@@ -202,7 +202,7 @@ impl Bindings {
     }
 
     /// Tells the log what is new of that.
-    fn tell(&self, known: &mut Known) {
+    fn tell(&self, known: &mut BindingTable) {
         let shared = self.shared_in(known);
         let news = shared
             .iter()
@@ -237,7 +237,7 @@ impl Bindings {
             tracing::warn!(%operator, sequence, "binding of the future forgotten");
             return self.remove(&[operator]);
         }
-        self.known_mut().insert(Held { binding, key: None });
+        self.known_mut().insert(HeldBinding { binding, key: None });
     }
 
     /// Keeps a verified binding that `key` made; whether it is the one that counts now. Gossip and
@@ -252,7 +252,7 @@ impl Bindings {
             let _ = own.heard.try_send(binding);
         }
         let key = Some(key);
-        let new = Held { binding, key };
+        let new = HeldBinding { binding, key };
         let mut known = self.known_mut();
         if let Some(held) = known.bindings.get(&binding.operator) {
             if held.binding == binding {
@@ -279,8 +279,9 @@ impl Bindings {
         let made: Vec<(PeerBinding, Address)> = {
             let known = self.known();
             let unsure = known.bindings.values().filter(|held| held.key.is_none());
-            let key =
-                |held: &Held| Some((held.binding, newest.get(held.binding.operator)?.signing_key));
+            let key = |held: &HeldBinding| {
+                Some((held.binding, newest.get(held.binding.operator)?.signing_key))
+            };
             unsure.filter_map(key).collect()
         };
         let made = made

@@ -8,12 +8,12 @@ use quorate_proto::{Kind, OperatorSet, wire};
 use quorate_protocols::authors::Totals;
 use quorate_storage::{Store, WriteQueue};
 
-use super::{Allowances, Bindings, KnownSignatures, Validator, Verdict, Verified};
-use crate::evidence::EvidenceBook;
+use super::{Allowances, Bindings, SignatureCache, ValidationOutcome, Validator, Verified};
 use crate::fuzzing::{memory, scene};
+use crate::gossip::known_peers::KnownPeers;
 use crate::home::EpochView;
 use crate::network::{GossipMessage, peer_id_of};
-use crate::regulars::Regulars;
+use crate::tasks::evidence::EvidenceStore;
 
 /// The first byte chooses the topic, the rest is a batch in an envelope of operator 1. What is good is
 /// signed by whom it names, and good once only.
@@ -33,16 +33,23 @@ pub fn gossip(bytes: &[u8]) {
         validator.validate(&view, &message)
     };
     match validate(author) {
-        Verdict::Good(entries) => {
+        ValidationOutcome::Good(entries) => {
             entries.iter().for_each(|entry| check(entry, kind));
             let again = validate(author);
-            assert!(matches!(again, Verdict::Useless(_)), "good once only");
+            assert!(
+                matches!(again, ValidationOutcome::Useless(_)),
+                "good once only"
+            );
         }
-        Verdict::Ahead(epoch) => assert_eq!(epoch, scene::EPOCH.next()),
-        Verdict::Useless(reason) | Verdict::Bad(reason) | Verdict::Excess(_, reason) => {
+        ValidationOutcome::Ahead(epoch) => assert_eq!(epoch, scene::EPOCH.next()),
+        ValidationOutcome::Useless(reason)
+        | ValidationOutcome::Bad(reason)
+        | ValidationOutcome::Excess(_, reason) => {
             assert!(!reason.is_empty());
         }
-        Verdict::Guilty(guilt) => assert_eq!(guilt.author, *scene::BINDING, "who signed it"),
+        ValidationOutcome::Guilty(guilt) => {
+            assert_eq!(guilt.author, *scene::BINDING, "who signed it")
+        }
     }
 }
 
@@ -51,10 +58,10 @@ fn validator(store: &Store, writes: WriteQueue) -> Validator {
     Validator::new(
         domain,
         bindings.clone(),
-        Regulars::of(bindings, Vec::new()),
+        KnownPeers::of(bindings, Vec::new()),
         Allowances::new(Totals::default()),
-        KnownSignatures::default(),
-        EvidenceBook::open(store.clone(), domain).expect("an empty store"),
+        SignatureCache::default(),
+        EvidenceStore::open(store.clone(), domain).expect("an empty store"),
     )
 }
 

@@ -17,15 +17,15 @@ use quorate_protocols::authors::Excess;
 
 use super::allowances::Allowances;
 use super::bindings::Bindings;
-use super::known::KnownSignatures;
-use super::strangers::Strangers;
+use super::signature_cache::SignatureCache;
+use super::unknown_peers::UnknownPeers;
+use super::verified::{Blame, ValidationOutcome, Verified};
 use super::window::{Seen, Window};
-use super::{Guilt, Verdict, Verified};
 use crate::clock;
-use crate::evidence::EvidenceBook;
+use crate::gossip::known_peers::KnownPeers;
 use crate::home::EpochView;
 use crate::network::GossipMessage;
-use crate::regulars::Regulars;
+use crate::tasks::evidence::EvidenceStore;
 
 /// Of the useless messages that others than strangers forward, every so many is verified nevertheless,
 /// so that a peer which makes them up is found out.
@@ -48,13 +48,13 @@ const WASTE: &str = "too much of no use";
 pub(crate) struct Validator {
     domain: Domain,
     bindings: Bindings,
-    regulars: Regulars,
+    regulars: KnownPeers,
     allowances: Allowances,
     windows: HashMap<Address, Bound>,
-    known: KnownSignatures,
-    book: EvidenceBook,
+    known: SignatureCache,
+    book: EvidenceStore,
     useless: u32,
-    strangers: Strangers,
+    strangers: UnknownPeers,
     /// The first and last of the sets whose tasks may be under way, and the first of those before.
     turned: [Option<Epoch>; 3],
 }
@@ -97,16 +97,16 @@ impl Case<'_> {
     }
 }
 
-type Checked = Result<(), Verdict>;
+type Checked = Result<(), ValidationOutcome>;
 
 impl Validator {
     pub(crate) fn new(
         domain: Domain,
         bindings: Bindings,
-        regulars: Regulars,
+        regulars: KnownPeers,
         allowances: Allowances,
-        known: KnownSignatures,
-        book: EvidenceBook,
+        known: SignatureCache,
+        book: EvidenceStore,
     ) -> Self {
         Self {
             domain,
@@ -117,7 +117,7 @@ impl Validator {
             known,
             book,
             useless: 0,
-            strangers: Strangers::new(),
+            strangers: UnknownPeers::new(),
             turned: [None; 3],
         }
     }
@@ -141,12 +141,16 @@ impl Validator {
         self.windows.retain(|operator, _| serves(*operator));
     }
 
-    pub(super) fn validate(&mut self, view: &EpochView, message: &GossipMessage) -> Verdict {
+    pub(super) fn validate(
+        &mut self,
+        view: &EpochView,
+        message: &GossipMessage,
+    ) -> ValidationOutcome {
         let sealed = match Sealed::decode(&message.data, message.kind) {
             Ok(sealed) => sealed,
             Err(error) => {
                 tracing::debug!(%error, "invalid envelope");
-                return Verdict::Bad("envelope");
+                return ValidationOutcome::Bad("envelope");
             }
         };
         let author = sealed.author().operator;
@@ -162,8 +166,8 @@ impl Validator {
             tag: tag_of(&message.data),
         };
         match self.check(&case) {
-            Ok(entries) => Verdict::Good(entries),
-            Err(verdict @ (Verdict::Useless(_) | Verdict::Excess(..))) => {
+            Ok(entries) => ValidationOutcome::Good(entries),
+            Err(verdict @ (ValidationOutcome::Useless(_) | ValidationOutcome::Excess(..))) => {
                 self.useless(&case, verdict)
             }
             Err(verdict) => verdict,
@@ -171,19 +175,19 @@ impl Validator {
     }
 
     /// The checks, each cheaper than the next.
-    fn check(&mut self, case: &Case<'_>) -> Result<Vec<Verified>, Verdict> {
+    fn check(&mut self, case: &Case<'_>) -> Result<Vec<Verified>, ValidationOutcome> {
         self.check_allowance(case)?;
         check_epochs(case.view, &case.sealed)?;
         self.check_new(case)?;
         self.check_sequence(case)?;
         self.check_envelope(case)?;
         if let Some(ahead) = epochs(&case.sealed).find(|epoch| case.view.is_coming(*epoch)) {
-            return Err(Verdict::Ahead(ahead));
+            return Err(ValidationOutcome::Ahead(ahead));
         }
         self.check_binding(case)?;
         let operator = case.author().operator;
         let admitted = self.allowances.admit(case.set, operator, case.counts());
-        admitted.map_err(|excess| Verdict::Excess(operator, reason_of(excess)))?;
+        admitted.map_err(|excess| ValidationOutcome::Excess(operator, reason_of(excess)))?;
         let entries = self.check_entries(case)?;
         if let Some(bound) = self.windows.get_mut(&operator) {
             bound.window.mark(case.sealed.batch().sequence, case.tag);
@@ -197,31 +201,31 @@ impl Validator {
         view: &EpochView,
         message: &GossipMessage,
         sealed: &Sealed,
-    ) -> Verdict {
+    ) -> ValidationOutcome {
         let verdict = if let Some(epoch) = epochs(sealed).find(|epoch| view.is_coming(*epoch)) {
-            Verdict::Ahead(epoch)
+            ValidationOutcome::Ahead(epoch)
         } else if epochs(sealed).any(|epoch| view.is_far(epoch)) {
             // This node may be far behind, so nobody is to blame.
-            Verdict::Useless(FAR)
+            ValidationOutcome::Useless(FAR)
         } else if epochs(sealed).any(|epoch| view.has_turned() && view.may_end(epoch)) {
-            Verdict::Useless(OVER)
+            ValidationOutcome::Useless(OVER)
         } else if message.kind == Kind::Evidence {
             // It has no epoch of its own: its author may have left, or be of an epoch to come.
-            Verdict::Useless("author is no operator here")
+            ValidationOutcome::Useless("author is no operator here")
         } else {
-            return Verdict::Bad("author is no operator");
+            return ValidationOutcome::Bad("author is no operator");
         };
         if !self.regulars.contains(&message.source) {
             if self.strangers.wastes(message.source) {
-                return Verdict::Bad(WASTE);
+                return ValidationOutcome::Bad(WASTE);
             }
             if !self.strangers.may_be_unknown() {
-                return Verdict::Useless("too many of unknown authors");
+                return ValidationOutcome::Useless("too many of unknown authors");
             }
         }
         match self.verify(sealed, message.kind) {
             Ok(()) => verdict,
-            Err(()) => Verdict::Bad("envelope"),
+            Err(()) => ValidationOutcome::Bad("envelope"),
         }
     }
 
@@ -230,11 +234,11 @@ impl Validator {
         if self.bindings.is_peer_of(case.source, operator)
             && self.allowances.is_gross(case.set, operator)
         {
-            return Err(Verdict::Bad("far more than the author's share"));
+            return Err(ValidationOutcome::Bad("far more than the author's share"));
         }
         let (tasks, _) = case.counts();
         let look = self.allowances.look(case.set, operator, tasks);
-        look.map_err(|excess| Verdict::Excess(operator, reason_of(excess)))
+        look.map_err(|excess| ValidationOutcome::Excess(operator, reason_of(excess)))
     }
 
     /// What is known of evidence need not be looked at.
@@ -242,7 +246,9 @@ impl Validator {
         let evidence = &case.sealed.batch().evidence;
         let known = |one: &EquivocationEvidence| self.book.admits(one).is_err();
         match !evidence.is_empty() && evidence.iter().all(known) {
-            true => Err(Verdict::Useless("evidence is known, or too much of it")),
+            true => Err(ValidationOutcome::Useless(
+                "evidence is known, or too much of it",
+            )),
             false => Ok(()),
         }
     }
@@ -251,11 +257,11 @@ impl Validator {
         let author = case.author();
         if clock::is_ahead(author.sequence) {
             // The clocks of others may allow it.
-            return Err(Verdict::Useless(FUTURE));
+            return Err(ValidationOutcome::Useless(FUTURE));
         }
         if self.bindings.outranks(author) {
             // Who forwards it may not know that yet.
-            return Err(Verdict::Useless(REPLACED));
+            return Err(ValidationOutcome::Useless(REPLACED));
         }
         let bound = self.windows.get(&author.operator);
         let Some(bound) = bound.filter(|bound| bound.binding == *author) else {
@@ -265,15 +271,17 @@ impl Validator {
             Seen::New => Ok(()),
             // Gossipsub forgets contents only after 15 s. Who repeats one then does it on purpose, or got
             // it late, since a process was paused or a line was cut: strangers have no such excuse.
-            Seen::Same if !self.regulars.contains(case.source) => Err(Verdict::Bad("replay")),
+            Seen::Same if !self.regulars.contains(case.source) => {
+                Err(ValidationOutcome::Bad("replay"))
+            }
             // Of another content it is the author's doing. Whoever forwards it may have seen it first.
-            Seen::Same | Seen::Spent => Err(Verdict::Useless("sequence number was used")),
+            Seen::Same | Seen::Spent => Err(ValidationOutcome::Useless("sequence number was used")),
         }
     }
 
     fn check_envelope(&self, case: &Case<'_>) -> Checked {
         let verified = self.verify(&case.sealed, case.kind);
-        verified.map_err(|()| Verdict::Bad("envelope"))
+        verified.map_err(|()| ValidationOutcome::Bad("envelope"))
     }
 
     fn verify(&self, sealed: &Sealed, kind: Kind) -> Result<(), ()> {
@@ -294,9 +302,9 @@ impl Validator {
             }
             let bound = |key: &Address| author.verify(*key, &self.domain).is_ok();
             let key = keys.into_iter().find(bound);
-            let key = key.ok_or(Verdict::Bad("binding"))?;
+            let key = key.ok_or(ValidationOutcome::Bad("binding"))?;
             if !self.bindings.keep(*author, key) {
-                return Err(Verdict::Useless(REPLACED));
+                return Err(ValidationOutcome::Useless(REPLACED));
             }
         }
         let bound = self.windows.get(&author.operator);
@@ -310,38 +318,38 @@ impl Validator {
 
     /// Whether the sender made a useless message up: strangers are not believed, the others at times.
     /// Nor may strangers send what is useless without end, genuine as it may be.
-    fn useless(&mut self, case: &Case<'_>, verdict: Verdict) -> Verdict {
+    fn useless(&mut self, case: &Case<'_>, verdict: ValidationOutcome) -> ValidationOutcome {
         self.useless = self.useless.wrapping_add(1);
         let is_stranger = !self.regulars.contains(case.source);
         if is_stranger
-            && matches!(verdict, Verdict::Useless(_))
+            && matches!(verdict, ValidationOutcome::Useless(_))
             && self.strangers.wastes(*case.source)
         {
-            return Verdict::Bad(WASTE);
+            return ValidationOutcome::Bad(WASTE);
         }
         let believed = !is_stranger && !self.useless.is_multiple_of(SAMPLE);
         if !believed && self.verify(&case.sealed, case.kind).is_err() {
-            return Verdict::Bad("envelope");
+            return ValidationOutcome::Bad("envelope");
         }
         verdict
     }
 
     /// The author has signed what is wrong here. Its peer is to blame where it came from there; others
     /// may have been told otherwise.
-    fn guilty(&self, case: &Case<'_>, reason: &'static str) -> Verdict {
+    fn guilty(&self, case: &Case<'_>, reason: &'static str) -> ValidationOutcome {
         let author = case.author().operator;
         let muted = self.allowances.fault(case.set, author);
         if muted {
             tracing::warn!(%author, reason, "operator is not listened to for a while");
         }
-        Verdict::Guilty(Box::new(Guilt {
+        ValidationOutcome::Guilty(Box::new(Blame {
             author: *case.author(),
             muted,
             reason,
         }))
     }
 
-    fn check_entries(&self, case: &Case<'_>) -> Result<Vec<Verified>, Verdict> {
+    fn check_entries(&self, case: &Case<'_>) -> Result<Vec<Verified>, ValidationOutcome> {
         let batch = case.sealed.batch();
         let author = case.author().operator;
         let mut good = Vec::new();
@@ -380,7 +388,7 @@ impl Validator {
     }
 
     /// Certificates are as good as their signatures, each of which may have to be recovered.
-    fn check_results(&self, case: &Case<'_>) -> Result<Vec<Verified>, Verdict> {
+    fn check_results(&self, case: &Case<'_>) -> Result<Vec<Verified>, ValidationOutcome> {
         let author = case.author().operator;
         let recovered = Cell::new(0);
         let mut good = Vec::new();
@@ -403,7 +411,7 @@ impl Validator {
 
     /// All of it must hold as far as this node can tell. Of what it cannot tell, for want of a set,
     /// it takes nothing, and forwards nothing that holds nothing else.
-    fn check_evidence(&self, case: &Case<'_>) -> Result<Vec<Verified>, Verdict> {
+    fn check_evidence(&self, case: &Case<'_>) -> Result<Vec<Verified>, ValidationOutcome> {
         /// Signatures in one piece of evidence.
         const RECOVERED: u32 = 2;
         let author = case.author().operator;
@@ -426,7 +434,9 @@ impl Validator {
         }
         match all.is_empty() || !good.is_empty() {
             true => Ok(good),
-            false => Err(Verdict::Useless("operator set of the evidence is not kept")),
+            false => Err(ValidationOutcome::Useless(
+                "operator set of the evidence is not kept",
+            )),
         }
     }
 
@@ -513,11 +523,11 @@ fn check_epochs(view: &EpochView, sealed: &Sealed) -> Checked {
     }
     // Either this node is far behind, or somebody makes epochs up.
     if epochs(sealed).any(|epoch| view.is_far(epoch)) {
-        return Err(Verdict::Useless(FAR));
+        return Err(ValidationOutcome::Useless(FAR));
     }
     match epochs(sealed).any(|epoch| view.may_end(epoch)) {
-        true => Err(Verdict::Useless(OVER)),
-        false => Err(Verdict::Bad("epoch is long over")),
+        true => Err(ValidationOutcome::Useless(OVER)),
+        false => Err(ValidationOutcome::Bad("epoch is long over")),
     }
 }
 

@@ -10,9 +10,8 @@ use quorate_chain::BlockRef;
 use quorate_proto::{Epoch, OperatorSet};
 use quorate_storage::schema;
 
-use super::{Follower, Home};
+use super::{Home, HomeFollower};
 use crate::NodeError;
-use crate::explain::damaged;
 
 /// Sets that are kept at most, the newest: 64 of 500 operators are 3 MB. Where more epochs than that lie in the
 /// lifetime of a certificate, older ones are not needed: a light registry that was told nothing for that long can
@@ -33,7 +32,7 @@ impl Home {
     /// Finds the sets before the present one that still live, as the chain's clock says.
     pub(super) async fn look_back(
         &self,
-        follower: &mut Follower,
+        follower: &mut HomeFollower,
         head: BlockRef,
     ) -> Result<(), NodeError> {
         let Some(current) = follower.machine.current() else {
@@ -68,7 +67,7 @@ impl Home {
         let mut sets = BTreeMap::new();
         for number in epoch.0.saturating_sub(MAX_SETS)..epoch.0 {
             if let Some(record) = self.store.get(schema::SETS, &number)? {
-                let set = OperatorSet::try_from(&record).map_err(damaged)?;
+                let set = OperatorSet::try_from(&record).map_err(NodeError::damaged)?;
                 sets.insert(Epoch(number), Arc::new(set));
             }
         }

@@ -7,9 +7,9 @@ use quorate_proto::{EpochSchedule, LogPosition};
 use quorate_protocols::membership;
 use quorate_storage::{Batch, schema};
 
-use super::{Follower, Home};
+use super::{Home, HomeFollower};
 use crate::NodeError;
-use crate::members::MembersHandle;
+use crate::registry::members::MembersHandle;
 
 /// Name of the cursor in the store.
 pub(super) const CURSOR: &str = "members";
@@ -23,7 +23,7 @@ impl Home {
     pub(super) async fn follow_registrations(
         &self,
         members: &MembersHandle,
-        follower: &mut Follower,
+        follower: &mut HomeFollower,
         head: BlockRef,
     ) -> Result<(), NodeError> {
         if follower.next_block > head.number {

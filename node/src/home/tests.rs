@@ -4,7 +4,7 @@ use quorate_storage::{EngineKind, WriterGuard};
 
 use super::*;
 use crate::fixtures::{self, ListedHome};
-use crate::members::Members;
+use crate::registry::members::Members;
 
 fn operator(number: u8) -> Operator {
     Operator {
@@ -26,7 +26,7 @@ fn chain() -> ListedHome {
 struct Scene {
     home: Home,
     handle: HomeHandle,
-    follower: Follower,
+    follower: HomeFollower,
     chain: Arc<ListedHome>,
     store: Store,
     ended: mpsc::Receiver<Epoch>,

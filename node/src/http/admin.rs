@@ -12,22 +12,22 @@ use futures::stream;
 use quorate_proto::Address;
 use tokio::sync::mpsc;
 
-use super::{Facts, Shared, failure};
-use crate::backup::{self, BackupError};
-use crate::signing_log;
+use super::{HttpContext, HttpState, failure};
+use crate::maintenance::backup::{self, BackupError};
+use crate::signing::log_file;
 
 /// Pieces of an export that wait for their reader, of 8 KiB each as they are written.
 const PIECES: usize = 16;
 
 #[derive(serde::Deserialize)]
-pub(super) struct Target {
+pub(super) struct BackupTarget {
     to: PathBuf,
 }
 
 /// `POST /backup?to=/folder`: leaves a copy of the store there, on this node's machine.
 pub(super) async fn backup(
-    State(facts): Shared,
-    Query(Target { to }): Query<Target>,
+    State(facts): HttpState,
+    Query(BackupTarget { to }): Query<BackupTarget>,
     headers: HeaderMap,
 ) -> Response {
     if let Some(refusal) = locked(&facts, &headers) {
@@ -67,7 +67,7 @@ pub(super) struct Selection {
 
 /// `GET /signing-log?operator=0x…`: what this node's operator, or that one, has signed here.
 pub(super) async fn signing_log(
-    State(facts): Shared,
+    State(facts): HttpState,
     Query(Selection { operator }): Query<Selection>,
     headers: HeaderMap,
 ) -> Response {
@@ -83,7 +83,7 @@ pub(super) async fn signing_log(
     let lease = facts.lease.clone();
     tokio::task::spawn_blocking(move || {
         let out = Pieces(sender.clone());
-        if let Err(error) = signing_log::export(&queue, &domain, operator, out, |_| {}) {
+        if let Err(error) = log_file::export(&queue, &domain, operator, out, |_| {}) {
             // The reader sees the end cut off.
             tracing::warn!(%error, "an export of the signing log ended early");
             let _ = sender.blocking_send(Err(io::Error::other(error.to_string())));
@@ -116,7 +116,7 @@ impl Write for Pieces {
 }
 
 /// Why the caller may not, unless it may.
-fn locked(facts: &Facts, headers: &HeaderMap) -> Option<Response> {
+fn locked(facts: &HttpContext, headers: &HeaderMap) -> Option<Response> {
     if facts
         .token
         .as_ref()
@@ -127,7 +127,7 @@ fn locked(facts: &Facts, headers: &HeaderMap) -> Option<Response> {
     let text = format!(
         "this takes the header \"authorization: Bearer …\" with the token that the node keeps in \
          the file {} of its data_dir",
-        crate::token::file_name(facts.role)
+        crate::http::token::file_name(facts.role)
     );
     Some(failure(StatusCode::UNAUTHORIZED, &text))
 }

@@ -42,16 +42,16 @@ pub(super) struct Bounded {
     listener: TcpListener,
     room: usize,
     idle: Duration,
-    open: Arc<Mutex<VecDeque<Connection>>>,
+    open: Arc<Mutex<VecDeque<HttpConnection>>>,
     told: Option<Instant>,
 }
 
 /// One of them, as its requests see it. A clone is another handle to the same.
 #[derive(Clone, Debug)]
-pub(super) struct Connection(Arc<State>);
+pub(super) struct HttpConnection(Arc<ConnectionState>);
 
 #[derive(Debug)]
-struct State {
+struct ConnectionState {
     since: Mutex<Instant>,
     is_answering: AtomicBool,
     is_evicted: AtomicBool,
@@ -63,8 +63,8 @@ pub(super) struct Stream {
     tcp: TcpStream,
     idle: Duration,
     sleep: Pin<Box<Sleep>>,
-    connection: Connection,
-    open: Arc<Mutex<VecDeque<Connection>>>,
+    connection: HttpConnection,
+    open: Arc<Mutex<VecDeque<HttpConnection>>>,
 }
 
 impl Bounded {
@@ -79,7 +79,7 @@ impl Bounded {
     }
 
     /// A place for one more; `None` where answers are given on all connections.
-    fn admit(&mut self) -> Option<Connection> {
+    fn admit(&mut self) -> Option<HttpConnection> {
         let mut open = lock(&self.open);
         if open.len() >= self.room {
             let idle = open
@@ -89,7 +89,7 @@ impl Bounded {
             let (oldest, _) = idle.min_by_key(|(_, other)| other.since())?;
             open.remove(oldest)?.evict();
         }
-        let connection = Connection(Arc::new(State {
+        let connection = HttpConnection(Arc::new(ConnectionState {
             since: Mutex::new(Instant::now()),
             is_answering: AtomicBool::default(),
             is_evicted: AtomicBool::default(),
@@ -114,9 +114,9 @@ impl Bounded {
 
 impl Listener for Bounded {
     type Io = Stream;
-    type Addr = Connection;
+    type Addr = HttpConnection;
 
-    async fn accept(&mut self) -> (Stream, Connection) {
+    async fn accept(&mut self) -> (Stream, HttpConnection) {
         loop {
             let (tcp, _) = match self.listener.accept().await {
                 Ok(accepted) => accepted,
@@ -144,12 +144,12 @@ impl Listener for Bounded {
     }
 
     /// Of no connection; there is no address to tell that anybody asks for.
-    fn local_addr(&self) -> io::Result<Connection> {
+    fn local_addr(&self) -> io::Result<HttpConnection> {
         Err(io::ErrorKind::Unsupported.into())
     }
 }
 
-impl Connected<IncomingStream<'_, Bounded>> for Connection {
+impl Connected<IncomingStream<'_, Bounded>> for HttpConnection {
     fn connect_info(stream: IncomingStream<'_, Bounded>) -> Self {
         stream.remote_addr().clone()
     }
@@ -157,7 +157,7 @@ impl Connected<IncomingStream<'_, Bounded>> for Connection {
 
 /// While an answer is made nothing is idle. An answer without end keeps its connection for itself.
 pub(super) async fn answering(
-    ConnectInfo(connection): ConnectInfo<Connection>,
+    ConnectInfo(connection): ConnectInfo<HttpConnection>,
     request: Request,
     next: Next,
 ) -> Response {
@@ -170,7 +170,7 @@ pub(super) async fn answering(
     response
 }
 
-impl Connection {
+impl HttpConnection {
     fn since(&self) -> Instant {
         *lock(&self.0.since)
     }
@@ -276,7 +276,7 @@ mod tests {
             .route("/", get(|| async { "here" }))
             .route("/endless", get(endless))
             .layer(from_fn(answering));
-        let service = router.into_make_service_with_connect_info::<Connection>();
+        let service = router.into_make_service_with_connect_info::<HttpConnection>();
         tokio::spawn(async move { axum::serve(bounded, service).await });
         address
     }

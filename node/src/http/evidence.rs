@@ -6,22 +6,22 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use quorate_proto::{Address, EvidenceId, limits};
 
-use super::{Facts, Shared, failure};
+use super::{HttpContext, HttpState, failure};
 use crate::api::EvidencePage;
 
 #[derive(serde::Deserialize)]
-pub(super) struct Listing {
+pub(super) struct EvidenceQuery {
     operator: Option<String>,
     after: Option<String>,
     limit: Option<usize>,
 }
 
 /// Evidence behind an id, against an operator, and how much of it.
-pub(super) type Wanted = (Option<EvidenceId>, Option<Address>, usize);
+pub(super) type EvidenceFilter = (Option<EvidenceId>, Option<Address>, usize);
 
-impl Listing {
+impl EvidenceQuery {
     /// What is wanted; the error says what is wrong with the question.
-    pub(super) fn wanted(&self) -> Result<Wanted, &'static str> {
+    pub(super) fn wanted(&self) -> Result<EvidenceFilter, &'static str> {
         let operator = self.operator.as_deref().map(str::parse::<Address>);
         let operator = operator
             .transpose()
@@ -35,7 +35,10 @@ impl Listing {
     }
 }
 
-pub(super) async fn list(State(facts): Shared, Query(listing): Query<Listing>) -> Response {
+pub(super) async fn list(
+    State(facts): HttpState,
+    Query(listing): Query<EvidenceQuery>,
+) -> Response {
     let (after, operator, limit) = match listing.wanted() {
         Ok(wanted) => wanted,
         Err(text) => return bad(text),
@@ -54,7 +57,7 @@ pub(super) async fn list(State(facts): Shared, Query(listing): Query<Listing>) -
     }
 }
 
-pub(super) async fn one(State(facts): Shared, Path(id): Path<String>) -> Response {
+pub(super) async fn one(State(facts): HttpState, Path(id): Path<String>) -> Response {
     let Ok(id) = id.parse::<EvidenceId>() else {
         return bad("an id of evidence has 64 hexadecimal digits, with or without 0x");
     };
@@ -70,7 +73,7 @@ pub(super) async fn one(State(facts): Shared, Path(id): Path<String>) -> Respons
 
 /// Somebody holds two signatures of this node's operator and key on two facts. An operator that was
 /// judged and came back with another key has no such problem.
-pub(super) fn problem(facts: &Facts) -> Option<String> {
+pub(super) fn problem(facts: &HttpContext) -> Option<String> {
     let (operator, key) = facts.me?;
     match facts.book.against(operator, key) {
         Ok(0) => None,

@@ -9,8 +9,8 @@ use quorate_proto::{EvidenceId, TaskId, limits};
 use quorate_storage::{Batch, Durability, Store, schema};
 
 use super::{evidence, registry, tasks};
-use crate::explain::{Prefix, beginning_with};
 use crate::fuzzing::{memory, scene};
+use crate::tasks::explain::{Prefix, beginning_with};
 
 /// Blocks of the tasks that the store has.
 const TASKS: u64 = 64;
@@ -62,19 +62,19 @@ fn task_id(text: &str) {
 }
 
 fn query(page: &Uri) {
-    if let Ok(Query(listing)) = Query::<tasks::Listing>::try_from_uri(page) {
+    if let Ok(Query(listing)) = Query::<tasks::TaskQuery>::try_from_uri(page) {
         assert!(listing.limit() <= tasks::MAX_TASKS_SHOWN);
     }
-    if let Ok(Query(listing)) = Query::<evidence::Listing>::try_from_uri(page) {
+    if let Ok(Query(listing)) = Query::<evidence::EvidenceQuery>::try_from_uri(page) {
         match listing.wanted() {
             Ok((_, _, limit)) => assert!((1..=limits::MAX_EVIDENCE_PAGE).contains(&limit)),
             Err(text) => assert!(!text.is_empty()),
         }
     }
-    if let Ok(Query(listing)) = Query::<registry::Listing>::try_from_uri(page) {
+    if let Ok(Query(listing)) = Query::<registry::EventQuery>::try_from_uri(page) {
         assert!((1..=limits::MAX_PAGE).contains(&listing.filter().limit));
     }
     let _ = Query::<registry::Reason>::try_from_uri(page);
-    let _ = Query::<super::admin::Target>::try_from_uri(page);
+    let _ = Query::<super::admin::BackupTarget>::try_from_uri(page);
     let _ = Query::<super::admin::Selection>::try_from_uri(page);
 }

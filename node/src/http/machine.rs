@@ -1,8 +1,8 @@
 //! The machine in `/status` and among the figures.
 
-use super::{Facts, to_f64};
+use super::{HttpContext, to_f64};
 use crate::api::Machine;
-use crate::vitals::Vitals;
+use crate::health::vitals::Vitals;
 
 pub(super) fn report(vitals: &Vitals) -> Machine {
     let sample = vitals.sample();
@@ -20,7 +20,7 @@ pub(super) fn report(vitals: &Vitals) -> Machine {
     }
 }
 
-pub(super) fn gauge(facts: &Facts) {
+pub(super) fn gauge(facts: &HttpContext) {
     let machine = report(&facts.vitals);
     let known = [
         ("quorate_memory_bytes", machine.memory),

@@ -6,11 +6,11 @@ use axum::Json;
 use quorate_chain::{ProviderStatus, Providers, RequestOutcome, Standing};
 use quorate_proto::Timestamp;
 
-use super::{Facts, Shared, chain_problem};
+use super::{HttpContext, HttpState, chain_problem};
 use crate::api::{ChainProviders, ProviderLine};
 use crate::clock;
 
-pub(super) async fn page(axum::extract::State(facts): Shared) -> Json<Vec<ChainProviders>> {
+pub(super) async fn page(axum::extract::State(facts): HttpState) -> Json<Vec<ChainProviders>> {
     let now = clock::now();
     let chains = all(&facts).into_iter();
     Json(chains.map(|chain| chain.line(now)).collect())
@@ -26,7 +26,7 @@ struct Chain {
 }
 
 /// The home chain first, the others by their ids.
-fn all(facts: &Facts) -> Vec<Chain> {
+fn all(facts: &HttpContext) -> Vec<Chain> {
     let mut chains: Vec<Chain> = facts
         .chains
         .iter()
@@ -106,7 +106,7 @@ fn line(status: ProviderStatus, now: Timestamp) -> ProviderLine {
 }
 
 /// The same as figures. Chains without providers, as in benches, have none.
-pub(super) fn gauge(facts: &Facts) {
+pub(super) fn gauge(facts: &HttpContext) {
     for chain in all(facts) {
         let providers = &chain.providers;
         if providers.providers.is_empty() {

@@ -9,18 +9,18 @@ use axum::response::{IntoResponse, Response};
 use libp2p::PeerId;
 use quorate_proto::OperatorSet;
 
-use super::{Facts, Shared, chain_problem};
+use super::{HttpContext, HttpState, chain_problem};
 use crate::api::{Live, Ready};
-use crate::lease::LeaseHandle;
+use crate::health::readiness::{Cause, Situation};
 use crate::network::peer_id_of;
-use crate::ready::{Cause, Situation};
+use crate::signing::lease::LeaseHandle;
 
 /// Who hears this need not restart the process.
 pub(super) async fn live() -> Json<Live> {
     Json(Live { live: true })
 }
 
-pub(super) async fn ready(State(facts): Shared) -> Response {
+pub(super) async fn ready(State(facts): HttpState) -> Response {
     let ready = facts.ready().await;
     let code = match ready.ready {
         true => StatusCode::OK,
@@ -29,7 +29,7 @@ pub(super) async fn ready(State(facts): Shared) -> Response {
     (code, Json(ready)).into_response()
 }
 
-impl Facts {
+impl HttpContext {
     /// Whether this node can sign now.
     pub(super) async fn ready(&self) -> Ready {
         let view = self.home.view();

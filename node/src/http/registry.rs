@@ -8,22 +8,22 @@ use quorate_proto::{Address, Member, OperatorSet, OperatorStatus, Transition, li
 
 use quorate_protocols::membership::{Input, Refused};
 
-use super::{Facts, Shared, failure};
+use super::{HttpContext, HttpState, failure};
 use crate::api::{EventLine, Events, MemberLine};
-use crate::members::{self, EventFilter};
 use crate::network::peer_id_of;
+use crate::registry::members::{self, EventFilter};
 
 /// Events on a page unless asked otherwise.
 const EVENTS_SHOWN: usize = 50;
 
 #[derive(serde::Deserialize)]
-pub(super) struct Listing {
+pub(super) struct EventQuery {
     limit: Option<usize>,
     before: Option<u64>,
     operator: Option<Address>,
 }
 
-impl Listing {
+impl EventQuery {
     /// The events that are wanted.
     pub(super) fn filter(&self) -> EventFilter {
         let limit = self.limit.unwrap_or(EVENTS_SHOWN);
@@ -37,7 +37,7 @@ impl Listing {
 }
 
 /// `GET /events?limit=50&before=…&operator=0x…`.
-pub(super) async fn events(State(facts): Shared, Query(listing): Query<Listing>) -> Response {
+pub(super) async fn events(State(facts): HttpState, Query(listing): Query<EventQuery>) -> Response {
     if facts.members.is_none() {
         let text = "this node keeps no events; ask a registry";
         return failure(StatusCode::NOT_FOUND, text);
@@ -68,7 +68,7 @@ fn line(event: &wire::LifecycleEvent) -> Option<EventLine> {
 }
 
 /// Everybody that this registry knows; empty elsewhere.
-pub(super) async fn members(facts: &Facts, set: &OperatorSet) -> Vec<MemberLine> {
+pub(super) async fn members(facts: &HttpContext, set: &OperatorSet) -> Vec<MemberLine> {
     let Some(members) = &facts.members else {
         return Vec::new();
     };
@@ -77,7 +77,7 @@ pub(super) async fn members(facts: &Facts, set: &OperatorSet) -> Vec<MemberLine>
     roll.members.iter().map(line).collect()
 }
 
-fn member_line(facts: &Facts, member: &Member, set: &OperatorSet) -> MemberLine {
+fn member_line(facts: &HttpContext, member: &Member, set: &OperatorSet) -> MemberLine {
     let state = wire::OperatorState::from(member);
     let some = |epoch: u32| Some(epoch).filter(|epoch| *epoch > 0);
     let weight = set.get(member.operator).map(|member| member.weight);
@@ -106,7 +106,7 @@ pub(super) struct Reason {
 
 /// `POST /operators/{operator}/reinstate?reason=…`, with the token of this registry.
 pub(super) async fn reinstate(
-    State(facts): Shared,
+    State(facts): HttpState,
     Path(operator): Path<Address>,
     Query(reason): Query<Reason>,
     headers: HeaderMap,
@@ -135,7 +135,7 @@ pub(super) async fn reinstate(
 }
 
 /// How many members have which status.
-pub(super) async fn gauge(facts: &Facts) {
+pub(super) async fn gauge(facts: &HttpContext) {
     let Some(members) = &facts.members else {
         return;
     };

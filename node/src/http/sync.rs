@@ -8,14 +8,14 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use quorate_proto::{Epoch, TaskId, limits};
 
-use super::{Facts, failure};
+use super::{HttpContext, failure};
 use crate::api::{SyncEpoch, SyncReport};
-use crate::prune::was_pruned;
+use crate::maintenance::prune::was_pruned;
 
-pub(super) async fn sync(State(facts): State<Arc<Facts>>) -> Json<SyncReport> {
+pub(super) async fn sync(State(facts): State<Arc<HttpContext>>) -> Json<SyncReport> {
     // Of older ones only the updates from epoch to epoch are left.
-    let floor = facts.holdings.floor();
-    let mut epochs = facts.holdings.summary(floor, usize::MAX);
+    let floor = facts.inventory.floor();
+    let mut epochs = facts.inventory.summary(floor, usize::MAX);
     let first = epochs.len().saturating_sub(limits::MAX_SYNC_EPOCHS);
     let epochs = epochs.drain(first..);
     let line = |(epoch, all): (Epoch, quorate_proto::Fingerprint)| SyncEpoch {
@@ -32,10 +32,10 @@ pub(super) async fn sync(State(facts): State<Arc<Facts>>) -> Json<SyncReport> {
 }
 
 /// A task that the store does not have: gone, or never seen.
-pub(super) fn no_task(facts: &Facts, id: TaskId, unknown: &str) -> Response {
+pub(super) fn no_task(facts: &HttpContext, id: TaskId, unknown: &str) -> Response {
     match was_pruned(&facts.store, id) {
         Ok(Some(epoch)) => {
-            let text = pruned_text(id, epoch, facts.holdings.floor());
+            let text = pruned_text(id, epoch, facts.inventory.floor());
             failure(StatusCode::GONE, &text)
         }
         Ok(None) => failure(StatusCode::NOT_FOUND, unknown),

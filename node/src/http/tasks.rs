@@ -8,43 +8,43 @@ use axum::response::{IntoResponse, Response};
 use quorate_proto::{Domain, TaskId};
 use serde::Deserialize;
 
-use super::{Facts, Shared, failure, sync};
+use super::{HttpContext, HttpState, failure, sync};
 use crate::api::{LiveLine, RefusedLine, TaskLine, Timeline};
-use crate::explain::{self, Unnamed};
-use crate::recorder::{Follower, Live};
-use crate::timeline::live_line;
+use crate::tasks::explain::{self, Unnamed};
+use crate::tasks::recorder::{LiveEvent, LiveFollower};
+use crate::tasks::timeline::live_line;
 
 /// Tasks listed unless asked otherwise, and at most.
 const TASKS_SHOWN: usize = 20;
 pub(super) const MAX_TASKS_SHOWN: usize = 1_000;
 
 #[derive(Deserialize)]
-pub(super) struct Listing {
+pub(super) struct TaskQuery {
     limit: Option<usize>,
 }
 
-impl Listing {
+impl TaskQuery {
     /// Tasks that are listed.
     pub(super) fn limit(&self) -> usize {
         self.limit.unwrap_or(TASKS_SHOWN).min(MAX_TASKS_SHOWN)
     }
 }
 
-pub(super) async fn list(State(facts): Shared, Query(listing): Query<Listing>) -> Response {
+pub(super) async fn list(State(facts): HttpState, Query(listing): Query<TaskQuery>) -> Response {
     match explain::newest(&facts.store, listing.limit()) {
         Ok(lines) => Json::<Vec<TaskLine>>(lines).into_response(),
         Err(error) => failure(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
     }
 }
 
-pub(super) async fn report(State(facts): Shared, Path(id): Path<String>) -> Response {
+pub(super) async fn report(State(facts): HttpState, Path(id): Path<String>) -> Response {
     match facts.timeline(&id) {
         Ok(timeline) => Json(timeline.task).into_response(),
         Err(response) => *response,
     }
 }
 
-pub(super) async fn timeline(State(facts): Shared, Path(id): Path<String>) -> Response {
+pub(super) async fn timeline(State(facts): HttpState, Path(id): Path<String>) -> Response {
     match facts.timeline(&id) {
         Ok(timeline) => Json(timeline).into_response(),
         Err(response) => *response,
@@ -52,12 +52,12 @@ pub(super) async fn timeline(State(facts): Shared, Path(id): Path<String>) -> Re
 }
 
 /// What never became a task, newest first.
-pub(super) async fn refused(State(facts): Shared) -> Json<Vec<RefusedLine>> {
+pub(super) async fn refused(State(facts): HttpState) -> Json<Vec<RefusedLine>> {
     Json(facts.channels.refusals.newest())
 }
 
 /// One line of JSON for everything that happens, until either side ends.
-pub(super) async fn live(State(facts): Shared) -> Response {
+pub(super) async fn live(State(facts): HttpState) -> Response {
     let Some(follower) = facts.channels.live.follow() else {
         let text = "as many follow this node as it serves; end one of them";
         return failure(StatusCode::SERVICE_UNAVAILABLE, text);
@@ -77,7 +77,7 @@ pub(super) async fn live(State(facts): Shared) -> Response {
     (kind, Body::from_stream(lines)).into_response()
 }
 
-async fn lines(follower: &mut Follower, domain: &Domain) -> Option<Bytes> {
+async fn lines(follower: &mut LiveFollower, domain: &Domain) -> Option<Bytes> {
     let heard = follower.next().await?;
     let mut text = String::new();
     if heard.skipped > 0 {
@@ -86,10 +86,10 @@ async fn lines(follower: &mut Follower, domain: &Domain) -> Option<Bytes> {
     }
     for news in &heard.news {
         let line = match news.as_ref() {
-            Live::Task(task, event, statement) => {
+            LiveEvent::Task(task, event, statement) => {
                 live_line(task.to_string(), event, statement.as_ref(), domain).ok()
             }
-            Live::Refused(line) => Some(LiveLine::Refused { line: line.clone() }),
+            LiveEvent::Refused(line) => Some(LiveLine::Refused { line: line.clone() }),
         };
         line.iter().for_each(|line| push(&mut text, line));
     }
@@ -104,7 +104,7 @@ fn push(text: &mut String, line: &LiveLine) {
     }
 }
 
-impl Facts {
+impl HttpContext {
     /// The record of the one task whose id begins like this.
     fn timeline(&self, text: &str) -> Result<Timeline, Box<Response>> {
         let fail = |code, text: &str| Box::new(failure(code, text));

@@ -52,7 +52,7 @@ pub struct KeyInfo {
 
 /// What is in a folder.
 #[derive(Clone, Debug, Default)]
-pub struct Listing {
+pub struct KeyListing {
     /// By name, then kind.
     pub keys: Vec<KeyInfo>,
     /// Files that look like key files and are none.
@@ -141,14 +141,16 @@ impl KeyStore {
     ///
     /// # Errors
     /// [`KeyError::Io`] where the folder cannot be read.
-    pub fn list(&self) -> Result<Listing, KeyError> {
+    pub fn list(&self) -> Result<KeyListing, KeyError> {
         let failed = |error: &io::Error| KeyError::io("read", &self.dir, error);
         let entries = match fs::read_dir(&self.dir) {
             Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Listing::default()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(KeyListing::default());
+            }
             Err(error) => return Err(failed(&error)),
         };
-        let mut listing = Listing::default();
+        let mut listing = KeyListing::default();
         for entry in entries {
             let path = entry.map_err(|error| failed(&error))?.path();
             let hidden = path

@@ -17,7 +17,7 @@ use libp2p::{
 use quorate_proto::{Kind, NetworkId, limits};
 use sha2::{Digest, Sha256};
 
-use super::gate::{Gate, HANDSHAKE};
+use super::connection_limits::{ConnectionLimits, HANDSHAKE};
 use super::probe::{Probe, Punch};
 use super::streams::Acceptor;
 use super::{NetworkConfig, NetworkError, peer_of, relays};
@@ -46,7 +46,7 @@ const HEARTBEAT: Duration = Duration::from_millis(700);
 
 #[derive(NetworkBehaviour)]
 pub(crate) struct Behaviour {
-    pub(super) gate: Gate,
+    pub(super) gate: ConnectionLimits,
     pub(super) blocked: allow_block_list::Behaviour<allow_block_list::BlockedPeers>,
     pub(super) gossipsub: gossipsub::Behaviour,
     pub(super) identify: identify::Behaviour,
@@ -139,7 +139,7 @@ fn behaviour(
         .with_interval(PING_INTERVAL)
         .with_timeout(PING_TIMEOUT);
     Ok(Behaviour {
-        gate: Gate::new(config.ranges, allowed(config)),
+        gate: ConnectionLimits::new(config.ranges, allowed(config)),
         blocked: allow_block_list::Behaviour::default(),
         gossipsub: gossipsub(&config.network)?,
         identify: identify(keypair),

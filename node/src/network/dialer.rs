@@ -22,12 +22,12 @@ const MAX_FAILURES: u32 = 80;
 /// Keeps connections to bootstrap peers and to every node of the network it hears of.
 #[derive(Default)]
 pub(super) struct Dialer {
-    targets: HashMap<PeerId, Target>,
+    targets: HashMap<PeerId, DialTarget>,
     /// Bootstrap addresses without a peer id: dialled until one answers.
     strangers: Vec<Stranger>,
 }
 
-struct Target {
+struct DialTarget {
     addresses: Vec<Multiaddr>,
     connected: bool,
     failures: u32,
@@ -104,8 +104,8 @@ impl Dialer {
             .map(place_of)
     }
 
-    fn target(&mut self, now: Timestamp, peer: PeerId) -> &mut Target {
-        self.targets.entry(peer).or_insert(Target {
+    fn target(&mut self, now: Timestamp, peer: PeerId) -> &mut DialTarget {
+        self.targets.entry(peer).or_insert(DialTarget {
             addresses: Vec::new(),
             connected: false,
             failures: 0,
@@ -179,7 +179,7 @@ impl Dialer {
 
     /// When to call [`Dialer::due`].
     pub(super) fn next_wake(&self) -> Option<Timestamp> {
-        let waiting = |t: &&Target| !t.connected && !t.addresses.is_empty();
+        let waiting = |t: &&DialTarget| !t.connected && !t.addresses.is_empty();
         let targets = self.targets.values().filter(waiting).map(|t| t.next);
         let strangers = self.strangers.iter().filter(|s| s.connected.is_none());
         targets.chain(strangers.map(|s| s.next)).min()

@@ -8,7 +8,7 @@ use libp2p::{Multiaddr, PeerId, StreamProtocol};
 use quorate_proto::{Kind, limits};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::inbox::Place;
+use super::inbox::InboxSlot;
 use super::ranges::{ip_of, is_relayed};
 use super::streams::Served;
 use super::{Incoming, Offence, Range, Reachability};
@@ -21,7 +21,7 @@ pub(crate) struct GossipMessage {
     pub(crate) kind: Kind,
     pub(crate) data: Vec<u8>,
     /// Its place in the inbox.
-    pub(super) place: Option<Place>,
+    pub(super) place: Option<InboxSlot>,
 }
 
 impl GossipMessage {
@@ -68,7 +68,7 @@ pub(crate) struct PeerInfo {
     pub(crate) version: Option<String>,
 }
 
-pub(super) enum Command {
+pub(super) enum SwarmCommand {
     Publish {
         kind: Kind,
         data: Vec<u8>,
@@ -102,7 +102,7 @@ pub(super) enum Command {
 /// ended they do nothing.
 #[derive(Clone)]
 pub(crate) struct NetworkHandle {
-    pub(super) commands: mpsc::Sender<Command>,
+    pub(super) commands: mpsc::Sender<SwarmCommand>,
     pub(crate) listen: watch::Receiver<Vec<Multiaddr>>,
     pub(super) streams: libp2p_stream::Control,
     pub(super) served: Served,
@@ -135,14 +135,14 @@ impl NetworkHandle {
     /// Publishes to the mesh; returns when it has been handed to the connections.
     pub(crate) async fn publish(&self, kind: Kind, data: Vec<u8>) {
         let (done, published) = oneshot::channel();
-        self.send(Command::Publish { kind, data, done }).await;
+        self.send(SwarmCommand::Publish { kind, data, done }).await;
         let _ = published.await;
     }
 
     /// Reports what validation said.
     pub(crate) async fn validated(&self, message: &GossipMessage, acceptance: Acceptance) {
         let (source, id) = (message.source, message.id.clone());
-        self.send(Command::Validated {
+        self.send(SwarmCommand::Validated {
             source,
             id,
             acceptance,
@@ -152,32 +152,32 @@ impl NetworkHandle {
 
     /// Reports misconduct.
     pub(crate) async fn offence(&self, peer: PeerId, offence: Offence) {
-        self.send(Command::Offence { peer, offence }).await;
+        self.send(SwarmCommand::Offence { peer, offence }).await;
     }
 
     /// A node of this network can be reached there: it is dialled, and remembered.
     pub(crate) async fn learn(&self, peer: PeerId, addresses: Vec<Multiaddr>) {
-        self.send(Command::Learn { peer, addresses }).await;
+        self.send(SwarmCommand::Learn { peer, addresses }).await;
     }
 
     /// Who is connected now.
     pub(crate) async fn peers(&self) -> Vec<PeerInfo> {
         let (reply, peers) = oneshot::channel();
-        self.send(Command::Peers { reply }).await;
+        self.send(SwarmCommand::Peers { reply }).await;
         peers.await.unwrap_or_default()
     }
 
     /// Why it does not listen where it should.
     pub(crate) async fn listen_problems(&self) -> Vec<String> {
         let (reply, problems) = oneshot::channel();
-        self.send(Command::Listening { reply }).await;
+        self.send(SwarmCommand::Listening { reply }).await;
         problems.await.unwrap_or_default()
     }
 
     /// Whether others reach this node.
     pub(crate) async fn reachability(&self) -> Reachability {
         let (reply, reachability) = oneshot::channel();
-        self.send(Command::Reachability { reply }).await;
+        self.send(SwarmCommand::Reachability { reply }).await;
         reachability.await.unwrap_or_default()
     }
 
@@ -218,7 +218,7 @@ impl NetworkHandle {
         self.peer_id
     }
 
-    async fn send(&self, command: Command) {
+    async fn send(&self, command: SwarmCommand) {
         // An error means that the swarm has ended, and with it the node.
         let _ = self.commands.send(command).await;
     }

@@ -32,7 +32,7 @@ pub(super) struct Inbox {
 
 /// The place of one message, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct InboxSlot {
     load: Arc<Mutex<Load>>,
     peer: PeerId,
     bytes: usize,
@@ -51,7 +51,7 @@ impl Inbox {
         message.place.is_some() && self.sender.try_send(message).is_ok()
     }
 
-    fn place(&self, peer: PeerId, bytes: usize) -> Option<Place> {
+    fn place(&self, peer: PeerId, bytes: usize) -> Option<InboxSlot> {
         let mut load = self.load.lock().unwrap_or_else(PoisonError::into_inner);
         let (own_count, own_bytes) = load.peers.get(&peer).copied().unwrap_or_default();
         let fits = load.bytes + bytes <= BYTES
@@ -64,11 +64,11 @@ impl Inbox {
         load.peers.insert(peer, (own_count + 1, own_bytes + bytes));
         drop(load);
         let load = self.load.clone();
-        Some(Place { load, peer, bytes })
+        Some(InboxSlot { load, peer, bytes })
     }
 }
 
-impl Drop for Place {
+impl Drop for InboxSlot {
     fn drop(&mut self) {
         let mut load = self.load.lock().unwrap_or_else(PoisonError::into_inner);
         load.bytes -= self.bytes;

@@ -17,9 +17,9 @@ pub(super) const RETRY_MS: u64 = 5_000;
 
 /// The addresses of the settings.
 #[derive(Default)]
-pub(super) struct Listening(Vec<Wanted>);
+pub(super) struct Listening(Vec<ListenTarget>);
 
-struct Wanted {
+struct ListenTarget {
     address: Multiaddr,
     listener: Option<ListenerId>,
     problem: Option<String>,
@@ -27,7 +27,7 @@ struct Wanted {
 
 impl Listening {
     pub(super) fn new(addresses: Vec<Multiaddr>) -> Self {
-        let wanted = |address| Wanted {
+        let wanted = |address| ListenTarget {
             address,
             listener: None,
             problem: None,
@@ -73,7 +73,7 @@ impl Listening {
         }
     }
 
-    fn of(&mut self, listener: ListenerId) -> Option<&mut Wanted> {
+    fn of(&mut self, listener: ListenerId) -> Option<&mut ListenTarget> {
         let mut all = self.0.iter_mut();
         all.find(|wanted| wanted.listener == Some(listener))
     }
@@ -90,7 +90,7 @@ impl Listening {
     }
 }
 
-impl Wanted {
+impl ListenTarget {
     fn fail(&mut self, error: &io::Error) {
         let problem = describe(&self.address, error);
         if self.problem.as_ref() != Some(&problem) {

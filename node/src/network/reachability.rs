@@ -12,7 +12,7 @@ const MAX_ADDRESSES: usize = 8;
 
 /// Whether a node can be reached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum State {
+pub(crate) enum ReachState {
     /// Nobody has tried yet, or nobody could.
     #[default]
     Unknown,
@@ -22,7 +22,7 @@ pub(crate) enum State {
     Private,
 }
 
-impl State {
+impl ReachState {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Unknown => "unknown",
@@ -35,7 +35,7 @@ impl State {
 /// What others said.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Reachability {
-    pub(crate) state: State,
+    pub(crate) state: ReachState,
     /// Since when that is the state; `None` where it never was another one.
     pub(crate) since: Option<Timestamp>,
     /// Where it was reached, the newest last.
@@ -72,11 +72,11 @@ impl Reachability {
 
     fn turn(&mut self, now: Timestamp, status: &NatStatus) {
         self.state = match status {
-            NatStatus::Public(_) => State::Public,
-            NatStatus::Private => State::Private,
-            NatStatus::Unknown => State::Unknown,
+            NatStatus::Public(_) => ReachState::Public,
+            NatStatus::Private => ReachState::Private,
+            NatStatus::Unknown => ReachState::Unknown,
         };
-        if self.state != State::Public {
+        if self.state != ReachState::Public {
             self.addresses.clear();
         }
         self.since = Some(now);
@@ -101,7 +101,7 @@ mod tests {
         let mut reachability = Reachability::default();
         assert_eq!(
             (reachability.state, reachability.since),
-            (State::Unknown, None)
+            (ReachState::Unknown, None)
         );
         let now = Timestamp(5_000_000);
         for port in 1..20 {
@@ -112,7 +112,7 @@ mod tests {
         reachability.note(now, &changed(NatStatus::Unknown, public.clone()));
         assert_eq!(
             (reachability.state, reachability.since),
-            (State::Public, Some(now))
+            (ReachState::Public, Some(now))
         );
         assert_eq!(reachability.addresses.len(), MAX_ADDRESSES);
         assert_eq!(reachability.addresses.last(), Some(&address(19)));
@@ -120,7 +120,7 @@ mod tests {
         reachability.note(later, &changed(public, NatStatus::Private));
         assert_eq!(
             (reachability.state, reachability.since),
-            (State::Private, Some(later))
+            (ReachState::Private, Some(later))
         );
         assert!(reachability.addresses.is_empty());
     }

@@ -12,7 +12,7 @@ use libp2p::{PeerId, relay};
 use quorate_proto::{Timestamp, limits};
 
 use super::Reachability;
-use super::reachability::State;
+use super::reachability::ReachState;
 use crate::settings::RelayUse;
 
 /// Places that a node keeps: one relay may fail.
@@ -71,12 +71,12 @@ pub(super) fn server(local: PeerId) -> relay::Behaviour {
 /// The places that a node has or asks for.
 pub(super) struct Relays {
     when: RelayUse,
-    places: HashMap<PeerId, Place>,
+    places: HashMap<PeerId, Reservation>,
 }
 
 /// At one relay.
 #[derive(Default)]
-struct Place {
+struct Reservation {
     /// While it is asked for, and once it is had.
     listener: Option<ListenerId>,
     had: bool,
@@ -102,7 +102,7 @@ impl Relays {
         let wanted = match self.when {
             RelayUse::On => true,
             RelayUse::Off => false,
-            RelayUse::Auto => reachability.state == State::Private,
+            RelayUse::Auto => reachability.state == ReachState::Private,
         };
         if !wanted {
             return Vec::new();
@@ -148,7 +148,8 @@ impl Relays {
     /// The listeners of places that are not needed any more. A place that is still asked for is not given up.
     pub(super) fn needless(&self, now: Timestamp, reachability: &Reachability) -> Vec<ListenerId> {
         let sure = |since: Timestamp| now.micros_since(since) >= SURE_MS * 1_000;
-        let reached = reachability.state == State::Public && reachability.since.is_some_and(sure);
+        let reached =
+            reachability.state == ReachState::Public && reachability.since.is_some_and(sure);
         if self.when != RelayUse::Auto || !reached {
             return Vec::new();
         }
@@ -156,13 +157,13 @@ impl Relays {
         had.filter_map(|place| place.listener).collect()
     }
 
-    fn of(&mut self, listener: ListenerId) -> Option<&mut Place> {
+    fn of(&mut self, listener: ListenerId) -> Option<&mut Reservation> {
         let mut all = self.places.values_mut();
         all.find(|place| place.listener == Some(listener))
     }
 }
 
-impl Place {
+impl Reservation {
     fn fail(&mut self, now: Timestamp) {
         let pause = (MIN_PAUSE_MS << self.failures.min(5)).min(MAX_PAUSE_MS);
         self.failures = self.failures.saturating_add(1);
@@ -176,7 +177,7 @@ mod tests {
 
     const START: Timestamp = Timestamp(1_000_000_000);
 
-    fn reached(state: State) -> Reachability {
+    fn reached(state: ReachState) -> Reachability {
         Reachability {
             state,
             since: Some(START),
@@ -191,11 +192,11 @@ mod tests {
     #[test]
     fn places_are_asked_for_where_nobody_reaches_the_node_or_as_set() {
         for (when, state, asked) in [
-            (RelayUse::Auto, State::Unknown, 0),
-            (RelayUse::Auto, State::Public, 0),
-            (RelayUse::Auto, State::Private, MAX_PLACES),
-            (RelayUse::On, State::Public, MAX_PLACES),
-            (RelayUse::Off, State::Private, 0),
+            (RelayUse::Auto, ReachState::Unknown, 0),
+            (RelayUse::Auto, ReachState::Public, 0),
+            (RelayUse::Auto, ReachState::Private, MAX_PLACES),
+            (RelayUse::On, ReachState::Public, MAX_PLACES),
+            (RelayUse::Off, ReachState::Private, 0),
         ] {
             let due = Relays::new(when).due(START, &reached(state), relays(5));
             assert_eq!(due.len(), asked, "{when:?}, {state:?}");
@@ -204,7 +205,7 @@ mod tests {
 
     #[test]
     fn who_refuses_is_asked_again_with_growing_pauses_and_others_meanwhile() {
-        let (mut places, private) = (Relays::new(RelayUse::Auto), reached(State::Private));
+        let (mut places, private) = (Relays::new(RelayUse::Auto), reached(ReachState::Private));
         let (all, mut now) = (relays(1), START);
         let mut pauses = Vec::new();
         for _ in 0..7 {
@@ -227,7 +228,7 @@ mod tests {
 
     #[test]
     fn a_place_that_was_had_is_asked_for_again_at_once() {
-        let (mut places, private) = (Relays::new(RelayUse::Auto), reached(State::Private));
+        let (mut places, private) = (Relays::new(RelayUse::Auto), reached(ReachState::Private));
         let (all, listener) = (relays(1), ListenerId::next());
         places.asked(START, all[0], Some(listener));
         places.began(listener);
@@ -243,10 +244,10 @@ mod tests {
         let (listener, pending) = (ListenerId::next(), ListenerId::next());
         let sure = START.plus_millis(SURE_MS);
         for (when, state, now, given_up) in [
-            (RelayUse::Auto, State::Public, START, 0),
-            (RelayUse::Auto, State::Public, sure, 1),
-            (RelayUse::Auto, State::Private, sure, 0),
-            (RelayUse::On, State::Public, sure, 0),
+            (RelayUse::Auto, ReachState::Public, START, 0),
+            (RelayUse::Auto, ReachState::Public, sure, 1),
+            (RelayUse::Auto, ReachState::Private, sure, 0),
+            (RelayUse::On, ReachState::Public, sure, 0),
         ] {
             let mut places = Relays::new(when);
             places.asked(START, PeerId::random(), Some(listener));

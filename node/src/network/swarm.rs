@@ -15,13 +15,13 @@ use quorate_storage::{Durability, WriteQueue};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::bans::{Offence, PeerBans};
 use super::behaviour::{Behaviour, graylist_threshold, node_swarm};
-use super::conduct::{Conduct, Offence};
 use super::dialer::{Dial, Dialer};
-use super::handle::{Acceptance, Callers, Command, GossipMessage, NetworkHandle, PeerInfo};
+use super::handle::{Acceptance, Callers, GossipMessage, NetworkHandle, PeerInfo, SwarmCommand};
 use super::inbox::Inbox;
 use super::listening::{Listening, RETRY_MS};
-use super::peerbook::{Haste, PeerBook};
+use super::peer_store::{Haste, PeerStore};
 use super::ranges::ip_of;
 use super::relays::{self, Relays};
 use super::runs::Runs;
@@ -78,12 +78,12 @@ pub(crate) struct Network {
     network: NetworkId,
     kad_protocol: StreamProtocol,
     dialer: Dialer,
-    conduct: Conduct,
+    conduct: PeerBans,
     connections: HashMap<PeerId, Peer>,
     reachability: Reachability,
     limited: Limited,
     callers: Callers,
-    commands: mpsc::Receiver<Command>,
+    commands: mpsc::Receiver<SwarmCommand>,
     inbox: Inbox,
     listen: watch::Sender<Vec<Multiaddr>>,
     listening: Listening,
@@ -94,7 +94,7 @@ pub(crate) struct Network {
     upnp_problem: Option<String>,
     /// A registry without `external`: relays name their own addresses to those for whom they relay.
     announces: bool,
-    book: PeerBook,
+    book: PeerStore,
     next_look: Timestamp,
     writes: WriteQueue,
     bindings: Bindings,
@@ -123,14 +123,14 @@ impl Network {
         let kad_protocol = StreamProtocol::try_from_owned(config.network.protocol("kad"))
             .map_err(|e| NetworkError::Setup(e.to_string()))?;
         let topic = |kind| (IdentTopic::new(config.network.topic(kind)).hash(), kind);
-        let book = PeerBook::open(writes.store());
+        let book = PeerStore::open(writes.store());
         let mut network = Self {
             topics: Kind::ALL.map(topic).into_iter().collect(),
             swarm,
             network: config.network,
             kad_protocol,
             dialer: Dialer::default(),
-            conduct: Conduct::default(),
+            conduct: PeerBans::default(),
             connections: HashMap::new(),
             reachability: Reachability::default(),
             limited: config.ranges.limited,
@@ -290,25 +290,25 @@ impl Network {
         Ok(())
     }
 
-    fn on_command(&mut self, command: Command) {
+    fn on_command(&mut self, command: SwarmCommand) {
         match command {
-            Command::Publish { kind, data, done } => self.publish(kind, data, done),
-            Command::Validated {
+            SwarmCommand::Publish { kind, data, done } => self.publish(kind, data, done),
+            SwarmCommand::Validated {
                 source,
                 id,
                 acceptance,
             } => self.validated(source, &id, acceptance),
-            Command::Offence { peer, offence } => self.offence(peer, offence),
-            Command::Learn { peer, addresses } => self.learn(peer, &addresses, Haste::Now),
-            Command::Peers { reply } => {
+            SwarmCommand::Offence { peer, offence } => self.offence(peer, offence),
+            SwarmCommand::Learn { peer, addresses } => self.learn(peer, &addresses, Haste::Now),
+            SwarmCommand::Peers { reply } => {
                 let _ = reply.send(self.peers());
             }
-            Command::Listening { reply } => {
+            SwarmCommand::Listening { reply } => {
                 let upnp = self.upnp_problem.clone();
                 let problems = self.listening.problems().into_iter().chain(upnp);
                 let _ = reply.send(problems.collect());
             }
-            Command::Reachability { reply } => {
+            SwarmCommand::Reachability { reply } => {
                 let _ = reply.send(self.reachability.clone());
             }
         }

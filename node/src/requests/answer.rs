@@ -26,16 +26,17 @@ use self::failure::{ended, error, progress_of, store_error, unavailable};
 use super::tolls::Pass;
 use super::turns::Turns;
 use crate::clock;
-use crate::desk::{Chains, Channels, DeskHandle, Seat, Update};
-use crate::evidence::EvidenceBook;
 use crate::gossip::Bindings;
-use crate::holdings::Holdings;
 use crate::home::HomeHandle;
 use crate::http::pruned_text;
-use crate::lease::LeaseHandle;
+use crate::maintenance::prune::was_pruned;
 use crate::network::{NetworkHandle, dialable, peer_id_of};
-use crate::prune::was_pruned;
-use crate::recorder::Origin;
+use crate::services::Chains;
+use crate::signing::lease::LeaseHandle;
+use crate::tasks::driver::{Channels, DriverHandle, Subscription, Update};
+use crate::tasks::evidence::EvidenceStore;
+use crate::tasks::inventory::TaskInventory;
+use crate::tasks::recorder::Origin;
 
 /// Answers requests; shared by all streams.
 pub(crate) struct Answerer {
@@ -47,20 +48,20 @@ pub(crate) struct Answerer {
     /// What operators may publish.
     pub(crate) totals: Totals,
     pub(crate) home: HomeHandle,
-    pub(crate) desk: DeskHandle,
+    pub(crate) driver: DriverHandle,
     pub(crate) store: Store,
-    pub(crate) holdings: Holdings,
+    pub(crate) inventory: TaskInventory,
     pub(crate) bindings: Bindings,
     pub(crate) network: NetworkHandle,
     pub(crate) channels: Channels,
     /// At an operator.
     pub(crate) lease: Option<LeaseHandle>,
-    pub(crate) book: EvidenceBook,
+    pub(crate) book: EvidenceStore,
     /// Cancelled when the node begins to shut down: questions under way are still answered.
     pub(crate) closing: CancellationToken,
 }
 
-type Replies = mpsc::Sender<wire::Reply>;
+type ReplySender = mpsc::Sender<wire::Reply>;
 
 /// What a request counts as. One for live events ends with an error whenever it ends, so that it says
 /// nothing of how well this node answers.
@@ -80,7 +81,8 @@ fn count(outcome: &'static str, started: Timestamp) {
     // Who follows stays for hours.
     if outcome != FOLLOWED {
         let took = clock::now().micros_since(started);
-        metrics::histogram!("quorate_request_seconds").record(crate::figures::seconds(took));
+        metrics::histogram!("quorate_request_seconds")
+            .record(crate::process::measures::seconds(took));
     }
 }
 
@@ -90,7 +92,7 @@ impl Answerer {
     pub(super) async fn answer(
         &self,
         request: wire::Request,
-        replies: Replies,
+        replies: ReplySender,
         (pass, gone): (&Pass, &CancellationToken),
     ) {
         let id = request.id;
@@ -147,8 +149,8 @@ impl Answerer {
     async fn wait(
         &self,
         id: u64,
-        seat: &mut Seat,
-        replies: &Replies,
+        seat: &mut Subscription,
+        replies: &ReplySender,
     ) -> Result<ReplyKind, Failure> {
         let mut next = None;
         loop {
@@ -199,7 +201,7 @@ impl Answerer {
             None if let Some(epoch) = pruned => error(
                 wire::ErrorCode::Pruned,
                 false,
-                pruned_text(id, epoch, self.holdings.floor()),
+                pruned_text(id, epoch, self.inventory.floor()),
             ),
             None => error(
                 wire::ErrorCode::UnknownTask,
@@ -228,7 +230,7 @@ impl Answerer {
             .get(schema::CERTIFICATES, &id.0.0)
             .map_err(store_error)?;
         let certificate = stored
-            .map(|stored| crate::desk::decode(&stored))
+            .map(|stored| crate::tasks::records::decode(&stored))
             .transpose();
         certificate.map_err(|e| unavailable(e.to_string()))
     }

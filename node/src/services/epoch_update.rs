@@ -5,8 +5,8 @@ use quorate_protocols::pipeline::Verdict;
 
 use super::{Observer, READ_TIMEOUT};
 use crate::clock;
-use crate::desk::ReadTrace;
 use crate::home::{EpochView, HomeHandle};
+use crate::tasks::driver::ReadTrace;
 
 impl Observer {
     /// Compares with the set that this node has read from the home chain. The announcer may have seen it

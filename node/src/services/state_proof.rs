@@ -6,7 +6,7 @@ use quorate_protocols::pipeline::Verdict;
 
 use super::{Observer, READ_TIMEOUT};
 use crate::clock;
-use crate::desk::ReadTrace;
+use crate::tasks::driver::ReadTrace;
 
 impl Observer {
     /// Reads for itself what the user had stored.

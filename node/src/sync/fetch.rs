@@ -14,15 +14,16 @@ use tokio::sync::{Mutex, Semaphore};
 
 use super::link::{AskError, Link};
 use super::status::SyncStatus;
-use super::verify::{self, Allowance, Brought, Wanted};
-use crate::desk::{DeskHandle, Taken, TakenOver};
-use crate::holdings::Holdings;
+use super::verify::{self, Allowance, RequestedItems, VerifiedItems};
 use crate::home::HomeHandle;
+use crate::home::set_history::Sets;
 use crate::network::NetworkHandle;
-use crate::sets::Sets;
+use crate::tasks::driver::DriverHandle;
+use crate::tasks::imported::{Imported, ImportedTask};
+use crate::tasks::inventory::TaskInventory;
 use crate::{NodeError, clock};
 
-/// Memory of what is handed to the desk at once, by the estimate of [`cost`]: an eighth of the largest
+/// Memory of what is handed to the task driver at once, by the estimate of [`cost`]: an eighth of the largest
 /// batch, so that users' tasks of the same round find room.
 const CHUNK: usize = quorate_storage::MAX_BATCH_BYTES / 8;
 
@@ -32,8 +33,8 @@ pub(crate) struct FetcherParts {
     pub(crate) network: NetworkHandle,
     pub(crate) home: HomeHandle,
     pub(crate) reader: Arc<dyn HomeReader>,
-    pub(crate) desk: DeskHandle,
-    pub(crate) holdings: Holdings,
+    pub(crate) driver: DriverHandle,
+    pub(crate) inventory: TaskInventory,
     pub(crate) sets: Sets,
     pub(crate) writes: WriteQueue,
     pub(crate) status: SyncStatus,
@@ -44,16 +45,16 @@ pub(crate) struct Fetcher {
     pub(super) domain: Domain,
     pub(super) home: HomeHandle,
     pub(super) reader: Arc<dyn HomeReader>,
-    pub(super) holdings: Holdings,
+    pub(super) inventory: TaskInventory,
     pub(super) sets: Sets,
     pub(super) writes: WriteQueue,
     pub(super) status: SyncStatus,
     network: NetworkHandle,
     protocol: StreamProtocol,
-    desk: DeskHandle,
+    driver: DriverHandle,
     /// All processors but one verify.
     verifying: Semaphore,
-    /// One chunk at the desk at a time.
+    /// One chunk at the task driver at a time.
     writing: Mutex<()>,
     allowance: Arc<Allowance>,
 }
@@ -82,12 +83,12 @@ impl Fetcher {
             domain: parts.domain,
             home: parts.home,
             reader: parts.reader,
-            holdings: parts.holdings,
+            inventory: parts.inventory,
             sets: parts.sets,
             writes: parts.writes,
             status: parts.status,
             network: parts.network,
-            desk: parts.desk,
+            driver: parts.driver,
             verifying: Semaphore::new(processors.saturating_sub(1).max(1)),
             writing: Mutex::new(()),
             allowance: Arc::default(),
@@ -95,7 +96,7 @@ impl Fetcher {
     }
 
     pub(super) fn floor(&self) -> Epoch {
-        self.holdings.floor()
+        self.inventory.floor()
     }
 
     /// Asks one question; what came of it.
@@ -168,7 +169,7 @@ impl Fetcher {
                     tasks: theirs.tasks,
                     digest: Fingerprint::parse(&theirs.fingerprint).map_err(|e| fault(&e))?,
                 },
-                ours: Root::from(&self.holdings.of_epoch(epoch)),
+                ours: Root::from(&self.inventory.of_epoch(epoch)),
                 set_known: self.sets.of(epoch)?.is_some(),
             });
         }
@@ -199,7 +200,7 @@ impl Fetcher {
             return Err(unexpected());
         };
         let theirs = roots_of(&theirs)?;
-        let ours = self.holdings.buckets(epoch);
+        let ours = self.inventory.buckets(epoch);
         let pair = |(theirs, ours): (Root, &Fingerprint)| Pair {
             theirs,
             ours: Root::from(ours),
@@ -216,7 +217,7 @@ impl Fetcher {
         (epoch, after, until): (Epoch, Option<TaskId>, TaskId),
     ) -> Result<Input, AskError> {
         let (held, cut) = self
-            .holdings
+            .inventory
             .range(epoch, after, until, limits::MAX_SYNC_HAVE)?;
         // With more than fit into the question, it is about the part that they cover.
         let until = held.last().filter(|_| cut).map_or(until, |(task, _)| *task);
@@ -232,7 +233,7 @@ impl Fetcher {
             return Err(unexpected());
         };
         let (items, more) = (reply.items.len(), reply.more);
-        let wanted = Wanted::Range { after, until };
+        let wanted = RequestedItems::Range { after, until };
         let brought = self.verify(id, epoch, &set, reply.items, wanted).await?;
         let upto = match (more, brought.last) {
             (true, Some(last)) => last,
@@ -275,7 +276,7 @@ impl Fetcher {
             if !state.fits(set.members().len()) {
                 return Err(AskError::Fault("bits of another set".into()));
             }
-            let ours = self.holdings.state(epoch, task)?;
+            let ours = self.inventory.state(epoch, task)?;
             let ours = ours.unwrap_or_else(|| TaskState::nothing(set.members().len()));
             if ours.lacks(&state) {
                 missing.push((epoch, task));
@@ -345,7 +346,7 @@ impl Fetcher {
         if reply.items.len() > ids.len() {
             return Err(AskError::Fault("more tasks than were asked for".into()));
         }
-        let wanted = Wanted::These(ids.iter().copied().collect());
+        let wanted = RequestedItems::These(ids.iter().copied().collect());
         let brought = self.verify(id, epoch, &set, reply.items, wanted).await?;
         let answered = match reply.more {
             true => Answered::UpTo(brought.last),
@@ -358,7 +359,7 @@ impl Fetcher {
     fn tasks_query(&self, epoch: Epoch, ids: &[TaskId]) -> Result<wire::SyncTasksQuery, AskError> {
         let mut query = wire::SyncTasksQuery::default();
         for task in ids {
-            let ours = self.holdings.state(epoch, *task)?.unwrap_or_default();
+            let ours = self.inventory.state(epoch, *task)?.unwrap_or_default();
             query.tasks.push(wire::SyncTaskState {
                 epoch: epoch.0,
                 task_id: task.0.to_vec(),
@@ -380,17 +381,17 @@ impl Fetcher {
         epoch: Epoch,
         set: &Arc<OperatorSet>,
         items: Vec<wire::SyncItem>,
-        wanted: Wanted,
-    ) -> Result<Brought, AskError> {
+        wanted: RequestedItems,
+    ) -> Result<VerifiedItems, AskError> {
         let Ok(_turn) = self.verifying.acquire().await else {
             return Err(AskError::Lost("the node ends".into()));
         };
-        let work = verify::Work {
+        let work = verify::Verifier {
             peer: id,
             epoch,
             set: set.clone(),
             domain: self.domain,
-            holdings: self.holdings.clone(),
+            inventory: self.inventory.clone(),
             allowance: self.allowance.clone(),
             now: clock::now(),
         };
@@ -403,13 +404,13 @@ impl Fetcher {
     /// be taken.
     async fn write(
         &self,
-        brought: Brought,
+        brought: VerifiedItems,
         set: Arc<OperatorSet>,
     ) -> Result<(usize, Option<u64>), AskError> {
-        let mut all = TakenOver::default();
+        let mut all = Imported::default();
         for chunk in chunks(brought.taken) {
             let _turn = self.writing.lock().await;
-            let Some(done) = self.desk.caught_up(chunk, set.clone()).await else {
+            let Some(done) = self.driver.caught_up(chunk, set.clone()).await else {
                 return Err(AskError::Lost("the node ends".into()));
             };
             self.status.took(done);
@@ -467,8 +468,8 @@ pub(super) fn roots_of(theirs: &wire::SyncBuckets) -> Result<Vec<Root>, AskError
 }
 
 /// Portions whose batch stays below [`CHUNK`].
-fn chunks(taken: Vec<Taken>) -> Vec<Vec<Taken>> {
-    let mut chunks: Vec<Vec<Taken>> = Vec::new();
+fn chunks(taken: Vec<ImportedTask>) -> Vec<Vec<ImportedTask>> {
+    let mut chunks: Vec<Vec<ImportedTask>> = Vec::new();
     let mut bytes = CHUNK;
     for task in taken {
         let cost = cost(&task);
@@ -486,7 +487,7 @@ fn chunks(taken: Vec<Taken>) -> Vec<Vec<Taken>> {
 
 /// Bytes in a batch: six rows of the task itself, and for each response its row and a signature in the
 /// certificate.
-fn cost(task: &Taken) -> usize {
+fn cost(task: &ImportedTask) -> usize {
     const TASK: usize = 1_500;
     const RESPONSE: usize = 900;
     TASK + RESPONSE * task.responses.len()

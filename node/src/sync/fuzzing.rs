@@ -18,12 +18,12 @@ use super::fetch::roots_of;
 use super::link::AskError;
 use super::serve::Library;
 use super::sets::claimed_set;
-use super::verify::{Allowance, Wanted, Work};
-use crate::desk::Taken;
+use super::verify::{Allowance, RequestedItems, Verifier};
 use crate::fuzzing::{memory, scene};
-use crate::holdings::Holdings;
+use crate::home::set_history::Sets;
 use crate::home::{EpochView, HomeHandle};
-use crate::sets::Sets;
+use crate::tasks::imported::ImportedTask;
+use crate::tasks::inventory::TaskInventory;
 
 /// Tasks that the asked node holds.
 const TASKS: u64 = 40;
@@ -31,25 +31,25 @@ const TASKS: u64 = 40;
 /// A node that holds some tasks, each answered by some.
 static LIBRARY: LazyLock<Library> = LazyLock::new(|| {
     let store = memory::store(scene::domain().network().as_str());
-    let holdings = Holdings::open(&store).expect("an empty store");
+    let inventory = TaskInventory::open(&store).expect("an empty store");
     let mut batch = Batch::new();
     let set = OperatorSetRecord::from(scene::set().as_ref());
     batch.put(schema::SETS, &scene::EPOCH.0, &set);
     for number in 0..TASKS {
-        hold(&mut batch, &holdings, number);
+        hold(&mut batch, &inventory, number);
     }
     let written = store.write(&batch, Durability::Buffered);
     written.expect("into memory");
     let (_, view) = watch::channel(EpochView::of(vec![scene::set()]));
     Library {
         sets: Sets::new(HomeHandle::of(view), store.clone()),
-        holdings,
+        inventory,
         store,
     }
 });
 
 /// Writes a task that some operators have signed.
-fn hold(batch: &mut Batch, holdings: &Holdings, number: u64) {
+fn hold(batch: &mut Batch, inventory: &TaskInventory, number: u64) {
     let statement = scene::statement(number);
     let id = statement.task_id();
     let record = TaskRecord {
@@ -73,7 +73,7 @@ fn hold(batch: &mut Batch, holdings: &Holdings, number: u64) {
         };
         let key = (id.0.0, response.operator.into_array());
         batch.put(schema::RESPONSES, &key, &record);
-        let noted = holdings.note(batch, (scene::EPOCH, id), 4, |state| {
+        let noted = inventory.note(batch, (scene::EPOCH, id), 4, |state| {
             state.sign(member);
         });
         noted.expect("into memory");
@@ -124,10 +124,10 @@ fn question(query: wire::SyncQuery) {
 }
 
 /// What an honest node wants that asks this.
-fn wanted(kind: Option<&QueryKind>) -> Option<Wanted> {
+fn wanted(kind: Option<&QueryKind>) -> Option<RequestedItems> {
     let id = |bytes: &Vec<u8>| TaskId::try_from(bytes.as_slice()).ok();
     match kind? {
-        QueryKind::Range(query) => Some(Wanted::Range {
+        QueryKind::Range(query) => Some(RequestedItems::Range {
             after: id(&query.after),
             until: id(&query.until)?,
         }),
@@ -135,7 +135,7 @@ fn wanted(kind: Option<&QueryKind>) -> Option<Wanted> {
             let ids = query.tasks.iter().filter_map(|task| id(&task.task_id));
             let ids: HashSet<TaskId> = ids.collect();
             let once = ids.len() == query.tasks.len();
-            once.then_some(Wanted::These(ids))
+            once.then_some(RequestedItems::These(ids))
         }
         _ => None,
     }
@@ -145,13 +145,13 @@ fn wanted(kind: Option<&QueryKind>) -> Option<Wanted> {
 fn answer(kind: AnswerKind) {
     match kind {
         AnswerKind::Items(items) => {
-            let all = Wanted::Range {
+            let all = RequestedItems::Range {
                 after: None,
                 until: TaskId(B256::repeat_byte(0xff)),
             };
             check(verify(&items.items, &all));
             let ids: HashSet<TaskId> = items.items.iter().filter_map(id_of).collect();
-            check(verify(&items.items, &Wanted::These(ids)));
+            check(verify(&items.items, &RequestedItems::These(ids)));
         }
         AnswerKind::Buckets(buckets) => {
             if let Ok(roots) = roots_of(&buckets) {
@@ -178,22 +178,25 @@ fn id_of(message: &wire::SyncItem) -> Option<TaskId> {
 }
 
 /// By a node that holds nothing.
-fn verify(items: &[wire::SyncItem], wanted: &Wanted) -> Result<Vec<Taken>, AskError> {
+fn verify(
+    items: &[wire::SyncItem],
+    wanted: &RequestedItems,
+) -> Result<Vec<ImportedTask>, AskError> {
     static NOTHING: LazyLock<Store> =
         LazyLock::new(|| memory::store(scene::domain().network().as_str()));
-    let work = Work {
+    let work = Verifier {
         peer: PeerId::from_bytes(&[0, 0]).expect("a peer"),
         epoch: scene::EPOCH,
         set: scene::set(),
         domain: scene::domain(),
-        holdings: Holdings::open(&NOTHING).expect("an empty store"),
+        inventory: TaskInventory::open(&NOTHING).expect("an empty store"),
         allowance: Arc::<Allowance>::default(),
         now: Timestamp(1_700_000_000_000_000),
     };
     work.verify(items, wanted).map(|brought| brought.taken)
 }
 
-fn check(verified: Result<Vec<Taken>, AskError>) {
+fn check(verified: Result<Vec<ImportedTask>, AskError>) {
     let taken = match verified {
         Ok(taken) => taken,
         Err(error) => return assert!(!error.to_string().is_empty()),

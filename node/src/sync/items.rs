@@ -10,8 +10,7 @@ use quorate_proto::{
 use quorate_storage::{Store, schema};
 
 use crate::NodeError;
-use crate::explain::damaged;
-use crate::holdings::Holdings;
+use crate::tasks::inventory::TaskInventory;
 
 /// Rows of the index that are read at once.
 const ROWS: usize = 512;
@@ -19,7 +18,7 @@ const ROWS: usize = 512;
 /// What the asker of a range does not have, up to a page.
 pub(super) fn of_range(
     store: &Store,
-    holdings: &Holdings,
+    inventory: &TaskInventory,
     set: &OperatorSet,
     (mut after, until): (Option<TaskId>, TaskId),
     have: &HashSet<[u8; Fingerprint::BYTES]>,
@@ -27,7 +26,7 @@ pub(super) fn of_range(
     let mut reply = wire::SyncItems::default();
     let mut bytes = 0;
     loop {
-        let (rows, more) = holdings.range(set.epoch(), after, until, ROWS)?;
+        let (rows, more) = inventory.range(set.epoch(), after, until, ROWS)?;
         for (task, state) in rows {
             after = Some(task);
             if have.contains(&Fingerprint::short(state.hash(task))) {
@@ -62,20 +61,24 @@ pub(super) fn item(
     let Some(message) = &record.statement else {
         return Ok(None);
     };
-    let statement = Statement::try_from(message).map_err(damaged)?;
+    let statement = Statement::try_from(message).map_err(NodeError::damaged)?;
     let mut answers = BTreeMap::new();
     for row in store.rows(schema::RESPONSES, &task.0.0) {
         let Some(message) = row?.1.response else {
             continue;
         };
-        let response = Response::try_from(&message).map_err(damaged)?;
+        let response = Response::try_from(&message).map_err(NodeError::damaged)?;
         if let Some(member) = set.position(response.operator) {
             answers.insert(member, response.outcome);
         }
     }
     // Of some signers only the certificate has come.
     if let Some(certificate) = store.get(schema::CERTIFICATES, &task.0.0)? {
-        add_signers(set, &crate::desk::decode(&certificate)?, &mut answers);
+        add_signers(
+            set,
+            &crate::tasks::records::decode(&certificate)?,
+            &mut answers,
+        );
     }
     answers.retain(|member, outcome| match outcome {
         Outcome::Signed(_) => !known.signed.has(*member),
@@ -110,7 +113,7 @@ fn add_signers(
 /// Tasks that somebody asked for by their ids.
 pub(super) fn of_tasks(
     store: &Store,
-    sets: &crate::sets::Sets,
+    sets: &crate::home::set_history::Sets,
     asked: &[wire::SyncTaskState],
 ) -> Result<wire::SyncItems, NodeError> {
     let mut reply = wire::SyncItems::default();

@@ -7,8 +7,8 @@ use quorate_proto::wire::sync_answer::Kind as ReplyKind;
 use quorate_proto::wire::sync_query::Kind as RequestKind;
 use quorate_proto::{limits, wire};
 
-use crate::frame::{self, FrameError};
 use crate::network::NetworkHandle;
+use crate::network::frame::{self, FrameError};
 
 /// A page is made in some 20 ms, and waits for the server's limits.
 const TIMEOUT: Duration = Duration::from_secs(10);

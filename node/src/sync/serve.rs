@@ -15,13 +15,13 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::items;
-use crate::frame;
-use crate::handover::certificate_over;
-use crate::holdings::Holdings;
+use crate::gossip::known_peers::KnownPeers;
+use crate::home::set_history::Sets;
+use crate::network::frame;
+use crate::network::stream_limits::{StreamLimit, StreamSlot, StreamSlots};
 use crate::network::{NetworkHandle, Offence};
-use crate::places::{Place, Places, Room};
-use crate::regulars::Regulars;
-use crate::sets::Sets;
+use crate::tasks::handover::certificate_over;
+use crate::tasks::inventory::TaskInventory;
 use crate::{NodeError, clock};
 
 /// Streams of one peer: one, and the one that replaces it when it broke.
@@ -51,7 +51,7 @@ const IDLE_STRANGER: Duration = Duration::from_secs(10);
 /// What is read for an answer.
 pub(crate) struct Library {
     pub(crate) store: Store,
-    pub(crate) holdings: Holdings,
+    pub(crate) inventory: TaskInventory,
     pub(crate) sets: Sets,
 }
 
@@ -59,15 +59,15 @@ pub(crate) struct Library {
 pub(crate) struct Serving {
     network: NetworkHandle,
     protocol: libp2p::StreamProtocol,
-    shared: Arc<Shared>,
-    places: Places,
+    shared: Arc<ServeShared>,
+    places: StreamSlots,
 }
 
-struct Shared {
+struct ServeShared {
     library: Arc<Library>,
     working: Semaphore,
     working_for_strangers: Semaphore,
-    regulars: Regulars,
+    regulars: KnownPeers,
     meters: Meters,
     network: NetworkHandle,
 }
@@ -77,9 +77,9 @@ impl Serving {
         network: NetworkHandle,
         network_id: &quorate_proto::NetworkId,
         library: Library,
-        regulars: Regulars,
+        regulars: KnownPeers,
     ) -> Result<Self, NodeError> {
-        let shared = Shared {
+        let shared = ServeShared {
             library: Arc::new(library),
             working: Semaphore::new(WORKING),
             working_for_strangers: Semaphore::new(WORKING),
@@ -91,7 +91,7 @@ impl Serving {
             protocol: super::protocol(network_id)?,
             network,
             shared: Arc::new(shared),
-            places: Places::new(Room {
+            places: StreamSlots::new(StreamLimit {
                 per_peer: STREAMS_PER_PEER,
                 per_range: STREAMS_PER_RANGE,
                 in_all: STREAMS,
@@ -121,7 +121,7 @@ impl Serving {
 }
 
 /// One question after the other, until the peer goes away or breaks the protocol.
-async fn serve(shared: Arc<Shared>, peer: PeerId, mut stream: Stream, _place: Place) {
+async fn serve(shared: Arc<ServeShared>, peer: PeerId, mut stream: Stream, _place: StreamSlot) {
     loop {
         // It may become one, or cease to be one, while its stream stands.
         let is_regular = shared.regulars.contains(&peer);
@@ -146,7 +146,7 @@ async fn serve(shared: Arc<Shared>, peer: PeerId, mut stream: Stream, _place: Pl
     }
 }
 
-impl Shared {
+impl ServeShared {
     async fn reply(&self, request: wire::SyncQuery, is_regular: bool) -> wire::SyncAnswer {
         let id = request.id;
         let working = match is_regular {
@@ -188,9 +188,9 @@ impl Library {
     }
 
     fn summary(&self, first: Epoch) -> ReplyKind {
-        let floor = self.holdings.floor();
+        let floor = self.inventory.floor();
         let epochs = self
-            .holdings
+            .inventory
             .summary(first.max(floor), limits::MAX_SYNC_EPOCHS);
         let line = |(epoch, all): (Epoch, Fingerprint)| wire::SyncEpoch {
             epoch: epoch.0,
@@ -205,7 +205,7 @@ impl Library {
 
     fn buckets(&self, epoch: Epoch) -> ReplyKind {
         let mut reply = wire::SyncBuckets::default();
-        for bucket in self.holdings.buckets(epoch) {
+        for bucket in self.inventory.buckets(epoch) {
             reply.tasks.push(bucket.tasks);
             if bucket.tasks > 0 {
                 reply.fingerprints.extend(bucket.digest());
@@ -236,17 +236,17 @@ impl Library {
         };
         let have: HashSet<_> = have.iter().copied().collect();
         let range = (after, until);
-        let items = items::of_range(&self.store, &self.holdings, &set, range, &have)?;
+        let items = items::of_range(&self.store, &self.inventory, &set, range, &have)?;
         Ok(ReplyKind::Items(items))
     }
 
     fn recent(&self, query: &wire::SyncRecentQuery) -> Result<ReplyKind, NodeError> {
         let news = self
-            .holdings
+            .inventory
             .news(clock::now(), query.instance, query.after);
         let mut tasks = Vec::with_capacity(news.tasks.len());
         for (epoch, task) in news.tasks {
-            let state = self.holdings.state(epoch, task)?;
+            let state = self.inventory.state(epoch, task)?;
             let Some(state) = state.filter(|state| !state.is_empty()) else {
                 continue;
             };

@@ -7,21 +7,21 @@ use libp2p::PeerId;
 
 use crate::api::{SyncLie, SyncReport};
 use crate::clock;
-use crate::desk::TakenOver;
+use crate::tasks::imported::Imported;
 
 /// Lies that are remembered.
 const LIES_KEPT: usize = 32;
 
 /// Shared by the task and the pages.
 #[derive(Clone, Default)]
-pub(crate) struct SyncStatus(Arc<Mutex<State>>);
+pub(crate) struct SyncStatus(Arc<Mutex<SyncState>>);
 
 #[derive(Default)]
-struct State {
+struct SyncState {
     behind: u64,
     agreed: usize,
     peers: usize,
-    taken: TakenOver,
+    taken: Imported,
     compared_ms: Option<u64>,
     taken_ms: Option<u64>,
     lies: VecDeque<SyncLie>,
@@ -39,7 +39,7 @@ impl SyncStatus {
         metrics::gauge!("quorate_sync_behind").set(f64::from(behind));
     }
 
-    pub(super) fn took(&self, taken: TakenOver) {
+    pub(super) fn took(&self, taken: Imported) {
         let mut state = self.lock();
         let all = &mut state.taken;
         all.tasks += taken.tasks;
@@ -60,7 +60,7 @@ impl SyncStatus {
         }
     }
 
-    pub(super) fn taken(&self) -> TakenOver {
+    pub(super) fn taken(&self) -> Imported {
         self.lock().taken
     }
 
@@ -94,7 +94,7 @@ impl SyncStatus {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, SyncState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

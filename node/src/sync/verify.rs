@@ -10,8 +10,8 @@ use quorate_proto::{
 };
 
 use super::link::AskError;
-use crate::desk::Taken;
-use crate::holdings::Holdings;
+use crate::tasks::imported::ImportedTask;
+use crate::tasks::inventory::TaskInventory;
 
 /// Tasks without certificate that are taken over from one peer within [`ALLOWANCE_MS`]. An operator can
 /// sign as many as it likes; honest ones expire where the network is ill, at some hundred in a minute.
@@ -19,7 +19,7 @@ const MAX_UNCERTIFIED: usize = 8_192;
 pub(super) const ALLOWANCE_MS: u64 = 600_000;
 
 /// What was asked for.
-pub(super) enum Wanted {
+pub(super) enum RequestedItems {
     /// Ascending ids, behind the first and up to the second.
     Range {
         after: Option<TaskId>,
@@ -46,9 +46,9 @@ impl Allowance {
 
 /// What a reply brought.
 #[derive(Debug, Default)]
-pub(super) struct Brought {
+pub(super) struct VerifiedItems {
     /// What is new and holds.
-    pub(super) taken: Vec<Taken>,
+    pub(super) taken: Vec<ImportedTask>,
     /// The id of the last item.
     pub(super) last: Option<TaskId>,
     /// Items beyond the allowance.
@@ -56,17 +56,17 @@ pub(super) struct Brought {
 }
 
 /// Verifies one reply.
-pub(super) struct Work {
+pub(super) struct Verifier {
     pub(super) peer: PeerId,
     pub(super) epoch: Epoch,
     pub(super) set: Arc<OperatorSet>,
     pub(super) domain: Domain,
-    pub(super) holdings: Holdings,
+    pub(super) inventory: TaskInventory,
     pub(super) allowance: Arc<Allowance>,
     pub(super) now: Timestamp,
 }
 
-impl Work {
+impl Verifier {
     /// Takes some milliseconds per hundred signatures.
     ///
     /// # Errors
@@ -74,18 +74,18 @@ impl Work {
     pub(super) fn verify(
         &self,
         items: &[wire::SyncItem],
-        wanted: &Wanted,
-    ) -> Result<Brought, AskError> {
-        let mut brought = Brought::default();
+        wanted: &RequestedItems,
+    ) -> Result<VerifiedItems, AskError> {
+        let mut brought = VerifiedItems::default();
         let mut seen = HashSet::new();
         for message in items {
             let item = SyncItem::try_from(message).map_err(|e| AskError::Fault(e.to_string()))?;
             let id = item.statement.task_id();
             let fits = match wanted {
-                Wanted::Range { after, until } => {
+                RequestedItems::Range { after, until } => {
                     Some(id) > brought.last.max(*after) && id <= *until
                 }
-                Wanted::These(ids) => ids.contains(&id) && seen.insert(id),
+                RequestedItems::These(ids) => ids.contains(&id) && seen.insert(id),
             };
             if !fits || item.statement.epoch() != self.epoch {
                 return Err(AskError::Fault("a task that was not asked for".into()));
@@ -100,11 +100,11 @@ impl Work {
         Ok(brought)
     }
 
-    fn verify_item(&self, id: TaskId, item: &SyncItem) -> Result<Option<Taken>, AskError> {
+    fn verify_item(&self, id: TaskId, item: &SyncItem) -> Result<Option<ImportedTask>, AskError> {
         let responses = item
             .responses(&self.set)
             .map_err(|e| AskError::Fault(e.to_string()))?;
-        let known = self.holdings.state(self.epoch, id)?;
+        let known = self.inventory.state(self.epoch, id)?;
         let state = known.clone().unwrap_or_default();
         let mut fresh = Vec::with_capacity(responses.len());
         for (response, (member, _)) in responses.into_iter().zip(&item.answers) {
@@ -119,7 +119,7 @@ impl Work {
         if fresh.is_empty() {
             return Ok(None);
         }
-        Ok(Some(Taken {
+        Ok(Some(ImportedTask {
             statement: item.statement,
             created_ms: item.created_ms,
             is_known: known.is_some(),
@@ -127,7 +127,7 @@ impl Work {
         }))
     }
 
-    fn is_allowed(&self, taken: &Taken) -> bool {
+    fn is_allowed(&self, taken: &ImportedTask) -> bool {
         let is_doubtful = !taken.is_known && !taken.is_certified(&self.set);
         let allowed = !is_doubtful || self.allowance.take(self.now, self.peer);
         if !allowed {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use quorate_node::api::SyncReport;
 use quorate_node::keys::LocalSigner;
-use quorate_node::{Ledgers, LogClaim, Node, Parts};
+use quorate_node::{ChainReaders, LogClaim, Node, NodeParts};
 use quorate_proto::store::{
     Empty, OperatorSetRecord, ResponseRecord, TaskRecord, TaskRef, TaskStatus,
 };
@@ -105,7 +105,7 @@ async fn start(
     let mut settings = settings(number, folder, bootstrap)?;
     settings.http = Some(http.parse()?);
     let keys = OperatorKeys::of(number);
-    let parts = Parts {
+    let parts = NodeParts {
         settings,
         peer_secret: keys.peer,
         signer: Some(Arc::new(LocalSigner::new(keys.signing.clone()))),
@@ -115,7 +115,7 @@ async fn start(
         },
         metrics: None,
     };
-    let ledgers = Ledgers {
+    let ledgers = ChainReaders {
         home: Arc::new(HomeDouble(operator_set()?)),
         sources: vec![Arc::new(SourceDouble)],
         followers: Vec::new(),

@@ -14,7 +14,7 @@ use quorate_chain::{
 use quorate_node::client::{Client, StateQuestion};
 use quorate_node::keys::LocalSigner;
 use quorate_node::settings::{HomeSettings, Limits, Policy, Reach, Retention, Role, Settings};
-use quorate_node::{Ledgers, LogClaim, Node, Parts};
+use quorate_node::{ChainReaders, LogClaim, Node, NodeParts};
 use quorate_proto::{Address, B256, Epoch, Operator, OperatorSet, ReadBasis, U256};
 use tokio_util::sync::CancellationToken;
 
@@ -191,7 +191,7 @@ pub(super) async fn run(options: &BenchOptions) -> Result<()> {
     for number in 0..OPERATORS {
         let settings = settings(number, folder.path(), &addresses)?;
         let keys = OperatorKeys::of(number);
-        let parts = Parts {
+        let parts = NodeParts {
             settings,
             peer_secret: keys.peer,
             signer: Some(Arc::new(LocalSigner::new(keys.signing.clone()))),
@@ -201,7 +201,7 @@ pub(super) async fn run(options: &BenchOptions) -> Result<()> {
             },
             metrics: None,
         };
-        let ledgers = Ledgers {
+        let ledgers = ChainReaders {
             home: Arc::new(HomeDouble(operator_set()?)),
             sources: vec![Arc::new(SourceDouble)],
             followers: Vec::new(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use alloy::primitives::U256;
 use anyhow::{Context, Result, ensure};
-use quorate_node::api::{Happening, LiveLine, RefusedLine, Timeline};
+use quorate_node::api::{EventKind, LiveLine, RefusedLine, Timeline};
 use quorate_node::client::{At, StateQuestion};
 use quorate_proto::wire::ErrorCode;
 use quorate_proto::{B256, TaskId};
@@ -21,7 +21,7 @@ async fn told(
     node: &NodeProcess,
     task: TaskId,
     what: &str,
-    has: impl Fn(&Happening) -> bool,
+    has: impl Fn(&EventKind) -> bool,
 ) -> Result<Timeline> {
     let what = format!("{}: {what} in the record of {task}", node.name);
     wait::until(&what, SOON, || async {
@@ -33,17 +33,17 @@ async fn told(
     .await
 }
 
-fn place(timeline: &Timeline, is: impl Fn(&Happening) -> bool) -> Result<usize> {
+fn place(timeline: &Timeline, is: impl Fn(&EventKind) -> bool) -> Result<usize> {
     let place = timeline.events.iter().position(|event| is(&event.what));
     place.with_context(|| format!("{:?}", timeline.events))
 }
 
-fn has_answer(happening: &Happening, operator: &str) -> bool {
-    matches!(happening, Happening::Answered { operator: of, .. } if of == operator)
+fn has_answer(happening: &EventKind, operator: &str) -> bool {
+    matches!(happening, EventKind::Answered { operator: of, .. } if of == operator)
 }
 
-fn is_delivered(happening: &Happening, told: &str) -> bool {
-    matches!(happening, Happening::Delivered { outcome, .. } if outcome == told)
+fn is_delivered(happening: &EventKind, told: &str) -> bool {
+    matches!(happening, EventKind::Delivered { outcome, .. } if outcome == told)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -73,26 +73,26 @@ async fn a_certified_task_has_its_story_at_every_operator() -> Outcome {
             .is_sorted_by(|a, b| a.after_ms <= b.after_ms),
         "{timeline:?}"
     );
-    let opened = Happening::Opened {
+    let opened = EventKind::Opened {
         heard_of: None,
         again: false,
     };
     ensure!(timeline.events[0].what == opened, "{timeline:?}");
     let steps = [
         place(&timeline, |what| {
-            matches!(what, Happening::Asked { user: 1 })
+            matches!(what, EventKind::Asked { user: 1 })
         })?,
         place(&timeline, |what| {
-            matches!(what, Happening::Read { refusal: None, .. })
+            matches!(what, EventKind::Read { refusal: None, .. })
         })?,
         place(&timeline, |what| has_answer(what, &own))?,
         place(&timeline, |what| {
-            matches!(what, Happening::Certified { learned: false, .. })
+            matches!(what, EventKind::Certified { learned: false, .. })
         })?,
         place(&timeline, |what| is_delivered(what, "certificate"))?,
     ];
     ensure!(steps.is_sorted(), "{steps:?} {timeline:?}");
-    let attempt = |what: &Happening| matches!(what, Happening::Announced { operator, attempt: 0 } if *operator == own);
+    let attempt = |what: &EventKind| matches!(what, EventKind::Announced { operator, attempt: 0 } if *operator == own);
     place(&timeline, attempt)?;
 
     // Who was asked by the mesh has the same story from its own place.
@@ -107,7 +107,7 @@ async fn a_certified_task_has_its_story_at_every_operator() -> Outcome {
         ensure!(
             matches!(
                 first,
-                Some(Happening::Opened {
+                Some(EventKind::Opened {
                     heard_of: Some(_),
                     again: false
                 })
@@ -115,17 +115,17 @@ async fn a_certified_task_has_its_story_at_every_operator() -> Outcome {
             "{timeline:?}"
         );
         place(&timeline, |what| {
-            matches!(what, Happening::Certified { .. })
+            matches!(what, EventKind::Certified { .. })
         })?;
         place(&timeline, |what| {
-            matches!(what, Happening::Read { refusal: None, .. })
+            matches!(what, EventKind::Read { refusal: None, .. })
         })?;
     }
 
     // Over the network it is the same as over HTTP.
     let client = network.client(2).await?;
     let over_http = told(&network.operators[2], task, "the certificate", |what| {
-        matches!(what, Happening::Certified { .. })
+        matches!(what, EventKind::Certified { .. })
     })
     .await?;
     let over_stream = client.timeline(task).await?;
@@ -235,15 +235,15 @@ async fn refusals_are_told_with_their_reasons() -> Outcome {
     let task = certify(&network, 0, 7, block).await?.task_id;
     let lied_to = network.deployment.operators[1].0.to_string();
 
-    let is_refusal = |what: &Happening| {
+    let is_refusal = |what: &EventKind| {
         has_answer(what, &lied_to)
-            && matches!(what, Happening::Answered { signed: false, refusal: Some(code), detail: Some(text), .. }
+            && matches!(what, EventKind::Answered { signed: false, refusal: Some(code), detail: Some(text), .. }
                 if code == "read another value" && text.contains("666"))
     };
     told(&network.operators[0], task, "the refusal", is_refusal).await?;
     let own = told(&network.operators[1], task, "the refusal", is_refusal).await?;
-    let read = |what: &Happening| {
-        matches!(what, Happening::Read { refusal: Some(code), at_block: Some(_), .. }
+    let read = |what: &EventKind| {
+        matches!(what, EventKind::Read { refusal: Some(code), at_block: Some(_), .. }
             if code == "read another value")
     };
     ensure!(place(&own, read)? < place(&own, is_refusal)?, "{own:?}");
@@ -297,7 +297,7 @@ async fn an_expired_task_names_who_was_missing_and_outlives_kills() -> Outcome {
     })
     .await?;
     let attempts = timeline.events.iter().filter_map(|event| match event.what {
-        Happening::Announced { attempt, .. } => Some(attempt),
+        EventKind::Announced { attempt, .. } => Some(attempt),
         _ => None,
     });
     ensure!(attempts.collect::<Vec<_>>() == [0, 1, 2, 3], "{timeline:?}");
@@ -306,8 +306,8 @@ async fn an_expired_task_names_who_was_missing_and_outlives_kills() -> Outcome {
         .map(|(operator, _)| operator.to_string())
         .collect();
     silent.sort();
-    let ended = place(&timeline, |what| matches!(what, Happening::Ended { .. }))?;
-    let Happening::Ended {
+    let ended = place(&timeline, |what| matches!(what, EventKind::Ended { .. }))?;
+    let EventKind::Ended {
         status,
         missing,
         signed_weight,
@@ -321,7 +321,7 @@ async fn an_expired_task_names_who_was_missing_and_outlives_kills() -> Outcome {
     ensure!(status == "expired" && named == silent, "{timeline:?}");
     ensure!(signed_weight == "70000000000000000000", "{timeline:?}");
     let again =
-        |what: &Happening| matches!(what, Happening::Sent { item } if item == "answer_again");
+        |what: &EventKind| matches!(what, EventKind::Sent { item } if item == "answer_again");
     told(&network.operators[1], task, "its answer again", again).await?;
 
     // Asked once more, and killed while that is under way.
@@ -334,7 +334,7 @@ async fn an_expired_task_names_who_was_missing_and_outlives_kills() -> Outcome {
     });
     ensure!(progress.recv().await.is_some(), "{:?}", asked.await);
     told(&network.operators[0], task, "its second life", |what| {
-        matches!(what, Happening::Opened { again: true, .. })
+        matches!(what, EventKind::Opened { again: true, .. })
     })
     .await?;
     network.operators[0].kill()?;
@@ -344,17 +344,17 @@ async fn an_expired_task_names_who_was_missing_and_outlives_kills() -> Outcome {
         network.operators[victim].ready().await?;
     }
     told(&network.operators[0], task, "the restart", |what| {
-        matches!(what, Happening::Interrupted {})
+        matches!(what, EventKind::Interrupted {})
     })
     .await?;
     joined(&network, &network.operators[0]).await?;
     certify(&network, 0, 7, block).await?;
     let timeline = told(&network.operators[0], task, "the certificate", |what| {
-        matches!(what, Happening::Certified { .. })
+        matches!(what, EventKind::Certified { .. })
     })
     .await?;
     let lives = timeline.events.iter();
-    let lives = lives.filter(|event| matches!(event.what, Happening::Opened { .. }));
+    let lives = lives.filter(|event| matches!(event.what, EventKind::Opened { .. }));
     ensure!(lives.count() >= 3, "{timeline:?}");
     // The earlier lives stand before the beginning of the last one.
     ensure!(timeline.events[0].after_ms < 0.0, "{timeline:?}");
@@ -455,10 +455,10 @@ async fn tasks_can_be_followed_as_they_happen() -> Outcome {
     };
     failure_of(client.request_state(&question, |_| {}).await)?;
     for follower in &followers {
-        let is = |line: &LiveLine| matches!(line, LiveLine::Task { task_id, what: Happening::Certified { .. }, .. } if *task_id == task);
+        let is = |line: &LiveLine| matches!(line, LiveLine::Task { task_id, what: EventKind::Certified { .. }, .. } if *task_id == task);
         follower.hears("the certificate", is).await?;
         let begins = |line: &LiveLine| {
-            matches!(line, LiveLine::Task { task_id, what: Happening::Opened { .. }, statement: Some(_), .. }
+            matches!(line, LiveLine::Task { task_id, what: EventKind::Opened { .. }, statement: Some(_), .. }
                 if *task_id == task)
         };
         follower.hears("the beginning", begins).await?;

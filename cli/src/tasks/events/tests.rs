@@ -20,7 +20,7 @@ fn member(number: u8, weight: &str) -> OperatorReport {
     }
 }
 
-fn timeline(events: Vec<(f64, Happening)>) -> Timeline {
+fn timeline(events: Vec<(f64, EventKind)>) -> Timeline {
     let task = TaskReport {
         task_id: "0xb380".into(),
         status: "expired".into(),
@@ -54,8 +54,8 @@ fn timeline(events: Vec<(f64, Happening)>) -> Timeline {
     }
 }
 
-fn answered(number: u8, refusal: Option<&str>, late: bool, took_ms: Option<f64>) -> Happening {
-    Happening::Answered {
+fn answered(number: u8, refusal: Option<&str>, late: bool, took_ms: Option<f64>) -> EventKind {
+    EventKind::Answered {
         operator: operator(number),
         signed: refusal.is_none(),
         refusal: refusal.map(Into::into),
@@ -67,37 +67,37 @@ fn answered(number: u8, refusal: Option<&str>, late: bool, took_ms: Option<f64>)
 
 #[test]
 fn a_timeline_has_a_line_for_every_event() {
-    let announced = |attempt| Happening::Announced {
+    let announced = |attempt| EventKind::Announced {
         operator: operator(1),
         attempt,
     };
-    let opened = |again| Happening::Opened {
+    let opened = |again| EventKind::Opened {
         heard_of: None,
         again,
     };
-    let read = Happening::Read {
+    let read = EventKind::Read {
         took_ms: 1.25,
         at_block: Some("0xb10c".into()),
         basis: Some("proof".into()),
         refusal: None,
         detail: None,
     };
-    let ended = Happening::Ended {
+    let ended = EventKind::Ended {
         status: "expired".into(),
         signed_weight: "40".into(),
         threshold: "67".into(),
         missing: vec![operator(3)],
     };
-    let gone = Happening::Delivered {
+    let gone = EventKind::Delivered {
         user: 1,
         outcome: "gone".into(),
     };
     let shown = table(&timeline(vec![
         (-60_000.0, opened(false)),
         (-59_999.0, answered(2, None, false, None)),
-        (-50_000.0, Happening::Interrupted {}),
+        (-50_000.0, EventKind::Interrupted {}),
         (0.0, opened(true)),
-        (0.0, Happening::Asked { user: 1 }),
+        (0.0, EventKind::Asked { user: 1 }),
         (0.0, announced(0)),
         (0.0, read),
         (0.75, answered(1, None, false, Some(0.5))),
@@ -129,7 +129,7 @@ fn a_timeline_has_a_line_for_every_event() {
 
 #[test]
 fn what_was_left_out_is_counted() {
-    let mut cut = timeline(vec![(0.0, Happening::Unknown {})]);
+    let mut cut = timeline(vec![(0.0, EventKind::Unknown {})]);
     cut.cut = 7;
     assert!(table(&cut).ends_with("7 more were left out: the record was full\n\n"));
     assert_eq!(table(&timeline(Vec::new())), "");
@@ -139,11 +139,11 @@ fn what_was_left_out_is_counted() {
 fn every_event_has_words() {
     let heard_of = Some(operator(2));
     let again = false;
-    let heard = Happening::Opened { heard_of, again };
-    let table: [(Happening, &str, &str); 7] = [
+    let heard = EventKind::Opened { heard_of, again };
+    let table: [(EventKind, &str, &str); 7] = [
         (heard, "opened", "first heard of it"),
         (
-            Happening::Certified {
+            EventKind::Certified {
                 signers: 1,
                 learned: true,
             },
@@ -151,14 +151,14 @@ fn every_event_has_words() {
             "by 1 signature, learned from another operator",
         ),
         (
-            Happening::Sent {
+            EventKind::Sent {
                 item: "result".into(),
             },
             "published",
             "the certificate, for those that missed answers",
         ),
         (
-            Happening::Equivocated {
+            EventKind::Equivocated {
                 operator: operator(2),
                 other_task: "0xee".into(),
             },
@@ -166,14 +166,14 @@ fn every_event_has_words() {
             "signed another fact for this slot, in task 0xee",
         ),
         (
-            Happening::Declined {
+            EventKind::Declined {
                 reason: "signer_busy".into(),
             },
             "left out",
             "the own answer: too much waits to be signed",
         ),
         (
-            Happening::Delivered {
+            EventKind::Delivered {
                 user: 2,
                 outcome: "certificate".into(),
             },
@@ -181,7 +181,7 @@ fn every_event_has_words() {
             "the certificate to user 2",
         ),
         (
-            Happening::Read {
+            EventKind::Read {
                 took_ms: 2_500.0,
                 at_block: None,
                 basis: None,

@@ -87,10 +87,10 @@ impl Scene {
             validator: Validator::new(
                 domain,
                 bindings.clone(),
-                Regulars::of(bindings, vec![registry()]),
+                KnownPeers::of(bindings, vec![registry()]),
                 Allowances::new(TOTALS),
-                KnownSignatures::default(),
-                EvidenceBook::open(store, domain).unwrap(),
+                SignatureCache::default(),
+                EvidenceStore::open(store, domain).unwrap(),
             ),
             domain,
             members,
@@ -108,12 +108,12 @@ impl Scene {
         )
     }
 
-    fn validate(&mut self, source: PeerId, kind: Kind, data: Vec<u8>) -> Verdict {
+    fn validate(&mut self, source: PeerId, kind: Kind, data: Vec<u8>) -> ValidationOutcome {
         let message = GossipMessage::of(source, kind, data);
         self.validator.validate(&self.view, &message)
     }
 
-    fn from(&mut self, number: usize, kind: Kind, batch: &GossipBatch) -> Verdict {
+    fn from(&mut self, number: usize, kind: Kind, batch: &GossipBatch) -> ValidationOutcome {
         let data = self.seal(&self.members[number], kind, batch);
         let source = self.members[number].peer_id();
         self.validate(source, kind, data)
@@ -155,12 +155,14 @@ fn task(sequence: u64, epoch: Epoch) -> GossipBatch {
     }
 }
 
-fn reason(verdict: &Verdict) -> &'static str {
+fn reason(verdict: &ValidationOutcome) -> &'static str {
     match verdict {
-        Verdict::Good(_) => "good",
-        Verdict::Useless(reason) | Verdict::Excess(_, reason) | Verdict::Bad(reason) => reason,
-        Verdict::Guilty(guilt) => guilt.reason,
-        Verdict::Ahead(..) => "ahead",
+        ValidationOutcome::Good(_) => "good",
+        ValidationOutcome::Useless(reason)
+        | ValidationOutcome::Excess(_, reason)
+        | ValidationOutcome::Bad(reason) => reason,
+        ValidationOutcome::Guilty(guilt) => guilt.reason,
+        ValidationOutcome::Ahead(..) => "ahead",
     }
 }
 
@@ -169,7 +171,7 @@ fn what_operators_publish_is_good() {
     let mut scene = Scene::new();
     let (domain, fact) = (scene.domain, statement(1, EPOCH));
     assert!(
-        matches!(scene.from(0, Kind::Task, &task(1, EPOCH)), Verdict::Good(entries) if entries.len() == 1)
+        matches!(scene.from(0, Kind::Task, &task(1, EPOCH)), ValidationOutcome::Good(entries) if entries.len() == 1)
     );
     let responses = vec![scene.members[1].response(&domain, fact)];
     let batch = GossipBatch {
@@ -178,7 +180,7 @@ fn what_operators_publish_is_good() {
         ..GossipBatch::default()
     };
     assert!(
-        matches!(scene.from(1, Kind::Response, &batch), Verdict::Good(entries) if entries.len() == 1)
+        matches!(scene.from(1, Kind::Response, &batch), ValidationOutcome::Good(entries) if entries.len() == 1)
     );
     let signature = |m: &Member| SignerSignature {
         operator: m.address,
@@ -192,7 +194,7 @@ fn what_operators_publish_is_good() {
     };
     assert!(matches!(
         scene.from(1, Kind::Result, &batch),
-        Verdict::Good(_)
+        ValidationOutcome::Good(_)
     ));
 }
 
@@ -203,7 +205,7 @@ fn strangers_and_forgers_are_to_blame() {
     let data = scene.seal(&stranger, Kind::Task, &task(1, EPOCH));
     let verdict = scene.validate(stranger.peer_id(), Kind::Task, data);
     assert!(
-        matches!(verdict, Verdict::Bad("author is no operator")),
+        matches!(verdict, ValidationOutcome::Bad("author is no operator")),
         "{}",
         reason(&verdict)
     );
@@ -216,13 +218,13 @@ fn strangers_and_forgers_are_to_blame() {
     let data = scene.seal(&forger, Kind::Task, &task(1, EPOCH));
     let verdict = scene.validate(forger.peer_id(), Kind::Task, data);
     assert!(
-        matches!(verdict, Verdict::Bad("binding")),
+        matches!(verdict, ValidationOutcome::Bad("binding")),
         "{}",
         reason(&verdict)
     );
 
     let verdict = scene.validate(PeerId::random(), Kind::Task, vec![1, 2, 3]);
-    assert!(matches!(verdict, Verdict::Bad("envelope")));
+    assert!(matches!(verdict, ValidationOutcome::Bad("envelope")));
     let other = Domain::new(1, Address::repeat_byte(0xaa));
     let topic = other.network().topic(Kind::Task);
     let member = &scene.members[0];
@@ -234,7 +236,7 @@ fn strangers_and_forgers_are_to_blame() {
     );
     let verdict = scene.validate(PeerId::random(), Kind::Task, data);
     assert!(
-        matches!(verdict, Verdict::Bad("envelope")),
+        matches!(verdict, ValidationOutcome::Bad("envelope")),
         "another network"
     );
 }
@@ -258,7 +260,7 @@ fn responses_count_for_their_author_only() {
         let verdict = scene.from(0, Kind::Response, &batch);
         let author = scene.members[0].address;
         assert!(
-            matches!(&verdict, Verdict::Guilty(guilt) if guilt.author.operator == author),
+            matches!(&verdict, ValidationOutcome::Guilty(guilt) if guilt.author.operator == author),
             "the author's fault, whoever forwards it"
         );
         assert_eq!(reason(&verdict), expected);
@@ -281,7 +283,7 @@ fn certificates_below_the_threshold_are_to_blame() {
     };
     assert!(matches!(
         scene.from(0, Kind::Result, &batch),
-        Verdict::Guilty(guilt) if guilt.reason == "certificate"
+        ValidationOutcome::Guilty(guilt) if guilt.reason == "certificate"
     ));
 }
 
@@ -292,20 +294,20 @@ fn a_batch_is_accepted_once_and_only_pure_repetition_by_strangers_is_blamed() {
     let author = scene.members[0].peer_id();
     assert!(matches!(
         scene.validate(author, Kind::Task, data.clone()),
-        Verdict::Good(_)
+        ValidationOutcome::Good(_)
     ));
     assert!(matches!(
         scene.validate(author, Kind::Task, data.clone()),
-        Verdict::Useless(_)
+        ValidationOutcome::Useless(_)
     ));
     assert!(matches!(
         scene.validate(registry(), Kind::Task, data.clone()),
-        Verdict::Useless("sequence number was used")
+        ValidationOutcome::Useless("sequence number was used")
     ));
     let stranger = PeerId::random();
     assert!(matches!(
         scene.validate(stranger, Kind::Task, data),
-        Verdict::Bad("replay")
+        ValidationOutcome::Bad("replay")
     ));
     // Another batch under the same number is the author's doing, not the forwarder's.
     let tasks = vec![Task {
@@ -320,7 +322,7 @@ fn a_batch_is_accepted_once_and_only_pure_repetition_by_strangers_is_blamed() {
     let data = scene.seal(&scene.members[0], Kind::Task, &variant);
     assert!(matches!(
         scene.validate(stranger, Kind::Task, data),
-        Verdict::Useless(_)
+        ValidationOutcome::Useless(_)
     ));
 }
 
@@ -329,7 +331,7 @@ fn a_new_binding_replaces_the_old_peer() {
     let mut scene = Scene::new();
     assert!(matches!(
         scene.from(0, Kind::Task, &task(1, EPOCH)),
-        Verdict::Good(_)
+        ValidationOutcome::Good(_)
     ));
     let moved = Member {
         peer: PeerSecret::from_bytes(&[200; 32]),
@@ -340,11 +342,14 @@ fn a_new_binding_replaces_the_old_peer() {
     let data = Envelope::seal(&task(2, EPOCH), &binding, &topic, &moved.peer);
     assert!(matches!(
         scene.validate(moved.peer_id(), Kind::Task, data),
-        Verdict::Good(_)
+        ValidationOutcome::Good(_)
     ));
     assert_eq!(scene.validator.bindings.of(moved.address), Some(binding));
     let verdict = scene.from(0, Kind::Task, &task(3, EPOCH));
-    assert!(matches!(verdict, Verdict::Useless("binding was replaced")));
+    assert!(matches!(
+        verdict,
+        ValidationOutcome::Useless("binding was replaced")
+    ));
 }
 
 #[test]
@@ -369,7 +374,10 @@ fn an_operator_is_heard_after_its_clock_was_set_back() {
     assert_eq!(reason(&verdict), "replay");
     for old in [before, seal(&scene, 1, noon + 1)] {
         let verdict = scene.validate(stranger, Kind::Task, old);
-        assert!(matches!(verdict, Verdict::Useless("binding was replaced")));
+        assert!(matches!(
+            verdict,
+            ValidationOutcome::Useless("binding was replaced")
+        ));
     }
     // An old batch with the new binding written on it: its signature covers the old one.
     let mut forged = quorate_proto::wire::Envelope::default();
@@ -383,29 +391,35 @@ fn an_operator_is_heard_after_its_clock_was_set_back() {
         }
     }
     let verdict = scene.validate(stranger, Kind::Task, prost::Message::encode_to_vec(&forged));
-    assert!(matches!(verdict, Verdict::Bad("envelope")));
+    assert!(matches!(verdict, ValidationOutcome::Bad("envelope")));
 }
 
 #[test]
 fn epochs_decide_what_is_done() {
     let mut scene = Scene::new();
     let verdict = scene.from(0, Kind::Task, &task(1, EPOCH.next()));
-    assert!(matches!(verdict, Verdict::Ahead(epoch) if epoch == EPOCH.next()));
+    assert!(matches!(verdict, ValidationOutcome::Ahead(epoch) if epoch == EPOCH.next()));
     let verdict = scene.from(0, Kind::Task, &task(2, Epoch(3)));
-    assert!(matches!(verdict, Verdict::Useless("epoch is over")));
+    assert!(matches!(
+        verdict,
+        ValidationOutcome::Useless("epoch is over")
+    ));
     let verdict = scene.from(0, Kind::Task, &task(3, Epoch(2)));
-    assert!(matches!(verdict, Verdict::Bad("epoch is long over")));
+    assert!(matches!(
+        verdict,
+        ValidationOutcome::Bad("epoch is long over")
+    ));
     scene.view = EpochView::of(vec![
         set_of(&scene.members, EPOCH),
         set_of(&scene.members, EPOCH.next()),
     ]);
     assert!(matches!(
         scene.from(0, Kind::Task, &task(4, EPOCH)),
-        Verdict::Good(_)
+        ValidationOutcome::Good(_)
     ));
     assert!(matches!(
         scene.from(0, Kind::Task, &task(5, EPOCH.next())),
-        Verdict::Good(_)
+        ValidationOutcome::Good(_)
     ));
 }
 
@@ -420,16 +434,22 @@ fn nobody_is_to_blame_for_epochs_that_this_node_skipped() {
         scene.seal(&left, Kind::Task, &task(2, Epoch(1))),
     );
     let verdict = scene.from(0, Kind::Task, &of_member);
-    assert!(matches!(verdict, Verdict::Bad("epoch is long over")));
+    assert!(matches!(
+        verdict,
+        ValidationOutcome::Bad("epoch is long over")
+    ));
     let verdict = scene.validate(left.peer_id(), Kind::Task, of_left.clone());
-    assert!(matches!(verdict, Verdict::Bad("author is no operator")));
+    assert!(matches!(
+        verdict,
+        ValidationOutcome::Bad("author is no operator")
+    ));
 
     let sets = [Epoch(3), EPOCH].map(|epoch| set_of(&scene.members, epoch));
     scene.view = EpochView::of(sets.to_vec());
     let verdict = scene.from(0, Kind::Task, &of_member);
-    assert!(matches!(verdict, Verdict::Useless(OVER)));
+    assert!(matches!(verdict, ValidationOutcome::Useless(OVER)));
     let verdict = scene.validate(left.peer_id(), Kind::Task, of_left);
-    assert!(matches!(verdict, Verdict::Useless(OVER)));
+    assert!(matches!(verdict, ValidationOutcome::Useless(OVER)));
 }
 
 /// Each would cost a signature's verification otherwise, as fast as anybody can send.
@@ -443,16 +463,19 @@ fn authors_that_nobody_knows_are_verified_now_and_then() {
         scene.validate(nobody.peer_id(), Kind::Task, data)
     };
     let verdicts = (0..=u8::MAX).map(|number| unknown(&mut scene, number));
-    let verified = verdicts.filter(|verdict| matches!(verdict, Verdict::Useless(FAR)));
+    let verified = verdicts.filter(|verdict| matches!(verdict, ValidationOutcome::Useless(FAR)));
     assert_eq!(verified.count(), 256);
     let spent = (0..32).any(|_| {
         let verdict = unknown(&mut scene, 1);
-        matches!(verdict, Verdict::Useless("too many of unknown authors"))
+        matches!(
+            verdict,
+            ValidationOutcome::Useless("too many of unknown authors")
+        )
     });
     assert!(spent, "none is left out");
     assert!(matches!(
         scene.from(0, Kind::Task, &task(1, EPOCH)),
-        Verdict::Good(_)
+        ValidationOutcome::Good(_)
     ));
 }
 
@@ -468,7 +491,7 @@ fn strangers_may_not_send_what_is_useless_without_end() {
     let bad = |scene: &mut Scene, source: PeerId| {
         let wasted = old.iter().filter(|data| {
             let verdict = scene.validate(source, Kind::Task, data.to_vec());
-            matches!(verdict, Verdict::Bad(WASTE))
+            matches!(verdict, ValidationOutcome::Bad(WASTE))
         });
         wasted.count()
     };
@@ -479,7 +502,7 @@ fn strangers_may_not_send_what_is_useless_without_end() {
     assert!(bad(&mut scene, stranger) > 100);
     let another = scene.validate(PeerId::random(), Kind::Task, old[0].clone());
     assert!(
-        matches!(another, Verdict::Useless(_)),
+        matches!(another, ValidationOutcome::Useless(_)),
         "{}",
         reason(&another)
     );
@@ -490,13 +513,19 @@ fn nothing_waits_for_an_epoch_after_the_coming_one() {
     let mut scene = Scene::new();
     let far = EPOCH.next().next();
     let verdict = scene.from(0, Kind::Task, &task(1, far));
-    assert!(matches!(verdict, Verdict::Useless(FAR)), "of an operator");
+    assert!(
+        matches!(verdict, ValidationOutcome::Useless(FAR)),
+        "of an operator"
+    );
 
     let stranger = Member::new(77);
     for epoch in [far, Epoch(u32::MAX)] {
         let data = scene.seal(&stranger, Kind::Task, &task(1, epoch));
         let verdict = scene.validate(stranger.peer_id(), Kind::Task, data);
-        assert!(matches!(verdict, Verdict::Useless(FAR)), "of a stranger");
+        assert!(
+            matches!(verdict, ValidationOutcome::Useless(FAR)),
+            "of a stranger"
+        );
     }
     let topic = scene.domain.network().topic(Kind::Task);
     for name in [stranger, Member::new(1)] {
@@ -506,19 +535,22 @@ fn nothing_waits_for_an_epoch_after_the_coming_one() {
         );
         let data = Envelope::seal(&task(2, far), &binding, &topic, &forger);
         let verdict = scene.validate(PeerId::random(), Kind::Task, data);
-        assert!(matches!(verdict, Verdict::Bad("envelope")), "made up");
+        assert!(
+            matches!(verdict, ValidationOutcome::Bad("envelope")),
+            "made up"
+        );
     }
 
     // What comes with it is taken all the same.
     let mut mixed = task(3, EPOCH);
     mixed.tasks.extend(task(3, far).tasks);
     let verdict = scene.from(0, Kind::Task, &mixed);
-    assert!(matches!(verdict, Verdict::Good(entries) if entries.len() == 1));
+    assert!(matches!(verdict, ValidationOutcome::Good(entries) if entries.len() == 1));
 
     scene.view = EpochView::default();
     let verdict = scene.from(0, Kind::Task, &task(4, far));
     assert!(
-        matches!(verdict, Verdict::Ahead(_)),
+        matches!(verdict, ValidationOutcome::Ahead(_)),
         "no set is known here yet"
     );
 }
@@ -531,14 +563,14 @@ fn only_verified_messages_wait_for_their_epoch() {
     let batch = task(1, EPOCH.next());
     let data = scene.seal(&newcomer, Kind::Task, &batch);
     let verdict = scene.validate(PeerId::random(), Kind::Task, data);
-    assert!(matches!(verdict, Verdict::Ahead(epoch) if epoch == EPOCH.next()));
+    assert!(matches!(verdict, ValidationOutcome::Ahead(epoch) if epoch == EPOCH.next()));
     for name in [newcomer, Member::new(1)] {
         let binding = name.binding(&scene.domain, 1);
         let topic = scene.domain.network().topic(Kind::Task);
         let forger = PeerSecret::from_bytes(&[99; 32]);
         let data = Envelope::seal(&batch, &binding, &topic, &forger);
         let verdict = scene.validate(PeerId::random(), Kind::Task, data);
-        assert!(matches!(verdict, Verdict::Bad("envelope")));
+        assert!(matches!(verdict, ValidationOutcome::Bad("envelope")));
     }
 }
 
@@ -551,7 +583,7 @@ fn excess_is_ignored_and_neither_forwarders_nor_others_pay_for_it() {
     let verdict = loop {
         let data = scene.seal(&scene.members[0], Kind::Task, &task(1 + good, EPOCH));
         match scene.validate(honest, Kind::Task, data) {
-            Verdict::Good(_) => good += 1,
+            ValidationOutcome::Good(_) => good += 1,
             verdict => break verdict,
         }
     };
@@ -559,7 +591,7 @@ fn excess_is_ignored_and_neither_forwarders_nor_others_pay_for_it() {
     assert!((512..1_024).contains(&good), "{good}");
     assert!(matches!(
         verdict,
-        Verdict::Excess(
+        ValidationOutcome::Excess(
             _,
             "more messages than the author's share" | "more tasks than the author's share"
         )
@@ -588,7 +620,7 @@ fn who_makes_excess_up_in_the_name_of_another_is_found_out() {
     let data = forge(&scene, 10_000);
     let verdict = scene.validate(PeerId::random(), Kind::Task, data);
     assert!(
-        matches!(verdict, Verdict::Bad("envelope")),
+        matches!(verdict, ValidationOutcome::Bad("envelope")),
         "a stranger at once"
     );
     let operator = scene.members[1].peer_id();
@@ -596,7 +628,7 @@ fn who_makes_excess_up_in_the_name_of_another_is_found_out() {
         let data = forge(&scene, 10_001 + more);
         matches!(
             scene.validate(operator, Kind::Task, data),
-            Verdict::Bad("envelope")
+            ValidationOutcome::Bad("envelope")
         )
     });
     assert_eq!(bad.count(), 2, "an operator's peer at times");
@@ -618,7 +650,7 @@ fn an_operator_that_signs_rubbish_is_not_listened_to() {
         };
         let data = scene.seal(&scene.members[0], Kind::Response, &batch);
         let verdict = scene.validate(honest, Kind::Response, data);
-        let Verdict::Guilty(guilt) = verdict else {
+        let ValidationOutcome::Guilty(guilt) = verdict else {
             panic!("{}", reason(&verdict));
         };
         let found = (guilt.author.operator, guilt.muted);
@@ -627,7 +659,7 @@ fn an_operator_that_signs_rubbish_is_not_listened_to() {
     let verdict = scene.from(0, Kind::Task, &task(9, EPOCH));
     assert!(matches!(
         verdict,
-        Verdict::Excess(_, "author is not listened to")
+        ValidationOutcome::Excess(_, "author is not listened to")
     ));
     assert_eq!(reason(&scene.from(1, Kind::Task, &task(2, EPOCH))), "good");
     let standing = scene.validator.allowances.standing(victim);
@@ -645,19 +677,19 @@ fn far_more_than_its_share_is_the_fault_of_the_peer_that_sends_it() {
         sent += 1;
         let data = data(&scene, sent);
         match scene.validate(author, Kind::Task, data) {
-            Verdict::Good(_) | Verdict::Excess(..) => {}
+            ValidationOutcome::Good(_) | ValidationOutcome::Excess(..) => {}
             verdict => break verdict,
         }
     };
     assert!(matches!(
         verdict,
-        Verdict::Bad("far more than the author's share")
+        ValidationOutcome::Bad("far more than the author's share")
     ));
     assert!(sent > 4 * 512, "{sent}");
     // The same from an honest forwarder.
     let data = data(&scene, 1_000_000);
     let verdict = scene.validate(PeerId::random(), Kind::Task, data);
-    assert!(matches!(verdict, Verdict::Excess(..)));
+    assert!(matches!(verdict, ValidationOutcome::Excess(..)));
 }
 
 fn contradiction(scene: &Scene, number: usize, epochs: [Epoch; 2]) -> EquivocationEvidence {
@@ -687,14 +719,14 @@ fn evidence_is_checked_before_it_is_forwarded() {
     let mut scene = Scene::new();
     let proven = contradiction(&scene, 1, [EPOCH, EPOCH]);
     let verdict = scene.from(0, Kind::Evidence, &evidence(1, proven));
-    assert!(matches!(verdict, Verdict::Good(entries) if entries.len() == 1));
+    assert!(matches!(verdict, ValidationOutcome::Good(entries) if entries.len() == 1));
 
     // The same pair, laid at somebody else's door.
     let pair = proven.attestations().map(|signed| *signed);
     let forged = EquivocationEvidence::new(scene.members[2].address, pair).unwrap();
     let verdict = scene.from(0, Kind::Evidence, &evidence(2, forged));
     assert_eq!(reason(&verdict), "evidence");
-    assert!(matches!(verdict, Verdict::Guilty(_)));
+    assert!(matches!(verdict, ValidationOutcome::Guilty(_)));
 }
 
 #[test]
@@ -712,7 +744,7 @@ fn evidence_of_an_unknown_kind_is_forwarded() {
     });
     let unknown = EquivocationEvidence::new(member.address, pair).unwrap();
     let verdict = scene.from(0, Kind::Evidence, &evidence(1, unknown));
-    assert!(matches!(verdict, Verdict::Good(entries) if entries.len() == 1));
+    assert!(matches!(verdict, ValidationOutcome::Good(entries) if entries.len() == 1));
 }
 
 #[test]
@@ -721,14 +753,14 @@ fn nobody_is_to_blame_for_evidence_that_is_known_or_cannot_be_checked() {
     let past = contradiction(&scene, 1, [Epoch(1), EPOCH]);
     let verdict = scene.from(0, Kind::Evidence, &evidence(1, past));
     assert_eq!(reason(&verdict), "operator set of the evidence is not kept");
-    assert!(matches!(verdict, Verdict::Useless(_)));
+    assert!(matches!(verdict, ValidationOutcome::Useless(_)));
 
     let stranger = Member::new(77);
     let proven = contradiction(&scene, 1, [EPOCH, EPOCH]);
     let data = scene.seal(&stranger, Kind::Evidence, &evidence(1, proven));
     let verdict = scene.validate(stranger.peer_id(), Kind::Evidence, data);
     assert!(
-        matches!(verdict, Verdict::Useless(_)),
+        matches!(verdict, ValidationOutcome::Useless(_)),
         "{}",
         reason(&verdict)
     );
@@ -737,5 +769,5 @@ fn nobody_is_to_blame_for_evidence_that_is_known_or_cannot_be_checked() {
     scene.validator.book.take(known).unwrap();
     let verdict = scene.from(0, Kind::Evidence, &evidence(2, proven));
     assert_eq!(reason(&verdict), "evidence is known, or too much of it");
-    assert!(matches!(verdict, Verdict::Useless(_)));
+    assert!(matches!(verdict, ValidationOutcome::Useless(_)));
 }

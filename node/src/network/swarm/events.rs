@@ -8,7 +8,7 @@ use quorate_proto::limits;
 use super::super::Range;
 use super::super::behaviour::{AGENT, BehaviourEvent};
 use super::super::handle::{Acceptance, GossipMessage};
-use super::super::peerbook::Haste;
+use super::super::peer_store::Haste;
 use super::super::ranges::is_relayed;
 use super::{LOOKUP_MS, Network};
 use crate::clock;

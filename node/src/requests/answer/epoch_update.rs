@@ -5,8 +5,8 @@ use quorate_proto::{Epoch, EpochUpdate, OperatorSet, Statement, wire};
 use quorate_storage::schema;
 
 use super::{Answerer, Failure, error, invalid, store_error, unavailable};
-use crate::desk::ReadTrace;
-use crate::handover::{certificate_by, certificate_over};
+use crate::tasks::driver::ReadTrace;
+use crate::tasks::handover::{certificate_by, certificate_over};
 
 impl Answerer {
     pub(super) async fn epoch_update(
@@ -55,7 +55,7 @@ impl Answerer {
         tracing::info!(%by, %next, "a set is asked to name a later one");
         let statement = Statement::EpochUpdate(update);
         let asked = self
-            .desk
+            .driver
             .ask(statement, signers.clone(), ReadTrace::default());
         // The task runs on by itself; whoever asked asks again.
         drop(asked.await);

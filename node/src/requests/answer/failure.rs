@@ -73,7 +73,7 @@ pub(in crate::requests) fn ended(report: &Report) -> Failure {
             .iter()
             .map(|operator| operator.to_vec())
             .collect(),
-        ..*error(code, retryable, crate::explain::failure_of(report))
+        ..*error(code, retryable, crate::tasks::records::failure_of(report))
     })
 }
 

@@ -10,25 +10,25 @@ use quorate_proto::{Address, OperatorSet, StateProof, Statement, TaskId, U256};
 use quorate_storage::schema;
 
 use super::failure::{chain_error, store_error, unavailable};
-use super::{Answerer, Failure, Replies, invalid, overloaded};
+use super::{Answerer, Failure, ReplySender, invalid, overloaded};
 use crate::client::check_seconds;
 use crate::clock;
-use crate::desk::{ReadTrace, Seat};
 use crate::requests::tolls::{Limit, Pass};
 use crate::requests::turns::Turn;
+use crate::tasks::driver::{ReadTrace, Subscription};
 
 /// How long a question waits until its task may be begun, in microseconds, and between two tries.
 const BEGIN_PATIENCE_MICROS: u64 = 2_000_000;
 const BEGIN_AGAIN: Duration = Duration::from_millis(20);
 
 /// What is known about a question before the network is asked.
-enum Known {
+enum KnownValue {
     Stored(ReplyKind),
     Read(Reading, ReadTrace),
 }
 
 /// A checked state request.
-struct Question {
+struct StateQuery {
     chain_id: u32,
     user: Address,
     key: U256,
@@ -40,34 +40,34 @@ impl Answerer {
         &self,
         id: u64,
         request: &wire::StateRequest,
-        replies: &Replies,
-        (pass, seat): (&Pass, &mut Option<Seat>),
+        replies: &ReplySender,
+        (pass, seat): (&Pass, &mut Option<Subscription>),
     ) -> Result<ReplyKind, Failure> {
         let question = parse(request)?;
         // First, so that a registry says what it is rather than which chains it lacks.
         let set = self.serving_set()?;
         let (reading, trace) = match self.read(&question, &set, pass).await? {
-            Known::Stored(stored) => return Ok(stored),
-            Known::Read(reading, trace) => (reading, trace),
+            KnownValue::Stored(stored) => return Ok(stored),
+            KnownValue::Read(reading, trace) => (reading, trace),
         };
         let statement = question.statement(&reading, &set)?;
         self.begin_task(&statement, &set, pass).await?;
-        let seat = seat.insert(self.desk.ask(statement, set, trace).await);
+        let seat = seat.insert(self.driver.ask(statement, set, trace).await);
         self.wait(id, seat, replies).await
     }
 
     /// The stored answer, or what this node reads when it has its turn.
     async fn read(
         &self,
-        question: &Question,
+        question: &StateQuery,
         set: &OperatorSet,
         pass: &Pass,
-    ) -> Result<Known, Failure> {
+    ) -> Result<KnownValue, Failure> {
         let chain = self.chain(question.chain_id)?;
         if let At::Block(block) = question.at
             && let Some(stored) = self.stored_answer(question, block, set)?
         {
-            return Ok(Known::Stored(stored));
+            return Ok(KnownValue::Stored(stored));
         }
         let _turn = self.turn(question.chain_id, pass).await?;
         let read = async {
@@ -77,14 +77,14 @@ impl Answerer {
                     let located = chain.locate(question.at).await;
                     let block = located.map_err(|e| chain_error(&e))?.number;
                     if let Some(stored) = self.stored_answer(question, block, set)? {
-                        return Ok(Known::Stored(stored));
+                        return Ok(KnownValue::Stored(stored));
                     }
                     block
                 }
             };
             let (reading, trace) = question.read(chain.as_ref(), block).await;
             let reading = reading.map_err(|e| chain_error(&e))?;
-            Ok(Known::Read(reading, trace))
+            Ok(KnownValue::Read(reading, trace))
         };
         for_user(read).await
     }
@@ -126,7 +126,7 @@ impl Answerer {
 
     fn stored_answer(
         &self,
-        question: &Question,
+        question: &StateQuery,
         block: u64,
         set: &OperatorSet,
     ) -> Result<Option<ReplyKind>, Failure> {
@@ -147,7 +147,7 @@ impl Answerer {
     }
 }
 
-impl Question {
+impl StateQuery {
     /// Also a read that fails counts, maybe for lies that made it fail.
     async fn read(
         &self,
@@ -181,10 +181,10 @@ impl Question {
     }
 }
 
-fn parse(request: &wire::StateRequest) -> Result<Question, Failure> {
+fn parse(request: &wire::StateRequest) -> Result<StateQuery, Failure> {
     let user = Address::try_from(request.user.as_slice());
     let key: Result<[u8; 32], _> = request.key.as_slice().try_into();
-    Ok(Question {
+    Ok(StateQuery {
         chain_id: request.chain_id,
         user: user.map_err(|_| invalid("user must have 20 bytes"))?,
         key: U256::from_be_bytes(key.map_err(|_| invalid("key must have 32 bytes, big endian"))?),

@@ -7,11 +7,11 @@ use quorate_proto::{TaskId, wire};
 use tokio_util::sync::CancellationToken;
 
 use super::failure::store_error;
-use super::{Answerer, Failure, Replies, error, invalid, overloaded, reply, unavailable};
-use crate::explain::{self, Unnamed};
+use super::{Answerer, Failure, ReplySender, error, invalid, overloaded, reply, unavailable};
 use crate::http::pruned_text;
-use crate::prune::was_pruned;
-use crate::recorder::Live;
+use crate::maintenance::prune::was_pruned;
+use crate::tasks::explain::{self, Unnamed};
+use crate::tasks::recorder::LiveEvent;
 
 impl Answerer {
     pub(super) fn timeline(&self, query: &wire::TimelineQuery) -> Result<ReplyKind, Failure> {
@@ -52,7 +52,7 @@ impl Answerer {
             Some(epoch) => error(
                 wire::ErrorCode::Pruned,
                 false,
-                pruned_text(id, epoch, self.holdings.floor()),
+                pruned_text(id, epoch, self.inventory.floor()),
             ),
             None => error(
                 wire::ErrorCode::UnknownTask,
@@ -66,7 +66,7 @@ impl Answerer {
     pub(super) async fn live(
         &self,
         id: u64,
-        replies: &Replies,
+        replies: &ReplySender,
         gone: &CancellationToken,
     ) -> Result<ReplyKind, Failure> {
         let Some(mut follower) = self.channels.live.follow_from_afar() else {
@@ -106,8 +106,8 @@ impl Answerer {
 }
 
 /// What was refused names peers, and is for the node's own people.
-fn told(news: &Arc<Live>) -> Option<wire::LiveEvent> {
-    let Live::Task(task, event, statement) = news.as_ref() else {
+fn told(news: &Arc<LiveEvent>) -> Option<wire::LiveEvent> {
+    let LiveEvent::Task(task, event, statement) = news.as_ref() else {
         return None;
     };
     Some(wire::LiveEvent {

@@ -72,7 +72,7 @@ fn items(count: u64) -> Vec<wire::SyncItem> {
 }
 
 struct Fixture {
-    work: Work,
+    work: Verifier,
     store: Store,
     _dir: tempfile::TempDir,
 }
@@ -83,12 +83,12 @@ fn fixture() -> Fixture {
         network: "1-test".into(),
     };
     let store = Store::open(dir.path(), EngineKind::RocksDb, &identity).unwrap();
-    let work = Work {
+    let work = Verifier {
         peer: PeerId::random(),
         epoch: Epoch(1),
         set: Arc::new(set()),
         domain: domain(),
-        holdings: Holdings::open(&store).unwrap(),
+        inventory: TaskInventory::open(&store).unwrap(),
         allowance: Arc::default(),
         now: Timestamp(1_000_000),
     };
@@ -99,14 +99,14 @@ fn fixture() -> Fixture {
     }
 }
 
-fn everything() -> Wanted {
-    Wanted::Range {
+fn everything() -> RequestedItems {
+    RequestedItems::Range {
         after: None,
         until: TaskId(B256::repeat_byte(0xff)),
     }
 }
 
-fn fault(result: Result<Brought, AskError>) -> String {
+fn fault(result: Result<VerifiedItems, AskError>) -> String {
     match result {
         Err(AskError::Fault(text)) => text,
         other => panic!("a fault was expected, not {other:?}"),
@@ -117,7 +117,7 @@ fn fault(result: Result<Brought, AskError>) -> String {
 fn good_items_are_taken_with_all_that_is_new() {
     let Fixture { work, store, _dir } = fixture();
     let items = items(5);
-    let Brought { taken, last, .. } = work.verify(&items, &everything()).unwrap();
+    let VerifiedItems { taken, last, .. } = work.verify(&items, &everything()).unwrap();
     assert_eq!(taken.len(), 5);
     assert!(
         taken
@@ -129,7 +129,7 @@ fn good_items_are_taken_with_all_that_is_new() {
     let mut batch = Batch::new();
     for (task, members) in taken.iter().zip([&[0, 1, 3][..], &[1]]) {
         let name = (Epoch(1), task.statement.task_id());
-        let noted = work.holdings.note(&mut batch, name, 4, |state| {
+        let noted = work.inventory.note(&mut batch, name, 4, |state| {
             for member in members {
                 state.sign(*member);
             }
@@ -137,7 +137,7 @@ fn good_items_are_taken_with_all_that_is_new() {
         noted.unwrap();
     }
     store.write(&batch, Durability::Buffered).unwrap();
-    let Brought { taken, .. } = work.verify(&items, &everything()).unwrap();
+    let VerifiedItems { taken, .. } = work.verify(&items, &everything()).unwrap();
     assert_eq!(taken.len(), 4);
     assert_eq!((taken[0].responses.len(), taken[0].is_known), (1, true));
     assert_eq!(taken[0].responses[0].operator, operator(1));
@@ -171,7 +171,7 @@ fn what_does_not_hold_is_a_fault() {
     let of_other = item(other, vec![(0, signed(1, &other))]);
     fault(work.verify(&[of_other], &everything()));
     let good = item(good, vec![(0, signed(1, &good)), (2, refused(3, &good))]);
-    let Brought { taken, .. } = work.verify(&[good], &everything()).unwrap();
+    let VerifiedItems { taken, .. } = work.verify(&[good], &everything()).unwrap();
     assert_eq!(taken[0].responses.len(), 2);
 }
 
@@ -185,15 +185,15 @@ fn only_what_was_asked_for_in_order_and_once() {
         .collect();
     let backwards: Vec<_> = items.iter().rev().cloned().collect();
     let twice = [items[0].clone(), items[0].clone()];
-    let outside = Wanted::Range {
+    let outside = RequestedItems::Range {
         after: Some(ids[0]),
         until: ids[2],
     };
-    let below = Wanted::Range {
+    let below = RequestedItems::Range {
         after: None,
         until: ids[1],
     };
-    let these = || Wanted::These(HashSet::from([ids[0], ids[1]]));
+    let these = || RequestedItems::These(HashSet::from([ids[0], ids[1]]));
     fault(work.verify(&backwards, &everything()));
     fault(work.verify(&twice, &everything()));
     fault(work.verify(&items, &outside));
@@ -221,10 +221,10 @@ fn a_peer_brings_only_so_much_that_nobody_has_certified() {
     let all = (0..3).zip(1..);
     let all = all.map(|(member, number)| (member, signed(number, &statement(1))));
     let certified = item(statement(1), all.collect());
-    let Brought { taken, .. } = work.verify(&[certified], &everything()).unwrap();
+    let VerifiedItems { taken, .. } = work.verify(&[certified], &everything()).unwrap();
     assert_eq!(taken.len(), 1, "with a certificate as many as there are");
     let later = work.now.plus_millis(ALLOWANCE_MS);
-    let work = Work { now: later, ..work };
+    let work = Verifier { now: later, ..work };
     assert_eq!(
         work.verify(&[lonely], &everything()).unwrap().taken.len(),
         1

@@ -40,9 +40,9 @@ fn responses(sequence: u64, responses: Vec<Response>) -> GossipBatch {
     }
 }
 
-fn good(verdict: &Verdict) -> usize {
+fn good(verdict: &ValidationOutcome) -> usize {
     match verdict {
-        Verdict::Good(entries) => entries.len(),
+        ValidationOutcome::Good(entries) => entries.len(),
         _ => 0,
     }
 }
@@ -73,7 +73,11 @@ fn nothing_else_is_heard_of_sets_that_are_over() {
     let member = &scene.members[1];
     let value = member.response(&scene.domain, statement(7, PAST));
     let verdict = scene.from(1, Kind::Response, &responses(1, vec![value.clone()]));
-    assert!(matches!(verdict, Verdict::Bad(_)), "{}", reason(&verdict));
+    assert!(
+        matches!(verdict, ValidationOutcome::Bad(_)),
+        "{}",
+        reason(&verdict)
+    );
     // Nor in the company of what may be said.
     let name = named(&scene, 1, update(PAST, EPOCH));
     let verdict = scene.from(1, Kind::Response, &responses(2, vec![name, value]));
@@ -91,5 +95,9 @@ fn a_set_whose_certificates_hold_no_more_names_nothing() {
     let long_over = Epoch(1);
     let response = named(&scene, 1, update(long_over, EPOCH));
     let verdict = scene.from(1, Kind::Response, &responses(1, vec![response]));
-    assert!(matches!(verdict, Verdict::Bad(_)), "{}", reason(&verdict));
+    assert!(
+        matches!(verdict, ValidationOutcome::Bad(_)),
+        "{}",
+        reason(&verdict)
+    );
 }

@@ -14,7 +14,13 @@ fn rotated() -> Member {
 
 impl Scene {
     /// A task of this author, under a binding with this sequence, in a batch with this number.
-    fn says(&mut self, author: &Member, bound: u64, number: u64, epoch: Epoch) -> Verdict {
+    fn says(
+        &mut self,
+        author: &Member,
+        bound: u64,
+        number: u64,
+        epoch: Epoch,
+    ) -> ValidationOutcome {
         let topic = self.domain.network().topic(Kind::Task);
         let binding = author.binding(&self.domain, bound);
         let data = Envelope::seal(&task(number, epoch), &binding, &topic, &author.peer);
@@ -34,7 +40,7 @@ fn one_message_of_the_future_mutes_nobody() {
     scene.turn(vec![set_of(&scene.members, EPOCH)]);
     let verdict = scene.says(&thief, 1 << 62, 1, EPOCH);
     assert!(
-        matches!(verdict, Verdict::Useless(FUTURE)),
+        matches!(verdict, ValidationOutcome::Useless(FUTURE)),
         "nobody is blamed"
     );
     let near = clock::now().millis() + clock::MAX_AHEAD_MS - 60_000;
@@ -50,10 +56,10 @@ fn one_message_of_the_future_mutes_nobody() {
     let verdict = scene.says(&operator, 1_000, 1, EPOCH.next());
     assert_eq!(reason(&verdict), "good");
     let verdict = scene.says(&thief, near + 1, 3, EPOCH);
-    assert!(matches!(verdict, Verdict::Useless(REPLACED)));
+    assert!(matches!(verdict, ValidationOutcome::Useless(REPLACED)));
     scene.turn(vec![next]);
     let verdict = scene.says(&thief, near + 2, 4, EPOCH.next());
-    assert!(matches!(verdict, Verdict::Bad("binding")));
+    assert!(matches!(verdict, ValidationOutcome::Bad("binding")));
     let verdict = scene.says(&operator, 1_000, 2, EPOCH.next());
     assert_eq!(reason(&verdict), "good");
 }

@@ -50,7 +50,7 @@ impl StateReader for Silent {
 
 #[test]
 fn reads_that_fail_count() {
-    let question = Question {
+    let question = StateQuery {
         chain_id: 10,
         user: Address::ZERO,
         key: U256::from(7),

@@ -1,0 +1,436 @@
+//! Who may have how many connections: in all, per peer, and per range of addresses.
+//!
+//! What a range has too much of is refused before the handshake, which is what a connection costs.
+//! libp2p's own limits know no ranges, and keep an entry for each peer that was ever here.
+//!
+//! A connection that says nothing costs its opener nothing, and takes a place until [`HANDSHAKE`] is over.
+//! So a range gets few of these places, and some are for addresses of operators and configured peers only.
+
+use std::collections::{HashMap, HashSet};
+use std::convert::Infallible;
+use std::fmt;
+use std::hash::Hash;
+use std::net::IpAddr;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use libp2p::core::transport::PortUse;
+use libp2p::core::{ConnectedPoint, Endpoint};
+use libp2p::swarm::{
+    ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler, THandlerInEvent,
+    THandlerOutEvent, ToSwarm, dummy,
+};
+use libp2p::{Multiaddr, PeerId};
+use quorate_proto::limits;
+use quorate_protocols::bucket::{Bucket, Rate};
+
+use super::ranges::{Limited, Range, ip_of, is_local, is_relayed};
+use crate::clock;
+
+/// Connections that others may hold open: 500 operators and as many users.
+const MAX_INCOMING: u32 = 1_024;
+/// Connections that this node holds open by itself.
+const MAX_OUTGOING: u32 = 512;
+/// Dials under way at a time.
+const MAX_DIALLING: u32 = 128;
+/// How long a connection may take until it stands, in either direction; libp2p waits for 10 s. Six round
+/// trips of 500 ms, and a packet that is lost once.
+pub(super) const HANDSHAKE: Duration = Duration::from_secs(4);
+/// Handshakes of others under way at a time, some 20 KiB and a file each: 10 MiB. All of them at once are
+/// 0.1 s of key exchanges.
+const MAX_PENDING: u32 = 512;
+/// Of these, for addresses of operators and configured peers only. The others are 384: 24 ranges that say
+/// nothing take them all, each with as many as it may.
+const KEPT_PENDING: u32 = 128;
+/// Of one range. Honest peers need one for the 0.1 to 2 s that a handshake takes, so that 16 are some 8 new
+/// peers a second; a rack that starts again comes through within seconds, since everybody dials again.
+const MAX_PENDING_PER_RANGE: u32 = 16;
+/// Addresses of operators and configured peers that are known, 60 bytes each.
+const MAX_KNOWN: usize = 4 * limits::MAX_OPERATORS;
+/// Addresses that a peer may name for hole punching: an honest one has seen as many of its own.
+const MAX_NAMED: usize = 20;
+/// Connections per peer: TCP and QUIC from both sides at once, and one from each side by which the
+/// other one learns whether it can be reached.
+const MAX_PER_PEER: u32 = 6;
+/// New connections of one range: handshakes of 32/s are 1 % of a core; a rack that starts again takes
+/// its connections at once.
+const RANGE_RATE: Rate = Rate {
+    per_second: 32,
+    burst: 128,
+};
+/// Ranges whose rate is remembered, 60 bytes each. When all are in use, those that are full again are
+/// forgotten; where none is, new ranges wait.
+const MAX_RANGES: usize = 8_192;
+
+/// What a range of addresses may have.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RangeLimits {
+    /// Connections at a time.
+    pub(crate) connections: u32,
+    /// Which ranges are limited.
+    pub(crate) limited: Limited,
+}
+
+/// Why a connection was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum LimitReached {
+    #[error("too many handshakes are under way")]
+    Pending,
+    #[error("{0} has {MAX_PENDING_PER_RANGE} handshakes under way")]
+    RangePending(ConnectionSlot),
+    #[error("{MAX_INCOMING} incoming connections are open")]
+    Incoming,
+    #[error("{MAX_OUTGOING} outgoing connections are open")]
+    Outgoing,
+    #[error("the peer has {MAX_PER_PEER} connections")]
+    Peer,
+    #[error("{0} has as many connections as it may (range_connections)")]
+    Range(ConnectionSlot),
+    #[error("{0} connects too often")]
+    RangeRate(ConnectionSlot),
+    #[error("the peer is none of allowed_peers")]
+    NotAllowed,
+    #[error("the peer names addresses of a local network for a direct connection")]
+    Local,
+}
+
+impl LimitReached {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::RangePending(_) => "range_pending",
+            Self::Incoming => "incoming",
+            Self::Outgoing => "outgoing",
+            Self::Peer => "peer",
+            Self::Range(_) => "range",
+            Self::RangeRate(_) => "range_rate",
+            Self::NotAllowed => "allowed_peers",
+            Self::Local => "local",
+        }
+    }
+}
+
+/// Who shares limits: the addresses of a range. One of an operator or a configured peer has its own, so
+/// that its neighbours take nothing from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum ConnectionSlot {
+    Range(Range),
+    Known(IpAddr),
+}
+
+impl fmt::Display for ConnectionSlot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Range(range) => write!(f, "the range {range}"),
+            Self::Known(address) => write!(f, "the address {address}"),
+        }
+    }
+}
+
+/// Counts connections and refuses those above the limits.
+pub(crate) struct ConnectionLimits {
+    limits: RangeLimits,
+    open: HashMap<ConnectionId, PeerConnection>,
+    stages: HashMap<Stage, u32>,
+    peers: HashMap<PeerId, u32>,
+    places: HashMap<ConnectionSlot, u32>,
+    /// Of those, the ones whose handshake is under way.
+    pending: HashMap<ConnectionSlot, u32>,
+    rates: HashMap<ConnectionSlot, Bucket>,
+    /// Addresses of operators and configured peers.
+    known: HashSet<IpAddr>,
+    /// The only peers that may be connected; all where there are none.
+    allowed: HashSet<PeerId>,
+}
+
+#[derive(Clone, Copy)]
+struct PeerConnection {
+    stage: Stage,
+    peer: Option<PeerId>,
+    /// `None` where it is not limited.
+    place: Option<ConnectionSlot>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Stage {
+    Accepting,
+    /// From the address of an operator or a configured peer.
+    AcceptingKnown,
+    Dialling,
+    Incoming,
+    Outgoing,
+}
+
+impl Stage {
+    const fn is_accepting(self) -> bool {
+        matches!(self, Self::Accepting | Self::AcceptingKnown)
+    }
+}
+
+impl ConnectionLimits {
+    pub(super) fn new(limits: RangeLimits, allowed: HashSet<PeerId>) -> Self {
+        Self {
+            limits,
+            allowed,
+            open: HashMap::new(),
+            stages: HashMap::new(),
+            peers: HashMap::new(),
+            places: HashMap::new(),
+            pending: HashMap::new(),
+            rates: HashMap::new(),
+            known: HashSet::new(),
+        }
+    }
+
+    /// For which addresses places are kept from now on.
+    pub(super) fn know(&mut self, addresses: impl IntoIterator<Item = IpAddr>) {
+        self.known = addresses.into_iter().take(MAX_KNOWN).collect();
+    }
+
+    /// Whether a peer may be connected at all.
+    pub(super) fn allows(&self, peer: &PeerId) -> bool {
+        self.allowed.is_empty() || self.allowed.contains(peer)
+    }
+
+    fn accept(&mut self, id: ConnectionId, remote: &Multiaddr) -> Result<(), LimitReached> {
+        let known = ip_of(remote).filter(|ip| self.known.contains(ip) && !is_relayed(remote));
+        let stage = self.room(known.is_some())?;
+        let range = Range::limited(remote, self.limits.limited);
+        let place =
+            range.map(|range| known.map_or(ConnectionSlot::Range(range), ConnectionSlot::Known));
+        if let Some(place) = place {
+            let count =
+                |counts: &HashMap<ConnectionSlot, u32>| counts.get(&place).copied().unwrap_or(0);
+            if count(&self.places) >= self.limits.connections {
+                return Err(LimitReached::Range(place));
+            }
+            if count(&self.pending) >= MAX_PENDING_PER_RANGE {
+                return Err(LimitReached::RangePending(place));
+            }
+            if !self.take_of_rate(place) {
+                return Err(LimitReached::RangeRate(place));
+            }
+        }
+        let peer = None;
+        self.insert(id, PeerConnection { stage, peer, place });
+        Ok(())
+    }
+
+    /// For one more handshake.
+    fn room(&self, known: bool) -> Result<Stage, LimitReached> {
+        let (strangers, regulars) = (
+            self.count(Stage::Accepting),
+            self.count(Stage::AcceptingKnown),
+        );
+        let stage = match known {
+            true => Stage::AcceptingKnown,
+            false => Stage::Accepting,
+        };
+        let is_full = !known && strangers >= MAX_PENDING - KEPT_PENDING;
+        match is_full || strangers.saturating_add(regulars) >= MAX_PENDING {
+            true => Err(LimitReached::Pending),
+            false => Ok(stage),
+        }
+    }
+
+    fn take_of_rate(&mut self, place: ConnectionSlot) -> bool {
+        let now = clock::now();
+        if self.rates.len() >= MAX_RANGES && !self.rates.contains_key(&place) {
+            self.rates
+                .retain(|_, bucket| !bucket.is_full(now, RANGE_RATE));
+            if self.rates.len() >= MAX_RANGES {
+                return false;
+            }
+        }
+        let bucket = self.rates.entry(place);
+        let bucket = bucket.or_insert_with(|| Bucket::full(now, RANGE_RATE));
+        bucket.take(now, RANGE_RATE, 1)
+    }
+
+    fn dial(
+        &self,
+        peer: Option<PeerId>,
+        addresses: &[Multiaddr],
+        role: Endpoint,
+    ) -> Result<(), LimitReached> {
+        if peer.is_some_and(|peer| !self.allows(&peer)) {
+            return Err(LimitReached::NotAllowed);
+        }
+        // Hole punching dials whatever the peer names: not into the network behind this node.
+        let is_far = |address: &Multiaddr| ip_of(address).is_some_and(|ip| !is_local(ip));
+        let punches = role.is_listener();
+        if punches && (addresses.len() > MAX_NAMED || !addresses.iter().all(is_far)) {
+            return Err(LimitReached::Local);
+        }
+        self.check(Stage::Dialling, MAX_DIALLING, LimitReached::Pending)
+    }
+
+    fn establish(&self, stage: Stage, peer: PeerId) -> Result<(), LimitReached> {
+        if !self.allows(&peer) {
+            return Err(LimitReached::NotAllowed);
+        }
+        match stage {
+            Stage::Incoming => self.check(stage, MAX_INCOMING, LimitReached::Incoming)?,
+            _ => self.check(stage, MAX_OUTGOING, LimitReached::Outgoing)?,
+        }
+        if self.peers.get(&peer).copied().unwrap_or_default() >= MAX_PER_PEER {
+            return Err(LimitReached::Peer);
+        }
+        Ok(())
+    }
+
+    fn check(&self, stage: Stage, most: u32, full: LimitReached) -> Result<(), LimitReached> {
+        if self.count(stage) >= most {
+            Err(full)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn count(&self, stage: Stage) -> u32 {
+        self.stages.get(&stage).copied().unwrap_or_default()
+    }
+
+    fn insert(&mut self, id: ConnectionId, connection: PeerConnection) {
+        self.remove(id);
+        *self.stages.entry(connection.stage).or_default() += 1;
+        if let Some(peer) = connection.peer {
+            *self.peers.entry(peer).or_default() += 1;
+        }
+        if let Some(place) = connection.place {
+            *self.places.entry(place).or_default() += 1;
+            if connection.stage.is_accepting() {
+                *self.pending.entry(place).or_default() += 1;
+            }
+        }
+        self.open.insert(id, connection);
+    }
+
+    fn remove(&mut self, id: ConnectionId) -> Option<PeerConnection> {
+        let connection = self.open.remove(&id)?;
+        drop_one(&mut self.stages, connection.stage);
+        if let Some(peer) = connection.peer {
+            drop_one(&mut self.peers, peer);
+        }
+        if let Some(place) = connection.place {
+            drop_one(&mut self.places, place);
+            if connection.stage.is_accepting() {
+                drop_one(&mut self.pending, place);
+            }
+        }
+        Some(connection)
+    }
+
+    fn established(&mut self, id: ConnectionId, peer: PeerId, endpoint: &ConnectedPoint) {
+        let place = self.remove(id).and_then(|connection| connection.place);
+        let stage = match endpoint {
+            ConnectedPoint::Listener { .. } => Stage::Incoming,
+            ConnectedPoint::Dialer { .. } => Stage::Outgoing,
+        };
+        let connection = PeerConnection {
+            stage,
+            peer: Some(peer),
+            place,
+        };
+        self.insert(id, connection);
+    }
+}
+
+fn drop_one<K: Eq + Hash>(counts: &mut HashMap<K, u32>, key: K) {
+    if let Some(count) = counts.get_mut(&key) {
+        *count = count.saturating_sub(1);
+        if *count == 0 {
+            counts.remove(&key);
+        }
+    }
+}
+
+fn refuse(full: LimitReached) -> ConnectionDenied {
+    metrics::counter!("quorate_connections_refused_total", "limit" => full.name()).increment(1);
+    tracing::debug!(%full, "connection refused");
+    ConnectionDenied::new(full)
+}
+
+impl NetworkBehaviour for ConnectionLimits {
+    type ConnectionHandler = dummy::ConnectionHandler;
+    type ToSwarm = Infallible;
+
+    fn handle_pending_inbound_connection(
+        &mut self,
+        id: ConnectionId,
+        local: &Multiaddr,
+        remote: &Multiaddr,
+    ) -> Result<(), ConnectionDenied> {
+        // Of who comes through a relay no address is known.
+        let from = if is_relayed(local) { local } else { remote };
+        self.accept(id, from).map_err(refuse)
+    }
+
+    fn handle_established_inbound_connection(
+        &mut self,
+        _: ConnectionId,
+        peer: PeerId,
+        _: &Multiaddr,
+        _: &Multiaddr,
+    ) -> Result<THandler<Self>, ConnectionDenied> {
+        self.establish(Stage::Incoming, peer).map_err(refuse)?;
+        Ok(dummy::ConnectionHandler)
+    }
+
+    fn handle_pending_outbound_connection(
+        &mut self,
+        id: ConnectionId,
+        peer: Option<PeerId>,
+        addresses: &[Multiaddr],
+        role: Endpoint,
+    ) -> Result<Vec<Multiaddr>, ConnectionDenied> {
+        self.dial(peer, addresses, role).map_err(refuse)?;
+        let connection = PeerConnection {
+            stage: Stage::Dialling,
+            peer: None,
+            place: None,
+        };
+        self.insert(id, connection);
+        Ok(Vec::new())
+    }
+
+    fn handle_established_outbound_connection(
+        &mut self,
+        _: ConnectionId,
+        peer: PeerId,
+        _: &Multiaddr,
+        _: Endpoint,
+        _: PortUse,
+    ) -> Result<THandler<Self>, ConnectionDenied> {
+        self.establish(Stage::Outgoing, peer).map_err(refuse)?;
+        Ok(dummy::ConnectionHandler)
+    }
+
+    fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
+        match event {
+            FromSwarm::ConnectionEstablished(event) => {
+                self.established(event.connection_id, event.peer_id, event.endpoint);
+            }
+            FromSwarm::ConnectionClosed(event) => drop(self.remove(event.connection_id)),
+            FromSwarm::DialFailure(event) => drop(self.remove(event.connection_id)),
+            FromSwarm::ListenFailure(event) => drop(self.remove(event.connection_id)),
+            _ => {}
+        }
+    }
+
+    fn on_connection_handler_event(
+        &mut self,
+        _: PeerId,
+        _: ConnectionId,
+        event: THandlerOutEvent<Self>,
+    ) {
+        match event {}
+    }
+
+    fn poll(&mut self, _: &mut Context<'_>) -> Poll<ToSwarm<Self::ToSwarm, THandlerInEvent<Self>>> {
+        Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests;

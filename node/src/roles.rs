@@ -1,0 +1,3 @@
+//! What a node of each role runs.
+
+pub(crate) mod node;
