@@ -26,10 +26,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use quorate_chain::{HomeReader, StateReader};
-use quorate_proto::{Address, Domain, OperatorSet, Timestamp};
+use quorate_chain::StateReader;
+use quorate_proto::{Address, OperatorSet, Timestamp};
 use quorate_protocols::authors::Standing;
-use quorate_storage::{Store, WriteQueue};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -37,23 +36,16 @@ use tokio_util::sync::CancellationToken;
 use self::connections::{Bounded, HttpConnection, answering};
 use self::hosts::Hosts;
 use crate::api::{self, ChainStatus, ErrorBody, Health, OperatorLine, Operators, PeerLine, Status};
-use crate::gossip::{Allowances, Bindings};
-use crate::health::readiness::{Readiness, stake_problem};
-use crate::health::vitals::Vitals;
-use crate::home::HomeHandle;
+use crate::context::Context;
+use crate::health::readiness::stake_problem;
 use crate::http::token::Token;
 use crate::maintenance::prune::PruningStatus;
-use crate::network::{NetworkHandle, Reachability, peer_id_of};
+use crate::network::{Reachability, peer_id_of};
 use crate::registry::join::RegistryStandings;
 use crate::registry::members::MembersHandle;
 use crate::registry::probe::Sightings;
-use crate::services::Chains;
-use crate::settings::Role;
 use crate::signing::lease::LeaseHandle;
 use crate::sync::SyncStatus;
-use crate::tasks::driver::{Channels, DriverHandle};
-use crate::tasks::evidence::EvidenceStore;
-use crate::tasks::inventory::TaskInventory;
 use crate::{NodeError, clock};
 
 /// Without agreement for this long a chain counts as stalled: ten times what a provider may take for
@@ -82,41 +74,24 @@ pub fn collect_metrics() -> Result<MetricsHandle, String> {
 
 /// What the pages are made from.
 pub(crate) struct HttpContext {
-    pub(crate) role: Role,
-    pub(crate) domain: Domain,
+    pub(crate) node: Context,
+    /// Operator and signing key.
     pub(crate) me: Option<(Address, Address)>,
-    pub(crate) home: HomeHandle,
-    /// For its providers.
-    pub(crate) ledger: Arc<dyn HomeReader>,
-    /// At a registry.
-    pub(crate) members: Option<MembersHandle>,
-    pub(crate) chains: Arc<Chains>,
-    pub(crate) driver: DriverHandle,
-    pub(crate) network: NetworkHandle,
-    pub(crate) bindings: Bindings,
-    pub(crate) allowances: Allowances,
-    pub(crate) book: EvidenceStore,
-    pub(crate) store: Store,
-    pub(crate) inventory: TaskInventory,
-    pub(crate) sync: SyncStatus,
-    pub(crate) retention: PruningStatus,
-    pub(crate) writes: WriteQueue,
-    /// One copy of the store at a time.
-    pub(crate) copies: Semaphore,
-    pub(crate) metrics: Option<MetricsHandle>,
-    /// At an operator.
-    pub(crate) standings: RegistryStandings,
-    pub(crate) vitals: Vitals,
-    /// At a registry.
-    pub(crate) sightings: Sightings,
-    /// Who knows it owns this node.
-    pub(crate) token: Option<Token>,
-    pub(crate) channels: Channels,
-    pub(crate) readiness: Readiness,
-    /// Cancelled when the node begins to shut down.
-    pub(crate) closing: CancellationToken,
     /// At an operator.
     pub(crate) lease: Option<LeaseHandle>,
+    /// At an operator.
+    pub(crate) standings: RegistryStandings,
+    /// At a registry.
+    pub(crate) members: Option<MembersHandle>,
+    /// At a registry.
+    pub(crate) sightings: Sightings,
+    pub(crate) sync: SyncStatus,
+    pub(crate) retention: PruningStatus,
+    /// One copy of the store at a time.
+    pub(crate) copies: Semaphore,
+    /// Who knows it owns this node.
+    pub(crate) token: Option<Token>,
+    pub(crate) metrics: Option<MetricsHandle>,
     pub(crate) started: quorate_proto::Timestamp,
 }
 
@@ -222,7 +197,7 @@ async fn metrics(State(facts): HttpState) -> Response {
 }
 
 async fn operators(State(facts): HttpState) -> Response {
-    match facts.home.view().current {
+    match facts.node.home.view().current {
         Some(set) => {
             let mut page = facts.operators(&set);
             page.members = registry::members(&facts, &set).await;
@@ -237,7 +212,7 @@ async fn operators(State(facts): HttpState) -> Response {
 
 async fn peers(State(facts): HttpState) -> Json<Vec<PeerLine>> {
     let mut lines: Vec<PeerLine> = Vec::new();
-    for info in facts.network.peers().await {
+    for info in facts.node.network.peers().await {
         lines.push(PeerLine {
             peer_id: info.peer.to_string(),
             operator: facts.operator_of(&info.peer),
@@ -264,17 +239,17 @@ fn failure(code: StatusCode, text: &str) -> Response {
 impl HttpContext {
     /// What keeps this node from its job.
     async fn problems(&self) -> Vec<String> {
-        let view = self.home.view();
+        let view = self.node.home.view();
         let mut problems: Vec<String> = view.problem.into_iter().collect();
-        if let Some(cause) = self.store.failed() {
+        if let Some(cause) = self.node.store.failed() {
             problems.push(format!("the store takes no writes: {cause}"));
         }
         problems.extend(self.lease.as_ref().and_then(LeaseHandle::problem));
         problems.extend(self.lease.as_ref().and_then(LeaseHandle::restriction));
-        problems.extend(self.vitals.unheard());
-        problems.extend(self.bindings.shared());
-        problems.extend(self.vitals.sample().few_files());
-        problems.extend(self.network.listen_problems().await);
+        problems.extend(self.node.vitals.unheard());
+        problems.extend(self.node.bindings.shared());
+        problems.extend(self.node.vitals.sample().few_files());
+        problems.extend(self.node.network.listen_problems().await);
         match (&view.current, self.me) {
             (None, _) => problems.push("the operator set is not known yet".into()),
             (Some(set), Some((operator, key))) => {
@@ -282,10 +257,10 @@ impl HttpContext {
             }
             (Some(_), None) => {}
         }
-        let chains = self.chains.iter();
+        let chains = self.node.chains.iter();
         problems.extend(chains.filter_map(|(id, chain)| chain_problem(*id, chain.as_ref())));
         // The first registry of a network waits for the others.
-        if self.role == Role::Operator && self.network.peers().await.is_empty() {
+        if self.node.settings.role.is_operator() && self.node.network.peers().await.is_empty() {
             problems.push("no peer is connected; check --bootstrap".into());
         }
         problems.extend(self.standings.problems());
@@ -294,10 +269,10 @@ impl HttpContext {
     }
 
     async fn status(&self) -> Status {
-        let view = self.home.view();
+        let view = self.node.home.view();
         let set = view.current.as_ref();
         let mut chains = vec![ChainStatus {
-            chain_id: self.domain.home_chain_id(),
+            chain_id: self.node.domain.home_chain_id(),
             kind: "home".into(),
             final_block: view.head.map(|head| head.number),
             final_timestamp: view.head.map(|head| head.timestamp),
@@ -305,10 +280,11 @@ impl HttpContext {
         chains.extend(self.source_chains());
         Status {
             version: env!("CARGO_PKG_VERSION").into(),
-            role: self.role.name().into(),
-            network: self.domain.network().to_string(),
-            peer_id: self.network.peer_id().to_string(),
+            role: self.node.settings.role.name().into(),
+            network: self.node.domain.network().to_string(),
+            peer_id: self.node.network.peer_id().to_string(),
             listen: self
+                .node
                 .network
                 .listen_addresses()
                 .iter()
@@ -324,20 +300,21 @@ impl HttpContext {
             operators: set.map_or(0, |set| set.members().len()),
             total_weight: set.map(|set| set.total_weight().to_string()),
             threshold: set.map(|set| set.threshold().to_string()),
-            peers: self.network.peers().await.len(),
-            open_tasks: self.driver.open_tasks(),
+            peers: self.node.network.peers().await.len(),
+            open_tasks: self.node.driver.open_tasks(),
             behind: self.sync.report().behind,
             chains,
             problems: self.problems().await,
             ready: self.ready().await,
-            machine: machine::report(&self.vitals),
+            machine: machine::report(&self.node.vitals),
             registries: self.standings.lines(),
-            reachability: reachability(&self.network.reachability().await),
+            reachability: reachability(&self.node.network.reachability().await),
         }
     }
 
     fn source_chains(&self) -> Vec<ChainStatus> {
         let mut chains: Vec<ChainStatus> = self
+            .node
             .chains
             .iter()
             .map(|(chain_id, chain)| ChainStatus {
@@ -357,11 +334,12 @@ impl HttpContext {
             signing_key: member.signing_key.to_string(),
             weight: member.weight.to_string(),
             peer_id: self
+                .node
                 .bindings
                 .of(member.address)
                 .and_then(|binding| peer_id_of(&binding.peer_key))
                 .map(|peer| peer.to_string()),
-            published: Some(published(self.allowances.standing(member.address))),
+            published: Some(published(self.node.allowances.standing(member.address))),
         };
         Operators {
             epoch: set.epoch().0,
@@ -374,9 +352,9 @@ impl HttpContext {
     }
 
     fn operator_of(&self, peer: &libp2p::PeerId) -> Option<String> {
-        let set = self.home.view().current?;
+        let set = self.node.home.view().current?;
         let speaks = |operator: Address| {
-            let binding = self.bindings.of(operator)?;
+            let binding = self.node.bindings.of(operator)?;
             (peer_id_of(&binding.peer_key)? == *peer).then(|| operator.to_string())
         };
         set.members()
@@ -393,12 +371,12 @@ impl HttpContext {
         metrics::gauge!("quorate_up_seconds").set(crate::process::measures::seconds(
             clock::now().micros_since(self.started),
         ));
-        metrics::gauge!("quorate_open_tasks").set(to_f64(self.driver.open_tasks() as u64));
-        metrics::gauge!("quorate_evidence").set(to_f64(self.book.len() as u64));
-        if let Some(head) = self.home.view().head {
+        metrics::gauge!("quorate_open_tasks").set(to_f64(self.node.driver.open_tasks() as u64));
+        metrics::gauge!("quorate_evidence").set(to_f64(self.node.evidence.len() as u64));
+        if let Some(head) = self.node.home.view().head {
             metrics::gauge!("quorate_home_final_block").set(to_f64(head.number));
         }
-        for (chain_id, chain) in self.chains.iter() {
+        for (chain_id, chain) in self.node.chains.iter() {
             if let Some(head) = chain.final_head() {
                 let label = chain_id.to_string();
                 metrics::gauge!("quorate_final_block", "chain" => label).set(to_f64(head.number));

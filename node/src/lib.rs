@@ -6,6 +6,7 @@
 pub mod api;
 pub mod client;
 mod clock;
+mod context;
 mod error;
 #[cfg(test)]
 mod fixtures;

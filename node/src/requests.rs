@@ -98,7 +98,7 @@ impl Requests {
     /// open streams is answered with UNAVAILABLE. Ends when `token` is cancelled.
     pub(crate) async fn run(self, token: CancellationToken) -> Result<(), NodeError> {
         let mut incoming = self.network.accept(self.protocol.clone());
-        let closing = self.answerer.closing.clone();
+        let closing = self.answerer.node.closing.clone();
         let answered = CancellationToken::new();
         let mut serving = JoinSet::new();
         loop {
@@ -290,7 +290,7 @@ impl Service {
 
     fn overloaded(&self, id: u64, text: String, limit: &'static str) -> wire::Reply {
         metrics::counter!("quorate_requests_refused_total", "limit" => limit).increment(1);
-        let refusals = &self.answerer.channels.refusals;
+        let refusals = &self.answerer.node.channels.refusals;
         refusals.note(clock::now(), Origin::Request, limit, &text, None);
         let error = answer::overloaded(text);
         answer::reply(id, wire::reply::Kind::Error(*error))

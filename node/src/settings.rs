@@ -28,6 +28,21 @@ pub enum Role {
 }
 
 impl Role {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Operator, Self::Registry];
+
+    /// Whether it reads chains and signs.
+    #[must_use]
+    pub const fn is_operator(self) -> bool {
+        matches!(self, Self::Operator)
+    }
+
+    /// Whether it keeps members.
+    #[must_use]
+    pub const fn is_registry(self) -> bool {
+        matches!(self, Self::Registry)
+    }
+
     /// The word on the command line.
     #[must_use]
     pub const fn name(self) -> &'static str {

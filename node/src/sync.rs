@@ -22,7 +22,7 @@ use quorate_protocols::sync::{Input, Output, Peer, Query, Sync as Machine};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use self::fetch::{Fetcher, FetcherParts};
+pub(crate) use self::fetch::Fetcher;
 use self::link::Link;
 pub(crate) use self::serve::{Library, Serving};
 pub(crate) use self::status::SyncStatus;

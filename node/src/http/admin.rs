@@ -41,7 +41,7 @@ pub(super) async fn backup(
         let text = "another copy of the store is being made; wait for its end";
         return failure(StatusCode::SERVICE_UNAVAILABLE, text);
     };
-    let (store, target) = (facts.store.clone(), to.clone());
+    let (store, target) = (facts.node.store.clone(), to.clone());
     let copied = tokio::task::spawn_blocking(move || backup::copy_store(&store, &target));
     let copied = copied.await;
     if let Some(lease) = &facts.lease {
@@ -79,7 +79,7 @@ pub(super) async fn signing_log(
         return failure(StatusCode::BAD_REQUEST, text);
     };
     let (sender, pieces) = mpsc::channel(PIECES);
-    let (queue, domain) = (facts.writes.clone(), facts.domain);
+    let (queue, domain) = (facts.node.writes.clone(), facts.node.domain);
     let lease = facts.lease.clone();
     tokio::task::spawn_blocking(move || {
         let out = Pieces(sender.clone());
@@ -127,7 +127,7 @@ fn locked(facts: &HttpContext, headers: &HeaderMap) -> Option<Response> {
     let text = format!(
         "this takes the header \"authorization: Bearer …\" with the token that the node keeps in \
          the file {} of its data_dir",
-        crate::http::token::file_name(facts.role)
+        crate::http::token::file_name(facts.node.settings.role)
     );
     Some(failure(StatusCode::UNAUTHORIZED, &text))
 }

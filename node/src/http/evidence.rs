@@ -43,10 +43,10 @@ pub(super) async fn list(
         Ok(wanted) => wanted,
         Err(text) => return bad(text),
     };
-    match facts.book.page(after, operator, limit) {
+    match facts.node.evidence.page(after, operator, limit) {
         Ok((entries, more)) => {
             let last = entries.last().map(|entry| entry.evidence.id().to_string());
-            let evidence = entries.iter().map(|entry| entry.report(&facts.domain));
+            let evidence = entries.iter().map(|entry| entry.report(&facts.node.domain));
             Json(EvidencePage {
                 evidence: evidence.collect(),
                 after: last.filter(|_| more),
@@ -61,8 +61,8 @@ pub(super) async fn one(State(facts): HttpState, Path(id): Path<String>) -> Resp
     let Ok(id) = id.parse::<EvidenceId>() else {
         return bad("an id of evidence has 64 hexadecimal digits, with or without 0x");
     };
-    match facts.book.get(id) {
-        Ok(Some(entry)) => Json(entry.report(&facts.domain)).into_response(),
+    match facts.node.evidence.get(id) {
+        Ok(Some(entry)) => Json(entry.report(&facts.node.domain)).into_response(),
         Ok(None) => failure(
             StatusCode::NOT_FOUND,
             &format!("evidence {id} is not known to this node"),
@@ -75,7 +75,7 @@ pub(super) async fn one(State(facts): HttpState, Path(id): Path<String>) -> Resp
 /// judged and came back with another key has no such problem.
 pub(super) fn problem(facts: &HttpContext) -> Option<String> {
     let (operator, key) = facts.me?;
-    match facts.book.against(operator, key) {
+    match facts.node.evidence.against(operator, key) {
         Ok(0) => None,
         Err(error) => Some(error.to_string()),
         Ok(count) => Some(format!(

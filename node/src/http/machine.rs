@@ -21,7 +21,7 @@ pub(super) fn report(vitals: &Vitals) -> Machine {
 }
 
 pub(super) fn gauge(facts: &HttpContext) {
-    let machine = report(&facts.vitals);
+    let machine = report(&facts.node.vitals);
     let known = [
         ("quorate_memory_bytes", machine.memory),
         ("quorate_open_files", machine.open_files),
@@ -42,6 +42,6 @@ pub(super) fn gauge(facts: &HttpContext) {
     metrics::gauge!("quorate_clock_peers").set(to_f64(machine.clock_peers as u64));
     let signed = machine.last_signature_ms.map_or(0.0, to_f64) / 1_000.0;
     metrics::gauge!("quorate_last_signature_timestamp_seconds").set(signed);
-    let failed = facts.store.failed().is_some();
+    let failed = facts.node.store.failed().is_some();
     metrics::gauge!("quorate_store_failed").set(f64::from(u8::from(failed)));
 }

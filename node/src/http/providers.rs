@@ -28,6 +28,7 @@ struct Chain {
 /// The home chain first, the others by their ids.
 fn all(facts: &HttpContext) -> Vec<Chain> {
     let mut chains: Vec<Chain> = facts
+        .node
         .chains
         .iter()
         .map(|(id, chain)| {
@@ -36,8 +37,11 @@ fn all(facts: &HttpContext) -> Vec<Chain> {
         })
         .collect();
     chains.sort_by_key(|chain| chain.id);
-    let (id, problem) = (facts.domain.home_chain_id(), facts.home.view().problem);
-    let home = Chain::new(id, "home", facts.ledger.providers(), problem);
+    let (id, problem) = (
+        facts.node.domain.home_chain_id(),
+        facts.node.home.view().problem,
+    );
+    let home = Chain::new(id, "home", facts.node.reader.providers(), problem);
     chains.insert(0, home);
     chains
 }

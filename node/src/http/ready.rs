@@ -32,14 +32,14 @@ pub(super) async fn ready(State(facts): HttpState) -> Response {
 impl HttpContext {
     /// Whether this node can sign now.
     pub(super) async fn ready(&self) -> Ready {
-        let view = self.home.view();
+        let view = self.node.home.view();
         let mut situation = Situation {
             set: view.current.clone(),
             me: self.me,
             home: view.problem,
-            store: self.store.failed().map(|cause| cause.to_string()),
-            draining: self.closing.is_cancelled(),
-            noted: self.readiness.noted(),
+            store: self.node.store.failed().map(|cause| cause.to_string()),
+            draining: self.node.closing.is_cancelled(),
+            noted: self.node.readiness.noted(),
             ..Situation::default()
         };
         let unsigned = self.lease.as_ref().and_then(LeaseHandle::problem);
@@ -47,7 +47,7 @@ impl HttpContext {
             .noted
             .extend(unsigned.map(|problem| (Cause::SigningLog, problem)));
         situation.restricted = self.lease.as_ref().and_then(LeaseHandle::restriction);
-        let chains = self.chains.iter();
+        let chains = self.node.chains.iter();
         let problem = |(id, chain): (&u64, &std::sync::Arc<dyn quorate_chain::StateReader>)| {
             (*id, chain_problem(*id, chain.as_ref()))
         };
@@ -60,7 +60,7 @@ impl HttpContext {
 
     /// Registries and peers of known operators are no strangers; users may look like some.
     async fn look_for_operators(&self, set: &OperatorSet, situation: &mut Situation) {
-        let peers = self.network.peers().await;
+        let peers = self.node.network.peers().await;
         let mut peers: HashSet<PeerId> = peers.into_iter().map(|info| info.peer).collect();
         let me = self.me.map(|(operator, _)| operator);
         for member in set.members() {
@@ -68,7 +68,7 @@ impl HttpContext {
             if Some(operator) == me {
                 continue;
             }
-            let binding = self.bindings.of(operator);
+            let binding = self.node.bindings.of(operator);
             match binding.and_then(|binding| peer_id_of(&binding.peer_key)) {
                 None => situation.unheard.push(operator),
                 Some(peer) if peers.remove(&peer) => situation.connected.push(operator),

@@ -42,7 +42,7 @@ pub(super) async fn events(State(facts): HttpState, Query(listing): Query<EventQ
         let text = "this node keeps no events; ask a registry";
         return failure(StatusCode::NOT_FOUND, text);
     }
-    match members::events(&facts.store, listing.filter()) {
+    match members::events(&facts.node.store, listing.filter()) {
         Ok(page) => {
             let events: Vec<EventLine> = page.events.iter().filter_map(line).collect();
             let last = events.last().map(|event| event.sequence);

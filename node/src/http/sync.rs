@@ -14,8 +14,8 @@ use crate::maintenance::prune::was_pruned;
 
 pub(super) async fn sync(State(facts): State<Arc<HttpContext>>) -> Json<SyncReport> {
     // Of older ones only the updates from epoch to epoch are left.
-    let floor = facts.inventory.floor();
-    let mut epochs = facts.inventory.summary(floor, usize::MAX);
+    let floor = facts.node.inventory.floor();
+    let mut epochs = facts.node.inventory.summary(floor, usize::MAX);
     let first = epochs.len().saturating_sub(limits::MAX_SYNC_EPOCHS);
     let epochs = epochs.drain(first..);
     let line = |(epoch, all): (Epoch, quorate_proto::Fingerprint)| SyncEpoch {
@@ -33,9 +33,9 @@ pub(super) async fn sync(State(facts): State<Arc<HttpContext>>) -> Json<SyncRepo
 
 /// A task that the store does not have: gone, or never seen.
 pub(super) fn no_task(facts: &HttpContext, id: TaskId, unknown: &str) -> Response {
-    match was_pruned(&facts.store, id) {
+    match was_pruned(&facts.node.store, id) {
         Ok(Some(epoch)) => {
-            let text = pruned_text(id, epoch, facts.inventory.floor());
+            let text = pruned_text(id, epoch, facts.node.inventory.floor());
             failure(StatusCode::GONE, &text)
         }
         Ok(None) => failure(StatusCode::NOT_FOUND, unknown),

@@ -31,7 +31,7 @@ impl TaskQuery {
 }
 
 pub(super) async fn list(State(facts): HttpState, Query(listing): Query<TaskQuery>) -> Response {
-    match explain::newest(&facts.store, listing.limit()) {
+    match explain::newest(&facts.node.store, listing.limit()) {
         Ok(lines) => Json::<Vec<TaskLine>>(lines).into_response(),
         Err(error) => failure(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
     }
@@ -53,16 +53,16 @@ pub(super) async fn timeline(State(facts): HttpState, Path(id): Path<String>) ->
 
 /// What never became a task, newest first.
 pub(super) async fn refused(State(facts): HttpState) -> Json<Vec<RefusedLine>> {
-    Json(facts.channels.refusals.newest())
+    Json(facts.node.channels.refusals.newest())
 }
 
 /// One line of JSON for everything that happens, until either side ends.
 pub(super) async fn live(State(facts): HttpState) -> Response {
-    let Some(follower) = facts.channels.live.follow() else {
+    let Some(follower) = facts.node.channels.live.follow() else {
         let text = "as many follow this node as it serves; end one of them";
         return failure(StatusCode::SERVICE_UNAVAILABLE, text);
     };
-    let (closing, domain) = (facts.closing.clone(), facts.domain);
+    let (closing, domain) = (facts.node.closing.clone(), facts.node.domain);
     let lines = futures::stream::unfold(follower, move |mut follower| {
         let closing = closing.clone();
         async move {
@@ -110,15 +110,16 @@ impl HttpContext {
         let fail = |code, text: &str| Box::new(failure(code, text));
         let broken =
             |error: crate::NodeError| fail(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string());
-        let named = explain::named(&self.store, text).map_err(broken)?;
+        let named = explain::named(&self.node.store, text).map_err(broken)?;
         let id = named.map_err(|unnamed| fail(code_of(&unnamed), &unnamed.to_string()))?;
         let me = self.me.map(|(operator, _)| operator);
-        let found = explain::explain(&self.store, &self.domain, me, id).map_err(broken)?;
+        let found =
+            explain::explain(&self.node.store, &self.node.domain, me, id).map_err(broken)?;
         found.ok_or_else(|| Box::new(sync::no_task(self, id, &self.unknown(id))))
     }
 
     fn unknown(&self, id: TaskId) -> String {
-        match self.channels.refusals.about(id) {
+        match self.node.channels.refusals.about(id) {
             Some(line) => format!("task {id} was not taken here: {}", line.detail),
             None => format!(
                 "task {id} is not known to this node; ask another operator, or look at /tasks/refused"

@@ -13,11 +13,8 @@ use quorate_chain::StateReader;
 use quorate_proto::wire::TimelineOutcome;
 use quorate_proto::wire::reply::Kind as ReplyKind;
 use quorate_proto::wire::request::Kind as RequestKind;
-use quorate_proto::{
-    Address, Certificate, Domain, OperatorSet, SignerSignature, TaskId, Timestamp, wire,
-};
-use quorate_protocols::authors::Totals;
-use quorate_storage::{Store, schema};
+use quorate_proto::{Address, Certificate, OperatorSet, SignerSignature, TaskId, Timestamp, wire};
+use quorate_storage::schema;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -26,39 +23,22 @@ use self::failure::{ended, error, progress_of, store_error, unavailable};
 use super::tolls::Pass;
 use super::turns::Turns;
 use crate::clock;
-use crate::gossip::Bindings;
-use crate::home::HomeHandle;
+use crate::context::Context;
 use crate::http::pruned_text;
 use crate::maintenance::prune::was_pruned;
-use crate::network::{NetworkHandle, dialable, peer_id_of};
-use crate::services::Chains;
+use crate::network::{dialable, peer_id_of};
 use crate::signing::lease::LeaseHandle;
-use crate::tasks::driver::{Channels, DriverHandle, Subscription, Update};
-use crate::tasks::evidence::EvidenceStore;
-use crate::tasks::inventory::TaskInventory;
+use crate::tasks::driver::{Subscription, Update};
 use crate::tasks::recorder::Origin;
 
 /// Answers requests; shared by all streams.
 pub(crate) struct Answerer {
+    pub(crate) node: Context,
     pub(crate) me: Option<Address>,
-    pub(crate) domain: Domain,
-    pub(crate) chains: Arc<Chains>,
-    /// Who reads which of them next.
+    /// Who reads which chain next.
     pub(crate) turns: HashMap<u64, Turns>,
-    /// What operators may publish.
-    pub(crate) totals: Totals,
-    pub(crate) home: HomeHandle,
-    pub(crate) driver: DriverHandle,
-    pub(crate) store: Store,
-    pub(crate) inventory: TaskInventory,
-    pub(crate) bindings: Bindings,
-    pub(crate) network: NetworkHandle,
-    pub(crate) channels: Channels,
     /// At an operator.
     pub(crate) lease: Option<LeaseHandle>,
-    pub(crate) book: EvidenceStore,
-    /// Cancelled when the node begins to shut down: questions under way are still answered.
-    pub(crate) closing: CancellationToken,
 }
 
 type ReplySender = mpsc::Sender<wire::Reply>;
@@ -140,7 +120,7 @@ impl Answerer {
             let code = failure.code().as_str_name();
             let code = code.trim_start_matches("ERROR_CODE_").to_lowercase();
             let (now, text) = (clock::now(), &failure.message);
-            let refusals = &self.channels.refusals;
+            let refusals = &self.node.channels.refusals;
             refusals.note(now, Origin::Request, &code, text, None);
         }
     }
@@ -190,18 +170,19 @@ impl Answerer {
             return Ok(self.certified(&certificate, true));
         }
         let known = self
+            .node
             .store
             .get(schema::TASKS, &id.0.0)
             .map_err(store_error)?;
         let pruned = match known {
-            None => was_pruned(&self.store, id).map_err(store_error)?,
+            None => was_pruned(&self.node.store, id).map_err(store_error)?,
             Some(_) => None,
         };
         Err(match known {
             None if let Some(epoch) = pruned => error(
                 wire::ErrorCode::Pruned,
                 false,
-                pruned_text(id, epoch, self.inventory.floor()),
+                pruned_text(id, epoch, self.node.inventory.floor()),
             ),
             None => error(
                 wire::ErrorCode::UnknownTask,
@@ -226,6 +207,7 @@ impl Answerer {
 
     fn stored(&self, id: TaskId) -> Result<Option<Certificate>, Failure> {
         let stored = self
+            .node
             .store
             .get(schema::CERTIFICATES, &id.0.0)
             .map_err(store_error)?;
@@ -245,7 +227,7 @@ impl Answerer {
             task_id: statement.task_id().0.to_vec(),
             certificate: Some(certificate.into()),
             signature_data: certificate.signature_data(),
-            digest: statement.digest(&self.domain).to_vec(),
+            digest: statement.digest(&self.node.domain).to_vec(),
             stored,
             read_bases,
         })
@@ -255,7 +237,7 @@ impl Answerer {
     fn bases(&self, certificate: &Certificate) -> Result<Vec<i32>, Failure> {
         let task = certificate.statement().task_id().0.0;
         let mut said = HashMap::new();
-        for row in self.store.rows(schema::RESPONSES, &task) {
+        for row in self.node.store.rows(schema::RESPONSES, &task) {
             let ((_, operator), record) = row.map_err(store_error)?;
             said.insert(operator, record.response.map_or(0, |r| r.read_basis));
         }
@@ -267,21 +249,22 @@ impl Answerer {
     }
 
     async fn operators(&self) -> Result<ReplyKind, Failure> {
-        let Some(set) = self.home.view().current else {
+        let Some(set) = self.node.home.view().current else {
             return Err(unavailable(
                 "the operator set is not known yet; try again soon",
             ));
         };
-        let peers = self.network.peers().await;
+        let peers = self.node.network.peers().await;
         let mut operators = Vec::with_capacity(set.members().len());
         for member in set.members() {
             let peer = self
+                .node
                 .bindings
                 .of(member.address)
                 .and_then(|b| peer_id_of(&b.peer_key));
             let connected = peers.iter().find(|info| Some(info.peer) == peer);
             let listens = match connected {
-                _ if Some(member.address) == self.me => self.network.own_addresses(),
+                _ if Some(member.address) == self.me => self.node.network.own_addresses(),
                 Some(info) => dialable(&info.listens, info.peer),
                 None => Vec::new(),
             };
@@ -302,8 +285,8 @@ impl Answerer {
     }
 
     fn chain(&self, chain_id: u32) -> Result<&Arc<dyn StateReader>, Failure> {
-        self.chains.get(&u64::from(chain_id)).ok_or_else(|| {
-            let mut known: Vec<u64> = self.chains.keys().copied().collect();
+        self.node.chains.get(&u64::from(chain_id)).ok_or_else(|| {
+            let mut known: Vec<u64> = self.node.chains.keys().copied().collect();
             known.sort_unstable();
             let known: Vec<String> = known.iter().map(ToString::to_string).collect();
             let text = format!(
@@ -316,7 +299,7 @@ impl Answerer {
 
     /// The set in which this node may announce tasks.
     fn serving_set(&self) -> Result<Arc<OperatorSet>, Failure> {
-        if self.closing.is_cancelled() {
+        if self.node.closing.is_cancelled() {
             return Err(unavailable(
                 "the node is shutting down; ask another operator",
             ));
@@ -327,7 +310,7 @@ impl Answerer {
                 "this operator does not sign just now; ask another one",
             ));
         }
-        let view = self.home.view();
+        let view = self.node.home.view();
         let Some(set) = view.current else {
             let why = view
                 .problem

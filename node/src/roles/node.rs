@@ -1,9 +1,5 @@
 //! A node: its parts, and the named tasks that they make.
 
-mod registries;
-mod upkeep;
-mod wiring;
-
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,20 +11,19 @@ use quorate_proto::PeerSecret;
 use quorate_storage::{Store, WriteQueue, WriterGuard};
 use tokio_util::sync::CancellationToken;
 
-use self::wiring::{
-    Wiring, domain_of, open_store, recall_bindings, spawn_followers, spawn_home, spawn_http,
-    spawn_members, spawn_swarm, speaker_of, watch_store,
-};
+use super::operator::{OperatorRole, Speaker};
+use super::registry::RegistryRole;
+use super::{Roles, shared};
 use crate::NodeError;
+use crate::context::Context;
 use crate::gossip::{Allowances, SignatureCache};
 use crate::health::readiness::Readiness;
 use crate::health::vitals::Vitals;
+use crate::home::HomeParts;
 use crate::home::directory::listed;
 use crate::home::set_history::Sets;
-use crate::home::{HomeHandle, HomeParts};
 use crate::http::MetricsHandle;
 use crate::keys::Signer;
-use crate::network::NetworkHandle;
 use crate::process::supervisor::Tasks;
 use crate::services::Chains;
 use crate::settings::{ChainSettings, Settings};
@@ -66,18 +61,13 @@ pub struct ChainReaders {
 /// A node that is ready to run.
 pub struct Node {
     tasks: Tasks,
-    network: NetworkHandle,
-    home: HomeHandle,
-    closing: CancellationToken,
-    drained: CancellationToken,
-    halt: CancellationToken,
-    drain: Duration,
+    context: Context,
     /// Dropped last: everything accepted is on disk then.
     writer: WriterGuard,
 }
 
 impl ChainReaders {
-    fn chains(&self) -> Arc<Chains> {
+    fn sources(&self) -> Arc<Chains> {
         let sources = self.sources.iter().cloned();
         Arc::new(sources.map(|chain| (chain.chain_id(), chain)).collect())
     }
@@ -126,10 +116,10 @@ impl Node {
     /// # Errors
     /// [`NodeError`] says what is wrong and what to do.
     pub async fn start(parts: NodeParts) -> Result<Self, NodeError> {
-        let domain = domain_of(&parts.settings);
+        let domain = shared::domain_of(&parts.settings);
         // Before the chains, so that a store that is locked or of another network is refused first, and
         // that it is known which chains have proofs.
-        let store = open_store(&parts.settings, &domain)?;
+        let store = shared::open_store(&parts.settings, &domain)?;
         let halt = CancellationToken::new();
         let proven = proven_chains(&store)?;
         let ledgers = ChainReaders::connect(&parts.settings, &proven, &halt).await?;
@@ -141,103 +131,104 @@ impl Node {
     /// # Errors
     /// [`NodeError`].
     pub async fn start_with(parts: NodeParts, ledgers: ChainReaders) -> Result<Self, NodeError> {
-        let store = open_store(&parts.settings, &domain_of(&parts.settings))?;
+        let store = shared::open_store(&parts.settings, &shared::domain_of(&parts.settings))?;
         Self::assemble(parts, store, ledgers, CancellationToken::new()).await
     }
 
     async fn assemble(
         parts: NodeParts,
         store: Store,
-        ledgers: ChainReaders,
+        chains: ChainReaders,
         halt: CancellationToken,
     ) -> Result<Self, NodeError> {
-        let domain = domain_of(&parts.settings);
+        let settings = Arc::new(parts.settings);
+        let domain = shared::domain_of(&settings);
         let secret = PeerSecret::from_bytes(&parts.peer_secret);
-        let speaker = speaker_of(&parts.settings, parts.signer, &domain, &secret, &store).await?;
+        let speaker = if settings.role.is_operator() {
+            Some(Speaker::new(&settings, parts.signer, &domain, &secret, &store).await?)
+        } else {
+            None
+        };
         let (writes, writer) = WriteQueue::new(store.clone())?;
-        let (bindings, heard) = recall_bindings(&store, &writes, speaker.as_ref())?;
+        let (bindings, heard) = shared::recall_bindings(&store, &writes, speaker.as_ref())?;
         let mut tasks = Tasks::new(halt.clone());
-        let (network, messages) = spawn_swarm(
+        let (network, messages) = shared::spawn_swarm(
             &mut tasks,
-            &parts.settings,
+            &settings,
             &parts.peer_secret,
             (&writes, &bindings),
             &halt,
         )?;
+        let registry = settings
+            .role
+            .is_registry()
+            .then(|| RegistryRole::start(&mut tasks, &settings, (&store, &writes), &halt));
+        let registry = registry.transpose()?;
+        let members = registry.as_ref().map(|registry| &registry.members);
         let (driver, inbox) = TaskDriver::channel();
-        let members = spawn_members(&mut tasks, &parts.settings, &store, &writes, &halt)?;
-        let kept = HomeParts::new(&store, &writes, members.as_ref());
-        let home = spawn_home(&mut tasks, &ledgers, kept, &driver, &halt);
-        let chains = ledgers.chains();
-        crate::process::measures::declare_reads(chains.keys().copied());
-        let mut wiring = Wiring {
+        let kept = HomeParts::new(&store, &writes, members);
+        let home = shared::spawn_home(&mut tasks, &chains, kept, &driver, &halt);
+        let sources = chains.sources();
+        crate::process::measures::declare_reads(sources.keys().copied());
+        let context = Context {
             inventory: TaskInventory::open(&store)?,
             sets: Sets::new(home.clone(), store.clone()),
-            domain,
-            bindings,
-            known: SignatureCache::default(),
-            limits: parts.settings.limits,
-            allowances: Allowances::new(parts.settings.limits.mesh),
-            book: EvidenceStore::open(store.clone(), domain)?,
-            speaker,
-            chains,
-            store,
-            writes,
-            network,
-            home,
-            members,
-            driver,
+            evidence: EvidenceStore::open(store.clone(), domain)?,
+            allowances: Allowances::new(settings.limits.mesh),
+            signatures: SignatureCache::default(),
             channels: Channels::default(),
             readiness: Readiness::default(),
             vitals: Vitals::default(),
             closing: halt.child_token(),
             drained: CancellationToken::new(),
+            reader: chains.home,
+            chains: sources,
+            settings,
+            domain,
+            store,
+            writes,
+            home,
+            network,
+            bindings,
+            driver,
             halt,
-            lease: None,
         };
-        let claim = (parts.claim, heard);
-        wiring.spawn_keeper(&mut tasks, &parts.settings, &ledgers.home, claim)?;
-        spawn_followers(&mut tasks, ledgers.followers);
-        wiring.spawn_pipeline(&mut tasks, &parts.settings, inbox, messages, secret)?;
-        let ledger = ledgers.home.clone();
-        let upkeep = wiring.spawn_upkeep(&mut tasks, &parts.settings, ledgers.home.clone())?;
-        let ties = wiring.spawn_registries(&mut tasks, &parts.settings, ledgers.home)?;
-        let facts = wiring.facts(parts.settings.role, ledger, parts.metrics, ties, upkeep);
-        let http = (parts.settings.http, &*parts.settings.http_hosts);
-        spawn_http(&mut tasks, http, facts, &wiring.halt).await?;
-        let stored = watch_store(wiring.store.clone(), wiring.halt.clone());
-        tasks.spawn("store", stored);
-        Ok(Self::of(wiring, tasks, parts.settings.drain, writer))
-    }
-
-    fn of(wiring: Wiring, tasks: Tasks, drain: Duration, writer: WriterGuard) -> Self {
-        Self {
+        let operator = speaker.map(|speaker| {
+            let claim = (parts.claim, heard);
+            OperatorRole::start(&mut tasks, &context, (speaker, secret), claim)
+        });
+        let roles = Roles {
+            operator: operator.transpose()?,
+            registry,
+        };
+        shared::spawn_followers(&mut tasks, chains.followers);
+        roles
+            .spawn(&mut tasks, &context, (inbox, messages), parts.metrics)
+            .await?;
+        Ok(Self {
             tasks,
-            network: wiring.network,
-            home: wiring.home,
-            closing: wiring.closing,
-            drained: wiring.drained,
-            halt: wiring.halt,
-            drain,
+            context,
             writer,
-        }
+        })
     }
 
     /// Where it listens, with its peer id; empty until the first listener stands.
     #[must_use]
     pub fn listen_addresses(&self) -> Vec<libp2p::Multiaddr> {
-        self.network.listen_addresses()
+        self.context.network.listen_addresses()
     }
 
     /// Returns when the node listens and knows the set of the current epoch.
     pub async fn ready(&self) {
         let _ = self
+            .context
             .network
             .listen
             .clone()
             .wait_for(|addresses| !addresses.is_empty())
             .await;
         let _ = self
+            .context
             .home
             .watch()
             .wait_for(|view| view.current.is_some())
@@ -251,13 +242,16 @@ impl Node {
     pub async fn run(self, stop: CancellationToken) -> Result<(), NodeError> {
         let Self {
             tasks,
+            context,
+            writer,
+        } = self;
+        let Context {
             closing,
             drained,
             halt,
-            drain,
-            writer,
             ..
-        } = self;
+        } = &context;
+        let drain = context.settings.drain;
         let shutdown = async {
             stop.cancelled().await;
             closing.cancel();

@@ -15,6 +15,7 @@ use tokio::sync::{Mutex, Semaphore};
 use super::link::{AskError, Link};
 use super::status::SyncStatus;
 use super::verify::{self, Allowance, RequestedItems, VerifiedItems};
+use crate::context::Context;
 use crate::home::HomeHandle;
 use crate::home::set_history::Sets;
 use crate::network::NetworkHandle;
@@ -26,19 +27,6 @@ use crate::{NodeError, clock};
 /// Memory of what is handed to the task driver at once, by the estimate of [`cost`]: an eighth of the largest
 /// batch, so that users' tasks of the same round find room.
 const CHUNK: usize = quorate_storage::MAX_BATCH_BYTES / 8;
-
-/// What a fetcher is made from.
-pub(crate) struct FetcherParts {
-    pub(crate) domain: Domain,
-    pub(crate) network: NetworkHandle,
-    pub(crate) home: HomeHandle,
-    pub(crate) reader: Arc<dyn HomeReader>,
-    pub(crate) driver: DriverHandle,
-    pub(crate) inventory: TaskInventory,
-    pub(crate) sets: Sets,
-    pub(crate) writes: WriteQueue,
-    pub(crate) status: SyncStatus,
-}
 
 /// Shared by all questions.
 pub(crate) struct Fetcher {
@@ -76,19 +64,19 @@ fn fault(error: &WireError) -> AskError {
 }
 
 impl Fetcher {
-    pub(crate) fn new(parts: FetcherParts) -> Result<Self, NodeError> {
+    pub(crate) fn new(context: &Context, status: SyncStatus) -> Result<Self, NodeError> {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Self {
-            protocol: super::protocol(&parts.domain.network())?,
-            domain: parts.domain,
-            home: parts.home,
-            reader: parts.reader,
-            inventory: parts.inventory,
-            sets: parts.sets,
-            writes: parts.writes,
-            status: parts.status,
-            network: parts.network,
-            driver: parts.driver,
+            protocol: super::protocol(&context.domain.network())?,
+            domain: context.domain,
+            home: context.home.clone(),
+            reader: context.reader.clone(),
+            inventory: context.inventory.clone(),
+            sets: context.sets.clone(),
+            writes: context.writes.clone(),
+            network: context.network.clone(),
+            driver: context.driver.clone(),
+            status,
             verifying: Semaphore::new(processors.saturating_sub(1).max(1)),
             writing: Mutex::new(()),
             allowance: Arc::default(),

@@ -76,6 +76,7 @@ pub(crate) struct TaskDriver {
 }
 
 /// The operator for whom this node signs.
+#[derive(Clone)]
 pub(crate) struct OwnOperator {
     pub(crate) operator: Address,
     pub(crate) signing_key: Address,

@@ -16,8 +16,8 @@ impl Answerer {
         let next = Epoch(query.next_epoch);
         let set = self.set_of(next)?;
         let found = match query.by_epoch.map(Epoch) {
-            None => certificate_over(&self.store, next),
-            Some(by) => certificate_by(&self.store, by, next),
+            None => certificate_over(&self.node.store, next),
+            Some(by) => certificate_by(&self.node.store, by, next),
         };
         let certificate = found.map_err(|e| unavailable(e.to_string()))?;
         if let (None, Some(by)) = (&certificate, query.by_epoch) {
@@ -31,8 +31,8 @@ impl Answerer {
 
     /// Has the set of an epoch name a later one than the next, for a light registry that holds nothing later.
     async fn bridge(&self, by: Epoch, next: Epoch) -> Result<(), Failure> {
-        let view = self.home.view();
-        let is_asked = self.me.is_some() && !self.closing.is_cancelled();
+        let view = self.node.home.view();
+        let is_asked = self.me.is_some() && !self.node.closing.is_cancelled();
         if !is_asked {
             return Err(unavailable("only operators have sets certified; ask one"));
         }
@@ -55,6 +55,7 @@ impl Answerer {
         tracing::info!(%by, %next, "a set is asked to name a later one");
         let statement = Statement::EpochUpdate(update);
         let asked = self
+            .node
             .driver
             .ask(statement, signers.clone(), ReadTrace::default());
         // The task runs on by itself; whoever asked asks again.
@@ -64,11 +65,12 @@ impl Answerer {
 
     /// The set of an epoch, in use or kept.
     fn set_of(&self, epoch: Epoch) -> Result<wire::OperatorList, Failure> {
-        let view = self.home.view();
+        let view = self.node.home.view();
         if let Some(set) = view.set(epoch) {
             return Ok(set.as_ref().into());
         }
         if let Some(record) = self
+            .node
             .store
             .get(schema::SETS, &epoch.0)
             .map_err(store_error)?

@@ -17,8 +17,12 @@ impl Answerer {
             ),
         };
         let (entries, more) = match id {
-            Some(id) => (self.book.get(id).map(Vec::from_iter), false),
-            None => match self.book.page(after, operator, limits::MAX_EVIDENCE_PAGE) {
+            Some(id) => (self.node.evidence.get(id).map(Vec::from_iter), false),
+            None => match self
+                .node
+                .evidence
+                .page(after, operator, limits::MAX_EVIDENCE_PAGE)
+            {
                 Ok((entries, more)) => (Ok(entries), more),
                 Err(error) => (Err(error), false),
             },

@@ -52,7 +52,7 @@ impl Answerer {
         };
         let statement = question.statement(&reading, &set)?;
         self.begin_task(&statement, &set, pass).await?;
-        let seat = seat.insert(self.driver.ask(statement, set, trace).await);
+        let seat = seat.insert(self.node.driver.ask(statement, set, trace).await);
         self.wait(id, seat, replies).await
     }
 
@@ -97,7 +97,14 @@ impl Answerer {
         pass: &Pass,
     ) -> Result<(), Failure> {
         let Some(me) = self.me else { return Ok(()) };
-        let rate = self.totals.share(set, me).tasks.kept_below();
+        let rate = self
+            .node
+            .settings
+            .limits
+            .mesh
+            .share(set, me)
+            .tasks
+            .kept_below();
         let (task, begun) = (statement.task_id(), clock::now());
         loop {
             let now = clock::now();
@@ -133,6 +140,7 @@ impl Answerer {
         let slot = StateProof::slot_of(question.chain_id, question.user, question.key, block);
         let key = (slot.0.0, set.epoch().0);
         let Some(answer) = self
+            .node
             .store
             .get(schema::QUESTIONS, &key)
             .map_err(store_error)?

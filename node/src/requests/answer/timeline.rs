@@ -19,7 +19,7 @@ impl Answerer {
             "" => TaskId::try_from(query.task_id.as_slice()).map_err(|e| invalid(e.to_string()))?,
             digits => self.named(digits)?,
         };
-        match explain::gather(&self.store, self.me, id) {
+        match explain::gather(&self.node.store, self.me, id) {
             Ok(Some(timeline)) => Ok(ReplyKind::Timeline(timeline)),
             Ok(None) => Err(self.no_record(id)?),
             Err(error) => {
@@ -32,7 +32,7 @@ impl Answerer {
     }
 
     fn named(&self, digits: &str) -> Result<TaskId, Failure> {
-        let named = explain::named(&self.store, digits).map_err(|error| {
+        let named = explain::named(&self.node.store, digits).map_err(|error| {
             tracing::error!(%error, "no task looked for");
             unavailable("this operator's store failed; ask another operator")
         })?;
@@ -48,18 +48,20 @@ impl Answerer {
 
     /// Why there is none: it went with the task, or never was here.
     fn no_record(&self, id: TaskId) -> Result<Failure, Failure> {
-        Ok(match was_pruned(&self.store, id).map_err(store_error)? {
-            Some(epoch) => error(
-                wire::ErrorCode::Pruned,
-                false,
-                pruned_text(id, epoch, self.inventory.floor()),
-            ),
-            None => error(
-                wire::ErrorCode::UnknownTask,
-                false,
-                format!("task {id} is not known to this operator; ask another one"),
-            ),
-        })
+        Ok(
+            match was_pruned(&self.node.store, id).map_err(store_error)? {
+                Some(epoch) => error(
+                    wire::ErrorCode::Pruned,
+                    false,
+                    pruned_text(id, epoch, self.node.inventory.floor()),
+                ),
+                None => error(
+                    wire::ErrorCode::UnknownTask,
+                    false,
+                    format!("task {id} is not known to this operator; ask another one"),
+                ),
+            },
+        )
     }
 
     /// Tells what happens until the user goes away or the node ends, which is the last reply.
@@ -69,7 +71,7 @@ impl Answerer {
         replies: &ReplySender,
         gone: &CancellationToken,
     ) -> Result<ReplyKind, Failure> {
-        let Some(mut follower) = self.channels.live.follow_from_afar() else {
+        let Some(mut follower) = self.node.channels.live.follow_from_afar() else {
             return Err(overloaded(
                 "as many follow this operator as it serves; try again later, or follow another one",
             ));
@@ -77,7 +79,7 @@ impl Answerer {
         loop {
             let heard = tokio::select! {
                 heard = follower.next() => heard,
-                () = self.closing.cancelled() => None,
+                () = self.node.closing.cancelled() => None,
                 () = replies.closed() => None,
                 () = gone.cancelled() => return Err(unavailable("the stream was closed")),
             };
