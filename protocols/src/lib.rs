@@ -2,8 +2,8 @@
 //!
 //! All have one shape: `handle(now, Input)` returns what is to be done, `next_wake` says when
 //! the machine wants to be woken. The driver in `quorate-node` checks signatures and chain facts
-//! first, calls the machine, then writes, then sends. The same machines run by the hundred in
-//! [`sim`], where a seed decides about latency, loss, partitions and crashes.
+//! first, calls the machine, then writes, then sends. The same machines run by the hundred in the
+//! simulator, `quorate-sim`, where a seed decides about latency, loss, partitions and crashes.
 
 pub mod authors;
 pub mod bucket;
@@ -12,7 +12,6 @@ pub mod evidence;
 pub mod membership;
 pub mod pipeline;
 pub mod quorum;
-pub mod sim;
 pub mod sync;
 pub mod task;
 

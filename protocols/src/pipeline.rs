@@ -18,10 +18,11 @@
 //! - Equivocation is looked for among the tasks that are open at the same time; the driver compares
 //!   with those that are over. The signing log keeps a node itself from it for ever.
 
+mod bounds;
 mod doubts;
 mod ending;
 mod entry;
-mod held;
+
 mod io;
 mod recent;
 mod room;

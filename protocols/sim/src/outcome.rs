@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::mesh::Traffic;
-use crate::task::{Report, Status};
+use quorate_protocols::task::{Report, Status};
 
 /// What came of a run in which everything held that must hold.
 #[derive(Clone, Debug)]

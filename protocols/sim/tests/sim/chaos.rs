@@ -3,8 +3,8 @@
 use std::env;
 
 use quorate_proto::limits;
-use quorate_protocols::sim::{Mischief, Outcome, ProviderFault, Sim};
 use quorate_protocols::task::Status;
+use quorate_sim::{Mischief, Outcome, ProviderFault, Sim};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 

@@ -7,7 +7,7 @@ use quorate_proto::{Epoch, EpochSchedule, Timestamp};
 
 use super::providers::Providers;
 use super::rule::Rule;
-use crate::task::Times;
+use quorate_protocols::task::Times;
 
 #[derive(Clone, Debug)]
 pub(super) struct Plan {

@@ -13,8 +13,8 @@ use super::outcome::End;
 use super::rule::Rule;
 use super::trace::Note;
 use super::world::{self, World};
-use crate::pipeline::{ClientId, Input, Output, Refused, Verdict};
-use crate::task::{Report, Status};
+use quorate_protocols::pipeline::{ClientId, Input, Output, Refused, Verdict};
+use quorate_protocols::task::{Report, Status};
 
 /// Microseconds from the decision to sign until the signature is on disk.
 const WRITE: u64 = 300;

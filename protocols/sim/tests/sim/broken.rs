@@ -1,6 +1,6 @@
 //! The checks are checked: whoever leaves out a rule is found out within a few seeds.
 
-use quorate_protocols::sim::{Failure, Rule, Sim};
+use quorate_sim::{Failure, Rule, Sim};
 
 use super::chaos;
 
@@ -51,7 +51,7 @@ fn diskless(seed: u64) -> Sim {
 
 /// Two of five providers lie while the honest ones are flooded away, one after the other.
 fn flooded(seed: u64) -> Sim {
-    use quorate_protocols::sim::ProviderFault::{Dead, Lies};
+    use quorate_sim::ProviderFault::{Dead, Lies};
     let sim = Sim::new(seed).providers(5, 3).requests(30, 10);
     (0..4).fold(sim, |sim, node| {
         let sim = (0..2).fold(sim, |sim, liar| {

@@ -1,7 +1,7 @@
 //! A seeded simulator that drives many nodes through one story.
 //!
-//! Each node is an [`EpochMachine`](crate::epoch::EpochMachine) and a
-//! [`Pipeline`](crate::pipeline::Pipeline) with a small model of their driver: a store that
+//! Each node is an [`EpochMachine`](quorate_protocols::epoch::EpochMachine) and a
+//! [`Pipeline`](quorate_protocols::pipeline::Pipeline) with a small model of their driver: a store that
 //! survives crashes, reads and writes that take time, a mesh that loses, repeats, reorders and
 //! splits. Signatures are dummies of the right form. Time is simulated and every draw comes from
 //! the seed, so one seed is one story.
@@ -19,11 +19,6 @@
 //! - One message is one event. It is sent to everybody directly, with a fate for each; or spreads
 //!   by gossip ([`Sim::gossip`]), with a fate for each hop, when copies and bytes are counted.
 //!   Batching is for the tests with a real mesh.
-
-#![allow(
-    clippy::arithmetic_side_effects,
-    reason = "overflow is checked in every profile; it is the machines that must not panic"
-)]
 
 mod byzantine;
 mod check;
@@ -53,7 +48,7 @@ pub use self::outcome::{Answer, End, Failure, Mischief, Outcome};
 use self::plan::{Churn, Gossip, Partition, Plan};
 pub use self::providers::ProviderFault;
 pub use self::rule::Rule;
-use crate::task::Times;
+use quorate_protocols::task::Times;
 
 /// A story to be told: who takes part, what goes wrong, what is asked.
 ///

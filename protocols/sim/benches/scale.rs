@@ -1,11 +1,9 @@
 //! How a network grows: 10 to 500 operators on a wide-area network whose set changes by a tenth
 //! with every epoch.
 #![allow(clippy::disallowed_methods, reason = "a bench measures real time")]
-#![allow(clippy::arithmetic_side_effects, reason = "a bench panics")]
-
 use std::time::Instant;
 
-use quorate_protocols::sim::{Failure, Outcome, Sim};
+use quorate_sim::{Failure, Outcome, Sim};
 
 /// Questions, one in a second: several epochs of 8 s.
 const TASKS: usize = 30;

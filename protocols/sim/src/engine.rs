@@ -15,7 +15,7 @@ use super::providers::PATIENCE;
 use super::rule::Rule;
 use super::trace::{Line, Note, Trace};
 use super::world::World;
-use crate::{epoch, pipeline};
+use quorate_protocols::{epoch, pipeline};
 
 /// How many of the newest questions may be asked again.
 const MOMENT: usize = 5;

@@ -10,9 +10,9 @@ use quorate_proto::{
 
 use super::event::Parcel;
 use super::world::World;
-use crate::epoch::EpochMachine;
-use crate::pipeline::Pipeline;
-use crate::task::Times;
+use quorate_protocols::epoch::EpochMachine;
+use quorate_protocols::pipeline::Pipeline;
+use quorate_protocols::task::Times;
 
 #[derive(Debug)]
 pub(super) struct Node {

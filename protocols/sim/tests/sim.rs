@@ -2,10 +2,6 @@
 //! here is how well it has to go.
 //!
 //! `QUORATE_SIM_SEED=17 cargo test --workspace --test sim one_seed_of_chaos -- --nocapture` tells the whole story of one seed; `QUORATE_SIM_SEEDS=10000` runs that many.
-#![allow(
-    clippy::arithmetic_side_effects,
-    reason = "tests panic on overflow, as they should"
-)]
 
 #[path = "sim/broken.rs"]
 mod broken;
@@ -17,8 +13,8 @@ mod hostile;
 use std::env;
 
 use quorate_proto::{RefusalCode, U256};
-use quorate_protocols::sim::{Outcome, Sim};
 use quorate_protocols::task::{Status, Times};
+use quorate_sim::{Outcome, Sim};
 
 const MILLISECOND: u64 = 1_000;
 

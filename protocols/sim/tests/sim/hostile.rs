@@ -1,8 +1,8 @@
 //! Providers that lie, disks that die, operators that mean ill.
 
 use quorate_proto::RefusalCode;
-use quorate_protocols::sim::{Outcome, ProviderFault, Sim};
 use quorate_protocols::task::Status;
+use quorate_sim::{Outcome, ProviderFault, Sim};
 
 use super::{MILLISECOND, nineteen, run};
 

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use quorate_protocols::sim::Sim;
+use quorate_sim::Sim;
 
 fn main() {
     println!(

@@ -9,8 +9,8 @@ use quorate_proto::{
 
 use super::node::Node;
 use super::world::{self, World};
-use crate::pipeline::{Output, Pipeline};
-use crate::task::Report;
+use quorate_protocols::pipeline::{Output, Pipeline};
+use quorate_protocols::task::Report;
 
 /// What was broken, in words.
 #[derive(Debug)]
@@ -290,8 +290,8 @@ impl Checker {
 
     /// Memory stays within its bounds.
     pub(super) fn bounded(&self, world: &World, node: &Node) -> Check {
-        let held = node.pipeline.held();
-        ensure(held.is_bounded(), || format!("too much is kept: {held:?}"))?;
+        let is_bounded = node.pipeline.is_bounded();
+        ensure(is_bounded, || "the pipeline keeps too much".into())?;
         // The current epoch and the next one, and those that end: for their grace, and as long again
         // for a node that learns of a turn late.
         let millis = (world.plan.schedule.length * world.plan.block_time).max(1);
