@@ -80,6 +80,7 @@ clippy: native
 .PHONY: layering
 layering: ## check the dependency directions between the crates
 	@scripts/layering
+	@scripts/circles
 
 .PHONY: monitoring-check
 monitoring-check: ## check Prometheus rules, their tests and the dashboard, where there is a promtool
