@@ -53,7 +53,11 @@ fn every_check_is_a_fuzz_target() {
 }
 
 fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz")
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    let mut folders = crates.map(|folder| folder.join("fuzz"));
+    folders
+        .find(|folder| folder.is_dir())
+        .expect("the folder fuzz")
 }
 
 fn entries(folder: &Path) -> Vec<PathBuf> {

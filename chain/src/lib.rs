@@ -15,8 +15,9 @@ mod priority;
 mod reader;
 
 pub use priority::for_user;
+pub use quorate_proto::At;
 pub use reader::{
-    At, BlockRef, ChainEntry, ChainError, ChainFamily, HomeReader, MAX_WORD_DETAIL, MAX_WORDS,
+    BlockRef, ChainEntry, ChainError, ChainFamily, HomeReader, MAX_WORD_DETAIL, MAX_WORDS,
     ProviderStatus, Providers, Question, ReadLog, Reading, Registration, RequestOutcome, Said,
     Standing, StateReader, Withdrawal, Word,
 };

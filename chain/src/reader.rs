@@ -4,7 +4,9 @@ use std::fmt;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use quorate_proto::{Address, B256, Epoch, EpochSchedule, Operator, OperatorSet, ReadBasis, U256};
+use quorate_proto::{
+    Address, At, B256, Epoch, EpochSchedule, Operator, OperatorSet, ReadBasis, U256,
+};
 
 use crate::evm::BlockNumbers;
 
@@ -31,24 +33,6 @@ pub struct BlockRef {
 impl fmt::Display for BlockRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "block {} ({})", self.number, self.hash)
-    }
-}
-
-/// A point of a chain's history, as a user names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum At {
-    /// The block with this number.
-    Block(u64),
-    /// The last block whose timestamp is not above this one (seconds since the Unix epoch).
-    Timestamp(u64),
-}
-
-impl fmt::Display for At {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Block(number) => write!(f, "block {number}"),
-            Self::Timestamp(seconds) => write!(f, "timestamp {seconds}"),
-        }
     }
 }
 

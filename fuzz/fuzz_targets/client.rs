@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| quorate_node::fuzzing::client(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| quorate_client::fuzzing::client(bytes));

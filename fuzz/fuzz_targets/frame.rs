@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| quorate_node::fuzzing::frame(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| quorate_client::fuzzing::frame(bytes));

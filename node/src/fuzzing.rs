@@ -4,7 +4,6 @@
 //! The fuzz targets call these functions, and the tests run them over the corpora. What is signed in
 //! a corpus is of the network in [`scene`].
 
-mod frames;
 pub(crate) mod memory;
 pub(crate) mod scene;
 
@@ -14,8 +13,6 @@ mod corpora;
 
 use tonic::{Code, Status};
 
-pub use self::frames::frame;
-pub use crate::client::fuzzing::client;
 pub use crate::gossip::fuzzing::gossip;
 pub use crate::http::fuzzing::http_query;
 pub use crate::signing::log_file::fuzzing::signing_log;
@@ -27,8 +24,6 @@ pub type Check = fn(&[u8]);
 
 /// All targets of this crate, by name.
 pub const CHECKS: &[(&str, Check)] = &[
-    ("client", client),
-    ("frame", frame),
     ("gossip", gossip),
     ("http_query", http_query),
     ("keystore", keystore),

@@ -3,8 +3,6 @@
 //!
 //! [`Node::run`] is the list of named tasks that make a node; `docs/architecture.md` draws them.
 
-pub mod api;
-pub mod client;
 mod clock;
 mod context;
 mod error;
@@ -28,6 +26,9 @@ pub mod settings;
 mod signing;
 mod sync;
 mod tasks;
+
+pub use quorate_client as client;
+pub use quorate_client::api;
 
 pub use error::NodeError;
 pub use health::host;

@@ -21,12 +21,12 @@ pub(crate) use answer::Answerer;
 pub(crate) use turns::Turns;
 
 use self::tolls::Tolls;
-use crate::network::frame::{self, FrameError};
 use crate::network::stream_limits::{StreamLimit, StreamSlot, StreamSlots};
 use crate::network::{NetworkHandle, Offence};
 use crate::settings::Limits;
 use crate::tasks::recorder::Origin;
 use crate::{NodeError, clock};
+use quorate_client::frame::{self, FrameError};
 
 /// Streams of one user: one is enough; programs that open one for each question have as many under way.
 const MAX_STREAMS_PER_PEER: usize = 64;

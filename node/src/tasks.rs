@@ -10,4 +10,3 @@ pub(crate) mod inventory;
 pub(crate) mod outbox;
 pub(crate) mod recorder;
 pub(crate) mod records;
-pub(crate) mod timeline;

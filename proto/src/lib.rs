@@ -5,6 +5,7 @@
 //! which the rest of the project works. Converting is total in one direction
 //! (`From` to the wire) and checked in the other (`TryFrom` from the wire).
 
+mod at;
 mod attestation;
 mod certificate;
 mod domain;
@@ -29,6 +30,7 @@ mod sync;
 mod wire_error;
 
 pub use alloy_primitives::{Address, B256, U256, keccak256};
+pub use at::At;
 pub use attestation::{Attestation, SignedAttestation};
 pub use certificate::{Certificate, CertificateError, CompactError, SignerSignature};
 pub use domain::{Domain, Kind, NetworkId};

@@ -12,7 +12,7 @@ use super::{HttpContext, HttpState, failure, sync};
 use crate::api::{LiveLine, RefusedLine, TaskLine, Timeline};
 use crate::tasks::explain::{self, Unnamed};
 use crate::tasks::recorder::{LiveEvent, LiveFollower};
-use crate::tasks::timeline::live_line;
+use quorate_client::record::live_line;
 
 /// Tasks listed unless asked otherwise, and at most.
 const TASKS_SHOWN: usize = 20;

@@ -12,8 +12,9 @@ use libp2p::swarm::NetworkBehaviour;
 use libp2p::swarm::behaviour::toggle::Toggle;
 use libp2p::{
     PeerId, StreamProtocol, Swarm, SwarmBuilder, allow_block_list, identify, kad, noise, ping,
-    quic, relay, tcp, upnp, yamux,
+    quic, relay, upnp, yamux,
 };
+use quorate_client::swarm::{identify as identify_as, tcp_config};
 use quorate_proto::{Kind, NetworkId, limits};
 use sha2::{Digest, Sha256};
 
@@ -36,8 +37,6 @@ const OVERSIZE: usize = 64 * 1024;
 /// How long gossipsub remembers the score of a peer that is gone, some 500 bytes each. Who is shut out is
 /// remembered elsewhere, so that this need not outlast the first pauses.
 const RETAIN_SCORE: Duration = Duration::from_secs(10 * 60);
-/// What a node of this program calls itself by identify; its version follows.
-pub(super) const AGENT: &str = "quorate/";
 /// A peer that answers no ping is gone. libp2p forgives the first one: that is noticed within 30 s.
 const PING_INTERVAL: Duration = Duration::from_secs(5);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
@@ -63,13 +62,6 @@ pub(crate) struct Behaviour {
     punch: Toggle<Punch>,
 }
 
-#[derive(NetworkBehaviour)]
-pub(crate) struct UserBehaviour {
-    pub(crate) identify: identify::Behaviour,
-    pub(crate) stream: libp2p_stream::Behaviour,
-    circuits: relay::client::Behaviour,
-}
-
 /// The swarm of a node.
 pub(super) fn node_swarm(config: &NetworkConfig) -> Result<Swarm<Behaviour>, NetworkError> {
     let swarm = SwarmBuilder::with_existing_identity(config.keypair.clone())
@@ -87,32 +79,6 @@ pub(super) fn node_swarm(config: &NetworkConfig) -> Result<Swarm<Behaviour>, Net
         .with_connection_timeout(HANDSHAKE)
         .build();
     Ok(swarm)
-}
-
-/// The swarm of a user: it dials, opens streams and nothing else.
-pub(crate) fn user_swarm() -> Result<Swarm<UserBehaviour>, NetworkError> {
-    let swarm = SwarmBuilder::with_new_identity()
-        .with_tokio()
-        .with_tcp(tcp_config(), noise::Config::new, yamux::Config::default)
-        .map_err(setup)?
-        .with_quic()
-        .with_dns()
-        .map_err(setup)?
-        .with_relay_client(noise::Config::new, yamux::Config::default)
-        .map_err(setup)?
-        .with_behaviour(|keypair, circuits| UserBehaviour {
-            identify: identify(keypair),
-            stream: libp2p_stream::Behaviour::new(),
-            circuits,
-        })
-        .map_err(setup)?
-        .with_swarm_config(|config| config.with_idle_connection_timeout(IDLE_TIMEOUT))
-        .build();
-    Ok(swarm)
-}
-
-fn tcp_config() -> tcp::Config {
-    tcp::Config::default().nodelay(true)
 }
 
 /// A process that was killed closes nothing, and over QUIC nobody notices before this time; libp2p
@@ -142,7 +108,7 @@ fn behaviour(
         gate: ConnectionLimits::new(config.ranges, allowed(config)),
         blocked: allow_block_list::Behaviour::default(),
         gossipsub: gossipsub(&config.network)?,
-        identify: identify(keypair),
+        identify: identify_as(keypair),
         ping: ping::Behaviour::new(ping),
         kad: kademlia(keypair, &config.network)?,
         stream: libp2p_stream::Behaviour::new(),
@@ -161,19 +127,6 @@ fn allowed(config: &NetworkConfig) -> HashSet<PeerId> {
     let own = config.bootstrap.iter().filter_map(peer_of);
     let own = own.filter(|_| !listed.is_empty());
     listed.iter().copied().chain(own).collect()
-}
-
-fn identify(keypair: &Keypair) -> identify::Behaviour {
-    let agent = format!(
-        "{AGENT}{}/{:08x}",
-        env!("CARGO_PKG_VERSION"),
-        rand::random::<u32>()
-    );
-    let config = identify::Config::new("/quorate/identify/1".into(), keypair.public())
-        .with_agent_version(agent)
-        // Where others reach it may change while it runs.
-        .with_push_listen_addr_updates(true);
-    identify::Behaviour::new(config)
 }
 
 fn kademlia(

@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use libp2p::multiaddr::Protocol;
 use libp2p::{Multiaddr, PeerId};
 use quorate_proto::{Timestamp, limits};
 
+use super::peer_of;
 use super::ranges::is_relayed;
 
 /// First pause after a failure; doubled up to [`MAX_PAUSE_MS`].
@@ -220,16 +220,10 @@ fn same_place(a: &Multiaddr, b: &Multiaddr) -> bool {
     place_of(a) == place_of(b)
 }
 
-/// The peer id at the end of a multiaddr.
-pub(crate) fn peer_of(address: &Multiaddr) -> Option<PeerId> {
-    match address.iter().last() {
-        Some(Protocol::P2p(peer)) => Some(peer),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use libp2p::multiaddr::Protocol;
+
     use super::*;
 
     const START: Timestamp = Timestamp(1_000_000_000);

@@ -8,7 +8,7 @@ use quorate_proto::wire::sync_query::Kind as RequestKind;
 use quorate_proto::{limits, wire};
 
 use crate::network::NetworkHandle;
-use crate::network::frame::{self, FrameError};
+use quorate_client::frame::{self, FrameError};
 
 /// A page is made in some 20 ms, and waits for the server's limits.
 const TIMEOUT: Duration = Duration::from_secs(10);

@@ -17,12 +17,12 @@ use tokio_util::sync::CancellationToken;
 use super::items;
 use crate::gossip::known_peers::KnownPeers;
 use crate::home::set_history::Sets;
-use crate::network::frame;
 use crate::network::stream_limits::{StreamLimit, StreamSlot, StreamSlots};
 use crate::network::{NetworkHandle, Offence};
 use crate::tasks::handover::certificate_over;
 use crate::tasks::inventory::TaskInventory;
 use crate::{NodeError, clock};
+use quorate_client::frame;
 
 /// Streams of one peer: one, and the one that replaces it when it broke.
 const STREAMS_PER_PEER: usize = 2;

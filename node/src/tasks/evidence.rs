@@ -15,7 +15,8 @@ use quorate_protocols::evidence::{Case, Docket, Ignored, Input, Output};
 use quorate_storage::{Batch, Store, schema};
 
 use crate::home::EpochView;
-use crate::{NodeError, clock, tasks::timeline};
+use crate::{NodeError, clock};
+use quorate_client::record;
 
 /// The book of evidence. Clones share it.
 #[derive(Clone)]
@@ -232,7 +233,7 @@ impl EvidenceEntry {
                 signature: format!("0x{}", hex::encode(signed.signature().as_bytes())),
                 statement: signed
                     .statement()
-                    .map(|statement| timeline::statement_report(statement, domain)),
+                    .map(|statement| record::statement_report(statement, domain)),
             });
         crate::api::EvidenceReport {
             id: evidence.id().to_string(),

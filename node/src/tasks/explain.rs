@@ -15,7 +15,7 @@ use quorate_storage::{Page, Store, schema};
 use crate::NodeError;
 use crate::api::{SaidByProvider, TaskLine, Timeline};
 use crate::process::measures::millis;
-use crate::tasks::timeline::state_word;
+use quorate_client::record::state_word;
 
 /// All that the store has about a task, as it is told on the wire; `None` where it has nothing.
 /// `me` is the operator whose node this is.

@@ -256,3 +256,6 @@ pub(crate) fn framed_len(event: &TimelineEvent) -> usize {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod timeline_tests;

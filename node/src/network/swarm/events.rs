@@ -6,12 +6,13 @@ use libp2p::{Multiaddr, PeerId, gossipsub, identify, kad, ping, relay};
 use quorate_proto::limits;
 
 use super::super::Range;
-use super::super::behaviour::{AGENT, BehaviourEvent};
+use super::super::behaviour::BehaviourEvent;
 use super::super::handle::{Acceptance, GossipMessage};
 use super::super::peer_store::Haste;
 use super::super::ranges::is_relayed;
 use super::{LOOKUP_MS, Network};
 use crate::clock;
+use quorate_client::swarm::AGENT;
 
 /// Characters of a version that are kept: three numbers and a word.
 const MAX_VERSION: usize = 32;

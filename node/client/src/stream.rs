@@ -11,7 +11,7 @@ use quorate_proto::{limits, wire};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::network::frame;
+use crate::frame;
 
 /// How long a request may take to leave: an operator that reads none is as good as gone.
 const WRITE_TIME: Duration = Duration::from_secs(30);

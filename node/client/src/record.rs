@@ -9,14 +9,13 @@ use quorate_proto::{Address, B256, Domain, ReadBasis, Statement, U256, WireError
 use crate::api::{
     EventKind, LiveLine, OperatorReport, StatementReport, TaskReport, Timeline, TimelineEvent,
 };
-use crate::process::measures::millis;
 
 impl Timeline {
     /// Reads what a node told.
     ///
     /// # Errors
     /// [`WireError`] where a field does not have its form.
-    pub(crate) fn read(reply: &TimelineReply, domain: &Domain) -> Result<Self, WireError> {
+    pub fn read(reply: &TimelineReply, domain: &Domain) -> Result<Self, WireError> {
         let began = began(reply);
         let events = reply.events.iter().map(|event| read_event(event, began));
         let events: Vec<TimelineEvent> = events.collect::<Result<_, _>>()?;
@@ -218,7 +217,7 @@ fn happened_last(ended: &wire::TimelineEnded) -> Result<EventKind, WireError> {
 }
 
 /// What a follower hears of an event.
-pub(crate) fn live_line(
+pub fn live_line(
     task_id: String,
     event: &wire::TimelineEvent,
     statement: Option<&Statement>,
@@ -232,14 +231,18 @@ pub(crate) fn live_line(
     })
 }
 
-pub(crate) fn statement_report(statement: &Statement, domain: &Domain) -> StatementReport {
+/// A statement as pages and scripts show it.
+#[must_use]
+pub fn statement_report(statement: &Statement, domain: &Domain) -> StatementReport {
     StatementReport {
         statement: statement.into(),
         digest: statement.digest(domain).to_string(),
     }
 }
 
-pub(crate) const fn state_word(state: TaskState) -> &'static str {
+/// The word for a state.
+#[must_use]
+pub const fn state_word(state: TaskState) -> &'static str {
     match state {
         TaskState::Completed => "completed",
         TaskState::Expired => "expired",
@@ -317,5 +320,8 @@ fn present<T>(field: &'static str, value: Option<T>) -> Result<T, WireError> {
     value.ok_or(WireError::new(field, "is missing"))
 }
 
-#[cfg(test)]
-mod tests;
+/// Microseconds as milliseconds, for people.
+#[allow(clippy::cast_precision_loss)]
+fn millis(micros: u64) -> f64 {
+    micros as f64 / 1_000.0
+}

@@ -6,7 +6,7 @@ use quorate_proto::{Address, Domain, Statement, TaskId, wire};
 
 use super::{Client, ClientError, Replies, next, unexpected};
 use crate::api::{LiveLine, Timeline};
-use crate::tasks::timeline::live_line;
+use crate::record::live_line;
 
 /// What happens at an operator, as it happens. Dropping it takes the interest back.
 pub struct Following {

@@ -1,17 +1,39 @@
-//! What must hold for any answer of an operator, as a user's client reads it.
+//! What must hold for any bytes from outside that this crate decodes: an operator's answers, and streams as they
+//! come in.
+//!
+//! The fuzz targets call these functions, and the tests run them over the corpora.
+
+mod frames;
+
+#[cfg(test)]
+#[path = "../../../fuzz/corpora.rs"]
+mod corpora;
 
 use std::fmt::Debug;
 
 use prost::Message as _;
-use quorate_proto::wire;
 use quorate_proto::wire::reply::Kind as ReplyKind;
+use quorate_proto::{Domain, wire};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::timeline::lines_of;
-use super::{Answer, HandedOver, HeldEvidence, Progress, RequestFailure};
 use crate::api::Timeline;
-use crate::fuzzing::scene::domain;
+use crate::following::lines_of;
+use crate::{Answer, HandedOver, HeldEvidence, Progress, RequestFailure};
+
+pub use self::frames::frame;
+
+/// A target: bytes from anybody.
+pub type Check = fn(&[u8]);
+
+/// All targets of this crate, by name.
+pub const CHECKS: &[(&str, Check)] = &[("client", client), ("frame", frame)];
+
+/// The network of the corpora.
+fn domain() -> Domain {
+    let registry = "0x5fbdb2315678afecb367f032d93f642f64180aa3";
+    Domain::new(31_337, registry.parse().expect("an address"))
+}
 
 /// A reply.
 pub fn client(bytes: &[u8]) {

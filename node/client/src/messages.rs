@@ -1,10 +1,9 @@
 //! What a user asks and hears, and its form on the wire.
 
 use libp2p::Multiaddr;
-use quorate_chain::At;
 use quorate_proto::{
-    Address, B256, Certificate, EquivocationEvidence, EvidenceId, OperatorSet, ReadBasis, TaskId,
-    U256, WireError, wire,
+    Address, At, B256, Certificate, EquivocationEvidence, EvidenceId, OperatorSet, ReadBasis,
+    TaskId, U256, WireError, wire,
 };
 
 /// Asks for a stored value.

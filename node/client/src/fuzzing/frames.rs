@@ -6,7 +6,7 @@ use futures::executor::block_on;
 use prost::Message;
 use quorate_proto::{limits, wire};
 
-use crate::network::frame::{self, FrameError};
+use crate::frame::{self, FrameError};
 
 /// Bytes of the longest varint.
 const LONGEST_LENGTH: usize = 10;

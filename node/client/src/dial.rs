@@ -5,7 +5,7 @@ use libp2p::swarm::{DialError, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, Swarm, identify};
 
 use super::ClientError;
-use crate::network::{UserBehaviour, UserBehaviourEvent, peer_of};
+use crate::swarm::{UserBehaviour, UserBehaviourEvent, peer_of};
 
 /// Dials, and waits until the peer has said which protocols it speaks.
 pub(super) async fn dial(

@@ -8,7 +8,7 @@ use prost::Message;
 
 /// Why a frame could not be read.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum FrameError {
+pub enum FrameError {
     /// The other side closed the stream between two frames.
     #[error("the stream was closed")]
     Closed,
@@ -30,13 +30,13 @@ pub(crate) enum FrameError {
 
 impl FrameError {
     /// Whether the other side broke the protocol.
-    pub(crate) const fn is_fault(&self) -> bool {
+    pub const fn is_fault(&self) -> bool {
         matches!(self, Self::TooLarge { .. } | Self::Malformed(_))
     }
 }
 
 /// Reads one message of at most `limit` bytes. Memory is taken only as bytes arrive.
-pub(crate) async fn read<M: Message + Default>(
+pub async fn read<M: Message + Default>(
     stream: &mut (impl AsyncRead + Unpin),
     limit: usize,
 ) -> Result<M, FrameError> {
@@ -72,7 +72,7 @@ async fn read_length(stream: &mut (impl AsyncRead + Unpin)) -> Result<usize, Fra
 }
 
 /// Writes messages, one frame each, all in one go.
-pub(crate) async fn write(
+pub async fn write(
     stream: &mut (impl AsyncWrite + Unpin),
     messages: &[impl Message],
 ) -> io::Result<()> {
@@ -85,7 +85,7 @@ pub(crate) async fn write(
 
 /// Writes what `queue` holds, and what gathered there while the write before was under way, until
 /// the queue or the stream is closed, or one write takes longer than `patience`.
-pub(crate) async fn write_from(
+pub async fn write_from(
     stream: &mut (impl AsyncWrite + Unpin),
     queue: &mut tokio::sync::mpsc::Receiver<impl Message>,
     patience: Duration,

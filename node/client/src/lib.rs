@@ -1,8 +1,9 @@
-//! A user of the network: no key, no stake, one stream.
+//! A user of the network: no key, no stake, one stream. What it is told it can check by itself; it needs no
+//! database and no server.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! use quorate_node::client::{At, Client, StateQuestion};
+//! use quorate_client::{At, Client, StateQuestion};
 //! use quorate_proto::{Address, U256};
 //!
 //! let client = Client::connect(&"/ip4/127.0.0.1/tcp/9000".parse()?, None).await?;
@@ -17,12 +18,16 @@
 //! # Ok(()) }
 //! ```
 
+pub mod api;
 mod dial;
+mod following;
+pub mod frame;
 #[cfg(any(test, fuzzing))]
-pub(crate) mod fuzzing;
+pub mod fuzzing;
 mod messages;
+pub mod record;
 mod stream;
-mod timeline;
+pub mod swarm;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -30,22 +35,22 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use libp2p::{Multiaddr, PeerId, Stream, StreamProtocol, Swarm};
-pub use quorate_chain::At;
+pub use quorate_proto::At;
 use quorate_proto::wire::reply::Kind as ReplyKind;
 use quorate_proto::wire::request::Kind as RequestKind;
 use quorate_proto::{Epoch, TaskId, limits, wire};
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+pub use following::Following;
 pub use messages::{
     Answer, ClientError, EvidenceQuestion, HandedOver, HeldEvidence, Progress, Refused,
     RequestFailure, StateQuestion,
 };
-pub use timeline::Following;
 
 use self::dial::{choose, dial};
 use self::stream::{PendingReply, exchange};
-use crate::network::{UserBehaviour, user_swarm};
+use self::swarm::{UserBehaviour, user_swarm};
 
 /// Seconds of the year 5138; a time in milliseconds is above it since 1973.
 const MAX_SECONDS: u64 = 100_000_000_000;

@@ -1,7 +1,11 @@
-use quorate_proto::{Epoch, StateProof};
+//! What is recorded, as it is told.
 
-use super::*;
-use crate::tasks::recorder::event;
+use quorate_client::api::{EventKind, Timeline};
+use quorate_proto::wire::timeline_event::Kind;
+use quorate_proto::wire::{self, RefusalCode, TaskState, TimelineReply};
+use quorate_proto::{Address, Domain, Epoch, StateProof, Statement, U256};
+
+use super::event;
 
 fn statement() -> Statement {
     Statement::StateProof(StateProof {
