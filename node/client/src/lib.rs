@@ -1,25 +1,10 @@
 //! A user of the network: no key, no stake, one stream. What it is told it can check by itself; it needs no
-//! database and no server.
-//!
-//! ```no_run
-//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! use quorate_client::{At, Client, StateQuestion};
-//! use quorate_proto::{Address, U256};
-//!
-//! let client = Client::connect(&"/ip4/127.0.0.1/tcp/9000".parse()?, None).await?;
-//! let question = StateQuestion {
-//!     chain_id: 31338,
-//!     user: Address::ZERO,
-//!     key: U256::from(1),
-//!     at: At::Block(12),
-//! };
-//! let answer = client.request_state(&question, |progress| println!("{progress:?}")).await?;
-//! println!("{:?}", answer.certificate.statement());
-//! # Ok(()) }
-//! ```
+//! database and no server. A whole program is in `example.rs`, a test.
 
 pub mod api;
 mod dial;
+#[cfg(test)]
+mod example;
 mod following;
 pub mod frame;
 #[cfg(any(test, fuzzing))]

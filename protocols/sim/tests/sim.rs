@@ -1,7 +1,7 @@
 //! Many nodes, many stories: what must hold is checked inside of the simulator at every event;
 //! here is how well it has to go.
 //!
-//! `QUORATE_SIM_SEED=17 cargo test --workspace --test sim one_seed_of_chaos -- --nocapture` tells the whole story of one seed; `QUORATE_SIM_SEEDS=10000` runs that many.
+//! `make sim SEED=17` tells the whole story of one seed; `make sim SEEDS=10000` runs that many.
 
 #[path = "sim/broken.rs"]
 mod broken;
@@ -32,7 +32,8 @@ fn run(sim: Sim) -> Outcome {
 
 /// How many stories to tell.
 fn seeds(usual: u64) -> u64 {
-    env::var("QUORATE_SIM_SEEDS").map_or(usual, |n| n.parse().expect("a number"))
+    let wanted = env::var("QUORATE_SIM_SEEDS");
+    wanted.map_or(usual, |n| n.parse().expect("QUORATE_SIM_SEEDS is a number"))
 }
 
 #[test]
@@ -329,21 +330,17 @@ fn the_same_seed_is_the_same_story() {
     }
 }
 
-/// A thousand seeds, in as many tests as there may be cores.
+/// In as many tests as there may be cores.
 macro_rules! seeds_of_chaos {
     ($($name:ident: $part:literal),+) => {
         $(#[test]
         fn $name() {
-            chaos::many($part, 8);
+            chaos::many($part, 2);
         })+
     };
 }
 
-seeds_of_chaos!(
-    many_seeds_of_chaos_0: 0, many_seeds_of_chaos_1: 1, many_seeds_of_chaos_2: 2,
-    many_seeds_of_chaos_3: 3, many_seeds_of_chaos_4: 4, many_seeds_of_chaos_5: 5,
-    many_seeds_of_chaos_6: 6, many_seeds_of_chaos_7: 7
-);
+seeds_of_chaos!(many_seeds_of_chaos_0: 0, many_seeds_of_chaos_1: 1);
 
 /// Nothing here takes a third of the weight away, so no task may end without a certificate.
 #[test]
@@ -361,7 +358,7 @@ fn many_seeds_of_bad_weather() {
 #[test]
 fn many_seeds_of_siege() {
     let (mut obliged, mut asked) = (0, 0);
-    for seed in 0..seeds(300) {
+    for seed in 0..seeds(200) {
         let replay = chaos::replay("siege", seed);
         match chaos::siege(seed).run() {
             Ok(outcome) => {
@@ -376,16 +373,19 @@ fn many_seeds_of_siege() {
 }
 
 #[test]
+#[ignore = "tells the story of QUORATE_SIM_SEED"]
 fn one_seed_of_siege() {
     chaos::tell(chaos::siege);
 }
 
 #[test]
+#[ignore = "tells the story of QUORATE_SIM_SEED"]
 fn one_seed_of_chaos() {
     chaos::tell(chaos::story);
 }
 
 #[test]
+#[ignore = "tells the story of QUORATE_SIM_SEED"]
 fn one_seed_of_weather() {
     chaos::tell(chaos::weather);
 }
