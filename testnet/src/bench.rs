@@ -23,9 +23,9 @@ pub struct BenchOptions {
     /// Requests under way during the load.
     #[arg(long, default_value_t = 64)]
     pub in_flight: usize,
-    /// Tasks after which memory is read; before, it is read at the start and at half of them.
-    #[arg(long, default_value_t = 10_000)]
-    pub memory_tasks: usize,
+    /// Tasks after which memory is read; before, it is read at the start.
+    #[arg(long, value_delimiter = ',', default_values_t = [10_000, 20_000, 40_000, 90_000])]
+    pub memory_tasks: Vec<u64>,
     /// Tasks that a node has missed, for each measurement of the catch-up.
     #[arg(long, value_delimiter = ',', default_values_t = [1_000, 10_000, 100_000])]
     pub catchup_tasks: Vec<u64>,

@@ -1,6 +1,16 @@
 //! Helpers for figures.
 
+use std::time::Duration;
+
+use metrics_exporter_prometheus::PrometheusHandle;
 use quorate_proto::{ReadBasis, RefusalCode};
+use tokio_util::sync::CancellationToken;
+
+use crate::NodeError;
+
+/// Measurements are kept one by one, 24 bytes each, until they are counted into their buckets: at 1,000
+/// tasks/s and five of each task 0.6 MB.
+const COUNTED_EVERY: Duration = Duration::from_secs(5);
 
 /// Counters that alerts watch. Each is there from the start with zero, since an increase is seen
 /// only by who has seen the figure before it.
@@ -55,6 +65,18 @@ pub(crate) fn declare() {
         .increment(0);
 }
 
+/// Counts measurements into their buckets until `token` is cancelled, also where nobody looks at them.
+pub(crate) async fn count(
+    handle: PrometheusHandle,
+    token: CancellationToken,
+) -> Result<(), NodeError> {
+    let mut ticks = tokio::time::interval(COUNTED_EVERY);
+    while token.run_until_cancelled(ticks.tick()).await.is_some() {
+        handle.run_upkeep();
+    }
+    Ok(())
+}
+
 /// As [`declare`], for what is counted by chain.
 pub(crate) fn declare_reads(chains: impl Iterator<Item = u64>) {
     for chain in chains {
@@ -76,7 +98,7 @@ pub(crate) fn reads(chain: u64, basis: ReadBasis) -> metrics::Counter {
 
 /// Microseconds as the seconds that Prometheus wants.
 pub(crate) fn seconds(micros: u64) -> f64 {
-    std::time::Duration::from_micros(micros).as_secs_f64()
+    Duration::from_micros(micros).as_secs_f64()
 }
 
 /// Microseconds as milliseconds, for people.

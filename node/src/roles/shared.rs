@@ -24,6 +24,7 @@ use crate::http::{Http, HttpContext};
 use crate::maintenance::prune::{Pruner, PruningStatus};
 use crate::network::rpc;
 use crate::network::{GossipMessage, Network, NetworkConfig, NetworkHandle};
+use crate::process::measures;
 use crate::process::supervisor::Tasks;
 use crate::registry::service::{ServiceParts, Services};
 use crate::requests::{Answerer, Requests, Turns};
@@ -213,6 +214,9 @@ fn spawn_rpc(
 /// [`NodeError::Http`] where the address is taken.
 pub(super) async fn spawn_http(tasks: &mut Tasks, pages: HttpContext) -> Result<(), NodeError> {
     let (settings, halt) = (pages.node.settings.clone(), pages.node.halt.clone());
+    if let Some(metrics) = pages.metrics.clone() {
+        tasks.spawn("figures", measures::count(metrics, halt.clone()));
+    }
     if let Some(address) = settings.http {
         let http = Http::bind(address, &settings.http_hosts, Arc::new(pages)).await?;
         tasks.spawn("http", http.run(halt));

@@ -19,9 +19,11 @@ use quorate_proto::{Address, B256, Epoch, Operator, OperatorSet, ReadBasis, U256
 use tokio_util::sync::CancellationToken;
 
 use super::BenchOptions;
+use super::figures::ms;
 use super::load::throughput;
 use crate::OperatorKeys;
 use crate::deployment::{HOME_CHAIN, SOURCE_CHAIN};
+use crate::process::cpu_of;
 
 const OPERATORS: usize = 5;
 const HEAD: BlockRef = BlockRef {
@@ -218,7 +220,14 @@ pub(super) async fn run(options: &BenchOptions) -> Result<()> {
     }
     warm_up(&clients).await?;
     let title = "Throughput, five operators in one process, chain double";
-    throughput(title, options, &clients, question).await?;
+    let before = cpu_of(std::process::id())?;
+    let certified = throughput(title, options, &clients, question).await?;
+    let spent = cpu_of(std::process::id())?.saturating_sub(before);
+    let each = spent / u32::try_from(certified.max(1))?;
+    println!(
+        "Processor time of a certificate, at all nodes together: {}\n",
+        ms(each)
+    );
     stop.cancel();
     while let Some(node) = nodes.join_next().await {
         node??;

@@ -36,13 +36,13 @@ pub(super) async fn load(
     Ok((all, began.elapsed()))
 }
 
-/// Asks for as long as the options say, and prints the rate and the times.
+/// Asks for as long as the options say, and prints the rate and the times; how many were certified.
 pub(super) async fn throughput(
     title: &str,
     options: &BenchOptions,
     clients: &[Client],
     next: impl Fn() -> StateQuestion + Clone + Send + 'static,
-) -> Result<()> {
+) -> Result<usize> {
     let until = Instant::now() + Duration::from_secs(options.seconds);
     let next = move || (Instant::now() < until).then(&next);
     let (mut latencies, took) = load(clients, options.in_flight, next).await?;
@@ -58,5 +58,5 @@ pub(super) async fn throughput(
         ms(latencies.quantile(0.99)),
     ]];
     table(title, &["", "certificates", "median", "p99"], &rows);
-    Ok(())
+    Ok(latencies.count())
 }

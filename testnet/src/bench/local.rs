@@ -14,10 +14,10 @@ use super::load::{load, throughput};
 use crate::network::CONFIRMATIONS;
 use crate::{LocalNetwork, NetworkOptions};
 
-/// Keys and blocks that are there to be asked about: 50,000 questions, each asked once only. Few keys,
+/// Keys and blocks that are there to be asked about: 100,000 questions, each asked once only. Few keys,
 /// since anvil goes through all storage of a contract for each proof: 2 ms with 200 of them.
 pub(super) const KEYS: u64 = 20;
-pub(super) const BLOCKS: u64 = 2_500;
+pub(super) const BLOCKS: u64 = 5_000;
 
 pub(super) async fn run(options: &BenchOptions) -> Result<()> {
     println!("Local network: 5 operators and a registry as processes, two anvil chains, RocksDB\n");
@@ -201,16 +201,17 @@ async fn shares(network: &LocalNetwork) -> Result<()> {
 async fn memory(options: &BenchOptions) -> Result<()> {
     let (network, questions) = network(quiet()).await?;
     let clients = clients(&network).await?;
-    let half = u64::try_from(options.memory_tasks / 2)?;
     let mut rows = Vec::new();
-    for tasks in [0, half, 2 * half] {
+    for tasks in [0].into_iter().chain(options.memory_tasks.iter().copied()) {
         let questions = questions.clone();
         let next = move || {
             let asked = questions.next.load(Ordering::Relaxed);
             (asked < tasks).then(|| questions.next())
         };
-        load(&clients, options.in_flight, next).await?;
-        let mut row = vec![tasks.to_string()];
+        let (latencies, took) = load(&clients, options.in_flight, next).await?;
+        #[allow(clippy::cast_precision_loss)]
+        let rate = latencies.count() as f64 / took.as_secs_f64();
+        let mut row = vec![tasks.to_string(), format!("{rate:.0}/s")];
         for node in &network.operators {
             #[allow(clippy::cast_precision_loss)]
             let mib = node.memory()? as f64 / 1_048_576.0;
@@ -220,6 +221,7 @@ async fn memory(options: &BenchOptions) -> Result<()> {
     }
     let head = [
         "tasks",
+        "certificates",
         "operator 0",
         "operator 1",
         "operator 2",

@@ -6,8 +6,8 @@ use quorate_proto::{Epoch, TaskId, Timestamp, limits};
 use quorate_protocols::sync::SETTLED_MS;
 
 /// Changes that are remembered, at 56 bytes and an entry of a map for the newest: 5 MB. At 1,000 tasks/s
-/// with two entries each they reach back half a minute.
-const MAX_CHANGES: usize = 65_536;
+/// with two entries each they reach back 16 s, and followers ask every second.
+const MAX_CHANGES: usize = 32_768;
 
 pub(super) struct RecentChanges {
     /// Tells the counting of this run from that of another one.
