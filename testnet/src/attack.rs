@@ -17,11 +17,11 @@ use sha2::{Digest as _, Sha256};
 
 use crate::OperatorKeys;
 use crate::deployment::SOURCE_CHAIN;
-use crate::stranger::{Raw, Stranger};
+use crate::test_peer::{RequestStream, TestPeer};
 
 mod users;
 
-pub use users::Quarry;
+pub use users::QuestionRange;
 
 /// How often the rates are kept to.
 const TICK: Duration = Duration::from_millis(10);
@@ -31,7 +31,7 @@ const RUBBISH: usize = 400;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// An operator gone bad: its signing key and its binding are good.
-pub struct Culprit {
+pub struct MaliciousOperator {
     domain: Domain,
     epoch: Epoch,
     operator: Address,
@@ -41,7 +41,7 @@ pub struct Culprit {
     next: AtomicU64,
 }
 
-impl Culprit {
+impl MaliciousOperator {
     /// The operator with the keys of this number. The peer with `secret` speaks for it from now on.
     ///
     /// # Errors
@@ -170,7 +170,7 @@ pub struct AttackPlan {
     /// Questions per second at each node, by a user of another range of addresses.
     pub questions: u64,
     /// About what.
-    pub quarry: Option<Quarry>,
+    pub quarry: Option<QuestionRange>,
     /// Connections per node on which nothing is said, from that range, too.
     pub silent: usize,
 }
@@ -252,24 +252,24 @@ impl AttackPlan {
     }
 
     /// A peer with a key of its own that knows all nodes which want to know it.
-    async fn peer(&self, name: &str, listens: bool) -> Result<Stranger> {
+    async fn peer(&self, name: &str, listens: bool) -> Result<TestPeer> {
         let network = self.domain().network();
         let secret = secret(name)?;
         let stranger = if listens {
-            Stranger::with_secret(&network, secret)?
+            TestPeer::with_secret(&network, secret)?
         } else {
-            Stranger::deaf(&network, secret)?
+            TestPeer::deaf(&network, secret)?
         };
         self.meet(&stranger).await;
         Ok(stranger)
     }
 
-    async fn meet(&self, stranger: &Stranger) {
+    async fn meet(&self, stranger: &TestPeer) {
         let met = self.nodes.iter().map(|node| stranger.meet_at(node));
         let _ = tokio::time::timeout(PATIENCE, futures::future::join_all(met)).await;
     }
 
-    fn is_shut_out(&self, stranger: &Stranger) -> bool {
+    fn is_shut_out(&self, stranger: &TestPeer) -> bool {
         let connected = |node| stranger.is_connected_to(node).unwrap_or(false);
         !self.nodes.iter().any(connected)
     }
@@ -335,9 +335,10 @@ async fn duplicates(plan: &AttackPlan) -> Result<()> {
 async fn spam(plan: &AttackPlan) -> Result<()> {
     let culprit = || async {
         let secret = secret("spam")?;
-        let stranger = Stranger::deaf(&plan.domain().network(), secret)?;
+        let stranger = TestPeer::deaf(&plan.domain().network(), secret)?;
         plan.meet(&stranger).await;
-        let culprit = Culprit::new(plan.domain(), Epoch(plan.epoch), plan.culprit, secret)?;
+        let culprit =
+            MaliciousOperator::new(plan.domain(), Epoch(plan.epoch), plan.culprit, secret)?;
         anyhow::Ok((stranger, culprit))
     };
     let speaker = tokio::sync::Mutex::new(culprit().await?);
@@ -361,7 +362,7 @@ async fn spam(plan: &AttackPlan) -> Result<()> {
 async fn slow(plan: &AttackPlan, node: &Multiaddr) -> Result<()> {
     loop {
         let stranger = plan.peer("slow", false).await?;
-        let mut streams: Vec<Raw> = Vec::new();
+        let mut streams: Vec<RequestStream> = Vec::new();
         while stranger.is_connected_to(node)? {
             if streams.len() < plan.slow_streams
                 && let Ok(mut stream) = stranger.stream_to(node).await

@@ -18,9 +18,9 @@ use serde::Serialize;
 
 use self::audit::Findings;
 use self::plan::{Fault, Planner};
-use self::world::World;
+use self::world::ChaosNetwork;
 use crate::network::CONFIRMATIONS;
-use crate::users::{Habits, Users};
+use crate::users::{UserOptions, Users};
 
 /// Keys that hold values; they get new ones all the time.
 const KEYS: u64 = 100;
@@ -105,7 +105,7 @@ pub async fn run(options: ChaosOptions) -> Result<()> {
 }
 
 async fn told(options: &ChaosOptions, seed: u64, dir: &std::path::Path) -> Result<Report> {
-    let mut world = World::start(options, dir).await?;
+    let mut world = ChaosNetwork::start(options, dir).await?;
     tell(
         options,
         &format!(
@@ -134,12 +134,12 @@ async fn told(options: &ChaosOptions, seed: u64, dir: &std::path::Path) -> Resul
         "everything is mended; users finish what they asked",
     );
     let asked_again = users.retried();
-    let harvest = users.finish().await?;
+    let answered = users.finish().await?;
     tell(
         options,
         &format!(
             "{} certificates; every operator must come to have all that the others have",
-            harvest.answers.len()
+            answered.answers.len()
         ),
     );
     let complete = complete(&world).await?;
@@ -148,14 +148,14 @@ async fn told(options: &ChaosOptions, seed: u64, dir: &std::path::Path) -> Resul
         options,
         "all nodes have stopped; the audit reads their stores",
     );
-    let findings = audit::audit(&world, &harvest).await?;
+    let findings = audit::audit(&world, &answered).await?;
     Ok(Report {
         seed,
         seconds,
         faults: chaos.faults,
-        certificates: harvest.answers.len(),
+        certificates: answered.answers.len(),
         asked_again,
-        longest_gap_ms: harvest.longest_gap.as_millis(),
+        longest_gap_ms: answered.longest_gap.as_millis(),
         slowest_restart_ms: world.slowest_restart().as_millis(),
         complete_after_ms: complete.as_millis(),
         findings,
@@ -169,7 +169,7 @@ fn tell(options: &ChaosOptions, what: &str) {
 }
 
 /// Users who ask all operators about random keys and blocks.
-async fn users(options: &ChaosOptions, world: &World) -> Result<Users> {
+async fn users(options: &ChaosOptions, world: &ChaosNetwork) -> Result<Users> {
     let network = &world.network;
     let (chain, contract) = (&network.deployment.source, network.deployment.state_manager);
     let values: Vec<_> = (0..KEYS)
@@ -178,7 +178,7 @@ async fn users(options: &ChaosOptions, world: &World) -> Result<Users> {
     let first = chain.set_values(contract, network.user(), &values).await?;
     chain.mine(BLOCKS + CONFIRMATIONS).await?;
     let template = network.question(0, first);
-    Ok(Users::start(Habits {
+    Ok(Users::start(UserOptions {
         entries: network
             .operators
             .iter()
@@ -212,7 +212,7 @@ impl Chaos {
     async fn run(
         &mut self,
         options: &ChaosOptions,
-        world: &mut World,
+        world: &mut ChaosNetwork,
         users: &Users,
     ) -> Result<()> {
         let end = self.began + Duration::from_secs_f64(options.minutes * 60.0);
@@ -250,7 +250,7 @@ impl Chaos {
     }
 
     /// Mends what has lasted long enough, and sees to it that nobody ended who was not made to.
-    async fn mend_until(&mut self, at: Instant, world: &mut World) -> Result<()> {
+    async fn mend_until(&mut self, at: Instant, world: &mut ChaosNetwork) -> Result<()> {
         loop {
             let now = Instant::now();
             let (over, active) = std::mem::take(&mut self.active)
@@ -271,7 +271,7 @@ impl Chaos {
 
 /// Waits until all operators hold the same answers to the same tasks. That these are all that users were
 /// handed shows the audit.
-async fn complete(world: &World) -> Result<Duration> {
+async fn complete(world: &ChaosNetwork) -> Result<Duration> {
     let began = Instant::now();
     loop {
         let mut held = Vec::new();

@@ -19,26 +19,26 @@ pub enum Ending {
     Keep,
 }
 
-struct Step {
+struct DemoStep {
     what: &'static str,
     outcome: String,
     took: Duration,
 }
 
 /// Tells what happens, and remembers it for the table.
-struct Story {
-    steps: Vec<Step>,
+struct Narration {
+    steps: Vec<DemoStep>,
     started: Instant,
 }
 
-impl Story {
+impl Narration {
     fn tell(&mut self, what: &'static str, began: Instant, outcome: String) {
         let took = began.elapsed();
         println!(
             "  {:>7.1} s  {what}: {outcome}",
             self.started.elapsed().as_secs_f64()
         );
-        self.steps.push(Step {
+        self.steps.push(DemoStep {
             what,
             outcome,
             took,
@@ -46,7 +46,7 @@ impl Story {
     }
 
     fn table(&self) {
-        let width = |f: fn(&Step) -> usize| self.steps.iter().map(f).max().unwrap_or_default();
+        let width = |f: fn(&DemoStep) -> usize| self.steps.iter().map(f).max().unwrap_or_default();
         let (what, outcome) = (
             width(|s| s.what.len()),
             width(|s| s.outcome.chars().count()),
@@ -75,7 +75,7 @@ const VICTIM: usize = 2;
 /// # Errors
 /// Whatever did not go as told.
 pub async fn run(ending: Ending) -> Result<()> {
-    let mut story = Story {
+    let mut story = Narration {
         steps: Vec::new(),
         started: Instant::now(),
     };
@@ -118,7 +118,7 @@ pub async fn run(ending: Ending) -> Result<()> {
     Ok(())
 }
 
-async fn start(story: &mut Story, folder: &std::path::Path) -> Result<LocalNetwork> {
+async fn start(story: &mut Narration, folder: &std::path::Path) -> Result<LocalNetwork> {
     let began = Instant::now();
     let deployment = DeploymentOptions {
         stakes: vec![40, 30, 20, 15, 10],
@@ -143,7 +143,7 @@ async fn start(story: &mut Story, folder: &std::path::Path) -> Result<LocalNetwo
 }
 
 async fn certify(
-    story: &mut Story,
+    story: &mut Narration,
     what: &'static str,
     network: &LocalNetwork,
     client: &Client,
@@ -178,7 +178,7 @@ async fn deploy_consumer(network: &LocalNetwork) -> Result<Address> {
 
 /// By the registry itself, and by a dapp that asks the registry.
 async fn check_on_chain(
-    story: &mut Story,
+    story: &mut Narration,
     network: &LocalNetwork,
     consumer: Address,
     answer: &Answer,

@@ -33,7 +33,7 @@ pub struct NetworkOptions {
     /// How operators read the source chain, where that is not left to them: "auto", "proof", "vote".
     pub reads: Option<String>,
     /// Where single nodes live, registries first, then operators; this machine where there is none.
-    pub seats: Vec<Seat>,
+    pub seats: Vec<NodeHost>,
     /// Operators that do not run, by number.
     pub absent: Vec<usize>,
     /// Further arguments of all nodes.
@@ -42,7 +42,7 @@ pub struct NetworkOptions {
 
 /// Where a node lives, and whom it asks.
 #[derive(Clone, Debug)]
-pub struct Seat {
+pub struct NodeHost {
     /// Where other nodes reach it.
     pub mesh: IpAddr,
     /// Where users and this program reach it.
@@ -55,7 +55,7 @@ pub struct Seat {
     pub source_rpc: Vec<String>,
 }
 
-impl Default for Seat {
+impl Default for NodeHost {
     fn default() -> Self {
         Self {
             mesh: Ipv4Addr::LOCALHOST.into(),
@@ -95,8 +95,8 @@ fn providers_of(chain: &str, count: usize) -> Vec<String> {
 }
 
 /// Where a node will be, before its folder is written.
-struct Place {
-    seat: Seat,
+struct NodeAddresses {
+    seat: NodeHost,
     http: String,
     listen: Vec<String>,
     /// For other nodes.
@@ -105,9 +105,9 @@ struct Place {
     control: Multiaddr,
 }
 
-impl Place {
+impl NodeAddresses {
     /// Of the node with the keys of this number.
-    fn of(number: usize, seat: Option<&Seat>) -> Result<Self> {
+    fn of(number: usize, seat: Option<&NodeHost>) -> Result<Self> {
         let seat = seat.cloned().unwrap_or_default();
         let [port, http] = free_ports()?;
         let peer = crate::folder::peer_id_of(number)?;
@@ -176,7 +176,7 @@ impl LocalNetwork {
         // All registries are known to all nodes, to each other too.
         let places = (0..options.registries).map(|number| {
             let seat = options.seats.get(number);
-            Place::of(crate::folder::REGISTRY_KEYS + number, seat)
+            NodeAddresses::of(crate::folder::REGISTRY_KEYS + number, seat)
         });
         let places = places.collect::<Result<Vec<_>>>()?;
         let bootstrap: Vec<Multiaddr> = places.iter().map(|place| place.mesh.clone()).collect();
@@ -188,7 +188,7 @@ impl LocalNetwork {
         }
         for number in 0..options.deployment.stakes.len() {
             let seat = options.seats.get(options.registries + number);
-            let place = Place::of(number, seat)?;
+            let place = NodeAddresses::of(number, seat)?;
             let node = network.prepare_node(&options, number, Some(number), &bootstrap, place)?;
             network.operators.push(node);
         }
@@ -201,7 +201,7 @@ impl LocalNetwork {
         number: usize,
         operator: Option<usize>,
         bootstrap: &[Multiaddr],
-        place: Place,
+        place: NodeAddresses,
     ) -> Result<NodeProcess> {
         let deployment = &self.deployment;
         let own = |(n, _): &&(usize, Vec<String>)| Some(*n) == operator;

@@ -17,7 +17,7 @@ use crate::wait;
 const NO_ANSWER: Duration = Duration::from_secs(20);
 
 /// What the users ask, and whom.
-pub struct Habits {
+pub struct UserOptions {
     /// Operators, taken in turns where one fails.
     pub entries: Vec<Multiaddr>,
     /// Questions under way at any time.
@@ -32,21 +32,21 @@ pub struct Habits {
 
 /// Asks without end. A question that failed is asked elsewhere, until it has its certificate.
 pub struct Users {
-    shared: Arc<Shared>,
+    shared: Arc<UserState>,
     workers: JoinSet<Result<()>>,
 }
 
-struct Shared {
-    habits: Habits,
+struct UserState {
+    habits: UserOptions,
     over: AtomicBool,
     next: AtomicU64,
     retried: AtomicU64,
-    harvest: Mutex<Harvest>,
+    answered: Mutex<UserAnswers>,
 }
 
 /// What came of it.
 #[derive(Default)]
-pub struct Harvest {
+pub struct UserAnswers {
     /// Every certificate that a user was handed.
     pub answers: HashMap<TaskId, Answer>,
     /// The longest time without a new one.
@@ -54,7 +54,7 @@ pub struct Harvest {
     last: Option<Instant>,
 }
 
-impl Harvest {
+impl UserAnswers {
     fn add(&mut self, answer: Answer) {
         let now = Instant::now();
         if let Some(last) = self.last.replace(now) {
@@ -67,13 +67,13 @@ impl Harvest {
 impl Users {
     /// Begins to ask.
     #[must_use]
-    pub fn start(habits: Habits) -> Self {
-        let shared = Arc::new(Shared {
+    pub fn start(habits: UserOptions) -> Self {
+        let shared = Arc::new(UserState {
             habits,
             over: AtomicBool::new(false),
             next: AtomicU64::new(0),
             retried: AtomicU64::new(0),
-            harvest: Mutex::default(),
+            answered: Mutex::default(),
         });
         let mut workers = JoinSet::new();
         for worker in 0..shared.habits.in_flight {
@@ -85,7 +85,7 @@ impl Users {
     /// Tasks with a certificate so far.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.shared.harvest().answers.len()
+        self.shared.answered().answers.len()
     }
 
     /// How often a question was asked again.
@@ -98,18 +98,18 @@ impl Users {
     ///
     /// # Errors
     /// A question without one for longer than the users' patience.
-    pub async fn finish(mut self) -> Result<Harvest> {
+    pub async fn finish(mut self) -> Result<UserAnswers> {
         self.shared.over.store(true, Ordering::SeqCst);
         while let Some(worker) = self.workers.join_next().await {
             worker??;
         }
-        Ok(std::mem::take(&mut self.shared.harvest()))
+        Ok(std::mem::take(&mut self.shared.answered()))
     }
 }
 
-impl Shared {
-    fn harvest(&self) -> MutexGuard<'_, Harvest> {
-        self.harvest.lock().unwrap_or_else(PoisonError::into_inner)
+impl UserState {
+    fn answered(&self) -> MutexGuard<'_, UserAnswers> {
+        self.answered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn ask(self: Arc<Self>, worker: usize) -> Result<()> {
@@ -122,7 +122,7 @@ impl Shared {
             loop {
                 match self.once(&mut client, entry, &question).await {
                     Ok(answer) => {
-                        self.harvest().add(answer);
+                        self.answered().add(answer);
                         break;
                     }
                     Err(error) => {

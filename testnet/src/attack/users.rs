@@ -13,7 +13,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use super::{AttackPlan, PATIENCE, at_rate};
-use crate::stranger::{Asking, Stranger};
+use crate::test_peer::{RequestWriter, TestPeer};
 
 /// Where they call from: another range of addresses than honest users.
 const ADDRESS: [u8; 4] = [127, 9, 0, 1];
@@ -22,7 +22,7 @@ const STREAMS: usize = 4;
 
 /// What there is to be asked about.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Quarry {
+pub struct QuestionRange {
     /// Chain.
     pub chain_id: u32,
     /// Has a value for each key below `keys`.
@@ -33,7 +33,7 @@ pub struct Quarry {
     pub times: (u64, u64),
 }
 
-impl Quarry {
+impl QuestionRange {
     /// Every other question is for a key that is absent, at some block; the others are for times.
     fn question(&self, number: u64) -> wire::Request {
         use wire::state_request::At;
@@ -77,7 +77,7 @@ pub(super) async fn ask(plan: &AttackPlan) -> Result<()> {
 async fn ask_at(
     plan: &AttackPlan,
     node: &Multiaddr,
-    quarry: &Quarry,
+    quarry: &QuestionRange,
     numbers: &AtomicU64,
 ) -> Result<()> {
     let node = &from_elsewhere(node).await?;
@@ -108,14 +108,14 @@ async fn ask_at(
 async fn open(
     plan: &AttackPlan,
     node: &Multiaddr,
-    stranger: &mut Option<Stranger>,
-) -> Option<Asking> {
+    stranger: &mut Option<TestPeer>,
+) -> Option<RequestWriter> {
     let is_connected = stranger
         .as_ref()
         .is_some_and(|stranger| stranger.is_connected_to(node).unwrap_or(false));
     if !is_connected {
         let network = plan.domain().network();
-        let new = Stranger::deaf(&network, super::secret("user").ok()?).ok()?;
+        let new = TestPeer::deaf(&network, super::secret("user").ok()?).ok()?;
         let met = tokio::time::timeout(PATIENCE, new.meet_at(node)).await;
         met.ok()?.ok()?;
         *stranger = Some(new);

@@ -18,7 +18,7 @@ use quorate_node::client::Client;
 use super::BenchOptions;
 use super::figures::{Latencies, ms, table};
 use super::local::{BLOCKS, KEYS, Questions, questions};
-use crate::attack::{AttackPlan, Quarry};
+use crate::attack::{AttackPlan, QuestionRange};
 use crate::process::cpu_of;
 use crate::{DeploymentOptions, LocalNetwork, NetworkOptions};
 
@@ -149,7 +149,7 @@ fn asking(network: &LocalNetwork, flood: &AttackPlan) -> Result<AttackPlan> {
         spam: 0,
         slow_streams: 0,
         questions: QUESTIONS,
-        quarry: Some(Quarry {
+        quarry: Some(QuestionRange {
             chain_id: template.chain_id,
             user: template.user,
             keys: KEYS,

@@ -18,7 +18,7 @@ const PROVIDERS: usize = 3;
 const BLOCK_TIME: Duration = Duration::from_secs(1);
 
 /// One way of reading, measured.
-struct Figures {
+struct ReadFigures {
     latency: Duration,
     rate: f64,
     median: Duration,
@@ -30,7 +30,7 @@ struct Figures {
 pub(super) async fn run(options: &BenchOptions) -> Result<()> {
     let vote = measure(options, Reads::Vote).await?;
     let proof = measure(options, Reads::Proof).await?;
-    let row = |name: &str, figures: &Figures| {
+    let row = |name: &str, figures: &ReadFigures| {
         vec![
             name.to_owned(),
             ms(figures.latency),
@@ -42,7 +42,7 @@ pub(super) async fn run(options: &BenchOptions) -> Result<()> {
     };
     let share = |part: f64, whole: f64| format!("{:.0} %", 100.0 * part / whole);
     let shares =
-        |by: fn(&Figures) -> Duration| share(by(&proof).as_secs_f64(), by(&vote).as_secs_f64());
+        |by: fn(&ReadFigures) -> Duration| share(by(&proof).as_secs_f64(), by(&vote).as_secs_f64());
     let ratio = vec![
         "proofs, of votes".to_owned(),
         shares(|f| f.latency),
@@ -64,7 +64,7 @@ pub(super) async fn run(options: &BenchOptions) -> Result<()> {
     Ok(())
 }
 
-async fn measure(options: &BenchOptions, reads: Reads) -> Result<Figures> {
+async fn measure(options: &BenchOptions, reads: Reads) -> Result<ReadFigures> {
     let (network, questions) = network(NetworkOptions {
         source_providers: PROVIDERS,
         reads: Some(reads.to_string()),
@@ -83,7 +83,7 @@ async fn measure(options: &BenchOptions, reads: Reads) -> Result<Figures> {
     let own = cpu(&network)?.saturating_sub(before);
     #[allow(clippy::cast_precision_loss)]
     let rate = latencies.count() as f64 / took.as_secs_f64();
-    Ok(Figures {
+    Ok(ReadFigures {
         latency,
         rate,
         median: latencies.quantile(0.5),

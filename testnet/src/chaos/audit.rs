@@ -13,9 +13,9 @@ use quorate_proto::{
 use quorate_storage::{Store, schema};
 use serde::Serialize;
 
-use super::world::World;
+use super::world::ChaosNetwork;
 use crate::stores;
-use crate::users::Harvest;
+use crate::users::UserAnswers;
 
 /// Calls of the chains under way.
 const CALLS: usize = 32;
@@ -97,7 +97,7 @@ impl Findings {
 
 /// What all stores hold.
 #[derive(Default)]
-struct Books {
+struct StoredRecords {
     /// Who signed which facts of a slot.
     signed: HashMap<Address, HashMap<SlotId, BTreeSet<B256>>>,
     statements: HashMap<TaskId, Statement>,
@@ -106,9 +106,9 @@ struct Books {
 }
 
 /// Compares everything. All nodes have ended.
-pub(super) async fn audit(world: &World, harvest: &Harvest) -> Result<Findings> {
+pub(super) async fn audit(world: &ChaosNetwork, answered: &UserAnswers) -> Result<Findings> {
     let mut findings = Findings::default();
-    let mut books = Books::default();
+    let mut books = StoredRecords::default();
     for operator in &world.network.operators {
         let store = stores::open(&world.network.deployment, operator)?;
         books.read(&store, &operator.name, &mut findings)?;
@@ -121,13 +121,13 @@ pub(super) async fn audit(world: &World, harvest: &Harvest) -> Result<Findings> 
         findings.panics.extend(told("panicked at"));
     }
     books.against_logs(world, &mut findings)?;
-    books.against_users(world, harvest, &mut findings);
+    books.against_users(world, answered, &mut findings);
     on_chain(world, &books, &mut findings).await?;
     values(world, &books, &mut findings).await?;
     Ok(findings)
 }
 
-impl Books {
+impl StoredRecords {
     fn read(&mut self, store: &Store, name: &str, findings: &mut Findings) -> Result<()> {
         let mut certificates = HashMap::new();
         for row in store.rows(schema::CERTIFICATES, &()) {
@@ -168,7 +168,7 @@ impl Books {
             .insert(statement.fact());
     }
 
-    fn against_logs(&self, world: &World, findings: &mut Findings) -> Result<()> {
+    fn against_logs(&self, world: &ChaosNetwork, findings: &mut Findings) -> Result<()> {
         let deployment = &world.network.deployment;
         for (node, (operator, _)) in world.network.operators.iter().zip(&deployment.operators) {
             let log = stores::signing_log(stores::open(deployment, node)?, *operator)?;
@@ -190,7 +190,7 @@ impl Books {
         Ok(())
     }
 
-    fn against_users(&self, world: &World, harvest: &Harvest, findings: &mut Findings) {
+    fn against_users(&self, world: &ChaosNetwork, answered: &UserAnswers, findings: &mut Findings) {
         let all: HashSet<TaskId> = self
             .certificates
             .iter()
@@ -198,7 +198,7 @@ impl Books {
             .copied()
             .collect();
         for (node, own) in world.network.operators.iter().zip(&self.certificates) {
-            for (task, answer) in &harvest.answers {
+            for (task, answer) in &answered.answers {
                 let same = own.get(task).is_some_and(|certificate| {
                     certificate.statement() == answer.certificate.statement()
                 });
@@ -208,7 +208,7 @@ impl Books {
             }
             let missing = all
                 .iter()
-                .filter(|task| !own.contains_key(task) && !harvest.answers.contains_key(task));
+                .filter(|task| !own.contains_key(task) && !answered.answers.contains_key(task));
             findings
                 .apart
                 .extend(missing.map(|task| format!("{}: task {task}", node.name)));
@@ -217,7 +217,11 @@ impl Books {
 }
 
 /// Every certificate that any operator has, different ones of one task each.
-async fn on_chain(world: &World, books: &Books, findings: &mut Findings) -> Result<()> {
+async fn on_chain(
+    world: &ChaosNetwork,
+    books: &StoredRecords,
+    findings: &mut Findings,
+) -> Result<()> {
     let deployment = &world.network.deployment;
     let (url, domain) = (deployment.home.url()?, deployment.domain());
     let mut different = HashMap::new();
@@ -244,7 +248,11 @@ async fn on_chain(world: &World, books: &Books, findings: &mut Findings) -> Resu
 }
 
 /// Every value that anybody signed, certified or not.
-async fn values(world: &World, books: &Books, findings: &mut Findings) -> Result<()> {
+async fn values(
+    world: &ChaosNetwork,
+    books: &StoredRecords,
+    findings: &mut Findings,
+) -> Result<()> {
     let proofs: Vec<&StateProof> = books
         .statements
         .values()

@@ -8,7 +8,7 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 
-use crate::Manner;
+use crate::ProviderBehaviour;
 
 /// What liars say instead of every stored value.
 pub(super) const LIE: U256 = U256::from_limbs([666, 0, 0, 0]);
@@ -28,7 +28,7 @@ pub(super) enum Fault {
     /// The registry is killed; started again later.
     KillRegistry,
     /// So many providers of one chain of one operator behave so.
-    Providers(usize, Chain, usize, Manner),
+    Providers(usize, Chain, usize, ProviderBehaviour),
     /// One operator is cut off from the mesh.
     CutOff(usize),
     /// These operators, and the others, cannot talk to each other.
@@ -60,10 +60,10 @@ impl Fault {
             Self::Stop(_) => "operator stopped (TERM), started again",
             Self::Pause(_) => "operator paused (SIGSTOP)",
             Self::KillRegistry => "registry killed (-9), started again",
-            Self::Providers(_, _, _, Manner::Value(_)) => "providers lie about values",
-            Self::Providers(_, _, _, Manner::Forged(_)) => "providers forge proofs",
-            Self::Providers(_, _, _, Manner::Fork(_)) => "providers invent a fork",
-            Self::Providers(_, _, _, Manner::Silent) => "providers hang",
+            Self::Providers(_, _, _, ProviderBehaviour::Value(_)) => "providers lie about values",
+            Self::Providers(_, _, _, ProviderBehaviour::Forged(_)) => "providers forge proofs",
+            Self::Providers(_, _, _, ProviderBehaviour::Fork(_)) => "providers invent a fork",
+            Self::Providers(_, _, _, ProviderBehaviour::Silent) => "providers hang",
             Self::Providers(..) => "providers fail, limit or are slow",
             Self::CutOff(_) => "operator cut off from the mesh",
             Self::Split(_) => "mesh split in two",
@@ -90,7 +90,7 @@ impl fmt::Display for Fault {
 
 /// What happens, after how long, and for how long.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Step {
+pub(super) struct PlannedFault {
     pub(super) after: Duration,
     pub(super) fault: Fault,
     pub(super) lasts: Duration,
@@ -114,7 +114,7 @@ impl Planner {
     }
 
     /// The next step, while these faults last. Nobody is hit twice at a time; `None` where nobody is left.
-    pub(super) fn next(&mut self, active: &[&Fault]) -> Option<Step> {
+    pub(super) fn next(&mut self, active: &[&Fault]) -> Option<PlannedFault> {
         let hit: Vec<usize> = active.iter().flat_map(|fault| fault.victims()).collect();
         let free: Vec<usize> = (0..self.operators).filter(|n| !hit.contains(n)).collect();
         let after = Duration::from_millis(self.rng.random_range(500..4_000));
@@ -126,7 +126,7 @@ impl Planner {
             None if registry_down => return None,
             None => Fault::KillRegistry,
         };
-        Some(Step {
+        Some(PlannedFault {
             after,
             fault,
             lasts,
@@ -150,14 +150,26 @@ impl Planner {
 
     fn provider_fault(&mut self, victim: usize) -> Fault {
         let count = self.rng.random_range(1..=PROVIDERS);
-        let slow = Manner::Slow(Duration::from_millis(self.rng.random_range(200..3_000)));
-        let faulty = [Manner::Silent, Manner::Failing, Manner::Limited, slow];
-        let lying = [Manner::Value(LIE), Manner::Forged(LIE), Manner::Fork(LIE)];
+        let slow =
+            ProviderBehaviour::Slow(Duration::from_millis(self.rng.random_range(200..3_000)));
+        let faulty = [
+            ProviderBehaviour::Silent,
+            ProviderBehaviour::Failing,
+            ProviderBehaviour::Limited,
+            slow,
+        ];
+        let lying = [
+            ProviderBehaviour::Value(LIE),
+            ProviderBehaviour::Forged(LIE),
+            ProviderBehaviour::Fork(LIE),
+        ];
         let manners = match self.rng.random_range(0..2) {
             0 => &faulty[..],
             _ => &lying[..],
         };
-        let manner = *manners.choose(&mut self.rng).unwrap_or(&Manner::Silent);
+        let manner = *manners
+            .choose(&mut self.rng)
+            .unwrap_or(&ProviderBehaviour::Silent);
         let home = !lying.contains(&manner) && self.rng.random_range(0..3) == 0;
         let chain = if home { Chain::Home } else { Chain::Source };
         Fault::Providers(victim, chain, count, manner)

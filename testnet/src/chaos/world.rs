@@ -12,7 +12,9 @@ use super::ChaosOptions;
 use super::plan::{Chain, Fault, PROVIDERS};
 use crate::miner::Miner;
 use crate::namespaces::{Namespaces, Side};
-use crate::{DeploymentOptions, Liar, LocalNetwork, Manner, NetworkOptions, Seat};
+use crate::{
+    DeploymentOptions, FaultyProvider, LocalNetwork, NetworkOptions, NodeHost, ProviderBehaviour,
+};
 
 /// One block of the home chain; an epoch of 120 takes 30 s.
 const BLOCK_TIME: Duration = Duration::from_millis(250);
@@ -22,10 +24,10 @@ const GRACE: u64 = 24;
 const RESTART: Duration = Duration::from_secs(60);
 
 /// Everything.
-pub(super) struct World {
+pub(super) struct ChaosNetwork {
     pub(super) network: LocalNetwork,
     /// Of each node, the registry first: of the home chain, of the source chain.
-    providers: Vec<[Vec<Liar>; 2]>,
+    providers: Vec<[Vec<FaultyProvider>; 2]>,
     namespaces: Option<Namespaces>,
     partitions: String,
     restarts: Vec<JoinHandle<Option<Duration>>>,
@@ -44,7 +46,7 @@ fn keep_all(network: &LocalNetwork) -> Result<()> {
     Ok(())
 }
 
-impl World {
+impl ChaosNetwork {
     pub(super) async fn start(options: &ChaosOptions, dir: &Path) -> Result<Self> {
         let operators = usize::try_from(options.operators)?;
         let (namespaces, partitions) = hosts(&options.partitions, operators + 1)?;
@@ -56,14 +58,14 @@ impl World {
             let own = [listen(here).await?, listen(here).await?];
             let [home_rpc, source_rpc] = own
                 .each_ref()
-                .map(|all| all.iter().map(Liar::url).collect());
-            let seat = Seat {
+                .map(|all| all.iter().map(FaultyProvider::url).collect());
+            let seat = NodeHost {
                 home_rpc,
                 source_rpc,
-                ..Seat::default()
+                ..NodeHost::default()
             };
             seats.push(match host {
-                Some(host) => Seat {
+                Some(host) => NodeHost {
                     mesh: host.mesh,
                     control: host.control,
                     namespace: Some(host.name.clone()),
@@ -156,7 +158,7 @@ impl World {
                 Ok(())
             }
             Fault::Providers(n, chain, ..) => {
-                self.behave(*n, *chain, PROVIDERS, Manner::Honest);
+                self.behave(*n, *chain, PROVIDERS, ProviderBehaviour::Honest);
                 Ok(())
             }
             Fault::CutOff(n) => self.put(&[*n], Side::Main),
@@ -164,7 +166,7 @@ impl World {
         }
     }
 
-    fn behave(&self, operator: usize, chain: Chain, count: usize, manner: Manner) {
+    fn behave(&self, operator: usize, chain: Chain, count: usize, manner: ProviderBehaviour) {
         let [home, source] = &self.providers[operator + 1];
         let providers = match chain {
             Chain::Home => home,
@@ -266,10 +268,10 @@ fn hosts(wanted: &str, count: usize) -> Result<(Option<Namespaces>, String)> {
     }
 }
 
-async fn listen(ip: IpAddr) -> Result<Vec<Liar>> {
+async fn listen(ip: IpAddr) -> Result<Vec<FaultyProvider>> {
     let mut all = Vec::new();
     for _ in 0..PROVIDERS {
-        all.push(Liar::listen_at(ip, Manner::Honest).await?);
+        all.push(FaultyProvider::listen_at(ip, ProviderBehaviour::Honest).await?);
     }
     Ok(all)
 }

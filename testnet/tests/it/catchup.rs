@@ -75,7 +75,7 @@ async fn who_was_down_takes_over_everything() -> Outcome {
     })
     .await?;
     load.goes_on(400).await?;
-    let harvest = load.finish().await;
+    let result = load.finish().await;
     let others = [0, 1, 3, 4];
     let held = hold_the_same(&network, &others, SOON).await?;
     ensure!(held.len() >= 2 && tasks(&held) >= 800, "{held:?}");
@@ -97,15 +97,15 @@ async fn who_was_down_takes_over_everything() -> Outcome {
         tasks(&all),
         back.elapsed()
     );
-    for handed in harvest.answers.iter().step_by(20) {
-        let task = handed.answer.task_id.to_string();
+    for delivered in result.answers.iter().step_by(20) {
+        let task = delivered.answer.task_id.to_string();
         let theirs = answers(&network.operators[0], &task).await?;
         let ours = answers(&network.operators[2], &task).await?;
         ensure!(ours == theirs, "task {task}: {ours:?}, and not {theirs:?}");
     }
     let client = network.client(2).await?;
-    for handed in harvest.answers.iter().rev().step_by(100) {
-        accepted(&network, &stored(&client, handed.answer.task_id).await?).await?;
+    for delivered in result.answers.iter().rev().step_by(100) {
+        accepted(&network, &stored(&client, delivered.answer.task_id).await?).await?;
     }
     let handed_over = client.epoch_update(Epoch(before + 1)).await?;
     ensure!(
@@ -127,7 +127,7 @@ async fn a_node_that_begins_with_nothing_gets_what_is_kept() -> Outcome {
     load.goes_on(60).await?;
     network.deployment.next_epoch().await?;
     load.goes_on(60).await?;
-    let harvest = load.finish().await;
+    let result = load.finish().await;
     let held = hold_the_same(&network, &[0, 1, 2, 3, 4], SOON).await?;
 
     let registry = &mut network.registries[0];
@@ -141,8 +141,8 @@ async fn a_node_that_begins_with_nothing_gets_what_is_kept() -> Outcome {
         (page.epochs == held).then_some(())
     })
     .await?;
-    for handed in harvest.answers.iter().step_by(10) {
-        let task = handed.answer.task_id.to_string();
+    for delivered in result.answers.iter().step_by(10) {
+        let task = delivered.answer.task_id.to_string();
         let theirs = answers(&network.operators[0], &task).await?;
         let ours = answers(registry, &task).await?;
         ensure!(ours == theirs, "task {task}: {ours:?}, and not {theirs:?}");

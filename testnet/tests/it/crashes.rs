@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use quorate_node::client::{ClientError, RequestFailure};
 use quorate_proto::{Address, RefusalCode, wire::ErrorCode};
-use quorate_testnet::{Liar, LocalNetwork, Manner};
+use quorate_testnet::{FaultyProvider, LocalNetwork, ProviderBehaviour};
 
 use crate::support::audit::Audit;
-use crate::support::load::{Handed, Load};
-use crate::support::stranger::Stranger;
+use crate::support::load::{Delivered, Load};
+use crate::support::test_peer::TestPeer;
 use crate::support::{Outcome, accepted, certify, joined, staked, stored, turn};
 
 /// A node is back in the mesh and answers this soon after its restart.
@@ -19,21 +19,25 @@ const BACK: Duration = Duration::from_secs(5);
 const STAKES: [u64; 5] = [25, 25, 20, 20, 20];
 
 /// Listens to everything that is signed.
-async fn witness(network: &LocalNetwork) -> Result<Stranger> {
-    let witness = Stranger::new(&network.deployment.domain().network(), 61)?;
+async fn witness(network: &LocalNetwork) -> Result<TestPeer> {
+    let witness = TestPeer::new(&network.deployment.domain().network(), 61)?;
     for node in &network.operators {
         witness.meet(node).await?;
     }
     Ok(witness)
 }
 
-/// Every certificate that anybody was handed can be had from somebody else, and holds.
-async fn retrievable(network: &LocalNetwork, handed: &[Handed], from: &[usize]) -> Result<()> {
+/// Every certificate that anybody was delivered can be had from somebody else, and holds.
+async fn retrievable(
+    network: &LocalNetwork,
+    delivered: &[Delivered],
+    from: &[usize],
+) -> Result<()> {
     let mut clients = Vec::new();
     for number in from {
         clients.push((*number, network.client(*number).await?));
     }
-    for (index, Handed { by, answer }) in handed.iter().enumerate() {
+    for (index, Delivered { by, answer }) in delivered.iter().enumerate() {
         let others: Vec<_> = clients.iter().filter(|(number, _)| number != by).collect();
         let (_, client) = others[index % others.len()];
         let kept = stored(client, answer.task_id).await?;
@@ -68,30 +72,30 @@ async fn comes_back(network: &mut LocalNetwork, victim: usize, key: u64) -> Resu
 /// Stops all nodes and compares what was seen with what they recorded.
 async fn nothing_signed_twice(
     network: &mut LocalNetwork,
-    witness: &Stranger,
-    handed: &[Handed],
+    witness: &TestPeer,
+    delivered: &[Delivered],
 ) -> Result<()> {
     let mut audit = Audit::default();
     let responses = witness.responses()?;
     responses
         .iter()
         .for_each(|response| audit.response(response));
-    handed
+    delivered
         .iter()
-        .for_each(|handed| audit.certificate(&handed.answer.certificate));
+        .for_each(|delivered| audit.certificate(&delivered.answer.certificate));
     for node in &mut network.operators {
         let status = node.stop().await?;
         ensure!(status.success(), "{}: {status}", node.name);
     }
     let compared = audit.against_logs(network)?;
     ensure!(
-        compared >= 3 * handed.len(),
+        compared >= 3 * delivered.len(),
         "only {compared} signatures for {} certificates",
-        handed.len()
+        delivered.len()
     );
     println!(
         "{} certificates, {} responses seen, {compared} signatures compared",
-        handed.len(),
+        delivered.len(),
         responses.len()
     );
     Ok(())
@@ -108,10 +112,10 @@ async fn an_operator_that_nobody_asked_is_killed() -> Outcome {
     load.goes_on(200).await?;
     comes_back(&mut network, 2, 8).await?;
     load.goes_on(50).await?;
-    let harvest = load.finish().await;
-    ensure!(harvest.failures.is_empty(), "{:?}", harvest.failures);
-    retrievable(&network, &harvest.answers, &[0, 1, 3, 4]).await?;
-    nothing_signed_twice(&mut network, &witness, &harvest.answers).await
+    let result = load.finish().await;
+    ensure!(result.failures.is_empty(), "{:?}", result.failures);
+    retrievable(&network, &result.answers, &[0, 1, 3, 4]).await?;
+    nothing_signed_twice(&mut network, &witness, &result.answers).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -124,26 +128,26 @@ async fn the_operator_that_was_asked_is_killed() -> Outcome {
     network.operators[0].kill()?;
     load.goes_on(100).await?;
     comes_back(&mut network, 0, 8).await?;
-    let harvest = load.finish().await;
+    let result = load.finish().await;
     // Who asked the dead one knows at once; nobody else notices.
-    ensure!(harvest.failures.len() == 8, "{:?}", harvest.failures);
-    for (entry, error) in &harvest.failures {
+    ensure!(result.failures.len() == 8, "{:?}", result.failures);
+    for (entry, error) in &result.failures {
         ensure!(
             *entry == 0 && matches!(error, ClientError::Lost(_)),
             "operator {entry}: {error}"
         );
     }
     ensure!(
-        harvest
+        result
             .answers
             .iter()
-            .filter(|handed| handed.by == 0)
+            .filter(|delivered| delivered.by == 0)
             .count()
             > 50
     );
     // From those who were never killed.
-    retrievable(&network, &harvest.answers, &[2, 3, 4]).await?;
-    nothing_signed_twice(&mut network, &witness, &harvest.answers).await
+    retrievable(&network, &result.answers, &[2, 3, 4]).await?;
+    nothing_signed_twice(&mut network, &witness, &result.answers).await
 }
 
 /// An operator that was killed right after it had signed remembers, whatever its chain says then.
@@ -178,7 +182,7 @@ async fn lied_to_after_a_kill(
 ) -> Outcome {
     let _turn = turn().await;
     let dir = tempfile::tempdir()?;
-    let liar = Liar::listen(Manner::Honest).await?;
+    let liar = FaultyProvider::listen(ProviderBehaviour::Honest).await?;
     let mut options = staked(&STAKES);
     options.source_rpc = vec![(0, vec![liar.url()])];
     options.reads = Some(reads.into());
@@ -190,7 +194,7 @@ async fn lied_to_after_a_kill(
     let answer = certify(&network, 0, 7, block).await?;
 
     network.operators[0].kill()?;
-    liar.behave(Manner::Value(alloy::primitives::U256::from(666)));
+    liar.behave(ProviderBehaviour::Value(alloy::primitives::U256::from(666)));
     // Without what it had learned: the same question makes a new task.
     network.deployment.next_epoch().await?;
     network.operators[0].start()?;
@@ -202,5 +206,5 @@ async fn lied_to_after_a_kill(
         .await;
     let (operator, _) = network.deployment.operators[0];
     expect(&crate::support::failure_of(asked)?, operator)?;
-    nothing_signed_twice(&mut network, &witness, &[Handed { by: 0, answer }]).await
+    nothing_signed_twice(&mut network, &witness, &[Delivered { by: 0, answer }]).await
 }

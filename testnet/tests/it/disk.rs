@@ -11,7 +11,7 @@ use quorate_testnet::LocalNetwork;
 
 use crate::support::audit::Audit;
 use crate::support::load::Load;
-use crate::support::stranger::Stranger;
+use crate::support::test_peer::TestPeer;
 use crate::support::{Outcome, joined, staked, turn};
 
 /// The operator whose disk is full; the others do without it.
@@ -49,10 +49,10 @@ impl Drop for SmallDisk {
     }
 }
 
-async fn network_and_witness(dir: &Path) -> Result<(LocalNetwork, Stranger)> {
+async fn network_and_witness(dir: &Path) -> Result<(LocalNetwork, TestPeer)> {
     let mut network = LocalNetwork::prepare(staked(&[20, 20, 20, 20, 10]), dir).await?;
     network.start_nodes().await?;
-    let witness = Stranger::new(&network.deployment.domain().network(), 71)?;
+    let witness = TestPeer::new(&network.deployment.domain().network(), 71)?;
     Ok((network, witness))
 }
 
@@ -60,7 +60,7 @@ async fn network_and_witness(dir: &Path) -> Result<(LocalNetwork, Stranger)> {
 /// that it signed is missing in what it wrote.
 async fn ends_in_good_order(
     network: &mut LocalNetwork,
-    witness: &Stranger,
+    witness: &TestPeer,
     phrases: &[&str],
     clear: impl FnOnce() -> Result<()>,
 ) -> Outcome {
@@ -83,11 +83,11 @@ async fn ends_in_good_order(
         ensure!(last.contains(phrase), "{phrase:?} is missing: {log}");
     }
     load.goes_on(50).await?;
-    let harvest = load.finish().await;
+    let result = load.finish().await;
     ensure!(
-        harvest.failures.iter().all(|(entry, _)| *entry == VICTIM),
+        result.failures.iter().all(|(entry, _)| *entry == VICTIM),
         "{:?}",
-        harvest.failures
+        result.failures
     );
 
     clear()?;
@@ -96,10 +96,10 @@ async fn ends_in_good_order(
         .responses()?
         .iter()
         .for_each(|response| audit.response(response));
-    harvest
+    result
         .answers
         .iter()
-        .for_each(|handed| audit.certificate(&handed.answer.certificate));
+        .for_each(|delivered| audit.certificate(&delivered.answer.certificate));
     let compared = audit.against_log(network, VICTIM)?;
     ensure!(compared > 0, "the victim signed nothing before");
     println!("{compared} signatures of the victim compared with its log");

@@ -34,21 +34,21 @@ async fn no_request_notices_that_epochs_turn() -> Outcome {
         network.deployment.home.mine(1).await?;
     }
     load.goes_on(20).await?;
-    let harvest = load.finish().await;
-    ensure!(harvest.failures.is_empty(), "{:?}", harvest.failures);
+    let result = load.finish().await;
+    ensure!(result.failures.is_empty(), "{:?}", result.failures);
     let mut epochs = BTreeSet::new();
-    for handed in &harvest.answers {
-        accepted(&network, &handed.answer).await?;
-        epochs.insert(proof_of(&handed.answer).epoch);
+    for delivered in &result.answers {
+        accepted(&network, &delivered.answer).await?;
+        epochs.insert(proof_of(&delivered.answer).epoch);
     }
     ensure!(epochs.len() >= 4, "certificates of {epochs:?} only");
-    println!(
-        "{} certificates in epochs {epochs:?}",
-        harvest.answers.len()
-    );
+    println!("{} certificates in epochs {epochs:?}", result.answers.len());
 
     // What an old set signed stays good, and every operator still has it.
-    let first = harvest.answers.first().map(|handed| handed.answer.task_id);
+    let first = result
+        .answers
+        .first()
+        .map(|delivered| delivered.answer.task_id);
     for (number, node) in network.operators.iter().enumerate() {
         ensure!(node.status().await?.problems.is_empty());
         if let Some(task) = first {

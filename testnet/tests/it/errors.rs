@@ -8,7 +8,7 @@ use quorate_proto::wire::{self, ErrorCode};
 use quorate_proto::{B256, TaskId, U256};
 use quorate_testnet::LocalNetwork;
 
-use crate::support::stranger::{Raw, Stranger};
+use crate::support::test_peer::{RequestStream, TestPeer};
 use crate::support::{Outcome, accepted, failure_of, turn, usual_network};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -138,12 +138,17 @@ fn question_of(network: &LocalNetwork, block: u64) -> wire::StateRequest {
 }
 
 /// Sends a request and wants an `INVALID` for it.
-async fn invalid(stream: &mut Raw, id: u64, kind: Option<RequestKind>, phrase: &str) -> Result<()> {
+async fn invalid(
+    stream: &mut RequestStream,
+    id: u64,
+    kind: Option<RequestKind>,
+    phrase: &str,
+) -> Result<()> {
     stream.ask(&wire::Request { id, kind }).await?;
     expect_invalid(stream, id, phrase).await
 }
 
-async fn expect_invalid(stream: &mut Raw, id: u64, phrase: &str) -> Result<()> {
+async fn expect_invalid(stream: &mut RequestStream, id: u64, phrase: &str) -> Result<()> {
     let reply = stream.reply().await?.context("a reply")?;
     let Some(ReplyKind::Error(error)) = &reply.kind else {
         anyhow::bail!("an error was expected: {reply:?}");
@@ -159,7 +164,11 @@ async fn expect_invalid(stream: &mut Raw, id: u64, phrase: &str) -> Result<()> {
     Ok(())
 }
 
-async fn certified(stream: &mut Raw, id: u64, question: wire::StateRequest) -> Result<()> {
+async fn certified(
+    stream: &mut RequestStream,
+    id: u64,
+    question: wire::StateRequest,
+) -> Result<()> {
     stream
         .ask(&wire::Request {
             id,
@@ -184,7 +193,7 @@ async fn a_malformed_request_is_explained_and_a_broken_frame_ends_the_stream() -
     let block = network.set_value(7, 100).await?;
     let good = question_of(&network, block);
     let operator = &network.operators[0];
-    let user = Stranger::new(&network.deployment.domain().network(), 51)?;
+    let user = TestPeer::new(&network.deployment.domain().network(), 51)?;
     user.meet(operator).await?;
 
     let mut stream = user.stream(operator).await?;

@@ -15,7 +15,7 @@ use quorate_testnet::network::PASSWORD;
 use quorate_testnet::{LocalNetwork, NodeProcess, OperatorKeys, wait};
 
 use crate::support::command::node;
-use crate::support::stranger::Stranger;
+use crate::support::test_peer::TestPeer;
 use crate::support::{Outcome, SOON, certify, figure, proof_of, shown, turn, usual_network};
 
 /// The operator whose key was copied: the lightest, so that the others certify without it.
@@ -24,21 +24,21 @@ const COPIED: usize = 4;
 const PAYER: usize = 8;
 
 /// Speaks for an operator with a copy of its key, as whoever has it can.
-struct Copy {
+struct SecondProcess {
     domain: Domain,
     operator: Address,
     key: SecretKey,
     binding: PeerBinding,
-    stranger: Stranger,
+    stranger: TestPeer,
     sequence: u64,
 }
 
-impl Copy {
+impl SecondProcess {
     async fn meet(network: &LocalNetwork) -> Result<Self> {
         let domain = network.deployment.domain();
         let (operator, _) = network.deployment.operators[COPIED];
         let key = OperatorKeys::of(COPIED).signing;
-        let stranger = Stranger::new(&domain.network(), 140)?;
+        let stranger = TestPeer::new(&domain.network(), 140)?;
         let millis = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();
         let (peer_key, sequence) = (stranger.secret.public(), u64::try_from(millis)? + 60_000);
         let digest = PeerBinding::digest(&domain, operator, peer_key, sequence);
@@ -145,7 +145,7 @@ fn payer(network: &LocalNetwork) -> Result<String> {
 async fn a_copied_key_is_caught_proven_and_jailed() -> Outcome {
     let _turn = turn().await;
     let network = usual_network().await?;
-    let mut copy = Copy::meet(&network).await?;
+    let mut copy = SecondProcess::meet(&network).await?;
     let (accused, _) = network.deployment.operators[COPIED];
 
     // The truth, which everybody signs; then something else under the same key, when the task of the

@@ -10,11 +10,11 @@ use quorate_proto::wire::reply::Kind as ReplyKind;
 use quorate_proto::wire::request::Kind as RequestKind;
 use quorate_proto::wire::{self, ErrorCode};
 use quorate_proto::{Address, Epoch, Kind, limits};
-use quorate_testnet::attack::Culprit;
+use quorate_testnet::attack::MaliciousOperator;
 use quorate_testnet::{LocalNetwork, NetworkOptions, NodeProcess, wait};
 
 use crate::support::load::Load;
-use crate::support::stranger::{Raw, Stranger};
+use crate::support::test_peer::{RequestStream, TestPeer};
 use crate::support::{Outcome, SOON, certify, figure, peer_of, staked, turn, usual_network};
 
 /// What the memory of an operator may grow by while it is attacked.
@@ -26,14 +26,14 @@ const HONEST: std::ops::Range<usize> = 0..4;
 const LONG: Duration = Duration::from_secs(60);
 
 /// The peer and the operator by which the bad operator speaks.
-async fn culprit(network: &LocalNetwork) -> Result<(Stranger, Culprit)> {
+async fn culprit(network: &LocalNetwork) -> Result<(TestPeer, MaliciousOperator)> {
     let domain = network.deployment.domain();
     let secret = [201; 32];
-    let stranger = Stranger::deaf(&domain.network(), secret)?;
+    let stranger = TestPeer::deaf(&domain.network(), secret)?;
     let epoch = network.operators[0].status().await?.epoch;
     let epoch = Epoch(epoch.context("no epoch")?);
     let (operator, _) = network.deployment.operators[BAD];
-    let culprit = Culprit::new(domain, epoch, (BAD, operator), secret)?;
+    let culprit = MaliciousOperator::new(domain, epoch, (BAD, operator), secret)?;
     Ok((stranger, culprit))
 }
 
@@ -139,8 +139,8 @@ async fn an_operator_that_floods_has_its_share_and_its_forwarders_pay_nothing() 
         now < before + GROWTH,
         "it grew from {before} to {now} bytes"
     );
-    let harvest = load.finish().await;
-    ensure!(harvest.failures.is_empty(), "{:?}", harvest.failures);
+    let result = load.finish().await;
+    ensure!(result.failures.is_empty(), "{:?}", result.failures);
     Ok(())
 }
 
@@ -173,9 +173,9 @@ async fn an_operator_that_signs_rubbish_is_not_listened_to() -> Outcome {
     ensure!(figure(node, "quorate_operator_faults_total", &labels).await? == 5.0);
     // By another peer, what is in order is not heard either.
     let domain = network.deployment.domain();
-    let other = Stranger::deaf(&domain.network(), [202; 32])?;
+    let other = TestPeer::deaf(&domain.network(), [202; 32])?;
     let epoch = Epoch(node.status().await?.epoch.context("no epoch")?);
-    let again = Culprit::new(domain, epoch, (BAD, bad), [202; 32])?;
+    let again = MaliciousOperator::new(domain, epoch, (BAD, bad), [202; 32])?;
     other.meet(node).await?;
     other.publish(Kind::Task, again.task()?).await?;
     wait::until("what it says is ignored", SOON, || async {
@@ -184,8 +184,8 @@ async fn an_operator_that_signs_rubbish_is_not_listened_to() -> Outcome {
     .await?;
     load.goes_on(50).await?;
     honest_are_friends(&network).await?;
-    let harvest = load.finish().await;
-    ensure!(harvest.failures.is_empty(), "{:?}", harvest.failures);
+    let result = load.finish().await;
+    ensure!(result.failures.is_empty(), "{:?}", result.failures);
     Ok(())
 }
 
@@ -194,7 +194,7 @@ async fn a_burst_that_is_too_large_costs_the_connection() -> Outcome {
     let _turn = turn().await;
     let network = usual_network().await?;
     let node = &network.operators[0];
-    let stranger = Stranger::new(&network.deployment.domain().network(), 140)?;
+    let stranger = TestPeer::new(&network.deployment.domain().network(), 140)?;
     stranger.meet(node).await?;
     for number in 0..8 {
         let mut bytes = vec![0xff; limits::MAX_GOSSIP_BYTES + 1];
@@ -211,7 +211,7 @@ async fn a_burst_that_is_too_large_costs_the_connection() -> Outcome {
 }
 
 /// Asks for the operators, `count` times, and counts the answers and the refusals by their texts.
-async fn ask_fast(stranger: &Stranger, node: &NodeProcess, count: u64) -> Result<(u64, String)> {
+async fn ask_fast(stranger: &TestPeer, node: &NodeProcess, count: u64) -> Result<(u64, String)> {
     // libp2p-stream drops a stream that arrives in the same moment as another one.
     let mut stream = wait::until("a stream that is taken", SOON, || async {
         asked(stranger, node, count).await.ok()
@@ -236,7 +236,7 @@ async fn ask_fast(stranger: &Stranger, node: &NodeProcess, count: u64) -> Result
 }
 
 /// A stream on which so many questions are sent.
-async fn asked(stranger: &Stranger, node: &NodeProcess, count: u64) -> Result<Raw> {
+async fn asked(stranger: &TestPeer, node: &NodeProcess, count: u64) -> Result<RequestStream> {
     let mut stream = stranger.stream(node).await?;
     for id in 1..=count {
         let kind = Some(RequestKind::Operators(wire::OperatorsQuery {}));
@@ -264,7 +264,7 @@ async fn who_asks_too_much_is_told_which_limit_it_met() -> Outcome {
     network.meshed().await?;
     let node = &network.operators[1];
     let id = network.deployment.domain().network();
-    let stranger = Stranger::new(&id, 150)?;
+    let stranger = TestPeer::new(&id, 150)?;
     stranger.meet(node).await?;
     let (answered, refused) = ask_fast(&stranger, node, 40).await?;
     ensure!((20..40).contains(&answered), "{answered} of 40 answered");
@@ -276,7 +276,7 @@ async fn who_asks_too_much_is_told_which_limit_it_met() -> Outcome {
     certify(&network, 1, 7, block).await?;
     let mut crowd = Vec::new();
     for seed in 151..158 {
-        let stranger = Stranger::new(&id, seed)?;
+        let stranger = TestPeer::new(&id, seed)?;
         stranger.meet(node).await?;
         crowd.push(stranger);
     }
@@ -308,7 +308,7 @@ async fn one_range_of_addresses_does_not_take_all_connections() -> Outcome {
     let id = network.deployment.domain().network();
     let mut strangers = Vec::new();
     for seed in 160..190 {
-        let stranger = Stranger::deaf(&id, [seed; 32])?;
+        let stranger = TestPeer::deaf(&id, [seed; 32])?;
         stranger.dial(node).await?;
         strangers.push(stranger);
     }
@@ -345,7 +345,7 @@ async fn streams_that_are_slow_or_silent_are_closed() -> Outcome {
     restart_with(&mut network.operators[1], &["--stream-idle-ms=2000"]).await?;
     network.meshed().await?;
     let node = &network.operators[1];
-    let stranger = Stranger::new(&network.deployment.domain().network(), 191)?;
+    let stranger = TestPeer::new(&network.deployment.domain().network(), 191)?;
     stranger.meet(node).await?;
     let mut slow = stranger.stream(node).await?;
     slow.send(&[100]).await?;

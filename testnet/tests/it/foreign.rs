@@ -6,11 +6,11 @@ use anyhow::{Context, Result, ensure};
 use quorate_proto::U256;
 use serde_json::Value;
 
-use crate::support::command::{Ran, run};
+use crate::support::command::{CommandOutput, run};
 use crate::support::{Outcome, certify, turn, usual_network};
 
 /// Runs the JavaScript client.
-async fn request(args: &[&str]) -> Result<Ran> {
+async fn request(args: &[&str]) -> Result<CommandOutput> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients/js");
     ensure!(
         dir.join("node_modules").is_dir(),

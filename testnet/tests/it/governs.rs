@@ -10,7 +10,7 @@ use quorate_node::keys::{KeyKind, KeyStore, Password, Saving, Secret, Strength};
 use quorate_proto::{Address, Epoch, U256};
 use quorate_testnet::miner::Miner;
 use quorate_testnet::network::{CONFIRMATIONS, PASSWORD};
-use quorate_testnet::users::{Habits, Users};
+use quorate_testnet::users::{UserOptions, Users};
 use quorate_testnet::{DeploymentOptions, LocalNetwork, NetworkOptions, OperatorKeys, wait};
 
 use crate::support::command::node;
@@ -35,7 +35,7 @@ async fn users(network: &LocalNetwork) -> Result<Users> {
     let first = source.set_values(contract, network.user(), &values).await?;
     source.mine(BLOCKS + CONFIRMATIONS).await?;
     let template = network.question(0, first);
-    Ok(Users::start(Habits {
+    Ok(Users::start(UserOptions {
         entries: ENTRIES
             .map(|entry| network.operators[entry].address.clone())
             .into(),

@@ -15,7 +15,7 @@ use quorate_proto::{Address, B256, Epoch};
 use quorate_testnet::network::{CONFIRMATIONS, PASSWORD};
 use quorate_testnet::{DeploymentOptions, LocalNetwork, NetworkOptions, wait};
 
-use crate::support::command::{Ran, node};
+use crate::support::command::{CommandOutput, node};
 use crate::support::{Outcome, SOON, certify, turn};
 
 /// Account that pays for updates; neither an operator nor the user.
@@ -106,7 +106,7 @@ fn payer(network: &LocalNetwork) -> Result<String> {
 }
 
 /// Runs `node epoch push` against operator `by`.
-async fn push(network: &LocalNetwork, by: usize, more: &[&str]) -> Result<Ran> {
+async fn push(network: &LocalNetwork, by: usize, more: &[&str]) -> Result<CommandOutput> {
     let (keys, rpc) = (payer(network)?, network.deployment.source.endpoint());
     let to = network.operators[by].address.to_string();
     let light = light_of(network)?.to_string();
@@ -115,7 +115,7 @@ async fn push(network: &LocalNetwork, by: usize, more: &[&str]) -> Result<Ran> {
     node(&[&args, &account, more].concat()).await
 }
 
-async fn seal(network: &LocalNetwork, by: usize) -> Result<Ran> {
+async fn seal(network: &LocalNetwork, by: usize) -> Result<CommandOutput> {
     let (keys, rpc) = (payer(network)?, network.deployment.home.endpoint());
     let to = network.operators[by].address.to_string();
     let args = ["epoch", "seal", "--to", &to, "--rpc", &rpc];

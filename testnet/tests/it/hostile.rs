@@ -12,7 +12,7 @@ use quorate_proto::{
 use quorate_testnet::{LocalNetwork, NodeProcess, OperatorKeys, wait};
 
 use crate::support::load::Load;
-use crate::support::stranger::Stranger;
+use crate::support::test_peer::TestPeer;
 use crate::support::{Outcome, SOON, certify, figure, turn, usual_network};
 
 /// What the memory of an operator may grow by while it is attacked.
@@ -40,7 +40,7 @@ impl Impostor {
         epoch: Epoch,
         operator: Address,
         key: SecretKey,
-        stranger: &Stranger,
+        stranger: &TestPeer,
     ) -> Result<Self> {
         // Later than all that the operator has made, and not so late that nobody believes it.
         let millis = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();
@@ -74,7 +74,7 @@ impl Impostor {
     }
 
     /// A batch that nobody has seen, sealed for the topic of `domain`.
-    fn batch(&self, kind: Kind, domain: &Domain, stranger: &Stranger) -> Result<Vec<u8>> {
+    fn batch(&self, kind: Kind, domain: &Domain, stranger: &TestPeer) -> Result<Vec<u8>> {
         let mut batch = Batch {
             sequence: SEQUENCE.fetch_add(1, Ordering::SeqCst),
             ..Batch::default()
@@ -107,14 +107,14 @@ impl Impostor {
 }
 
 /// One way to attack: which topic, what is said of it, and what is published.
-struct Attack<'a> {
+struct InvalidMessages<'a> {
     kind: Kind,
     reason: &'static str,
-    stranger: Stranger,
-    next: Box<dyn Fn(&Stranger) -> Result<Vec<u8>> + Send + Sync + 'a>,
+    stranger: TestPeer,
+    next: Box<dyn Fn(&TestPeer) -> Result<Vec<u8>> + Send + Sync + 'a>,
 }
 
-async fn score_of(node: &NodeProcess, stranger: &Stranger) -> Option<f64> {
+async fn score_of(node: &NodeProcess, stranger: &TestPeer) -> Option<f64> {
     let peers: Vec<PeerLine> = node.get("/peers").await.ok()?;
     let line = peers
         .into_iter()
@@ -123,8 +123,8 @@ async fn score_of(node: &NodeProcess, stranger: &Stranger) -> Option<f64> {
 }
 
 /// The first message costs score, more of them the connection, and there is no way back.
-async fn is_shut_out(node: &NodeProcess, attack: Attack<'_>) -> Outcome {
-    let Attack {
+async fn is_shut_out(node: &NodeProcess, attack: InvalidMessages<'_>) -> Outcome {
+    let InvalidMessages {
         kind,
         reason,
         stranger,
@@ -169,19 +169,19 @@ async fn is_shut_out(node: &NodeProcess, attack: Attack<'_>) -> Outcome {
     Ok(())
 }
 
-fn attacks(network: &LocalNetwork, epoch: Epoch) -> Result<Vec<Attack<'_>>> {
+fn attacks(network: &LocalNetwork, epoch: Epoch) -> Result<Vec<InvalidMessages<'_>>> {
     let domain = network.deployment.domain();
     let other = Domain::new(domain.home_chain_id(), Address::repeat_byte(9));
     let own = SecretKey::from_bytes(&[7; 32])?;
     let (victim, _) = network.deployment.operators[1];
     let stolen = OperatorKeys::of(1).signing;
-    let mut attacks: Vec<Attack<'_>> = Vec::new();
+    let mut attacks: Vec<InvalidMessages<'_>> = Vec::new();
     let mut add = |kind, reason, operator, key: &SecretKey, binds, sealed: Domain| -> Result<()> {
         let seed = 100 + u8::try_from(attacks.len())?;
-        let stranger = Stranger::new(&domain.network(), seed)?;
+        let stranger = TestPeer::new(&domain.network(), seed)?;
         let impostor = Impostor::new(domain, binds, epoch, operator, key.clone(), &stranger)?;
-        let next = Box::new(move |stranger: &Stranger| impostor.batch(kind, &sealed, stranger));
-        attacks.push(Attack {
+        let next = Box::new(move |stranger: &TestPeer| impostor.batch(kind, &sealed, stranger));
+        attacks.push(InvalidMessages {
             kind,
             reason,
             stranger,
@@ -213,13 +213,13 @@ fn attacks(network: &LocalNetwork, epoch: Epoch) -> Result<Vec<Attack<'_>>> {
     // Sealed for another network's topic.
     add(Kind::Response, "envelope", victim, &own, domain, other)?;
     for (seed, length) in [(120, 300), (121, limits::MAX_GOSSIP_BYTES + 1)] {
-        let next = move |_: &Stranger| {
+        let next = move |_: &TestPeer| {
             let mut bytes = vec![0xff; length];
             bytes[..8].copy_from_slice(&SEQUENCE.fetch_add(1, Ordering::SeqCst).to_le_bytes());
             Ok(bytes)
         };
-        let stranger = Stranger::new(&domain.network(), seed)?;
-        attacks.push(Attack {
+        let stranger = TestPeer::new(&domain.network(), seed)?;
+        attacks.push(InvalidMessages {
             kind: Kind::Result,
             reason: "envelope",
             stranger,
@@ -268,8 +268,8 @@ async fn who_publishes_rubbish_loses_score_and_connection_while_work_goes_on() -
             "operator {number} grew from {before} to {now} bytes"
         );
     }
-    let harvest = load.finish().await;
-    ensure!(harvest.failures.is_empty(), "{:?}", harvest.failures);
+    let result = load.finish().await;
+    ensure!(result.failures.is_empty(), "{:?}", result.failures);
     // Nothing of it became a task, and the honest are still friends.
     let tasks: Vec<quorate_node::api::TaskLine> = node.get("/tasks?limit=1000").await?;
     ensure!(
@@ -290,7 +290,7 @@ async fn what_is_too_large_for_the_protocol_takes_no_memory() -> Outcome {
     certify(&network, 0, 7, block).await?;
     let before = node.memory()?;
     for seed in 130..134 {
-        let stranger = Stranger::new(&network.deployment.domain().network(), seed)?;
+        let stranger = TestPeer::new(&network.deployment.domain().network(), seed)?;
         stranger.meet(node).await?;
         for number in 0..16 {
             // Below what the stranger may send, four times what a node takes.

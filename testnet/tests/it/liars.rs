@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use quorate_node::api::ChainProviders;
 use quorate_proto::wire::ErrorCode;
 use quorate_proto::{Address, ReadBasis, RefusalCode};
-use quorate_testnet::{Liar, LocalNetwork, Manner, wait};
+use quorate_testnet::{FaultyProvider, LocalNetwork, ProviderBehaviour, wait};
 use tempfile::TempDir;
 
 use crate::support::{Outcome, SOON, certify, failure_of, proof_of, shown, staked, turn};
@@ -18,23 +18,23 @@ const LIE: U256 = U256::from_limbs([666, 0, 0, 0]);
 struct Setting {
     network: LocalNetwork,
     /// By operator.
-    providers: Vec<Vec<Liar>>,
+    providers: Vec<Vec<FaultyProvider>>,
     _dir: TempDir,
 }
 
 impl Setting {
-    async fn start(through: &[(usize, &[Manner])]) -> Result<Self> {
+    async fn start(through: &[(usize, &[ProviderBehaviour])]) -> Result<Self> {
         let dir = tempfile::tempdir()?;
         let mut options = staked(&[40, 30, 20, 15, 10]);
         let mut providers = Vec::new();
         for (operator, manners) in through {
             let mut own = Vec::new();
             for manner in *manners {
-                own.push(Liar::listen(*manner).await?);
+                own.push(FaultyProvider::listen(*manner).await?);
             }
             options
                 .source_rpc
-                .push((*operator, own.iter().map(Liar::url).collect()));
+                .push((*operator, own.iter().map(FaultyProvider::url).collect()));
             providers.push(own);
         }
         let mut network = LocalNetwork::prepare(options, dir.path()).await?;
@@ -59,7 +59,7 @@ impl Setting {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_who_is_lied_to_refuses_and_everybody_can_see_it() -> Outcome {
     let _turn = turn().await;
-    let setting = Setting::start(&[(1, &[Manner::Value(LIE)])]).await?;
+    let setting = Setting::start(&[(1, &[ProviderBehaviour::Value(LIE)])]).await?;
     let network = &setting.network;
     let block = network.set_value(7, 100).await?;
     let answer = certify(network, 0, 7, block).await?;
@@ -91,7 +91,7 @@ async fn one_who_is_lied_to_refuses_and_everybody_can_see_it() -> Outcome {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_who_is_lied_to_and_asked_certifies_nothing() -> Outcome {
     let _turn = turn().await;
-    let setting = Setting::start(&[(1, &[Manner::Value(LIE)])]).await?;
+    let setting = Setting::start(&[(1, &[ProviderBehaviour::Value(LIE)])]).await?;
     let network = &setting.network;
     let block = network.set_value(7, 100).await?;
     let client = network.client(1).await?;
@@ -130,7 +130,7 @@ async fn one_who_is_lied_to_and_asked_certifies_nothing() -> Outcome {
     let liar = setting.operator(1);
     shown(&network.operators[0], answer.task_id, liar, "refused").await?;
     // What it has signed for that slot it cannot take back, not even when its provider mends.
-    setting.providers[0][0].behave(Manner::Honest);
+    setting.providers[0][0].behave(ProviderBehaviour::Honest);
     network.deployment.next_epoch().await?;
     let old = proof_of(&answer).epoch.0;
     wait::until("the next epoch", SOON, || async {
@@ -153,7 +153,7 @@ async fn one_who_is_lied_to_and_asked_certifies_nothing() -> Outcome {
 #[tokio::test(flavor = "multi_thread")]
 async fn more_than_a_third_lied_to_is_told_at_once() -> Outcome {
     let _turn = turn().await;
-    let lied_to: &[Manner] = &[Manner::Value(LIE)];
+    let lied_to: &[ProviderBehaviour] = &[ProviderBehaviour::Value(LIE)];
     let setting = Setting::start(&[(1, lied_to), (4, lied_to)]).await?;
     let network = &setting.network;
     let block = network.set_value(7, 100).await?;
@@ -189,7 +189,7 @@ async fn more_than_a_third_lied_to_is_told_at_once() -> Outcome {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_honest_providers_of_three_are_enough_and_one_is_not() -> Outcome {
     let _turn = turn().await;
-    let three: &[Manner] = &[Manner::Honest; 3];
+    let three: &[ProviderBehaviour] = &[ProviderBehaviour::Honest; 3];
     let setting = Setting::start(&[(1, three)]).await?;
     let network = &setting.network;
     let [first, second, third] = &setting.providers[0][..] else {
@@ -199,38 +199,62 @@ async fn two_honest_providers_of_three_are_enough_and_one_is_not() -> Outcome {
     let mut outcomes = Vec::new();
     let table = [
         (
-            [Manner::Value(LIE), Manner::Honest, Manner::Honest],
+            [
+                ProviderBehaviour::Value(LIE),
+                ProviderBehaviour::Honest,
+                ProviderBehaviour::Honest,
+            ],
             "signed",
             None,
         ),
         (
-            [Manner::Honest, Manner::Silent, Manner::Honest],
+            [
+                ProviderBehaviour::Honest,
+                ProviderBehaviour::Silent,
+                ProviderBehaviour::Honest,
+            ],
             "signed",
             None,
         ),
         (
-            [Manner::Silent, Manner::Silent, Manner::Honest],
+            [
+                ProviderBehaviour::Silent,
+                ProviderBehaviour::Silent,
+                ProviderBehaviour::Honest,
+            ],
             "refused",
             Some(RefusalCode::ChainUnavailable),
         ),
         // Two name the block, one proves what is in it.
         (
-            [Manner::Silent, Manner::Value(LIE), Manner::Honest],
+            [
+                ProviderBehaviour::Silent,
+                ProviderBehaviour::Value(LIE),
+                ProviderBehaviour::Honest,
+            ],
             "signed",
             None,
         ),
         (
-            [Manner::Forged(LIE), Manner::Forged(LIE), Manner::Honest],
+            [
+                ProviderBehaviour::Forged(LIE),
+                ProviderBehaviour::Forged(LIE),
+                ProviderBehaviour::Honest,
+            ],
             "signed",
             None,
         ),
         // Nobody who keeps the honest one from answering gets a vote of the others for it.
         (
-            [Manner::Value(LIE), Manner::Value(LIE), Manner::Silent],
+            [
+                ProviderBehaviour::Value(LIE),
+                ProviderBehaviour::Value(LIE),
+                ProviderBehaviour::Silent,
+            ],
             "refused",
             Some(RefusalCode::ChainUnavailable),
         ),
-        ([Manner::Honest; 3], "signed", None),
+        ([ProviderBehaviour::Honest; 3], "signed", None),
     ];
     for (key, (manners, outcome, code)) in (10..).zip(table) {
         for (provider, manner) in [first, second, third].into_iter().zip(manners) {
@@ -254,8 +278,16 @@ async fn two_honest_providers_of_three_are_enough_and_one_is_not() -> Outcome {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_each_provider_said_is_told_with_the_task() -> Outcome {
     let _turn = turn().await;
-    let manners: &[Manner] = &[Manner::Forged(LIE), Manner::Forged(LIE), Manner::Honest];
-    let setting = Setting::start(&[(0, manners), (1, &[Manner::Value(U256::from(100))])]).await?;
+    let manners: &[ProviderBehaviour] = &[
+        ProviderBehaviour::Forged(LIE),
+        ProviderBehaviour::Forged(LIE),
+        ProviderBehaviour::Honest,
+    ];
+    let setting = Setting::start(&[
+        (0, manners),
+        (1, &[ProviderBehaviour::Value(U256::from(100))]),
+    ])
+    .await?;
     let network = &setting.network;
     let block = network.set_value(7, 100).await?;
     let answer = certify(network, 0, 7, block).await?;

@@ -72,7 +72,7 @@ async fn alerts_and_dashboard_use_figures_that_nodes_have() -> Outcome {
     let network = usual_network().await?;
     let block = network.set_value(7, 100).await?;
     certify(&network, 0, 7, block).await?;
-    // So that a set is handed over.
+    // So that a set is delivered over.
     network.deployment.next_epoch().await?;
     let nodes = [&network.operators[0], &network.registries[0]];
     // What is measured once a minute, or at a check, takes a moment to be there.

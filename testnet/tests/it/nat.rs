@@ -7,7 +7,9 @@ use libp2p::multiaddr::Protocol;
 use quorate_node::api::{Health, PeerLine};
 use quorate_node::client::Client;
 use quorate_testnet::namespaces::{Host, Namespaces};
-use quorate_testnet::{Liar, LocalNetwork, Manner, NetworkOptions, NodeProcess, Seat, wait};
+use quorate_testnet::{
+    FaultyProvider, LocalNetwork, NetworkOptions, NodeHost, NodeProcess, ProviderBehaviour, wait,
+};
 
 use crate::support::command::node;
 use crate::support::{Outcome, SOON, certify, figure, peer_of, staked, turn, usual_network};
@@ -18,20 +20,20 @@ const HIDDEN: usize = 2;
 const FOUND: Duration = Duration::from_secs(60);
 
 /// A registry and four operators of which the first two are needed for every certificate, and hidden.
-struct Scene {
+struct NatNetwork {
     network: LocalNetwork,
-    _providers: Vec<Liar>,
+    _providers: Vec<FaultyProvider>,
     _dir: tempfile::TempDir,
     _hosts: Namespaces,
 }
 
-impl Scene {
+impl NatNetwork {
     async fn start(hosts: Namespaces) -> Result<Self> {
         let mut providers = Vec::new();
         let mut seats = Vec::new();
         for host in hosts.hosts() {
             let [home, source] = [provider(host).await?, provider(host).await?];
-            seats.push(Seat {
+            seats.push(NodeHost {
                 mesh: host.mesh,
                 control: host.control,
                 namespace: Some(host.name.clone()),
@@ -70,8 +72,8 @@ impl Scene {
     }
 }
 
-async fn provider(host: &Host) -> Result<Liar> {
-    Liar::listen_at(host.gateway, Manner::Honest).await
+async fn provider(host: &Host) -> Result<FaultyProvider> {
+    FaultyProvider::listen_at(host.gateway, ProviderBehaviour::Honest).await
 }
 
 /// Its port at all of its addresses: answers leave by the one towards the router.
@@ -105,7 +107,7 @@ async fn ways(of: &NodeProcess, to: &NodeProcess) -> Result<Vec<String>> {
 #[ignore = "needs root, network namespaces, ip and iptables"]
 async fn operators_behind_nat_certify_and_are_reached_through_the_registry() -> Outcome {
     let _turn = turn().await;
-    let scene = Scene::start(hidden_hosts()?).await?;
+    let scene = NatNetwork::start(hidden_hosts()?).await?;
     let network = &scene.network;
     let hidden = &network.operators[0];
     let peer = peer_of(hidden)?;

@@ -10,9 +10,9 @@ use quorate_testnet::{LocalNetwork, NodeProcess, OperatorKeys, wait};
 use serde_json::Value;
 
 use crate::support::audit::{Audit, signing_log};
-use crate::support::command::{Ran, node, second};
+use crate::support::command::{CommandOutput, node, second};
 use crate::support::load::Load;
-use crate::support::stranger::Stranger;
+use crate::support::test_peer::TestPeer;
 use crate::support::{Outcome, certify, failure_of, joined, shown, staked, stored, turn};
 
 /// Who comes to grief; the others have the weight without it: 90 of 100, of which 67 are needed.
@@ -32,7 +32,7 @@ fn config(of: &NodeProcess) -> PathBuf {
 }
 
 /// Runs a command on the data of a node.
-async fn on(of: &NodeProcess, args: &[&str]) -> Result<Ran> {
+async fn on(of: &NodeProcess, args: &[&str]) -> Result<CommandOutput> {
     let config = config(of);
     node(&[args, &["--config", text(&config)?]].concat()).await
 }
@@ -102,7 +102,7 @@ async fn back(network: &mut LocalNetwork, more: &[&str]) -> Outcome {
 async fn a_copied_folder_never_signs_and_the_original_goes_on() -> Outcome {
     let _turn = turn().await;
     let mut network = LocalNetwork::start(staked(&STAKES)).await?;
-    let spy = Stranger::new(&network.deployment.domain().network(), 91)?;
+    let spy = TestPeer::new(&network.deployment.domain().network(), 91)?;
     spy.meet(&network.operators[0]).await?;
     signs(&network, 7).await?;
     // Copied after a stop in good order: nothing in it says that anybody runs.
@@ -247,8 +247,8 @@ async fn a_backup_under_load_comes_back_complete_and_signs_with_a_newer_log_only
         .await?
         .says(2, &["is not empty"])?;
     load.goes_on(100).await?;
-    let harvest = load.finish().await;
-    ensure!(harvest.failures.is_empty(), "{:?}", harvest.failures);
+    let result = load.finish().await;
+    ensure!(result.failures.is_empty(), "{:?}", result.failures);
     ensure!(network.operators[VICTIM].stop().await?.success());
     let log = network.dir().join("log.json");
     let victim = &network.operators[VICTIM];
@@ -271,9 +271,9 @@ async fn a_backup_under_load_comes_back_complete_and_signs_with_a_newer_log_only
     signs_nothing(&network, 8).await?;
     // All that it had at the time of the backup it has again.
     let client = network.client(VICTIM).await?;
-    for handed in harvest.answers.iter().take(150) {
-        let kept = stored(&client, handed.answer.task_id).await?;
-        ensure!(kept.certificate.statement() == handed.answer.certificate.statement());
+    for delivered in result.answers.iter().take(150) {
+        let kept = stored(&client, delivered.answer.task_id).await?;
+        ensure!(kept.certificate.statement() == delivered.answer.certificate.statement());
     }
     ensure!(network.operators[VICTIM].stop().await?.success());
     ensure!(before > 0 && logged(&network)? == before);
@@ -309,7 +309,7 @@ async fn an_operator_whose_key_speaks_elsewhere_stops() -> Outcome {
     let _turn = turn().await;
     let mut network = LocalNetwork::start(staked(&STAKES)).await?;
     let domain = network.deployment.domain();
-    let stranger = Stranger::new(&domain.network(), 92)?;
+    let stranger = TestPeer::new(&domain.network(), 92)?;
     for node in &network.operators {
         stranger.meet(node).await?;
     }

@@ -94,14 +94,14 @@ fn text(path: &Path) -> Result<&str> {
     path.to_str().context("a path that is no text")
 }
 
-struct Desk<'a> {
+struct ClientCommands<'a> {
     network: &'a LocalNetwork,
     dir: tempfile::TempDir,
     user: String,
     to: String,
 }
 
-impl<'a> Desk<'a> {
+impl<'a> ClientCommands<'a> {
     fn new(network: &'a LocalNetwork) -> Result<Self> {
         let (user, to) = (
             network.user().to_string(),
@@ -119,7 +119,11 @@ impl<'a> Desk<'a> {
         self.dir.path().join(name)
     }
 
-    async fn request(&self, block: u64, more: &[&str]) -> Result<crate::support::command::Ran> {
+    async fn request(
+        &self,
+        block: u64,
+        more: &[&str],
+    ) -> Result<crate::support::command::CommandOutput> {
         let block = block.to_string();
         let args = [
             "request", "state", "--to", &self.to, "--chain", "31338", "--user", &self.user,
@@ -134,7 +138,7 @@ async fn the_command_line_asks_and_checks() -> Outcome {
     let _turn = turn().await;
     let network = usual_network().await?;
     let block = network.set_value(7, 100).await?;
-    let desk = Desk::new(&network)?;
+    let desk = ClientCommands::new(&network)?;
     let (file, set) = (desk.file("certificate.json"), desk.file("set.json"));
     let (file, set) = (text(&file)?, text(&set)?);
     let ran = desk
@@ -172,7 +176,7 @@ async fn the_command_line_asks_and_checks() -> Outcome {
 }
 
 /// A certificate with another value does not hold, however it is checked.
-async fn altered(desk: &Desk<'_>, good: &Value, on_chain: &[&str], set: &str) -> Outcome {
+async fn altered(desk: &ClientCommands<'_>, good: &Value, on_chain: &[&str], set: &str) -> Outcome {
     let file = desk.file("altered.json");
     let file = text(&file)?;
     let mut bad = good.clone();

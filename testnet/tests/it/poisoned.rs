@@ -6,34 +6,35 @@ use anyhow::{Context, Result, ensure};
 use quorate_node::api::ChainProviders;
 use quorate_proto::wire::ErrorCode;
 use quorate_proto::{Address, RefusalCode};
-use quorate_testnet::{Liar, LocalNetwork, Manner, NodeProcess, wait};
+use quorate_testnet::{FaultyProvider, LocalNetwork, NodeProcess, ProviderBehaviour, wait};
 use serde_json::Value;
 
 use crate::support::command::node;
 use crate::support::{Outcome, SOON, certify, failure_of, figure, proof_of, shown, staked, turn};
 
-const LIE: Manner = Manner::Fork(U256::from_limbs([666, 0, 0, 0]));
+const LIE: ProviderBehaviour = ProviderBehaviour::Fork(U256::from_limbs([666, 0, 0, 0]));
 /// The operator that is attacked.
 const VICTIM: usize = 1;
 
-struct Attack {
+struct PoisonedProviders {
     network: LocalNetwork,
-    honest: Liar,
-    poisoned: [Liar; 2],
+    honest: FaultyProvider,
+    poisoned: [FaultyProvider; 2],
     victim: Address,
     _dir: tempfile::TempDir,
 }
 
-impl Attack {
+impl PoisonedProviders {
     async fn prepare() -> Result<Self> {
         let dir = tempfile::tempdir()?;
-        let honest = Liar::listen(Manner::Honest).await?;
+        let honest = FaultyProvider::listen(ProviderBehaviour::Honest).await?;
         let poisoned = [
-            Liar::listen(Manner::Honest).await?,
-            Liar::listen(Manner::Honest).await?,
+            FaultyProvider::listen(ProviderBehaviour::Honest).await?,
+            FaultyProvider::listen(ProviderBehaviour::Honest).await?,
         ];
         let mut options = staked(&[40, 30, 20, 15, 10]);
-        let labelled = |liar: &Liar, by: &str| format!("{}#by={by}&client=geth", liar.url());
+        let labelled =
+            |liar: &FaultyProvider, by: &str| format!("{}#by={by}&client=geth", liar.url());
         let rpc = vec![
             labelled(&honest, "own"),
             labelled(&poisoned[0], "acme"),
@@ -55,7 +56,7 @@ impl Attack {
         })
     }
 
-    fn behave(&self, honest: Manner, poisoned: Manner) {
+    fn behave(&self, honest: ProviderBehaviour, poisoned: ProviderBehaviour) {
         self.honest.behave(honest);
         self.poisoned
             .iter()
@@ -96,15 +97,23 @@ impl Attack {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_poisoned_providers_of_one_runner_sign_nothing() -> Outcome {
     let _turn = turn().await;
-    let attack = Attack::prepare().await?;
+    let attack = PoisonedProviders::prepare().await?;
     let network = &attack.network;
     let block = network.set_value(1, 100).await?;
     let answer = certify(network, VICTIM, 1, block).await?;
     ensure!(proof_of(&answer).value == U256::from(100));
 
     let table = [
-        (Manner::Limited, "rate_limited", "HTTP status 429"),
-        (Manner::Silent, "hanging", "did not answer within"),
+        (
+            ProviderBehaviour::Limited,
+            "rate_limited",
+            "HTTP status 429",
+        ),
+        (
+            ProviderBehaviour::Silent,
+            "hanging",
+            "did not answer within",
+        ),
     ];
     for (key, (flood, standing, why)) in (2..).zip(table) {
         attack.behave(flood, LIE);
@@ -184,7 +193,7 @@ async fn two_poisoned_providers_of_one_runner_sign_nothing() -> Outcome {
     }
 
     // The honest one is back, and contradicts them: nobody is believed.
-    attack.behave(Manner::Honest, LIE);
+    attack.behave(ProviderBehaviour::Honest, LIE);
     let block = network.set_value(8, 100).await?;
     let answer = certify(network, 0, 8, block).await?;
     let line = shown(
@@ -200,7 +209,7 @@ async fn two_poisoned_providers_of_one_runner_sign_nothing() -> Outcome {
     );
 
     // It was never taken in, so all is as before once they tell the truth.
-    attack.behave(Manner::Honest, Manner::Honest);
+    attack.behave(ProviderBehaviour::Honest, ProviderBehaviour::Honest);
     let block = network.set_value(9, 100).await?;
     let answer = certify(network, 0, 9, block).await?;
     shown(

@@ -11,7 +11,7 @@ use quorate_node::client::{At, StateQuestion};
 use quorate_proto::wire::ErrorCode;
 use quorate_proto::{B256, TaskId};
 use quorate_testnet::process::node_binary;
-use quorate_testnet::{Liar, LocalNetwork, Manner, NodeProcess, wait};
+use quorate_testnet::{FaultyProvider, LocalNetwork, NodeProcess, ProviderBehaviour, wait};
 
 use crate::support::command::node;
 use crate::support::{Outcome, SOON, certify, failure_of, joined, staked, turn, usual_network};
@@ -225,7 +225,7 @@ async fn explained(network: &LocalNetwork, task: TaskId) -> Outcome {
 async fn refusals_are_told_with_their_reasons() -> Outcome {
     let _turn = turn().await;
     let dir = tempfile::tempdir()?;
-    let liar = Liar::listen(Manner::Value(U256::from(666))).await?;
+    let liar = FaultyProvider::listen(ProviderBehaviour::Value(U256::from(666))).await?;
     let mut options = staked(&[40, 30, 20, 15, 10]);
     options.source_rpc = vec![(1, vec![liar.url()])];
     let mut network = LocalNetwork::prepare(options, dir.path()).await?;

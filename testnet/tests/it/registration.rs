@@ -7,7 +7,7 @@ use quorate_proto::{Address, U256};
 use quorate_testnet::network::PASSWORD;
 use quorate_testnet::{LocalNetwork, OperatorKeys};
 
-use crate::support::command::{Ran, node};
+use crate::support::command::{CommandOutput, node};
 use crate::support::{Outcome, ether, staked, turn};
 
 /// An account of the home chain and its files.
@@ -44,7 +44,7 @@ async fn stake(network: &LocalNetwork, operator: Address) -> Result<U256> {
     Ok(vault.weightOf(operator).call().await?)
 }
 
-async fn sends(network: &LocalNetwork, account: &Account, args: &[&str]) -> Result<Ran> {
+async fn sends(network: &LocalNetwork, account: &Account, args: &[&str]) -> Result<CommandOutput> {
     let (rpc, registry) = (
         network.deployment.home.endpoint(),
         network.deployment.registry.to_string(),

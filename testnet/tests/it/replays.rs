@@ -6,7 +6,7 @@ use quorate_proto::Kind;
 use quorate_testnet::{LocalNetwork, NodeProcess, wait};
 
 use crate::support::audit::signing_log;
-use crate::support::stranger::{Heard, Stranger};
+use crate::support::test_peer::{ReceivedMessage, TestPeer};
 use crate::support::{Outcome, SOON, certify, figure, joined, turn, usual_network};
 
 /// What matters of a node's record of a task.
@@ -54,7 +54,7 @@ async fn certify_some(network: &LocalNetwork) -> Result<Vec<String>> {
     Ok(tasks)
 }
 
-async fn repeat(stranger: &Stranger, heard: &[Heard]) -> Outcome {
+async fn repeat(stranger: &TestPeer, heard: &[ReceivedMessage]) -> Outcome {
     for heard in heard {
         stranger.publish(heard.kind, heard.data.clone()).await?;
     }
@@ -66,7 +66,7 @@ async fn what_is_repeated_changes_nothing() -> Outcome {
     let _turn = turn().await;
     let mut network = usual_network().await?;
     let id = network.deployment.domain().network();
-    let spy = Stranger::new(&id, 81)?;
+    let spy = TestPeer::new(&id, 81)?;
     for node in &network.operators {
         spy.meet(node).await?;
     }
@@ -110,7 +110,7 @@ async fn what_is_repeated_changes_nothing() -> Outcome {
     network.operators[victim].start()?;
     network.operators[victim].ready().await?;
     joined(&network, &network.operators[victim]).await?;
-    let replayer = Stranger::new(&id, 82)?;
+    let replayer = TestPeer::new(&id, 82)?;
     replayer.meet(&network.operators[victim]).await?;
     repeat(&replayer, &heard).await?;
     let node = &network.operators[victim];
@@ -144,7 +144,7 @@ async fn what_is_altered_or_moved_to_another_topic_is_rejected() -> Outcome {
     let _turn = turn().await;
     let network = usual_network().await?;
     let id = network.deployment.domain().network();
-    let spy = Stranger::new(&id, 83)?;
+    let spy = TestPeer::new(&id, 83)?;
     spy.meet(&network.operators[0]).await?;
     certify_some(&network).await?;
     let heard = spy.heard();
@@ -166,7 +166,7 @@ async fn what_is_altered_or_moved_to_another_topic_is_rejected() -> Outcome {
         altered[last] ^= 1;
         for (kind, data) in [(elsewhere, original), (kind, altered)] {
             // A new face each time, so that none is shut out.
-            let stranger = Stranger::new(&id, seed)?;
+            let stranger = TestPeer::new(&id, seed)?;
             stranger.meet(node).await?;
             stranger.publish(kind, data).await?;
             (seed, rejected) = (seed + 1, rejected + 1.0);

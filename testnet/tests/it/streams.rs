@@ -9,14 +9,14 @@ use quorate_proto::wire::{self, ErrorCode};
 use quorate_testnet::{LocalNetwork, NodeProcess, wait};
 
 use crate::support::load::Load;
-use crate::support::stranger::Stranger;
+use crate::support::test_peer::TestPeer;
 use crate::support::{Outcome, SOON, certify, figure, turn, usual_network};
 
 /// What the memory of an operator may grow by meanwhile.
 const GROWTH: u64 = 30 << 20;
 
 /// Breaks one stream after the other until the connection is gone.
-async fn is_shut_out(node: &NodeProcess, stranger: &Stranger, frame: &[u8]) -> Outcome {
+async fn is_shut_out(node: &NodeProcess, stranger: &TestPeer, frame: &[u8]) -> Outcome {
     stranger.meet(node).await?;
     let mut broken = 0;
     while stranger.is_connected(node)? {
@@ -65,7 +65,7 @@ async fn broken_frames_cost_the_connection() -> Outcome {
         b"\x02\x12\x7f",
     ];
     for (seed, frame) in (90..).zip(frames) {
-        is_shut_out(node, &Stranger::new(&id, seed)?, frame).await?;
+        is_shut_out(node, &TestPeer::new(&id, seed)?, frame).await?;
     }
     ensure!(figure(node, "quorate_offences_total", "").await? >= 20.0);
     load.goes_on(50).await?;
@@ -74,8 +74,8 @@ async fn broken_frames_cost_the_connection() -> Outcome {
         now < before + GROWTH,
         "it grew from {before} to {now} bytes"
     );
-    let harvest = load.finish().await;
-    ensure!(harvest.failures.is_empty(), "{:?}", harvest.failures);
+    let result = load.finish().await;
+    ensure!(result.failures.is_empty(), "{:?}", result.failures);
     Ok(())
 }
 
@@ -90,7 +90,7 @@ async fn slow_users_keep_nobody_waiting() -> Outcome {
     let id = network.deployment.domain().network();
     let (mut held, mut strangers) = (Vec::new(), Vec::new());
     for seed in 95..99 {
-        let stranger = Stranger::new(&id, seed)?;
+        let stranger = TestPeer::new(&id, seed)?;
         stranger.meet(node).await?;
         // One byte of a frame, and never the rest: more streams than one user may have.
         for _ in 0..70 {
@@ -176,7 +176,7 @@ async fn a_closing_node_refuses_new_questions_on_open_streams() -> Outcome {
 /// told that they are too many.
 async fn asks_at_once(
     node: &NodeProcess,
-    stranger: &Stranger,
+    stranger: &TestPeer,
     streams: usize,
 ) -> Result<[usize; 2]> {
     stranger.meet(node).await?;
@@ -210,11 +210,11 @@ async fn streams_that_are_opened_together_are_all_answered() -> Outcome {
     let node = &network.operators[0];
     let id = network.deployment.domain().network();
     for (seed, streams) in [(90, 8), (91, 20), (92, 64)] {
-        let stranger = Stranger::new(&id, seed)?;
+        let stranger = TestPeer::new(&id, seed)?;
         let counts = asks_at_once(node, &stranger, streams).await?;
         ensure!(counts == [streams, 0], "{streams} streams: {counts:?}");
     }
-    let crowd = Stranger::new(&id, 93)?;
+    let crowd = TestPeer::new(&id, 93)?;
     let counts = asks_at_once(node, &crowd, 200).await?;
     ensure!(counts == [64, 136], "{counts:?}");
     // The same user again, now that it has closed them.
@@ -224,7 +224,7 @@ async fn streams_that_are_opened_together_are_all_answered() -> Outcome {
 }
 
 /// Follows a node; whether it is told of the next task, rather than that there is no place.
-async fn follows(network: &LocalNetwork, stranger: &Stranger, value: u64) -> Result<bool> {
+async fn follows(network: &LocalNetwork, stranger: &TestPeer, value: u64) -> Result<bool> {
     let node = &network.operators[0];
     stranger.meet(node).await?;
     let mut stream = stranger.stream(node).await?;
@@ -244,14 +244,14 @@ async fn followers_that_are_gone_leave_their_places_at_once() -> Outcome {
     let id = network.deployment.domain().network();
     let mut followers = Vec::new();
     for seed in 90..94 {
-        let stranger = Stranger::new(&id, seed)?;
+        let stranger = TestPeer::new(&id, seed)?;
         stranger.meet(node).await?;
         let mut stream = stranger.stream(node).await?;
         let kind = Some(RequestKind::Live(wire::LiveQuery {}));
         stream.ask(&wire::Request { id: 1, kind }).await?;
         followers.push((stranger, stream));
     }
-    let fifth = Stranger::new(&id, 94)?;
+    let fifth = TestPeer::new(&id, 94)?;
     ensure!(!follows(&network, &fifth, 1).await?, "four is the most");
     // One closes its stream, the others their connections.
     let (stays, closed) = followers.remove(0);

@@ -3,7 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod command;
 pub(crate) mod load;
-pub(crate) mod stranger;
+pub(crate) mod test_peer;
 
 use std::time::Duration;
 

@@ -14,7 +14,7 @@ use quorate_testnet::{LocalNetwork, OperatorKeys, wait};
 
 use super::{STAKES, hold_the_same, sync_page};
 use crate::support::load::Load;
-use crate::support::stranger::Stranger;
+use crate::support::test_peer::TestPeer;
 use crate::support::{Outcome, SOON, joined, staked, turn};
 
 /// Reads one question; `None` where the stream was closed.
@@ -36,7 +36,7 @@ async fn question(stream: &mut Stream) -> Option<wire::SyncQuery> {
 
 /// Answers all questions on all streams in one way.
 fn serve(
-    stranger: &Stranger,
+    stranger: &TestPeer,
     answer: impl Fn(Query) -> Answer + Clone + Send + Sync + 'static,
 ) -> Result<tokio::task::JoinHandle<()>> {
     let mut incoming = stranger.accept("sync")?;
@@ -108,9 +108,9 @@ fn lie(epoch: u32, statement: Statement, query: Query) -> Answer {
 }
 
 /// The peer of operator `number`, who does not run itself.
-async fn impostor(network: &LocalNetwork, number: usize) -> Result<Stranger> {
+async fn impostor(network: &LocalNetwork, number: usize) -> Result<TestPeer> {
     let id = network.deployment.domain().network();
-    let stranger = Stranger::with_secret(&id, OperatorKeys::of(number).peer)?;
+    let stranger = TestPeer::with_secret(&id, OperatorKeys::of(number).peer)?;
     for node in network.operators.iter().filter(|node| node.pid().is_some()) {
         stranger.meet(node).await?;
     }
@@ -125,7 +125,7 @@ async fn a_lying_peer_is_found_out_and_keeps_nobody_from_the_others() -> Outcome
     load.goes_on(50).await?;
     network.operators[2].kill()?;
     load.goes_on(200).await?;
-    let harvest = load.finish().await;
+    let result = load.finish().await;
     network.operators[4].kill()?;
     hold_the_same(&network, &[0, 1, 3], SOON).await?;
 
@@ -134,8 +134,8 @@ async fn a_lying_peer_is_found_out_and_keeps_nobody_from_the_others() -> Outcome
         .await?
         .epoch
         .context("an epoch")?;
-    let handed = harvest.answers.first().context("a certificate")?;
-    let statement = *handed.answer.certificate.statement();
+    let delivered = result.answers.first().context("a certificate")?;
+    let statement = *delivered.answer.certificate.statement();
     network.operators[2].start()?;
     network.operators[2].ready().await?;
     let liar = impostor(&network, 4).await?;
@@ -210,7 +210,7 @@ type Signed = Arc<Mutex<Option<Statement>>>;
 
 /// Signs the first state proof that it hears of, and gives that to whoever asks.
 fn answer_once_heard(
-    peer: &Stranger,
+    peer: &TestPeer,
     domain: &Domain,
     signed: &Signed,
     place: usize,
@@ -256,7 +256,7 @@ fn answer_once_heard(
 }
 
 /// The first state proof that was announced.
-fn announced(peer: &Stranger, domain: &Domain) -> Option<Statement> {
+fn announced(peer: &TestPeer, domain: &Domain) -> Option<Statement> {
     let topic = domain.network().topic(Kind::Task);
     let heard = peer
         .heard()

@@ -39,7 +39,7 @@ async fn tasks_of_old_epochs_are_pruned_where_so_configured_and_called_so() -> O
     while epoch_of(&network, 0).await? <= born + 2 {
         let before = epoch_of(&network, 0).await?;
         network.deployment.home.mine(10).await?;
-        // Slowly, so that every set is handed over.
+        // Slowly, so that every set is delivered over.
         let _ = wait::until(
             "the next epoch",
             std::time::Duration::from_secs(1),

@@ -38,10 +38,10 @@ async fn a_set_that_cannot_sign_is_skipped_by_the_one_before_it() -> Outcome {
     ensure!(
         pushed
             .stderr
-            .contains(&format!("Asking the set of epoch {second}"))
+            .contains(&format!("RequestWriter the set of epoch {second}"))
             && pushed
                 .stderr
-                .contains(&format!("Asking the set of epoch {first}")),
+                .contains(&format!("RequestWriter the set of epoch {first}")),
         "{}",
         pushed.stderr
     );
@@ -78,7 +78,7 @@ async fn handed_over_by(
 }
 
 /// Runs `node epoch anchor` with the guardian's key: that of the last account.
-async fn anchor(network: &LocalNetwork, more: &[&str]) -> Result<Ran> {
+async fn anchor(network: &LocalNetwork, more: &[&str]) -> Result<CommandOutput> {
     let dir = network.dir().join("guardian");
     let signers = network.deployment.source.signers();
     let signer = signers.last().context("no accounts")?;

@@ -13,7 +13,7 @@ use quorate_testnet::{NodeProcess, wait};
 
 /// How a program ended.
 #[derive(Debug)]
-pub(crate) struct Ran {
+pub(crate) struct CommandOutput {
     /// Its exit code; `None` after a signal.
     pub(crate) code: Option<i32>,
     /// Its standard output.
@@ -22,7 +22,7 @@ pub(crate) struct Ran {
     pub(crate) stderr: String,
 }
 
-impl Ran {
+impl CommandOutput {
     /// Its exit code is `code`, and all of `phrases` stand in what it said.
     pub(crate) fn says(self, code: i32, phrases: &[&str]) -> Result<Self> {
         ensure!(
@@ -38,19 +38,19 @@ impl Ran {
 }
 
 /// Runs `node` with these arguments.
-pub(crate) async fn node(args: &[&str]) -> Result<Ran> {
+pub(crate) async fn node(args: &[&str]) -> Result<CommandOutput> {
     run(&node_binary()?, args).await
 }
 
 /// Starts a second process with a node's configuration, which must end by itself.
-pub(crate) async fn second(of: &NodeProcess, more: &[&str]) -> Result<Ran> {
+pub(crate) async fn second(of: &NodeProcess, more: &[&str]) -> Result<CommandOutput> {
     let config = of.dir.join("config.toml");
     let config = config.to_str().context("a path that is no text")?;
     node(&[&["--config", config], more].concat()).await
 }
 
 /// Runs a program for at most 40 s.
-pub(crate) async fn run(program: &Path, args: &[&str]) -> Result<Ran> {
+pub(crate) async fn run(program: &Path, args: &[&str]) -> Result<CommandOutput> {
     let (stdout, stderr) = (tempfile::tempfile()?, tempfile::tempfile()?);
     let mut child = Command::new(program)
         .args(args)
@@ -72,7 +72,7 @@ pub(crate) async fn run(program: &Path, args: &[&str]) -> Result<Ran> {
             return Err(error.context(text_of(stderr)?));
         }
     };
-    Ok(Ran {
+    Ok(CommandOutput {
         code: status.code(),
         stdout: text_of(stdout)?,
         stderr: text_of(stderr)?,

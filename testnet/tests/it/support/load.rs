@@ -19,29 +19,29 @@ const FIRST_KEY: u64 = 1_000;
 
 /// Keeps a number of requests under way until it is finished.
 pub(crate) struct Load {
-    shared: Arc<Shared>,
+    shared: Arc<LoadState>,
     workers: JoinSet<()>,
 }
 
-struct Shared {
+struct LoadState {
     over: AtomicBool,
     first: u64,
     next: AtomicU64,
-    harvest: Mutex<Harvest>,
+    result: Mutex<LoadResult>,
 }
 
 /// What came of it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Harvest {
-    /// Every certificate that a client was handed.
-    pub(crate) answers: Vec<Handed>,
+pub(crate) struct LoadResult {
+    /// Every certificate that a client was delivered.
+    pub(crate) answers: Vec<Delivered>,
     /// Every other end, and at which operator.
     pub(crate) failures: Vec<(usize, ClientError)>,
 }
 
 /// A certificate and the operator that gave it.
 #[derive(Clone, Debug)]
-pub(crate) struct Handed {
+pub(crate) struct Delivered {
     pub(crate) by: usize,
     pub(crate) answer: Answer,
 }
@@ -58,11 +58,11 @@ impl Load {
         let (source, contract) = (&network.deployment.source, network.deployment.state_manager);
         let first = source.set_values(contract, network.user(), &values).await?;
         source.mine(BLOCKS + CONFIRMATIONS).await?;
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(LoadState {
             over: AtomicBool::new(false),
             first,
             next: AtomicU64::new(0),
-            harvest: Mutex::default(),
+            result: Mutex::default(),
         });
         let mut clients = Vec::new();
         for entry in entries {
@@ -80,12 +80,12 @@ impl Load {
         Ok(Self { shared, workers })
     }
 
-    /// How many certificates were handed out.
+    /// How many certificates were delivered out.
     pub(crate) fn count(&self) -> usize {
-        self.shared.harvest().answers.len()
+        self.shared.result().answers.len()
     }
 
-    /// Waits until so many more are handed out.
+    /// Waits until so many more are delivered out.
     pub(crate) async fn goes_on(&self, more: usize) -> Result<()> {
         let wanted = self.count() + more;
         let done = || std::future::ready((self.count() >= wanted).then_some(()));
@@ -93,29 +93,29 @@ impl Load {
     }
 
     /// Asks nothing new and waits for what is under way.
-    pub(crate) async fn finish(mut self) -> Harvest {
+    pub(crate) async fn finish(mut self) -> LoadResult {
         self.shared.over.store(true, Ordering::SeqCst);
         while self.workers.join_next().await.is_some() {}
-        self.shared.harvest().clone()
+        self.shared.result().clone()
     }
 }
 
-impl Shared {
-    fn harvest(&self) -> std::sync::MutexGuard<'_, Harvest> {
-        self.harvest.lock().unwrap_or_else(PoisonError::into_inner)
+impl LoadState {
+    fn result(&self) -> std::sync::MutexGuard<'_, LoadResult> {
+        self.result.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-async fn ask_on(shared: Arc<Shared>, by: usize, client: Client, mut question: StateQuestion) {
+async fn ask_on(shared: Arc<LoadState>, by: usize, client: Client, mut question: StateQuestion) {
     while !shared.over.load(Ordering::SeqCst) {
         let number = shared.next.fetch_add(1, Ordering::SeqCst);
         question.key = U256::from(FIRST_KEY + number % KEYS);
         question.at = At::Block(shared.first + number / KEYS % BLOCKS);
         match client.request_state(&question, |_| {}).await {
-            Ok(answer) => shared.harvest().answers.push(Handed { by, answer }),
+            Ok(answer) => shared.result().answers.push(Delivered { by, answer }),
             Err(error) => {
                 let lost = matches!(error, ClientError::Lost(_));
-                shared.harvest().failures.push((by, error));
+                shared.result().failures.push((by, error));
                 if lost {
                     return;
                 }

@@ -20,7 +20,7 @@ use tokio::task::JoinHandle;
 
 /// How a provider answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Manner {
+pub enum ProviderBehaviour {
     /// As the chain does.
     Honest,
     /// As the chain does, but every stored value is this one, and it has no proofs.
@@ -41,40 +41,40 @@ pub enum Manner {
 }
 
 /// A provider between an operator and its chain. Ends when dropped.
-pub struct Liar {
+pub struct FaultyProvider {
     address: SocketAddr,
-    shared: Arc<Shared>,
+    shared: Arc<ProviderState>,
     server: JoinHandle<()>,
 }
 
-struct Shared {
+struct ProviderState {
     /// The chain's own URL; nothing is answered without it.
     chain: Mutex<Option<String>>,
-    manner: Mutex<Manner>,
+    behaviour: Mutex<ProviderBehaviour>,
     forged: Mutex<Forged>,
     http: Client,
 }
 
-impl Liar {
+impl FaultyProvider {
     /// Listens on a free port of the loopback interface. The chain is named later: its URL is not
     /// known before it runs, and the operators' configuration needs this one earlier.
     ///
     /// # Errors
     /// No port is free.
-    pub async fn listen(manner: Manner) -> Result<Self> {
-        Self::listen_at(Ipv4Addr::LOCALHOST.into(), manner).await
+    pub async fn listen(behaviour: ProviderBehaviour) -> Result<Self> {
+        Self::listen_at(Ipv4Addr::LOCALHOST.into(), behaviour).await
     }
 
     /// The same at another address of this machine.
     ///
     /// # Errors
     /// No port is free, or this machine does not have that address.
-    pub async fn listen_at(ip: IpAddr, manner: Manner) -> Result<Self> {
+    pub async fn listen_at(ip: IpAddr, behaviour: ProviderBehaviour) -> Result<Self> {
         let listener = tokio::net::TcpListener::bind((ip, 0)).await?;
         let address = listener.local_addr()?;
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(ProviderState {
             chain: Mutex::new(None),
-            manner: Mutex::new(manner),
+            behaviour: Mutex::new(behaviour),
             forged: Mutex::default(),
             http: Client::new(),
         });
@@ -103,27 +103,30 @@ impl Liar {
     }
 
     /// From now on.
-    pub fn behave(&self, manner: Manner) {
-        *lock(&self.shared.manner) = manner;
+    pub fn behave(&self, behaviour: ProviderBehaviour) {
+        *lock(&self.shared.behaviour) = behaviour;
     }
 }
 
-impl Drop for Liar {
+impl Drop for FaultyProvider {
     fn drop(&mut self) {
         self.server.abort();
     }
 }
 
-async fn answer(State(shared): State<Arc<Shared>>, request: String) -> Response {
-    let manner = *lock(&shared.manner);
-    match manner {
-        Manner::Silent => return std::future::pending().await,
-        Manner::Failing => return StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-        Manner::Limited => return StatusCode::TOO_MANY_REQUESTS.into_response(),
-        Manner::Slow(late) => tokio::time::sleep(late).await,
-        Manner::Honest | Manner::Value(_) | Manner::Forged(_) | Manner::Fork(_) => {}
+async fn answer(State(shared): State<Arc<ProviderState>>, request: String) -> Response {
+    let behaviour = *lock(&shared.behaviour);
+    match behaviour {
+        ProviderBehaviour::Silent => return std::future::pending().await,
+        ProviderBehaviour::Failing => return StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        ProviderBehaviour::Limited => return StatusCode::TOO_MANY_REQUESTS.into_response(),
+        ProviderBehaviour::Slow(late) => tokio::time::sleep(late).await,
+        ProviderBehaviour::Honest
+        | ProviderBehaviour::Value(_)
+        | ProviderBehaviour::Forged(_)
+        | ProviderBehaviour::Fork(_) => {}
     }
-    match shared.ask(manner, request).await {
+    match shared.ask(behaviour, request).await {
         Ok(text) => ([(header::CONTENT_TYPE, "application/json")], text).into_response(),
         Err(error) => (StatusCode::BAD_GATEWAY, format!("{error:#}")).into_response(),
     }
@@ -139,12 +142,12 @@ type Forged = HashMap<String, String>;
 /// Forged hashes that are remembered: some hours of blocks.
 const MAX_FORGED: usize = 65_536;
 
-impl Shared {
-    async fn ask(&self, manner: Manner, request: String) -> Result<String> {
+impl ProviderState {
+    async fn ask(&self, behaviour: ProviderBehaviour, request: String) -> Result<String> {
         let chain = lock(&self.chain).clone();
         let chain = chain.context("the chain does not run yet")?;
         let mut asked: Value = serde_json::from_str(&request)?;
-        if matches!(manner, Manner::Fork(_)) {
+        if matches!(behaviour, ProviderBehaviour::Fork(_)) {
             let forged = lock(&self.forged);
             each_text(&mut asked, &mut |text| {
                 if let Some(truth) = forged.get(text) {
@@ -161,9 +164,9 @@ impl Shared {
         for call in each(&asked) {
             let id = &call["id"];
             let answers = each_mut(&mut answered).filter(|answer| answer["id"] == *id);
-            answers.for_each(|answer| manner.change(call, answer));
+            answers.for_each(|answer| behaviour.change(call, answer));
         }
-        if matches!(manner, Manner::Fork(_)) {
+        if matches!(behaviour, ProviderBehaviour::Fork(_)) {
             each_mut(&mut answered).for_each(|answer| self.forge(&mut answer["result"]));
         }
         Ok(answered.to_string())
@@ -194,7 +197,7 @@ impl Shared {
     }
 }
 
-impl Manner {
+impl ProviderBehaviour {
     fn change(self, call: &Value, answer: &mut Value) {
         let proves = call["method"] == "eth_getProof";
         match self {

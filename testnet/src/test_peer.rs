@@ -38,41 +38,41 @@ struct Behaviour {
 }
 
 /// A libp2p peer of one's own. Ends when dropped.
-pub struct Stranger {
+pub struct TestPeer {
     /// Its peer id.
     pub peer: PeerId,
     /// The secret of its peer key.
     pub secret: PeerSecret,
     network: NetworkId,
-    commands: mpsc::Sender<Command>,
+    commands: mpsc::Sender<PeerCommand>,
     streams: libp2p_stream::Control,
-    known: Arc<Mutex<Known>>,
+    known: Arc<Mutex<PeerState>>,
 }
 
-enum Command {
+enum PeerCommand {
     Dial(Multiaddr),
     Publish(String, Vec<u8>),
 }
 
 #[derive(Default)]
-struct Known {
+struct PeerState {
     connected: HashSet<PeerId>,
     /// Who takes messages of which topic.
     subscribed: HashSet<(PeerId, TopicHash)>,
     listens: bool,
-    heard: Vec<Heard>,
+    heard: Vec<ReceivedMessage>,
 }
 
 /// A gossip message as it was received.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Heard {
+pub struct ReceivedMessage {
     /// Of which topic.
     pub kind: Kind,
     /// The envelope.
     pub data: Vec<u8>,
 }
 
-impl Stranger {
+impl TestPeer {
     /// A peer whose key is made from `seed`.
     ///
     /// # Errors
@@ -101,9 +101,9 @@ impl Stranger {
         let keypair = Keypair::ed25519_from_bytes(secret)?;
         let swarm = swarm(keypair, network)?;
         let (commands, orders) = mpsc::channel(256);
-        let known = Arc::new(Mutex::new(Known {
+        let known = Arc::new(Mutex::new(PeerState {
             listens,
-            ..Known::default()
+            ..PeerState::default()
         }));
         let stranger = Self {
             peer: *swarm.local_peer_id(),
@@ -134,7 +134,7 @@ impl Stranger {
         wait::until(&format!("the stranger meets {address}"), SOON, || async {
             // A node that has connections left to another process of this peer closes them all.
             if !self.known().connected.contains(&peer) {
-                self.order(Command::Dial(address.clone())).await.ok()?;
+                self.order(PeerCommand::Dial(address.clone())).await.ok()?;
             }
             self.takes_all(peer).then_some(())
         })
@@ -155,7 +155,7 @@ impl Stranger {
     /// # Errors
     /// The stranger has ended.
     pub async fn dial(&self, node: &NodeProcess) -> Result<()> {
-        self.order(Command::Dial(node.address.clone())).await
+        self.order(PeerCommand::Dial(node.address.clone())).await
     }
 
     /// Publishes to all nodes that it knows.
@@ -163,11 +163,11 @@ impl Stranger {
     /// # Errors
     /// The stranger has ended.
     pub async fn publish(&self, kind: Kind, data: Vec<u8>) -> Result<()> {
-        self.order(Command::Publish(self.network.topic(kind), data))
+        self.order(PeerCommand::Publish(self.network.topic(kind), data))
             .await
     }
 
-    async fn order(&self, command: Command) -> Result<()> {
+    async fn order(&self, command: PeerCommand) -> Result<()> {
         self.commands
             .send(command)
             .await
@@ -192,7 +192,7 @@ impl Stranger {
     }
 
     /// Everything that was gossiped so far, each content once.
-    pub fn heard(&self) -> Vec<Heard> {
+    pub fn heard(&self) -> Vec<ReceivedMessage> {
         let mut seen = HashSet::new();
         let known = self.known();
         known
@@ -205,7 +205,7 @@ impl Stranger {
 
     /// The message with this number of those that were heard, counted round and round.
     #[must_use]
-    pub fn heard_at(&self, number: usize) -> Option<Heard> {
+    pub fn heard_at(&self, number: usize) -> Option<ReceivedMessage> {
         let known = self.known();
         let place = number.checked_rem(known.heard.len())?;
         known.heard.get(place).cloned()
@@ -236,7 +236,7 @@ impl Stranger {
     ///
     /// # Errors
     /// There is no connection, or none comes within 15 s.
-    pub async fn stream(&self, node: &NodeProcess) -> Result<Raw> {
+    pub async fn stream(&self, node: &NodeProcess) -> Result<RequestStream> {
         self.stream_to(&node.address).await
     }
 
@@ -244,11 +244,11 @@ impl Stranger {
     ///
     /// # Errors
     /// As [`Self::stream`].
-    pub async fn stream_to(&self, address: &Multiaddr) -> Result<Raw> {
+    pub async fn stream_to(&self, address: &Multiaddr) -> Result<RequestStream> {
         let protocol = StreamProtocol::try_from_owned(self.network.protocol("request"))?;
         let mut streams = self.streams.clone();
         let opened = streams.open_stream(peer_of(address)?, protocol);
-        Ok(Raw(tokio::time::timeout(SOON, opened).await??))
+        Ok(RequestStream(tokio::time::timeout(SOON, opened).await??))
     }
 
     /// Streams of a protocol that others open to it.
@@ -260,15 +260,15 @@ impl Stranger {
         Ok(self.streams.clone().accept(protocol)?)
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
+    fn known(&self) -> MutexGuard<'_, PeerState> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// A request stream, byte by byte.
-pub struct Raw(Stream);
+pub struct RequestStream(Stream);
 
-impl Raw {
+impl RequestStream {
     /// Sends bytes as they are.
     ///
     /// # Errors
@@ -280,12 +280,12 @@ impl Raw {
 
     /// The same stream, all of whose replies are read and forgotten.
     #[must_use]
-    pub fn forgetting_replies(self) -> Asking {
+    pub fn forgetting_replies(self) -> RequestWriter {
         let (mut reader, writer) = self.0.split();
         let reading = tokio::spawn(async move {
             let _ = futures::io::copy(&mut reader, &mut futures::io::sink()).await;
         });
-        Asking { writer, reading }
+        RequestWriter { writer, reading }
     }
 
     /// Sends a well-formed frame.
@@ -323,12 +323,12 @@ impl Raw {
 }
 
 /// A request stream on which nothing is heard.
-pub struct Asking {
+pub struct RequestWriter {
     writer: WriteHalf<Stream>,
     reading: tokio::task::JoinHandle<()>,
 }
 
-impl Asking {
+impl RequestWriter {
     /// Sends a well-formed frame.
     ///
     /// # Errors
@@ -341,7 +341,7 @@ impl Asking {
     }
 }
 
-impl Drop for Asking {
+impl Drop for RequestWriter {
     fn drop(&mut self) {
         self.reading.abort();
     }
@@ -406,8 +406,8 @@ fn message_id(message: &gossipsub::Message) -> MessageId {
 
 async fn drive(
     mut swarm: Swarm<Behaviour>,
-    mut orders: mpsc::Receiver<Command>,
-    known: Arc<Mutex<Known>>,
+    mut orders: mpsc::Receiver<PeerCommand>,
+    known: Arc<Mutex<PeerState>>,
     network: NetworkId,
 ) {
     let kinds = Kind::ALL.map(|kind| (IdentTopic::new(network.topic(kind)).hash(), kind));
@@ -418,8 +418,8 @@ async fn drive(
                 known.note(event, &kinds);
             }
             order = orders.recv() => match order {
-                Some(Command::Dial(address)) => drop(swarm.dial(address)),
-                Some(Command::Publish(topic, data)) => {
+                Some(PeerCommand::Dial(address)) => drop(swarm.dial(address)),
+                Some(PeerCommand::Publish(topic, data)) => {
                     let gossipsub = &mut swarm.behaviour_mut().gossipsub;
                     drop(gossipsub.publish(IdentTopic::new(topic), data));
                 }
@@ -429,7 +429,7 @@ async fn drive(
     }
 }
 
-impl Known {
+impl PeerState {
     fn note(&mut self, event: SwarmEvent<BehaviourEvent>, kinds: &[(TopicHash, Kind)]) {
         match event {
             SwarmEvent::ConnectionEstablished { peer_id, .. } => {
@@ -456,7 +456,7 @@ impl Known {
             gossipsub::Event::Message { message, .. } => {
                 let kind = kinds.iter().find(|(topic, _)| *topic == message.topic);
                 if let (Some((_, kind)), true) = (kind, self.listens) {
-                    self.heard.push(Heard {
+                    self.heard.push(ReceivedMessage {
                         kind: *kind,
                         data: message.data,
                     });

@@ -1,3 +1,0 @@
-//! A peer that is no operator.
-
-pub(crate) use quorate_testnet::stranger::{Heard, Raw, Stranger};
