@@ -13,8 +13,8 @@ use futures::stream::{self, StreamExt};
 use quorate_chain::anvil::{AnvilChain, AnvilOptions};
 use quorate_chain::contracts::StateManager;
 use quorate_chain::evm::Reads::{Proof, Vote};
-use quorate_chain::evm::{EvmChain, EvmConfig, Finality};
-use quorate_chain::{ChainError, ReadLog, StateReader};
+use quorate_chain::evm::{EvmChain, EvmSettings};
+use quorate_chain::{ChainConfig, ChainError, Finality, ReadLog, StateReader};
 
 type Failed = Box<dyn std::error::Error + Send + Sync>;
 
@@ -43,9 +43,13 @@ async fn main() -> Result<(), Failed> {
             for number in 1..providers {
                 rpc.push(format!("{}/?provider={number}", anvil.endpoint()).parse()?);
             }
-            let mut config = EvmConfig::new(anvil.chain_id(), rpc, Finality::Confirmations(0));
-            config.reads = way;
-            let reader = Arc::new(EvmChain::connect(config, state_manager).await?);
+            let settings = EvmSettings {
+                reads: way,
+                ..EvmSettings::default()
+            };
+            let (id, finality) = (anvil.chain_id(), Finality::Confirmations(0));
+            let config = ChainConfig::new(id, rpc, finality, Arc::new(settings));
+            let reader = Arc::new(EvmChain::connect(&config, settings, state_manager).await?);
             // With an entry proven, the absence of others is.
             let log = ReadLog::default();
             reader.read(user, U256::from(1), written, &log).await?;

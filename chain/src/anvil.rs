@@ -10,7 +10,7 @@ use alloy::signers::local::PrivateKeySigner;
 use alloy::transports::{RpcError, TransportErrorKind};
 
 use crate::contracts::StateManager;
-use crate::evm::RpcUrl;
+use crate::rpc::RpcUrl;
 
 mod binary;
 
@@ -70,7 +70,7 @@ impl Default for AnvilOptions {
 
 /// A running local chain. Ends when dropped, if it was started here.
 pub struct AnvilChain {
-    /// `None` for a chain that somebody else runs.
+    /// `None` for a chain that another process runs.
     instance: Option<AnvilInstance>,
     endpoint: String,
     chain_id: u64,

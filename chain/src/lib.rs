@@ -1,23 +1,35 @@
 //! Outside ledgers: what a node asks a blockchain, and the adapters that answer.
 //!
 //! [`StateReader`] and [`HomeReader`] are the verbs that the rest of the project uses; they know
-//! no chain family. [`evm`] implements both over several JSON-RPC providers of which a quorum
-//! must give the same answer. [`contracts`] has bindings for deployments and transactions, and
-//! with the feature `anvil`, the module of that name starts local chains to try things on.
+//! no chain family. Every family asks [`providers`] by [`rpc`], of which a [`quorum`] must give the
+//! same answer, and has a module of its own for what only it knows: [`evm`]. A chain is a
+//! [`ChainConfig`], whose [`Family`] connects it. [`contracts`] has bindings for deployments and
+//! transactions, and with the feature `anvil`, the module of that name starts local chains.
 
 #[cfg(feature = "anvil")]
 pub mod anvil;
+mod config;
 pub mod contracts;
 pub mod evm;
+mod families;
+mod finality;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+pub mod lookup;
 mod priority;
+pub mod providers;
+pub mod quorum;
 mod reader;
+pub mod rpc;
 
+pub use config::{ChainClient, ChainConfig, Connected, Family, SettingProblem};
+pub use families::{configure, verify_on_chain};
+pub use finality::{Finality, FinalityError};
 pub use priority::for_user;
 pub use quorate_proto::At;
 pub use reader::{
-    BlockRef, ChainEntry, ChainError, ChainFamily, HomeReader, MAX_WORD_DETAIL, MAX_WORDS,
-    ProviderStatus, Providers, Question, ReadLog, Reading, Registration, RequestOutcome, Said,
-    Standing, StateReader, Withdrawal, Word,
+    BlockNumbers, BlockNumbersError, BlockRef, CertificateCheck, ChainEntry, ChainError,
+    ChainFamily, HomeReader, MAX_REPLIES, MAX_REPLY_DETAIL, ProviderHealth, ProviderReply,
+    ProviderStatus, Providers, QueryKind, ReadLog, Reading, Registration, Rejection, ReplyKind,
+    RequestOutcome, StateReader, Withdrawal,
 };

@@ -8,16 +8,18 @@ use quorate_proto::{
     Address, At, B256, Epoch, EpochSchedule, Operator, OperatorSet, ReadBasis, U256,
 };
 
-use crate::evm::BlockNumbers;
-
+mod block_numbers;
+mod certificate;
 mod error;
 mod log;
-mod standing;
+mod providers;
 
+pub use block_numbers::{BlockNumbers, BlockNumbersError};
+pub use certificate::{CertificateCheck, Rejection};
 pub use error::ChainError;
-pub(crate) use log::Asking;
-pub use log::{MAX_WORD_DETAIL, MAX_WORDS, Question, ReadLog, Said, Word};
-pub use standing::{ProviderStatus, Providers, RequestOutcome, Standing};
+pub(crate) use log::PendingReplyNote;
+pub use log::{MAX_REPLIES, MAX_REPLY_DETAIL, ProviderReply, QueryKind, ReadLog, ReplyKind};
+pub use providers::{ProviderHealth, ProviderStatus, Providers, RequestOutcome};
 
 /// A block, as a quorum of providers sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -60,7 +62,7 @@ pub trait StateReader: Send + Sync + 'static {
     /// How long ago the providers last agreed on the final head; `None` if never.
     fn agreed_ago(&self) -> Option<Duration>;
 
-    /// Who is asked, and how each of them fares; nobody where there are no providers.
+    /// Who is asked, and how each of them fares; empty where there are no providers.
     fn providers(&self) -> Providers {
         Providers::default()
     }
@@ -88,6 +90,15 @@ pub trait StateReader: Send + Sync + 'static {
         block: u64,
         log: &'a ReadLog,
     ) -> BoxFuture<'a, Result<Reading, ChainError>>;
+
+    /// Reads something that was stored lately, or what no user stored where nothing was; whether there was
+    /// something.
+    ///
+    /// # Errors
+    /// Why users would get no answers.
+    fn try_out(&self) -> BoxFuture<'_, Result<bool, ChainError>> {
+        Box::pin(std::future::ready(Ok(false)))
+    }
 }
 
 /// An operator joined or left the registry.
@@ -151,7 +162,7 @@ pub trait HomeReader: Send + Sync + 'static {
     /// The newest block known to be final; `None` until the chain has one and was heard of.
     fn final_head(&self) -> Option<BlockRef>;
 
-    /// Who is asked, and how each of them fares; nobody where there are no providers.
+    /// Who is asked, and how each of them fares; empty where there are no providers.
     fn providers(&self) -> Providers {
         Providers::default()
     }
@@ -184,7 +195,7 @@ pub trait HomeReader: Send + Sync + 'static {
         at: B256,
     ) -> BoxFuture<'_, Result<OperatorSet, ChainError>>;
 
-    /// The set of `epoch`, made of those of `operators` that have weight in it: any epoch, for whoever knows
+    /// The set of `epoch`, made of those of `operators` that have weight in it: any epoch, for a caller that knows
     /// who its members were. It is for use only where [`OperatorSet::is_whole`].
     fn members<'a>(
         &'a self,

@@ -2,6 +2,7 @@
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
+use quorate_chain::ChainConfig;
 use quorate_node::keys::{KeyKind, KeyStore};
 use quorate_node::settings::{Role, Settings};
 
@@ -59,14 +60,7 @@ fn check(args: &RunArgs) -> anyhow::Result<()> {
     facts.add("Store", settings.data_dir.join("store").display());
     facts.add("Home chain", home(&settings));
     for chain in &settings.chains {
-        let evm = &chain.evm;
-        let text = format!(
-            "{}, {} RPC, finality {}",
-            evm.chain_id,
-            evm.rpc.len(),
-            evm.finality
-        );
-        facts.add("Chain", text);
+        facts.add("Chain", chain_line(&chain.chain));
     }
     for key in keys {
         facts.add("Key", key);
@@ -78,14 +72,12 @@ fn check(args: &RunArgs) -> anyhow::Result<()> {
 
 fn home(settings: &Settings) -> String {
     let home = &settings.home;
-    let evm = &home.evm;
-    format!(
-        "{}, {} RPC, finality {}, registry {}",
-        evm.chain_id,
-        evm.rpc.len(),
-        evm.finality,
-        home.registry
-    )
+    format!("{}, registry {}", chain_line(&home.chain), home.registry)
+}
+
+fn chain_line(chain: &ChainConfig) -> String {
+    let (id, providers, finality) = (chain.chain_id, chain.rpc.len(), chain.finality);
+    format!("{id}, {providers} RPC, finality {finality}")
 }
 
 /// The key files that the node will open; an error where one is not there.

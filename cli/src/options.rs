@@ -23,7 +23,7 @@ use clap::Args;
 use quorate_node::settings::Role;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use chain::ChainOptions;
+pub(crate) use chain::{ChainOptions, FAMILY};
 pub(crate) use defaults::with_defaults_in_help;
 pub(crate) use load::{ConfigError, Problem, read_file};
 pub(crate) use places::{expand_home, rpc_url};

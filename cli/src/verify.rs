@@ -9,7 +9,7 @@ use alloy::providers::{Provider as _, ProviderBuilder};
 use alloy::transports::http::reqwest::Url;
 use anyhow::Context as _;
 use clap::Args;
-use quorate_chain::evm::{Rejection, Verdict, verify_on_chain};
+use quorate_chain::{CertificateCheck, Rejection, verify_on_chain};
 use quorate_node::keys::read_text;
 use quorate_proto::{B256, Certificate, Domain, OperatorSet, SignerSignature, U256};
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ use crate::exit::{Expired, No, Usage};
 use crate::format;
 use crate::light::Light;
 use crate::operators::SetFile;
-use crate::options::{SecretUrl, address, redact, rpc_url};
+use crate::options::{FAMILY, SecretUrl, address, redact, rpc_url};
 use crate::output;
 use crate::table::{Facts, Table};
 
@@ -75,7 +75,7 @@ pub(crate) struct Report {
     signers: Vec<SignerCheck>,
     weight: Option<(U256, U256, U256)>,
     off_chain: Option<Result<U256, String>>,
-    on_chain: Option<Verdict>,
+    on_chain: Option<CertificateCheck>,
     compact: Option<Bytes>,
 }
 
@@ -120,7 +120,7 @@ pub(crate) async fn run(args: VerifyArgs) -> anyhow::Result<()> {
     if let Some(url) = &rpc {
         let data = report.compact.as_ref().unwrap_or(&file.signature_data);
         let target = args.light.unwrap_or(domain.registry());
-        let answer = verify_on_chain(url, target, file.digest, data);
+        let answer = verify_on_chain(FAMILY, url, target, file.digest, data);
         report.on_chain = Some(answer.await.context("cannot check on chain")?);
     }
     match args.json {
@@ -368,7 +368,7 @@ impl Report {
             "compact_signature_data": self.compact,
             "signers": self.signers.iter().map(signer).collect::<Vec<_>>(),
             "off_chain": off_chain.map(|c| json!({ "valid": c.is_ok(), "reason": c.as_ref().err() })),
-            "on_chain": on_chain.map(|v| json!({ "valid": *v == Verdict::Valid, "verdict": v.to_string() })),
+            "on_chain": on_chain.map(|v| json!({ "valid": *v == CertificateCheck::Valid, "verdict": v.to_string() })),
         })
     }
 
@@ -381,14 +381,14 @@ impl Report {
         let on_chain = self
             .on_chain
             .as_ref()
-            .filter(|verdict| **verdict != Verdict::Valid);
+            .filter(|verdict| **verdict != CertificateCheck::Valid);
         off_chain.or_else(|| on_chain.map(|verdict| format!("the registry says {verdict}")))
     }
 
     fn conclude(&self) -> anyhow::Result<()> {
         let is_expired = matches!(
             &self.on_chain,
-            Some(Verdict::Rejected(Rejection::Expired(_)))
+            Some(CertificateCheck::Rejected(Rejection::Expired(_)))
         );
         match (self.failure(), &self.age) {
             (Some(reason), _) if is_expired && !self.fails_off_chain() => {

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use libp2p::{Multiaddr, PeerId};
-use quorate_chain::evm::EvmConfig;
+use quorate_chain::ChainConfig;
 use quorate_proto::{Address, Epoch};
 pub use quorate_protocols::authors::Totals;
 pub use quorate_protocols::membership::{Policy, Reinstatement};
@@ -265,7 +265,7 @@ impl Limits {
 #[derive(Clone, Debug)]
 pub struct HomeSettings {
     /// The chain and its providers.
-    pub evm: EvmConfig,
+    pub chain: ChainConfig,
     /// The stake registry.
     pub registry: Address,
     /// The epoch manager.
@@ -276,7 +276,7 @@ pub struct HomeSettings {
 #[derive(Clone, Debug)]
 pub struct ChainSettings {
     /// The chain and its providers.
-    pub evm: EvmConfig,
+    pub chain: ChainConfig,
     /// Its state manager.
     pub state_manager: Address,
 }

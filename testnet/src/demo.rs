@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use alloy::primitives::{Address, Bytes, U256, aliases::U48};
 use anyhow::{Context, Result, bail, ensure};
 use quorate_chain::contracts::ExampleConsumer;
-use quorate_chain::evm::verify_on_chain;
+use quorate_chain::{ChainFamily, verify_on_chain};
 use quorate_node::client::{Answer, Client};
 
 use crate::{DeploymentOptions, LocalNetwork, NetworkOptions};
@@ -187,13 +187,14 @@ async fn check_on_chain(
     let deployment = &network.deployment;
     let url = deployment.home.url()?;
     let verdict = verify_on_chain(
+        ChainFamily::Evm,
         &url,
         deployment.registry,
         answer.digest,
         &answer.signature_data,
     )
     .await?;
-    if verdict != quorate_chain::evm::Verdict::Valid {
+    if verdict != quorate_chain::CertificateCheck::Valid {
         bail!("the registry rejects the certificate: {verdict}");
     }
     let proof = answer.certificate.statement().state_proof();

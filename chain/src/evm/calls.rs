@@ -2,12 +2,11 @@
 
 use alloy::primitives::{Address, B256, Bytes, U64, U256, hex};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-use super::rpc::{Call, Failure};
-use super::{RpcUrl, proof};
+use super::proof;
 use crate::BlockRef;
+use crate::rpc::{Call, ProviderError, RpcUrl, decode};
 
 /// The part of a block header that matters.
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -32,7 +31,7 @@ impl PartialEq for Header {
 
 impl Header {
     /// Reads a block, and looks whether its fields have its hash.
-    pub(super) fn read(answer: &RawValue, url: &RpcUrl) -> Result<Option<Self>, Failure> {
+    pub(super) fn read(answer: &RawValue, url: &RpcUrl) -> Result<Option<Self>, ProviderError> {
         let header: Option<Self> = decode(answer, url)?;
         Ok(header.map(|header| Self {
             state_root: proof::header::state_root(answer.get(), header.hash),
@@ -82,12 +81,12 @@ pub(super) struct Log {
 
 /// How a call of a contract ended. Both ends are answers.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) enum Ended {
+pub(super) enum CallOutcome {
     Returned(Bytes),
     Reverted(Bytes),
 }
 
-impl Ended {
+impl CallOutcome {
     /// Whether no honest provider could say one where the other is true: some leave out with which data a
     /// contract reverted.
     pub(super) fn contradicts(&self, truth: &Self) -> bool {
@@ -98,7 +97,7 @@ impl Ended {
     }
 }
 
-impl std::fmt::Debug for Ended {
+impl std::fmt::Debug for CallOutcome {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Returned(data) => data.fmt(f),
@@ -233,19 +232,12 @@ pub(super) fn is_behind(answer: &RawValue) -> bool {
     missing > U64::from(AT_HEAD)
 }
 
-/// Reads what the provider at `url` answered. What is wrong with it may be a text of any length, with
-/// the provider's secrets in it: it is told as far as it may be shown.
-pub(super) fn decode<T: DeserializeOwned>(answer: &RawValue, url: &RpcUrl) -> Result<T, Failure> {
-    serde_json::from_str(answer.get())
-        .map_err(|problem| Failure::malformed(url.scrub(&problem.to_string())))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn who_is_at_the_head_and_says_so_at_length_is_not_behind() {
+    fn is_behind_takes_a_long_answer_at_the_head_for_no() {
         let table = [
             ("false", false),
             ("null", false),

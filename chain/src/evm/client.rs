@@ -1,46 +1,47 @@
 //! One EVM chain as a quorum of its providers sees it: the final head and blocks below it.
 
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use alloy::primitives::{Address, B256, U256};
+use alloy::primitives::{Address, B256};
 use alloy::sol_types::SolCall;
+use futures::future::{BoxFuture, FutureExt};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::batcher::http_client;
-use super::calls::Ended;
-use super::headers::{HeaderCache, Known};
-use super::provider::{Need, Provider};
-use super::quorum::Pool;
-use super::rpc::Failure;
-use super::{BlockNumbers, EvmConfig, Finality, ProviderConfig, Reads};
-use crate::{At, BlockRef, ChainError, ProviderStatus, Providers, Question, ReadLog, Standing};
+use super::calls::CallOutcome;
+use super::headers::{HeaderCache, KnownBlock};
+use super::probe::Need;
+use super::proof_batcher::PROOF_METHOD;
+use super::provider::EvmProvider;
+use super::{EvmSettings, Reads};
+use crate::config::{ChainClient, ChainConfig};
+use crate::providers::{HeightWindow, Provider, labels};
+use crate::quorum::Pool;
+use crate::rpc::{ProviderError, http_client};
+use crate::{At, BlockRef, ChainError, Finality, ProviderStatus, Providers, QueryKind, ReadLog};
 
 mod check;
 mod follow;
 
 /// One EVM chain and its providers. Knows the final head while [`Self::run`] runs, and looks for
-/// a newer one when somebody asks for a block above it.
+/// a newer one when a block above it is asked for.
 pub struct EvmClient {
     chain_id: u64,
     finality: Finality,
     poll_interval: Duration,
-    pool: Pool,
+    pool: Pool<EvmProvider>,
     head: watch::Sender<Option<BlockRef>>,
-    reads: Reads,
-    history_slot: U256,
-    block_numbers: BlockNumbers,
+    settings: EvmSettings,
     headers: Mutex<HeaderCache>,
     /// Something of this chain was proven, so it can be.
     proven: AtomicBool,
     polls_started: AtomicU64,
     last_poll: tokio::sync::Mutex<LastPoll>,
     last_success: Mutex<Option<Instant>>,
-    heights: Mutex<VecDeque<u64>>,
+    heights: Mutex<HeightWindow>,
     needs: Mutex<Vec<Need>>,
 }
 
@@ -66,7 +67,7 @@ pub struct EvmStatus {
 
 /// The final head that an answer is based on. Void once a final block has left the chain.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Basis {
+pub(super) struct HeadSnapshot {
     pub head: BlockRef,
     /// Of the head, where its header came along.
     state_root: Option<B256>,
@@ -74,40 +75,35 @@ pub(super) struct Basis {
 }
 
 impl EvmClient {
-    /// Asks every provider for its chain id and polls once. Providers that are down or serve another
-    /// chain do not fail this: they count as a "no" until [`Self::run`] has heard otherwise. Whoever
-    /// runs one must not be able to stop a node.
+    /// A client that has asked every provider: see [`ChainClient::connect`].
     ///
     /// # Errors
     /// [`ChainError::Settings`] for settings that make no sense.
-    pub async fn connect(config: EvmConfig) -> Result<Arc<Self>, ChainError> {
-        let client = Self::over(config)?;
-        client.examine().await;
-        if let Err(problem) = client.poll().await {
-            tracing::warn!(chain = client.chain_id, %problem, "chain is not reachable yet");
-        }
+    pub async fn connected(
+        config: &ChainConfig,
+        settings: EvmSettings,
+    ) -> Result<Arc<Self>, ChainError> {
+        let client = Self::over(config, settings)?;
+        client.connect().await;
         Ok(client)
     }
 
-    /// As [`Self::connect`], without asking anybody anything: nothing counts before
-    /// [`Self::examine`] or [`Self::run`].
+    /// A client that has asked no provider anything: none counts before it is connected or runs.
     ///
     /// # Errors
     /// [`ChainError::Settings`] for settings that make no sense.
-    pub fn over(config: EvmConfig) -> Result<Arc<Self>, ChainError> {
+    pub fn over(config: &ChainConfig, settings: EvmSettings) -> Result<Arc<Self>, ChainError> {
         let rule = config.rule()?;
         let http = http_client()?;
         let labels = labels(&config.rpc);
-        let providers = config.rpc.into_iter().zip(labels);
+        let providers = config.rpc.iter().cloned().zip(labels);
         let provider =
-            |(provider, label)| Provider::new(http.clone(), provider, label, config.chain_id);
+            |(provider, label)| EvmProvider::new(http.clone(), provider, label, config.chain_id);
         Ok(Arc::new(Self {
             chain_id: config.chain_id,
             finality: config.finality,
             poll_interval: config.poll_interval,
-            reads: config.reads,
-            history_slot: config.history_slot,
-            block_numbers: config.block_numbers,
+            settings,
             pool: Pool::new(providers.map(provider).collect(), rule),
             head: watch::Sender::new(None),
             headers: Mutex::default(),
@@ -127,7 +123,7 @@ impl EvmClient {
     /// Follows the chain until `token` is cancelled.
     ///
     /// # Errors
-    /// None: what providers say, or do not say, is a matter of their standing and never the end.
+    /// None: what providers say, or do not say, is a matter of their health and never the end.
     pub async fn run(self: Arc<Self>, token: CancellationToken) -> Result<(), ChainError> {
         let tasks = async { tokio::join!(self.keep_polling(), self.keep_checking()) };
         token.run_until_cancelled(tasks).await;
@@ -172,43 +168,7 @@ impl EvmClient {
             final_head: self.final_head(),
             agreed_ago: self.agreed_ago(),
             finality_violations: self.finality_violations(),
-            providers: self.pool.providers().iter().map(Provider::status).collect(),
-        }
-    }
-
-    /// Looks for a newer final head now and answers the one known then.
-    ///
-    /// # Errors
-    /// [`ChainError::NotFinal`] while nothing is final.
-    pub async fn refresh(&self) -> Result<BlockRef, ChainError> {
-        self.poll().await?;
-        self.final_head()
-            .ok_or_else(|| self.not_final(At::Block(0)))
-    }
-
-    /// The providers, when they suffice, and how each of them fares. Those that are unfit have a say about
-    /// blocks where one of the others can prove what is in them.
-    #[must_use]
-    pub fn providers(&self) -> Providers {
-        let statuses: Vec<ProviderStatus> = self.status().providers;
-        let (rule, proves) = (self.pool.rule(), self.needs_proofs());
-        let in_standing = |standings: &[Standing]| -> Vec<usize> {
-            let found = statuses.iter().enumerate();
-            let found = found.filter(|(_, status)| standings.contains(&status.standing));
-            found.map(|(index, _)| index).collect()
-        };
-        let fit = in_standing(&[Standing::Ok]);
-        let spare = match proves {
-            true => rule
-                .spare(&in_standing(&[Standing::Ok, Standing::Unfit]))
-                .and_then(|spare| Some(spare.min(fit.len().checked_sub(1)?))),
-            false => rule.spare(&fit),
-        };
-        Providers {
-            required: rule.required(),
-            min_runners: rule.min_runners(),
-            spare,
-            providers: statuses,
+            providers: self.pool.neutral().map(Provider::status).collect(),
         }
     }
 
@@ -219,9 +179,9 @@ impl EvmClient {
 
     /// What providers are asked for: where a vote takes the place of proofs, calls.
     fn needs(&self) -> Vec<Need> {
-        let mut providers = self.pool.providers().iter();
-        let votes = self.reads == Reads::Vote
-            || self.may_vote() && providers.all(|provider| provider.shown().has_no_proofs());
+        let mut providers = self.pool.neutral();
+        let votes = self.settings.reads == Reads::Vote
+            || self.may_vote() && providers.all(|provider| provider.proofs().has_no_proofs());
         let needs = lock(&self.needs);
         let need = |need: &Need| match *need {
             Need::Proofs(contract) if votes => Need::Calls(contract),
@@ -235,20 +195,12 @@ impl EvmClient {
         !needs.is_empty() && needs.iter().all(|need| matches!(need, Need::Proofs(_)))
     }
 
-    pub(super) fn pool(&self) -> &Pool {
+    pub(super) const fn pool(&self) -> &Pool<EvmProvider> {
         &self.pool
     }
 
-    pub(super) const fn reads(&self) -> Reads {
-        self.reads
-    }
-
-    pub(super) const fn history_slot(&self) -> U256 {
-        self.history_slot
-    }
-
-    pub(super) const fn block_numbers(&self) -> BlockNumbers {
-        self.block_numbers
+    pub(super) const fn settings(&self) -> EvmSettings {
+        self.settings
     }
 
     /// This chain has proofs, as was seen before. From now on only a proof is good enough, whatever
@@ -260,7 +212,7 @@ impl EvmClient {
     /// Whether a vote may take the place of a proof that no provider offers: all of them saying so is
     /// no evidence of it where there were proofs before.
     pub(super) fn may_vote(&self) -> bool {
-        self.reads == Reads::Auto && !self.proven.load(Ordering::Relaxed)
+        self.settings.reads == Reads::Auto && !self.proven.load(Ordering::Relaxed)
     }
 
     pub(super) fn not_final(&self, asked: At) -> ChainError {
@@ -271,26 +223,29 @@ impl EvmClient {
     }
 
     /// A final head for which `enough` holds, after a poll if need be.
-    pub(super) async fn basis(
+    pub(super) async fn snapshot(
         &self,
         asked: At,
         enough: impl Fn(&BlockRef) -> bool,
-    ) -> Result<Basis, ChainError> {
-        if let Some(basis) = self.present_basis().filter(|basis| enough(&basis.head)) {
-            return Ok(basis);
+    ) -> Result<HeadSnapshot, ChainError> {
+        if let Some(snapshot) = self
+            .present_snapshot()
+            .filter(|snapshot| enough(&snapshot.head))
+        {
+            return Ok(snapshot);
         }
         self.poll().await?;
-        self.present_basis()
-            .filter(|basis| enough(&basis.head))
+        self.present_snapshot()
+            .filter(|snapshot| enough(&snapshot.head))
             .ok_or_else(|| self.not_final(asked))
     }
 
-    fn present_basis(&self) -> Option<Basis> {
+    fn present_snapshot(&self) -> Option<HeadSnapshot> {
         // Under the lock of the headers, as a violation changes both.
         let mut headers = self.headers();
         let head = self.final_head()?;
         let known = headers.get(head.number).filter(|known| known.block == head);
-        Some(Basis {
+        Some(HeadSnapshot {
             head,
             state_root: known.and_then(|known| known.state_root),
             generation: headers.generation(),
@@ -298,43 +253,47 @@ impl EvmClient {
     }
 
     /// Passes `answer` on unless a final block left the chain while it was made.
-    pub(super) fn still_valid<T>(&self, basis: Basis, answer: T) -> Result<T, ChainError> {
-        if self.headers().generation() == basis.generation {
+    pub(super) fn still_valid<T>(
+        &self,
+        snapshot: HeadSnapshot,
+        answer: T,
+    ) -> Result<T, ChainError> {
+        if self.headers().generation() == snapshot.generation {
             return Ok(answer);
         }
         Err(ChainError::Disagreement {
-            detail: format!("{} was final and is no longer in the chain", basis.head),
+            detail: format!("{} was final and is no longer in the chain", snapshot.head),
         })
     }
 
-    /// The block at this height, which must not be above the head of `basis`: with its state root,
+    /// The block at this height, which must not be above the head of `snapshot`: with its state root,
     /// unless this chain is read by vote.
     pub(super) async fn header(
         &self,
-        basis: Basis,
+        snapshot: HeadSnapshot,
         number: u64,
         log: &ReadLog,
-    ) -> Result<Known, ChainError> {
-        let agreed = self.agreed(basis, number, log).await?;
+    ) -> Result<KnownBlock, ChainError> {
+        let agreed = self.agreed(snapshot, number, log).await?;
         if agreed.state_root.is_some() || agreed.is_unprovable {
             return Ok(agreed);
         }
-        let known = self.prove(basis, agreed, log).await?;
-        self.headers().insert(basis.generation, known);
+        let known = self.prove(snapshot, agreed, log).await?;
+        self.headers().insert(snapshot.generation, known);
         Ok(known)
     }
 
     /// As [`Self::header`], with the state root only where that came along. Those count who have
-    /// the head of `basis`: a height alone does not say of which fork.
+    /// the head of `snapshot`: a height alone does not say of which fork.
     pub(super) async fn agreed(
         &self,
-        basis: Basis,
+        snapshot: HeadSnapshot,
         number: u64,
         log: &ReadLog,
-    ) -> Result<Known, ChainError> {
-        let (block, state_root) = (basis.head, basis.state_root);
+    ) -> Result<KnownBlock, ChainError> {
+        let (block, state_root) = (snapshot.head, snapshot.state_root);
         if number == block.number {
-            return Ok(Known {
+            return Ok(KnownBlock {
                 block,
                 state_root,
                 is_unprovable: false,
@@ -343,12 +302,12 @@ impl EvmClient {
         if let Some(known) = self.headers().get(number) {
             return Ok(known);
         }
-        let question = |_, provider| Provider::header_below(provider, number, block);
+        let question = |_, provider| EvmProvider::header_below(provider, number, block);
         let header = self
             .pool
-            .ask_noting(log, Question::Header, question, |_, _| true);
-        let known = Known::from(&header.await?);
-        self.headers().insert(basis.generation, known);
+            .ask_noting(log, QueryKind::Header, question, |_, _| true);
+        let known = KnownBlock::from(&header.await?);
+        self.headers().insert(snapshot.generation, known);
         Ok(known)
     }
 
@@ -361,42 +320,50 @@ impl EvmClient {
         if let Some(known) = self.headers().get(number) {
             return Ok(known.block);
         }
-        let question = |_, provider| Provider::header(provider, number);
+        let question = |_, provider| EvmProvider::header(provider, number);
         let header = self
             .pool
-            .ask_noting(log, Question::Header, question, |_, _| true);
+            .ask_noting(log, QueryKind::Header, question, |_, _| true);
         Ok(header.await?.block())
     }
 
     /// Adds the state root of a block on whose hash a quorum agrees, which any provider may show.
     /// Without where the chain is read by vote, and of a block below a head that is proven where each
     /// provider showed it by fields that do not have its hash: headers had another format then.
-    async fn prove(&self, basis: Basis, agreed: Known, log: &ReadLog) -> Result<Known, ChainError> {
+    async fn prove(
+        &self,
+        snapshot: HeadSnapshot,
+        agreed: KnownBlock,
+        log: &ReadLog,
+    ) -> Result<KnownBlock, ChainError> {
         let none_shows = || {
-            let mut providers = self.pool.providers().iter();
-            self.may_vote() && providers.all(|provider| provider.shown().has_no_headers())
+            let mut providers = self.pool.neutral();
+            self.may_vote() && providers.all(|provider| provider.proofs().has_no_headers())
         };
-        if agreed.state_root.is_some() || self.reads == Reads::Vote || none_shows() {
+        if agreed.state_root.is_some() || self.settings.reads == Reads::Vote || none_shows() {
             return Ok(agreed);
         }
         let BlockRef { number, hash, .. } = agreed.block;
-        let question = |provider| Provider::state_root(provider, number, hash);
-        let failures = match self.pool.first(log, Question::Header, question).await {
+        let question = |provider| EvmProvider::state_root(provider, number, hash);
+        let failures = match self.pool.first(log, QueryKind::Header, question).await {
             Ok(root) => {
-                return Ok(Known {
+                return Ok(KnownBlock {
                     state_root: Some(root),
                     ..agreed
                 });
             }
             Err(failures) => failures,
         };
-        let head = self.headers().get(basis.head.number);
+        let head = self.headers().get(snapshot.head.number);
         let is_old =
-            number < basis.head.number && head.is_some_and(|head| head.state_root.is_some());
-        let of_old_format = is_old && self.all_said(&failures, &Failure::NoHeader);
-        let is_unprovable = of_old_format && self.reads == Reads::Auto;
+            number < snapshot.head.number && head.is_some_and(|head| head.state_root.is_some());
+        let of_old_format = is_old
+            && self
+                .pool
+                .all_failed(&failures, |error| *error == ProviderError::NoHeader);
+        let is_unprovable = of_old_format && self.settings.reads == Reads::Auto;
         match none_shows() || is_unprovable {
-            true => Ok(Known {
+            true => Ok(KnownBlock {
                 is_unprovable,
                 ..agreed
             }),
@@ -404,18 +371,12 @@ impl EvmClient {
         }
     }
 
-    /// Whether every provider failed in this way, none by being silent.
-    fn all_said(&self, failures: &[(usize, Failure)], failure: &Failure) -> bool {
-        let count = self.pool.providers().len();
-        failures.len() == count && failures.iter().all(|(_, said)| said == failure)
-    }
-
-    pub(super) fn not_proven(&self, failures: &[(usize, Failure)]) -> ChainError {
-        let none = |failure| self.all_said(failures, failure);
+    pub(super) fn not_proven(&self, failures: &[(usize, ProviderError)]) -> ChainError {
+        let none = |way| self.pool.all_failed(failures, |error| *error == way);
         ChainError::NotProven {
             chain_id: self.chain_id,
             detail: self.pool.describe(failures),
-            have_none: none(&Failure::NoProofs) || none(&Failure::NoHeader),
+            have_none: none(ProviderError::NoProofs(PROOF_METHOD)) || none(ProviderError::NoHeader),
         }
     }
 
@@ -439,19 +400,19 @@ impl EvmClient {
         log: &ReadLog,
     ) -> Result<C::Return, ChainError> {
         let data = call.abi_encode();
-        let question = |_, provider| Provider::eth_call(provider, contract, &data, at);
+        let question = |_, provider| EvmProvider::eth_call(provider, contract, &data, at);
         let ended = self
             .pool
-            .ask_noting(log, Question::Value, question, Ended::contradicts);
+            .ask_noting(log, QueryKind::Value, question, CallOutcome::contradicts);
         match ended.await? {
-            Ended::Returned(data) if data.is_empty() => Err(self.missing(contract).await),
-            Ended::Returned(data) => {
+            CallOutcome::Returned(data) if data.is_empty() => Err(self.missing(contract).await),
+            CallOutcome::Returned(data) => {
                 C::abi_decode_returns_validate(&data).map_err(|problem| ChainError::Malformed {
                     what: C::SIGNATURE,
                     detail: format!("{contract} answers {data}: {problem}"),
                 })
             }
-            Ended::Reverted(data) => Err(ChainError::Reverted {
+            CallOutcome::Reverted(data) => Err(ChainError::Reverted {
                 contract,
                 call: C::SIGNATURE,
                 data,
@@ -477,17 +438,35 @@ impl EvmClient {
     }
 }
 
-/// What tells the providers apart: their URLs without secrets, numbered where these are the same.
-fn labels(providers: &[ProviderConfig]) -> Vec<String> {
-    let shown: Vec<String> = providers.iter().map(|p| p.url.to_string()).collect();
-    let label = |(place, text): (usize, &String)| {
-        let same = |texts: &[String]| texts.iter().filter(|other| *other == text).count();
-        match same(&shown) {
-            1 => text.clone(),
-            _ => format!("{text}#{}", same(&shown[..=place])),
+impl ChainClient for EvmClient {
+    fn connect(&self) -> BoxFuture<'_, ()> {
+        async {
+            self.check(true).await;
+            if let Err(problem) = self.poll().await {
+                tracing::warn!(chain = self.chain_id, %problem, "chain is not reachable yet");
+            }
         }
-    };
-    shown.iter().enumerate().map(label).collect()
+        .boxed()
+    }
+
+    fn examine(&self) -> BoxFuture<'_, ()> {
+        self.check(true).boxed()
+    }
+
+    fn refresh(&self) -> BoxFuture<'_, Result<BlockRef, ChainError>> {
+        async {
+            self.poll().await?;
+            self.final_head()
+                .ok_or_else(|| self.not_final(At::Block(0)))
+        }
+        .boxed()
+    }
+
+    /// Where something is proven, one provider that has proofs is enough: those that are unfit have a say about
+    /// blocks beside it.
+    fn providers(&self) -> Providers {
+        self.pool.status(self.needs_proofs())
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -3,26 +3,9 @@
 use alloy::primitives::Address;
 use alloy::sol_types::SolError;
 
-use super::{BlockNumbers, EvmClient};
-use crate::{At, ChainEntry, ChainError, ChainFamily};
-
-mod interface {
-    #![allow(missing_docs, unreachable_pub, clippy::all)]
-    alloy::sol! {
-        struct Chain {
-            uint8 family;
-            uint8 blockNumbers;
-            bytes32 genesis;
-            bytes32 stateManager;
-            uint256 historySlot;
-        }
-        error UnknownChain(uint32 chainId);
-        function directory() external view returns (address);
-        function get(uint32 chainId) external view returns (Chain memory chain);
-    }
-}
-
-use interface::{Chain, UnknownChain, directoryCall, getCall};
+use super::EvmClient;
+use super::abi::directory::{Chain, UnknownChain, directoryCall, getCall};
+use crate::{At, BlockNumbers, ChainEntry, ChainError, ChainFamily};
 
 /// What the directory of `registry` says of a chain, in a final state.
 pub(super) async fn entry(
@@ -30,8 +13,8 @@ pub(super) async fn entry(
     registry: Address,
     chain_id: u32,
 ) -> Result<Option<ChainEntry>, ChainError> {
-    let basis = client.basis(At::Block(0), |_| true).await?;
-    let at = basis.head.hash;
+    let snapshot = client.snapshot(At::Block(0), |_| true).await?;
+    let at = snapshot.head.hash;
     let directory = client.call(registry, &directoryCall {}, at).await?;
     let call = getCall { chainId: chain_id };
     let entry = match client.call(directory, &call, at).await {
@@ -39,7 +22,7 @@ pub(super) async fn entry(
         Err(ChainError::Reverted { data, .. }) if data.starts_with(&UnknownChain::SELECTOR) => None,
         Err(error) => return Err(error),
     };
-    client.still_valid(basis, entry)
+    client.still_valid(snapshot, entry)
 }
 
 /// An entry of a later kind than this version knows is no entry that it could act on.

@@ -3,15 +3,15 @@
 use alloy::primitives::B256;
 
 use super::calls::Header;
-use super::halves::Halves;
 use crate::BlockRef;
+use crate::lookup::GenerationalCache;
 
-/// Blocks of one half. Both halves together are below 1 MiB, and two hours of a 1 s chain.
-const HALF: usize = 4_096;
+/// Blocks of one generation. Both together are below 1 MiB, and two hours of a 1 s chain.
+const GENERATION: usize = 4_096;
 
 /// A block on which a quorum agrees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Known {
+pub(super) struct KnownBlock {
     pub(super) block: BlockRef,
     /// Where number and time are those of a header that has the block's hash: its state root too.
     pub(super) state_root: Option<B256>,
@@ -19,7 +19,7 @@ pub(super) struct Known {
     pub(super) is_unprovable: bool,
 }
 
-impl From<&Header> for Known {
+impl From<&Header> for KnownBlock {
     fn from(header: &Header) -> Self {
         Self {
             block: header.block(),
@@ -38,14 +38,14 @@ impl From<&Header> for Known {
 #[derive(Debug)]
 pub(super) struct HeaderCache {
     generation: u64,
-    known: Halves<u64, Known>,
+    known: GenerationalCache<u64, KnownBlock>,
 }
 
 impl Default for HeaderCache {
     fn default() -> Self {
         Self {
             generation: 0,
-            known: Halves::new(HALF),
+            known: GenerationalCache::new(GENERATION),
         }
     }
 }
@@ -56,12 +56,12 @@ impl HeaderCache {
         self.generation
     }
 
-    pub(super) fn get(&mut self, number: u64) -> Option<Known> {
+    pub(super) fn get(&mut self, number: u64) -> Option<KnownBlock> {
         self.known.get(number)
     }
 
     /// Keeps a block that was asked for in `generation`.
-    pub(super) fn insert(&mut self, generation: u64, known: Known) {
+    pub(super) fn insert(&mut self, generation: u64, known: KnownBlock) {
         if generation == self.generation {
             self.known.insert(known.block.number, known);
         }
@@ -78,13 +78,13 @@ impl HeaderCache {
 mod tests {
     use super::*;
 
-    fn known(number: u64) -> Known {
+    fn known(number: u64) -> KnownBlock {
         let block = BlockRef {
             number,
             hash: B256::with_last_byte(1),
             timestamp: number,
         };
-        Known {
+        KnownBlock {
             block,
             state_root: None,
             is_unprovable: false,

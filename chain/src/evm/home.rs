@@ -8,32 +8,20 @@ use quorate_proto::{Epoch, EpochInterval, EpochSchedule, Operator, OperatorSet};
 use tokio::sync::{OnceCell, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::client::Basis;
+use super::abi::epochs::{getEpochIntervalCall, getEpochIntervalReturn as Interval};
+use super::abi::registry::{
+    certificateLifetimeCall, isWithinReachCall, minimumWeightCall, weightSourceCall,
+    withdrawalBlocksCall, withdrawalSecondsCall,
+};
+use super::client::HeadSnapshot;
 use super::directory;
-use super::operator_set::{RegistryAt, Told, interface::minimumWeightCall, set_of};
-use super::provider::Need;
+use super::operator_set::{RawOperatorSet, RegistryAt, set_of};
+use super::probe::Need;
 use super::registrations::registrations;
-use super::{EvmClient, EvmConfig};
+use super::{EvmClient, EvmSettings};
+use crate::config::{ChainClient, ChainConfig};
 use crate::{
     At, BlockRef, ChainEntry, ChainError, HomeReader, Providers, ReadLog, Registration, Withdrawal,
-};
-
-pub(super) mod interface {
-    #![allow(missing_docs, unreachable_pub, clippy::all)]
-    alloy::sol! {
-        #[derive(Debug)]
-        function getEpochInterval(uint32 epoch) external view returns (uint64 start, uint64 graceStart, uint64 end);
-        function weightSource() external view returns (address);
-        function certificateLifetime() external view returns (uint64);
-        function withdrawalBlocks() external view returns (uint64);
-        function withdrawalSeconds() external view returns (uint64);
-        function isWithinReach(uint32 epoch) external view returns (bool);
-    }
-}
-
-use interface::{
-    certificateLifetimeCall, getEpochIntervalCall, getEpochIntervalReturn as Interval,
-    isWithinReachCall, weightSourceCall, withdrawalBlocksCall, withdrawalSecondsCall,
 };
 
 /// The stake registry and the epoch manager of the home chain.
@@ -62,13 +50,14 @@ impl EvmHome {
     /// Connects a client of its own.
     ///
     /// # Errors
-    /// As [`EvmClient::connect`].
+    /// As [`EvmClient::connected`].
     pub async fn connect(
-        config: EvmConfig,
+        config: &ChainConfig,
+        settings: EvmSettings,
         registry: Address,
         epoch_manager: Address,
     ) -> Result<Self, ChainError> {
-        let client = EvmClient::connect(config).await?;
+        let client = EvmClient::connected(config, settings).await?;
         Ok(Self::new(client, registry, epoch_manager))
     }
 
@@ -101,16 +90,16 @@ impl EvmHome {
     }
 
     /// Whatever is final.
-    async fn basis(&self) -> Result<Basis, ChainError> {
-        self.client.basis(At::Block(0), |_| true).await
+    async fn snapshot(&self) -> Result<HeadSnapshot, ChainError> {
+        self.client.snapshot(At::Block(0), |_| true).await
     }
 
     async fn read_schedule(&self) -> Result<EpochSchedule, ChainError> {
-        let basis = self.basis().await?;
+        let snapshot = self.snapshot().await?;
         let interval = |epoch| async move {
             let call = getEpochIntervalCall { epoch };
             self.client
-                .call(self.epoch_manager, &call, basis.head.hash)
+                .call(self.epoch_manager, &call, snapshot.head.hash)
                 .await
         };
         let (first, second) = tokio::try_join!(interval(0), interval(1))?;
@@ -121,20 +110,20 @@ impl EvmHome {
                 self.epoch_manager
             ),
         })?;
-        self.client.still_valid(basis, schedule)
+        self.client.still_valid(snapshot, schedule)
     }
 
     async fn read_block_time(&self, number: u64) -> Result<u64, ChainError> {
         let final_now = |head: &BlockRef| head.number >= number;
-        let basis = self.client.basis(At::Block(number), final_now).await?;
+        let snapshot = self.client.snapshot(At::Block(number), final_now).await?;
         let log = ReadLog::default();
-        let known = self.client.header(basis, number, &log).await?;
-        self.client.still_valid(basis, known.block.timestamp)
+        let known = self.client.header(snapshot, number, &log).await?;
+        self.client.still_valid(snapshot, known.block.timestamp)
     }
 
     async fn read_withdrawal(&self) -> Result<Withdrawal, ChainError> {
-        let basis = self.basis().await?;
-        let (registry, at) = (self.registry_at(basis.head.hash), basis.head.hash);
+        let snapshot = self.snapshot().await?;
+        let (registry, at) = (self.registry_at(snapshot.head.hash), snapshot.head.hash);
         let (source, certificate_lifetime) = tokio::try_join!(
             registry.call(weightSourceCall {}),
             registry.call(certificateLifetimeCall {})
@@ -148,7 +137,7 @@ impl EvmHome {
             seconds,
             certificate_lifetime,
         };
-        self.client.still_valid(basis, withdrawal)
+        self.client.still_valid(snapshot, withdrawal)
     }
 
     /// When the set of `epoch` was fixed, by the header of that block.
@@ -160,19 +149,19 @@ impl EvmHome {
     async fn dated(
         &self,
         epoch: Epoch,
-        told: impl Future<Output = Result<Told, ChainError>>,
+        told: impl Future<Output = Result<RawOperatorSet, ChainError>>,
     ) -> Result<OperatorSet, ChainError> {
         let (told, fixed_at) = tokio::try_join!(told, self.fixed_at(epoch))?;
         set_of(epoch, told, fixed_at)
     }
 
     async fn read_minimum_weight(&self) -> Result<U256, ChainError> {
-        let basis = self.basis().await?;
+        let snapshot = self.snapshot().await?;
         let weight = self
-            .registry_at(basis.head.hash)
+            .registry_at(snapshot.head.hash)
             .call(minimumWeightCall {})
             .await?;
-        self.client.still_valid(basis, weight)
+        self.client.still_valid(snapshot, weight)
     }
 }
 

@@ -6,21 +6,8 @@ use alloy::primitives::{Address, B256, U256};
 use quorate_proto::{Epoch, Operator, OperatorSet};
 
 use super::EvmClient;
+use super::abi::registry as abi;
 use crate::ChainError;
-
-pub(super) mod interface {
-    #![allow(missing_docs, unreachable_pub, clippy::all)]
-    alloy::sol! {
-        struct Members { address[] operators; address[] signingKeys; uint256[] weights; }
-        function getOperatorSet(uint32 epoch) external view returns (Members memory set, uint256 total);
-        function getMembersAtEpoch(address[] operators, uint32 epoch) external view returns (Members memory set, uint256 total);
-        function getOperatorWeightAtEpoch(address operator, uint32 epoch) external view returns (uint256);
-        function getOperatorSigningKeyAtEpoch(address operator, uint32 epoch) external view returns (address);
-        function minimumWeight() external view returns (uint256);
-    }
-}
-
-use interface as abi;
 
 /// Where and when the registry is read.
 #[derive(Clone, Copy)]
@@ -31,11 +18,11 @@ pub(super) struct RegistryAt<'a> {
 }
 
 /// Members with the total weight of their epoch, as the registry tells them.
-pub(super) type Told = (abi::Members, U256);
+pub(super) type RawOperatorSet = (abi::Members, U256);
 
 impl RegistryAt<'_> {
     /// All members of `epoch`, in one call whatever their number.
-    pub(super) async fn newest(self, epoch: Epoch) -> Result<Told, ChainError> {
+    pub(super) async fn newest(self, epoch: Epoch) -> Result<RawOperatorSet, ChainError> {
         let told = self.call(abi::getOperatorSetCall { epoch: epoch.0 });
         let told = told.await?;
         Ok((told.set, told.total))
@@ -46,7 +33,7 @@ impl RegistryAt<'_> {
         self,
         epoch: Epoch,
         operators: &[Address],
-    ) -> Result<Told, ChainError> {
+    ) -> Result<RawOperatorSet, ChainError> {
         let distinct: BTreeSet<Address> = operators.iter().copied().collect();
         let told = self.call(abi::getMembersAtEpochCall {
             operators: distinct.into_iter().collect(),
@@ -84,7 +71,11 @@ impl RegistryAt<'_> {
 }
 
 /// The set that was told, fixed at this time.
-pub(super) fn set_of(epoch: Epoch, told: Told, fixed_at: u64) -> Result<OperatorSet, ChainError> {
+pub(super) fn set_of(
+    epoch: Epoch,
+    told: RawOperatorSet,
+    fixed_at: u64,
+) -> Result<OperatorSet, ChainError> {
     let (told, total) = told;
     let malformed = |detail: String| ChainError::Malformed {
         what: "operator set",

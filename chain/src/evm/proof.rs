@@ -1,6 +1,6 @@
 //! Proofs of state: pure decoding and verification, apart from the client that asks for them.
 //!
-//! What k providers agree on is the hash of a block. From there on nobody is believed: [`header`]
+//! What k providers agree on is the hash of a block. From there on no provider is believed: [`header`]
 //! ties a state root to that hash, [`answer`] ties storage to the root by the nodes of [`trie`], and
 //! [`history`] says which slots show the entry that counts at a block.
 

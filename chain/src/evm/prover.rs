@@ -6,19 +6,18 @@ use std::time::{Duration, Instant};
 use alloy::primitives::{Address, B256, U256};
 use futures::future::try_join_all;
 
-use super::halves::Halves;
 use super::proof::answer::{Contract, Forged, ProofAnswer};
-use super::proof::history::{Cutoff, Fact, HistoryRead, Horizon, Step, Stop};
-use super::provider::Provider;
-use super::quorum::Pool;
-use super::rpc::Failure;
-use super::wanted::Wanted;
-use crate::{BlockRef, Question, ReadLog, Said};
+use super::proof::history::{Cutoff, Fact, HistoryRead, HistoryStep, Horizon, Stop};
+use super::provider::EvmProvider;
+use crate::lookup::{Demand, GenerationalCache};
+use crate::quorum::Pool;
+use crate::rpc::ProviderError;
+use crate::{BlockRef, QueryKind, ReadLog, ReplyKind};
 
-/// Keys of one half whose number of entries is remembered: both halves together are below 1 MiB.
+/// Keys of one generation whose number of entries is remembered: both together are below 1 MiB.
 const HINTS: usize = 4_096;
 
-/// Words of one half that were proven: those of 1,300 keys per half; both halves together are 1.5 MB.
+/// Words of one generation that were proven: those of 1,300 keys; both together are 1.5 MB.
 const WORDS: usize = 4_096;
 
 /// How often a chain whose providers all said that they have no proofs is tried again.
@@ -29,14 +28,14 @@ pub(super) const MAX_STEPS: usize = 24;
 
 /// A block whose state root is known.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct State {
+pub(super) struct StateAt {
     pub(super) block: BlockRef,
     pub(super) root: B256,
 }
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Entry {
+pub(super) struct HistoryQuery {
     pub(super) user: Address,
     pub(super) key: U256,
     /// As of then.
@@ -45,7 +44,7 @@ pub(super) struct Entry {
 
 /// What a state proves.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Found {
+pub(super) enum ProofFinding {
     /// About the key.
     Fact(Fact),
     /// There is no contract.
@@ -58,7 +57,7 @@ pub(super) enum Found {
 
 /// A word of storage that was proven, and who showed it.
 #[derive(Clone, Debug)]
-struct Proven {
+struct ProvenWord {
     value: U256,
     by: Arc<str>,
 }
@@ -74,15 +73,15 @@ pub(super) struct Prover {
     /// Slot of the mapping.
     base: U256,
     /// How many entries keys had when last seen. A guess: wrong ones cost a question.
-    hints: Mutex<Halves<(Address, U256), u64>>,
+    hints: Mutex<GenerationalCache<(Address, U256), u64>>,
     /// The state manager as of the block with this hash: proven once per block.
     contract: Mutex<Option<(B256, Contract)>>,
     /// By state root and slot.
-    words: Mutex<Halves<(B256, U256), Proven>>,
+    words: Mutex<GenerationalCache<(B256, U256), ProvenWord>>,
     /// Entries were proven, so the mapping is where it should be.
     fits: Mutex<bool>,
     tried: Mutex<Option<Instant>>,
-    wanted: Mutex<Wanted>,
+    demand: Mutex<Demand<(Address, U256)>>,
 }
 
 impl Prover {
@@ -90,24 +89,24 @@ impl Prover {
         Self {
             state_manager,
             base,
-            hints: Mutex::new(Halves::new(HINTS)),
+            hints: Mutex::new(GenerationalCache::new(HINTS)),
             contract: Mutex::default(),
-            words: Mutex::new(Halves::new(WORDS)),
+            words: Mutex::new(GenerationalCache::new(WORDS)),
             fits: Mutex::default(),
             tried: Mutex::default(),
-            wanted: Mutex::default(),
+            demand: Mutex::default(),
         }
     }
 
     /// A user asked about this key, which has a value.
-    pub(super) fn asked(&self, entry: Entry) {
-        lock(&self.wanted).asked((entry.user, entry.key));
+    pub(super) fn asked(&self, entry: HistoryQuery) {
+        lock(&self.demand).asked((entry.user, entry.key));
     }
 
     /// What users will ask about at a new head.
-    pub(super) fn wanted_at(&self, at: Cutoff) -> Vec<Entry> {
-        let keys = lock(&self.wanted).at_new_head().into_iter();
-        let entry = |(user, key)| Entry { user, key, at };
+    pub(super) fn demanded_at(&self, at: Cutoff) -> Vec<HistoryQuery> {
+        let keys = lock(&self.demand).at_new_head().into_iter();
+        let entry = |(user, key)| HistoryQuery { user, key, at };
         keys.map(entry).collect()
     }
 
@@ -125,57 +124,57 @@ impl Prover {
     /// What `state` proves about `entry`, shown by one of the providers; otherwise why none did.
     pub(super) async fn read(
         &self,
-        pool: &Pool,
-        state: State,
-        entry: Entry,
+        pool: &Pool<EvmProvider>,
+        state: StateAt,
+        entry: HistoryQuery,
         log: &ReadLog,
-    ) -> Result<Found, Vec<(usize, Failure)>> {
+    ) -> Result<ProofFinding, Vec<(usize, ProviderError)>> {
         if let Some((fact, by)) = self.recall(state, entry) {
-            log.asking(&by, Question::Proof)
-                .said(Said::Good, "proven before");
-            return Ok(Found::Fact(fact));
+            log.asking(&by, QueryKind::Proof)
+                .said(ReplyKind::Good, "proven before");
+            return Ok(ProofFinding::Fact(fact));
         }
         *lock(&self.tried) = Some(Instant::now());
         let found = pool
-            .first(log, Question::Proof, |provider| async move {
+            .first(log, QueryKind::Proof, |provider| async move {
                 let found = self.ask(provider, state, entry).await;
-                provider.tried_to_prove(found.as_ref().err());
+                provider.as_ref().tried_to_prove(found.as_ref().err());
                 found
             })
             .await?;
-        if let Found::Fact(Fact::Value(..) | Fact::BeforeFirstEntry(_)) = found {
+        if let ProofFinding::Fact(Fact::Value(..) | Fact::BeforeFirstEntry(_)) = found {
             *lock(&self.fits) = true;
         }
         Ok(found)
     }
 
     /// What was proven in this state before, where that is enough; and who showed the last of it.
-    fn recall(&self, state: State, entry: Entry) -> Option<(Fact, Arc<str>)> {
+    fn recall(&self, state: StateAt, entry: HistoryQuery) -> Option<(Fact, Arc<str>)> {
         let (mut search, _) = self.search(state, entry);
         let mut shown = None;
         for _ in 0..MAX_STEPS {
             match search.next().ok()? {
-                Step::Done(fact) => return shown.map(|by| (fact, by)),
-                Step::Prove(slots) => {
+                HistoryStep::Done(fact) => return shown.map(|by| (fact, by)),
+                HistoryStep::Prove(slots) => {
                     let words = self.known(state, &slots)?;
                     shown = words.last().map(|word| Arc::clone(&word.by));
                     let values: Vec<U256> = words.iter().map(|word| word.value).collect();
                     search.proven(&slots, &values).ok()?;
                 }
-                Step::Probe(_) => return None,
+                HistoryStep::Probe(_) => return None,
             }
         }
         None
     }
 
-    fn known(&self, state: State, slots: &[U256]) -> Option<Vec<Proven>> {
+    fn known(&self, state: StateAt, slots: &[U256]) -> Option<Vec<ProvenWord>> {
         let mut words = lock(&self.words);
         let word = |slot: &U256| words.get((state.root, *slot));
         slots.iter().map(word).collect()
     }
 
     /// Where to look, and how many entries the key had when last seen.
-    fn search(&self, state: State, entry: Entry) -> (HistoryRead, u64) {
+    fn search(&self, state: StateAt, entry: HistoryQuery) -> (HistoryRead, u64) {
         let key = (entry.user, entry.key);
         let hint = lock(&self.hints).get(key).unwrap_or_default();
         let horizon = Horizon {
@@ -186,20 +185,25 @@ impl Prover {
         (search, hint)
     }
 
-    async fn ask(&self, provider: &Provider, state: State, entry: Entry) -> Result<Found, Failure> {
+    async fn ask(
+        &self,
+        provider: &EvmProvider,
+        state: StateAt,
+        entry: HistoryQuery,
+    ) -> Result<ProofFinding, ProviderError> {
         let key = (entry.user, entry.key);
         let (mut search, hint) = self.search(state, entry);
         for _ in 0..MAX_STEPS {
             let result = match search.next() {
-                Ok(Step::Done(fact)) => {
+                Ok(HistoryStep::Done(fact)) => {
                     self.remember(key, hint, search.length());
-                    return Ok(Found::Fact(fact));
+                    return Ok(ProofFinding::Fact(fact));
                 }
-                Ok(Step::Prove(slots)) => match self.prove(provider, state, &slots).await? {
+                Ok(HistoryStep::Prove(slots)) => match self.prove(provider, state, &slots).await? {
                     Some(values) => search.proven(&slots, &values),
-                    None => return Ok(Found::NoContract),
+                    None => return Ok(ProofFinding::NoContract),
                 },
-                Ok(Step::Probe(entries)) => {
+                Ok(HistoryStep::Probe(entries)) => {
                     let words = self.look_up(provider, state, &search, &entries).await?;
                     search.probed(&words)
                 }
@@ -208,12 +212,12 @@ impl Prover {
             match result {
                 Ok(()) => {}
                 // Words are no proofs: another node behind the same gateway may have said them.
-                Err(Stop::Lie(what)) => return Err(Failure::malformed(what)),
-                Err(Stop::Misfit(why)) => return Ok(Found::Misfit(why)),
-                Err(Stop::OtherBlocks(why)) => return Ok(Found::OtherBlocks(why)),
+                Err(Stop::Lie(what)) => return Err(ProviderError::malformed(what)),
+                Err(Stop::Misfit(why)) => return Ok(ProofFinding::Misfit(why)),
+                Err(Stop::OtherBlocks(why)) => return Ok(ProofFinding::OtherBlocks(why)),
             }
         }
-        Err(Failure::malformed("a search without end"))
+        Err(ProviderError::malformed("a search without end"))
     }
 
     fn remember(&self, key: (Address, U256), hint: u64, length: Option<u64>) {
@@ -226,10 +230,10 @@ impl Prover {
     /// The values of these slots; `None` where there is no contract.
     async fn prove(
         &self,
-        provider: &Provider,
-        state: State,
+        provider: &EvmProvider,
+        state: StateAt,
         slots: &[U256],
-    ) -> Result<Option<Vec<U256>>, Failure> {
+    ) -> Result<Option<Vec<U256>>, ProviderError> {
         let at = state.block.hash;
         let answer = provider.proof(self.state_manager, slots, at).await?;
         let Some(contract) = self.contract(&answer, state).map_err(forged)? else {
@@ -238,13 +242,13 @@ impl Prover {
         let values = answer.values(contract, slots).map_err(forged)?;
         let mut words = lock(&self.words);
         for (slot, value) in slots.iter().zip(&values) {
-            let (value, by) = (*value, Arc::clone(provider.name()));
-            words.insert((state.root, *slot), Proven { value, by });
+            let (value, by) = (*value, Arc::clone(provider.as_ref().name()));
+            words.insert((state.root, *slot), ProvenWord { value, by });
         }
         Ok(Some(values))
     }
 
-    fn contract(&self, answer: &ProofAnswer, state: State) -> Result<Option<Contract>, Forged> {
+    fn contract(&self, answer: &ProofAnswer, state: StateAt) -> Result<Option<Contract>, Forged> {
         if let Some((at, contract)) = *lock(&self.contract)
             && at == state.block.hash
         {
@@ -259,11 +263,11 @@ impl Prover {
 
     async fn look_up(
         &self,
-        provider: &Provider,
-        state: State,
+        provider: &EvmProvider,
+        state: StateAt,
         search: &HistoryRead,
         entries: &[u64],
-    ) -> Result<Vec<(u64, U256)>, Failure> {
+    ) -> Result<Vec<(u64, U256)>, ProviderError> {
         let word = |entry: &u64| {
             let (entry, slot) = (*entry, search.slot_of(*entry));
             async move {
@@ -276,11 +280,11 @@ impl Prover {
     }
 }
 
-fn forged(forged: Forged) -> Failure {
+fn forged(forged: Forged) -> ProviderError {
     match forged {
         // Fewer proofs than were asked for say nothing false.
-        Forged::Count { .. } => Failure::malformed(forged),
-        _ => Failure::False(forged.to_string()),
+        Forged::Count { .. } => ProviderError::malformed(forged),
+        _ => ProviderError::FalseProof(forged.to_string()),
     }
 }
 

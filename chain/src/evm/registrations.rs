@@ -4,22 +4,11 @@ use alloy::primitives::{Address, B256};
 use alloy::sol_types::SolEvent;
 
 use super::EvmClient;
+use super::abi::registry::{OperatorDeregistered, OperatorRegistered};
 use super::calls::Log;
-use super::rpc::Failure;
+use crate::lookup::Ranges;
+use crate::rpc::ProviderError;
 use crate::{At, ChainError, ReadLog, Registration};
-use ranges::Ranges;
-
-mod ranges;
-
-mod interface {
-    #![allow(missing_docs, unreachable_pub, clippy::all)]
-    alloy::sol! {
-        event OperatorRegistered(address indexed operator, uint256 indexed blockNumber, address indexed signingKey, uint256 timestamp, address avs);
-        event OperatorDeregistered(address indexed operator, uint256 indexed blockNumber, address indexed avs);
-    }
-}
-
-use interface::{OperatorDeregistered, OperatorRegistered};
 
 /// What is looked for.
 pub(super) const TOPICS: [B256; 2] = [
@@ -36,8 +25,11 @@ pub(super) async fn registrations(
 ) -> Result<Vec<Registration>, ChainError> {
     // Never at the head: an index that is still being built answers that nothing happened.
     let asked = At::Block(to);
-    let basis = client.basis(asked, |head| head.number >= to).await?;
-    let end = client.agreed(basis, to, &ReadLog::default()).await?.block;
+    let snapshot = client.snapshot(asked, |head| head.number >= to).await?;
+    let end = client
+        .agreed(snapshot, to, &ReadLog::default())
+        .await?
+        .block;
     let mut found = Vec::new();
     let mut ranges = Ranges::new(from, to);
     while let Some((first, last)) = ranges.current() {
@@ -63,7 +55,7 @@ pub(super) async fn registrations(
             }
         }
     }
-    client.still_valid(basis, found)
+    client.still_valid(snapshot, found)
 }
 
 /// What one provider sent, in order, so that answers can be compared.
@@ -72,7 +64,7 @@ pub(super) fn decode(
     first: u64,
     last: u64,
     logs: &[Log],
-) -> Result<Vec<Registration>, Failure> {
+) -> Result<Vec<Registration>, ProviderError> {
     let mut found = logs
         .iter()
         .map(|log| registration(registry, log))
@@ -81,7 +73,7 @@ pub(super) fn decode(
         .iter()
         .find(|r| !(first..=last).contains(&r.block_number))
     {
-        return Err(Failure::Malformed(format!(
+        return Err(ProviderError::Malformed(format!(
             "an event of block {} for blocks {first} to {last}",
             stray.block_number
         )));
@@ -90,8 +82,8 @@ pub(super) fn decode(
     Ok(found)
 }
 
-fn registration(registry: Address, log: &Log) -> Result<Registration, Failure> {
-    let malformed = |detail: &str| Failure::Malformed(detail.to_owned());
+fn registration(registry: Address, log: &Log) -> Result<Registration, ProviderError> {
+    let malformed = |detail: &str| ProviderError::Malformed(detail.to_owned());
     if log.address != registry || log.removed == Some(true) {
         return Err(malformed(
             "an event of another contract or of a removed block",

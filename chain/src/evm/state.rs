@@ -11,19 +11,20 @@ use quorate_proto::ReadBasis;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::client::Basis;
-use super::headers::Known;
+use super::client::HeadSnapshot;
+use super::headers::KnownBlock;
+use super::probe::Need;
 use super::proof::history::{Cutoff, Fact, Since, Span};
-use super::prover::{Entry, Found, Prover, State};
-use super::provider::Need;
-use super::timestamps::{Step, TimestampSearch};
-use super::{BlockNumbers, EvmClient, EvmConfig, Reads};
-use crate::{At, BlockRef, ChainError, Providers, ReadLog, Reading, StateReader, for_user};
+use super::prover::{HistoryQuery, ProofFinding, Prover, StateAt};
+use super::{EvmClient, EvmSettings, Reads};
+use crate::config::{ChainClient, ChainConfig};
+use crate::lookup::{SearchStep, TimestampSearch};
+use crate::{
+    At, BlockNumbers, BlockRef, ChainError, Providers, ReadLog, Reading, StateReader, for_user,
+};
 
 mod trial;
 mod vote;
-
-pub(super) use vote::interface;
 
 /// The state manager of an EVM chain.
 ///
@@ -36,7 +37,7 @@ pub(super) use vote::interface;
 ///
 /// Proofs are asked of one provider after another and checked against the state root of the head, so
 /// what is read is as true as the head's hash, on which a quorum agrees. Where no provider has proofs,
-/// a quorum has to say the same value. A provider that is silent may have some: whoever floods the
+/// a quorum has to say the same value. A provider that is silent may have some: an attacker who floods the
 /// honest one must not get a vote of the others for it.
 pub struct EvmChain {
     client: Arc<EvmClient>,
@@ -56,7 +57,7 @@ impl EvmChain {
     pub fn new(client: Arc<EvmClient>, state_manager: Address) -> Self {
         client.will_need(Need::Proofs(state_manager));
         Self {
-            prover: Prover::new(state_manager, client.history_slot()),
+            prover: Prover::new(state_manager, client.settings().history_slot),
             client,
             state_manager,
             counts_own: AtomicBool::new(false),
@@ -68,9 +69,14 @@ impl EvmChain {
     /// Connects a client of its own.
     ///
     /// # Errors
-    /// As [`EvmClient::connect`].
-    pub async fn connect(config: EvmConfig, state_manager: Address) -> Result<Self, ChainError> {
-        Ok(Self::new(EvmClient::connect(config).await?, state_manager))
+    /// As [`EvmClient::connected`].
+    pub async fn connect(
+        config: &ChainConfig,
+        settings: EvmSettings,
+        state_manager: Address,
+    ) -> Result<Self, ChainError> {
+        let client = EvmClient::connected(config, settings).await?;
+        Ok(Self::new(client, state_manager))
     }
 
     /// The client, for its status and to share it.
@@ -80,7 +86,7 @@ impl EvmChain {
     }
 
     /// Follows the chain until `token` is cancelled, proves what is in demand in each new final state before
-    /// anybody asks, and tries whether anything can be read at all. Once per client is enough.
+    /// it is asked for, and tries whether anything can be read at all. Once per client is enough.
     ///
     /// # Errors
     /// As [`EvmClient::run`].
@@ -100,27 +106,29 @@ impl EvmChain {
                 std::future::pending::<()>().await;
             }
             let head = *heads.borrow_and_update();
-            let wanted =
-                head.map_or_else(Vec::new, |head| self.prover.wanted_at(self.cutoff(head)));
+            let demanded =
+                head.map_or_else(Vec::new, |head| self.prover.demanded_at(self.cutoff(head)));
             let log = &ReadLog::default();
-            let proofs = wanted.into_iter().map(|entry| self.prove_ahead(entry, log));
+            let proofs = demanded
+                .into_iter()
+                .map(|entry| self.prove_ahead(entry, log));
             let proven = for_user(join_all(proofs)).await;
             let failed = proven.into_iter().find_map(Result::err);
             if let Some(error) = failed {
-                // Whoever asks has it asked again.
+                // A user's read asks again.
                 tracing::debug!(chain = self.client.chain_id(), %error, "not proven ahead");
             }
         }
     }
 
-    async fn prove_ahead(&self, entry: Entry, log: &ReadLog) -> Result<(), ChainError> {
-        let basis = self.client.basis(At::Block(0), |_| true).await?;
-        self.prove(basis, entry, log).await.map(drop)
+    async fn prove_ahead(&self, entry: HistoryQuery, log: &ReadLog) -> Result<(), ChainError> {
+        let snapshot = self.client.snapshot(At::Block(0), |_| true).await?;
+        self.prove(snapshot, entry, log).await.map(drop)
     }
 
     /// Which entries are too late to count at this block.
     fn cutoff(&self, block: BlockRef) -> Cutoff {
-        match self.client.block_numbers() {
+        match self.client.settings().block_numbers {
             BlockNumbers::Own => Cutoff::Block(block.number),
             BlockNumbers::Parent => Cutoff::Time(block.timestamp),
         }
@@ -141,39 +149,42 @@ impl EvmChain {
     async fn locate_at(&self, at: At) -> Result<BlockRef, ChainError> {
         match at {
             At::Block(number) => {
-                let basis = self.client.basis(at, |head| head.number >= number).await?;
+                let snapshot = self
+                    .client
+                    .snapshot(at, |head| head.number >= number)
+                    .await?;
                 let log = ReadLog::default();
-                let known = self.client.header(basis, number, &log).await?;
-                self.client.still_valid(basis, known.block)
+                let known = self.client.header(snapshot, number, &log).await?;
+                self.client.still_valid(snapshot, known.block)
             }
             At::Timestamp(seconds) => {
                 // Certain only once a final block is later.
-                let basis = self
+                let snapshot = self
                     .client
-                    .basis(at, |head| head.timestamp > seconds)
+                    .snapshot(at, |head| head.timestamp > seconds)
                     .await?;
-                let block = self.search(basis, seconds).await?;
-                self.client.still_valid(basis, block)
+                let block = self.search(snapshot, seconds).await?;
+                self.client.still_valid(snapshot, block)
             }
         }
     }
 
-    async fn search(&self, basis: Basis, seconds: u64) -> Result<BlockRef, ChainError> {
-        let mut search = TimestampSearch::new(seconds, basis.head);
+    async fn search(&self, snapshot: HeadSnapshot, seconds: u64) -> Result<BlockRef, ChainError> {
+        let mut search = TimestampSearch::new(seconds, snapshot.head);
         let log = ReadLog::default();
         loop {
             match search.next() {
-                Step::Found(block) => return Ok(block),
-                Step::TooEarly(first) => {
+                SearchStep::Found(block) => return Ok(block),
+                SearchStep::TooEarly(first) => {
                     return Err(ChainError::TimestampTooEarly {
                         asked: seconds,
                         first,
                     });
                 }
-                Step::Probe(numbers) => {
+                SearchStep::Probe(numbers) => {
                     let probes = numbers
                         .into_iter()
-                        .map(|n| self.client.header(basis, n, &log));
+                        .map(|n| self.client.header(snapshot, n, &log));
                     for known in try_join_all(probes).await? {
                         search.observe(known.block);
                     }
@@ -189,30 +200,30 @@ impl EvmChain {
         number: u64,
         log: &ReadLog,
     ) -> Result<Reading, ChainError> {
-        let (basis, block) = self.found(number, log).await?;
-        log.reads_at(basis.head);
-        let value = |at| self.value(basis, Entry { user, key, at }, log);
+        let (snapshot, block) = self.found(number, log).await?;
+        log.reads_at(snapshot.head);
+        let value = |at| self.value(snapshot, HistoryQuery { user, key, at }, log);
         let (held, known) = match block {
             Some(known) => (value(self.cutoff(known.block)).await, known),
             None => {
-                let known = self.client.header(basis, number, log);
+                let known = self.client.header(snapshot, number, log);
                 let (held, known) = futures::join!(value(Cutoff::Block(number)), known);
                 (held, known?)
             }
         };
         let (value, span) = held?;
-        self.check_dates(basis, span, known.block, log).await?;
+        self.check_dates(snapshot, span, known.block, log).await?;
         let reading = Reading {
             value: value?,
             block: known.block,
-            read_at: basis.head,
+            read_at: snapshot.head,
             basis: match known.state_root {
                 Some(_) => log.basis(),
                 None => ReadBasis::Vote,
             },
         };
         log.rests_on(reading.basis);
-        self.client.still_valid(basis, reading)
+        self.client.still_valid(snapshot, reading)
     }
 
     /// A final head that is enough for the block with this number, and that block where its time has to be
@@ -221,15 +232,15 @@ impl EvmChain {
         &self,
         number: u64,
         log: &ReadLog,
-    ) -> Result<(Basis, Option<Known>), ChainError> {
+    ) -> Result<(HeadSnapshot, Option<KnownBlock>), ChainError> {
         let (client, at) = (&self.client, At::Block(number));
-        let basis = client.basis(at, |head| head.number >= number).await?;
-        if client.block_numbers() == BlockNumbers::Own {
-            return Ok((basis, None));
+        let snapshot = client.snapshot(at, |head| head.number >= number).await?;
+        if client.settings().block_numbers == BlockNumbers::Own {
+            return Ok((snapshot, None));
         }
-        let known = client.header(basis, number, log).await?;
+        let known = client.header(snapshot, number, log).await?;
         let is_over = |head: &BlockRef| head.timestamp > known.block.timestamp;
-        Ok((client.basis(at, is_over).await?, Some(known)))
+        Ok((client.snapshot(at, is_over).await?, Some(known)))
     }
 
     /// Whether the time of the block is one in which the value held. Where an entry and the block share a
@@ -237,7 +248,7 @@ impl EvmChain {
     /// blocks a second that count others, time alone does not tell which of them is first.
     async fn check_dates(
         &self,
-        basis: Basis,
+        snapshot: HeadSnapshot,
         span: Span,
         block: BlockRef,
         log: &ReadLog,
@@ -261,8 +272,8 @@ impl EvmChain {
             .flatten()
             .find(shares_second);
         match doubtful {
-            Some(entry) if self.client.block_numbers() == BlockNumbers::Own => {
-                self.check_numbers(basis, entry, log).await
+            Some(entry) if self.client.settings().block_numbers == BlockNumbers::Own => {
+                self.check_numbers(snapshot, entry, log).await
             }
             _ => Ok(()),
         }
@@ -271,29 +282,37 @@ impl EvmChain {
     /// Whether the contract counts the blocks of this chain; one entry shows it for good.
     async fn check_numbers(
         &self,
-        basis: Basis,
+        snapshot: HeadSnapshot,
         entry: Since,
         log: &ReadLog,
     ) -> Result<(), ChainError> {
         if self.counts_own.load(Ordering::Relaxed) {
             return Ok(());
         }
-        vote::is_known(entry, basis)?;
+        vote::is_known(entry, snapshot)?;
         vote::is_of(entry, self.client.block_of(entry.block, log).await?)?;
         self.counts_own.store(true, Ordering::Relaxed);
         Ok(())
     }
 
     /// What held, and when. An absence that is not a matter of time has an open span.
-    async fn value(&self, basis: Basis, entry: Entry, log: &ReadLog) -> Result<Held, ChainError> {
-        let (found, rests_on) = match self.prove(basis, entry, log).await? {
+    async fn value(
+        &self,
+        snapshot: HeadSnapshot,
+        entry: HistoryQuery,
+        log: &ReadLog,
+    ) -> Result<Held, ChainError> {
+        let (found, rests_on) = match self.prove(snapshot, entry, log).await? {
             Some(found) => {
-                if matches!(found, Found::Fact(Fact::Value(..))) {
+                if matches!(found, ProofFinding::Fact(Fact::Value(..))) {
                     self.prover.asked(entry);
                 }
-                (self.weigh(found, basis, entry, log).await, ReadBasis::Proof)
+                (
+                    self.weigh(found, snapshot, entry, log).await,
+                    ReadBasis::Proof,
+                )
             }
-            None => (self.vote(basis, entry, log).await, ReadBasis::Vote),
+            None => (self.vote(snapshot, entry, log).await, ReadBasis::Vote),
         };
         let is_known = match &found {
             Ok(_) => true,
@@ -308,27 +327,27 @@ impl EvmChain {
     /// What the final state proves; `None` where a vote has to take its place.
     async fn prove(
         &self,
-        basis: Basis,
-        entry: Entry,
+        snapshot: HeadSnapshot,
+        entry: HistoryQuery,
         log: &ReadLog,
-    ) -> Result<Option<Found>, ChainError> {
+    ) -> Result<Option<ProofFinding>, ChainError> {
         let client = &self.client;
-        if client.reads() == Reads::Vote {
+        if client.settings().reads == Reads::Vote {
             return Ok(None);
         }
-        let head = client.header(basis, basis.head.number, log).await?;
+        let head = client.header(snapshot, snapshot.head.number, log).await?;
         let Some(root) = head.state_root else {
             return Ok(None);
         };
         let none_has = || {
-            let mut providers = client.pool().providers().iter();
-            client.may_vote() && providers.all(|provider| provider.shown().has_no_proofs())
+            let mut providers = client.pool().neutral();
+            client.may_vote() && providers.all(|provider| provider.proofs().has_no_proofs())
         };
         if none_has() && !self.prover.tries_again() {
             return Ok(None);
         }
-        let state = State {
-            block: basis.head,
+        let state = StateAt {
+            block: snapshot.head,
             root,
         };
         match self.prover.read(client.pool(), state, entry, log).await {
@@ -344,30 +363,32 @@ impl EvmChain {
     /// What is proven, in the terms of a question.
     async fn weigh(
         &self,
-        found: Found,
-        basis: Basis,
-        entry: Entry,
+        found: ProofFinding,
+        snapshot: HeadSnapshot,
+        entry: HistoryQuery,
         log: &ReadLog,
     ) -> Result<Held, ChainError> {
         let address = self.state_manager;
         let misfit = |detail| Err(ChainError::Layout { address, detail });
         match found {
-            Found::Fact(Fact::Value(value, span)) => Ok((Ok(value), span)),
-            Found::Fact(Fact::BeforeFirstEntry(span)) => {
+            ProofFinding::Fact(Fact::Value(value, span)) => Ok((Ok(value), span)),
+            ProofFinding::Fact(Fact::BeforeFirstEntry(span)) => {
                 Ok((Err(ChainError::BeforeFirstEntry), span))
             }
-            Found::Fact(Fact::NoHistory) if self.prover.fits() => Err(ChainError::NoHistory),
+            ProofFinding::Fact(Fact::NoHistory) if self.prover.fits() => Err(ChainError::NoHistory),
             // With a wrong slot of the mapping every key looks empty, so that until an entry was
             // proven the contract is asked, too.
-            Found::Fact(Fact::NoHistory) => match self.history(basis, entry, u64::MAX, log).await {
-                Ok(_) | Err(ChainError::BeforeFirstEntry) => {
-                    misfit("no entry is there where the contract itself finds one".to_owned())
+            ProofFinding::Fact(Fact::NoHistory) => {
+                match self.history(snapshot, entry, u64::MAX, log).await {
+                    Ok(_) | Err(ChainError::BeforeFirstEntry) => {
+                        misfit("no entry is there where the contract itself finds one".to_owned())
+                    }
+                    Err(error) => Err(error),
                 }
-                Err(error) => Err(error),
-            },
-            Found::NoContract => Err(self.client.missing(address).await),
-            Found::Misfit(detail) => misfit(detail),
-            Found::OtherBlocks(detail) => Err(ChainError::OtherBlocks { detail }),
+            }
+            ProofFinding::NoContract => Err(self.client.missing(address).await),
+            ProofFinding::Misfit(detail) => misfit(detail),
+            ProofFinding::OtherBlocks(detail) => Err(ChainError::OtherBlocks { detail }),
         }
     }
 }
@@ -412,5 +433,9 @@ impl StateReader for EvmChain {
         log: &'a ReadLog,
     ) -> BoxFuture<'a, Result<Reading, ChainError>> {
         self.read_at(user, key, block, log).boxed()
+    }
+
+    fn try_out(&self) -> BoxFuture<'_, Result<bool, ChainError>> {
+        self.read_sample().boxed()
     }
 }

@@ -151,7 +151,7 @@ pub enum ChainError {
     },
 }
 
-/// Giving proofs up is no advice against silence: whoever floods the honest provider would have the
+/// Giving proofs up is no advice against silence: an attacker who floods the honest provider would have the
 /// others believed.
 const fn unproven_cure(have_none: bool) -> &'static str {
     match have_none {
@@ -173,7 +173,7 @@ fn reverted_cure(data: &Bytes) -> &'static str {
 }
 
 impl ChainError {
-    /// The same question may have an answer later, without anybody changing anything.
+    /// The same question may have an answer later, without a change of settings.
     #[must_use]
     pub const fn is_retryable(&self) -> bool {
         matches!(
@@ -197,7 +197,7 @@ impl ChainError {
         )
     }
 
-    /// Somebody must change a setting.
+    /// A setting must change.
     #[must_use]
     pub const fn is_misconfiguration(&self) -> bool {
         matches!(

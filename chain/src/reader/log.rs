@@ -9,14 +9,14 @@ use quorate_proto::ReadBasis;
 use crate::BlockRef;
 
 /// Entries of one log: 16 providers asked for a header and for a value or a proof.
-pub const MAX_WORDS: usize = 32;
+pub const MAX_REPLIES: usize = 32;
 
 /// Bytes of the text of one entry, so that a full log stays below 8 KiB.
-pub const MAX_WORD_DETAIL: usize = 160;
+pub const MAX_REPLY_DETAIL: usize = 160;
 
 /// What a provider was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Question {
+pub enum QueryKind {
     /// The header of a block.
     Header,
     /// The value itself, by a call of the contract.
@@ -27,7 +27,7 @@ pub enum Question {
 
 /// What it said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Said {
+pub enum ReplyKind {
     /// Something that holds.
     Good,
     /// Nothing yet when the others sufficed, or when the read was given up.
@@ -54,8 +54,8 @@ pub enum Said {
     Busy,
 }
 
-impl Said {
-    /// In a few words, for people.
+impl ReplyKind {
+    /// In a few replies, for people.
     #[must_use]
     pub const fn describe(self) -> &'static str {
         match self {
@@ -75,7 +75,7 @@ impl Said {
     }
 }
 
-impl fmt::Display for Said {
+impl fmt::Display for ReplyKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.describe())
     }
@@ -83,27 +83,27 @@ impl fmt::Display for Said {
 
 /// What one provider said to one question.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Word {
+pub struct ProviderReply {
     /// Its name without secrets.
     pub provider: Arc<str>,
     /// What it was asked for.
-    pub question: Question,
+    pub query: QueryKind,
     /// What it said.
-    pub said: Said,
+    pub kind: ReplyKind,
     /// More about that, for people; where it is good, only that it was said before, to another read.
     pub detail: String,
-    /// From the question until the answer, or until nobody waited any more.
+    /// From the question until the answer, or until it was no longer waited for.
     pub micros: u64,
 }
 
 /// Gathers what providers say while a read is under way. It is told as they speak, so that a read
-/// that is given up leaves a trace too. Beyond [`MAX_WORDS`] nothing is added.
+/// that is given up leaves a trace too. Beyond [`MAX_REPLIES`] nothing is added.
 #[derive(Debug, Default)]
-pub struct ReadLog(Mutex<Inner>);
+pub struct ReadLog(Mutex<LogEntries>);
 
 #[derive(Debug, Default)]
-struct Inner {
-    words: Vec<Word>,
+struct LogEntries {
+    replies: Vec<ProviderReply>,
     read_at: Option<BlockRef>,
     basis: ReadBasis,
 }
@@ -111,8 +111,8 @@ struct Inner {
 impl ReadLog {
     /// What was said so far, in the order in which it was heard.
     #[must_use]
-    pub fn words(&self) -> Vec<Word> {
-        self.inner().words.clone()
+    pub fn replies(&self) -> Vec<ProviderReply> {
+        self.inner().replies.clone()
     }
 
     /// The final block at whose state was read, once it is known.
@@ -136,55 +136,55 @@ impl ReadLog {
     }
 
     /// Notes what comes of asking this provider, whatever becomes of the read.
-    pub(crate) fn asking(&self, provider: &Arc<str>, question: Question) -> Asking<'_> {
-        Asking {
+    pub(crate) fn asking(&self, provider: &Arc<str>, query: QueryKind) -> PendingReplyNote<'_> {
+        PendingReplyNote {
             log: self,
             provider: Arc::clone(provider),
-            question,
-            said: Said::NoneYet,
+            query,
+            kind: ReplyKind::NoneYet,
             detail: String::new(),
             asked: Instant::now(),
             micros: None,
         }
     }
 
-    fn inner(&self) -> MutexGuard<'_, Inner> {
+    fn inner(&self) -> MutexGuard<'_, LogEntries> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// One question to one provider. Goes into the log when dropped.
 #[derive(Debug)]
-pub(crate) struct Asking<'a> {
+pub(crate) struct PendingReplyNote<'a> {
     log: &'a ReadLog,
     provider: Arc<str>,
-    question: Question,
-    said: Said,
+    query: QueryKind,
+    kind: ReplyKind,
     detail: String,
     asked: Instant,
     micros: Option<u64>,
 }
 
-impl Asking<'_> {
+impl PendingReplyNote<'_> {
     /// It answered now. What the answer is worth may be said again later.
-    pub(crate) fn said(&mut self, said: Said, detail: &str) {
+    pub(crate) fn said(&mut self, kind: ReplyKind, detail: &str) {
         let took = self.asked.elapsed().as_micros();
         self.micros
             .get_or_insert(u64::try_from(took).unwrap_or(u64::MAX));
-        self.said = said;
-        detail[..detail.floor_char_boundary(MAX_WORD_DETAIL)].clone_into(&mut self.detail);
+        self.kind = kind;
+        detail[..detail.floor_char_boundary(MAX_REPLY_DETAIL)].clone_into(&mut self.detail);
     }
 }
 
-impl Drop for Asking<'_> {
+impl Drop for PendingReplyNote<'_> {
     fn drop(&mut self) {
         let waited = u64::try_from(self.asked.elapsed().as_micros()).unwrap_or(u64::MAX);
         let mut inner = self.log.inner();
-        if inner.words.len() < MAX_WORDS {
-            inner.words.push(Word {
+        if inner.replies.len() < MAX_REPLIES {
+            inner.replies.push(ProviderReply {
                 provider: Arc::clone(&self.provider),
-                question: self.question,
-                said: self.said,
+                query: self.query,
+                kind: self.kind,
                 detail: std::mem::take(&mut self.detail),
                 micros: self.micros.unwrap_or(waited),
             });
@@ -200,21 +200,24 @@ mod tests {
     fn what_was_said_is_kept_and_bounded() {
         let log = ReadLog::default();
         let name: Arc<str> = "p".into();
-        for number in 0..MAX_WORDS + 8 {
-            let mut asking = log.asking(&name, Question::Proof);
+        for number in 0..MAX_REPLIES + 8 {
+            let mut asking = log.asking(&name, QueryKind::Proof);
             if number % 2 == 0 {
-                asking.said(Said::Good, "");
-                asking.said(Said::False, &"é".repeat(MAX_WORD_DETAIL));
+                asking.said(ReplyKind::Good, "");
+                asking.said(ReplyKind::False, &"é".repeat(MAX_REPLY_DETAIL));
             }
         }
-        let words = log.words();
-        assert_eq!(words.len(), MAX_WORDS);
-        assert_eq!((words[0].said, words[1].said), (Said::False, Said::NoneYet));
-        assert!(
-            words
-                .iter()
-                .all(|word| word.detail.len() <= MAX_WORD_DETAIL)
+        let replies = log.replies();
+        assert_eq!(replies.len(), MAX_REPLIES);
+        assert_eq!(
+            (replies[0].kind, replies[1].kind),
+            (ReplyKind::False, ReplyKind::NoneYet)
         );
-        assert!(!words[0].detail.is_empty() && words[1].detail.is_empty());
+        assert!(
+            replies
+                .iter()
+                .all(|word| word.detail.len() <= MAX_REPLY_DETAIL)
+        );
+        assert!(!replies[0].detail.is_empty() && replies[1].detail.is_empty());
     }
 }

@@ -2,8 +2,8 @@
 
 use alloy::primitives::{Address, U256};
 use futures::future::join_all;
-use quorate_chain::evm::{EvmChain, Finality};
-use quorate_chain::{At, ChainError, ReadLog, StateReader};
+use quorate_chain::evm::EvmChain;
+use quorate_chain::{At, ChainError, Finality, ReadLog, StateReader};
 use serde_json::Value;
 
 use crate::support::double::{Behaviour, Double, fail};

@@ -1,7 +1,8 @@
 //! Shapes in which clients and gateways answer honestly: all of them are read, and nobody is accused.
 
-use quorate_chain::evm::{EvmChain, Reads, RpcUrl};
-use quorate_chain::{ChainError, Standing, StateReader};
+use quorate_chain::evm::{EvmChain, Reads};
+use quorate_chain::rpc::RpcUrl;
+use quorate_chain::{ChainClient, ChainError, ProviderHealth, StateReader};
 use quorate_proto::ReadBasis;
 use serde_json::{Value, json};
 
@@ -232,8 +233,8 @@ async fn works(
     for status in reader.providers().providers {
         let accused = (status.lies, status.contradictions);
         assert_eq!(
-            (status.standing, accused),
-            (Standing::Ok, (0, 0)),
+            (status.health, accused),
+            (ProviderHealth::Ok, (0, 0)),
             "{name} {status:?}"
         );
     }
@@ -362,6 +363,9 @@ async fn a_revert_without_its_data_accuses_nobody() -> TestResult {
         assert_eq!(found, Err(ChainError::NoHistory));
     }
     let status = reader.providers().providers.remove(0);
-    assert_eq!((status.standing, status.contradictions), (Standing::Ok, 0));
+    assert_eq!(
+        (status.health, status.contradictions),
+        (ProviderHealth::Ok, 0)
+    );
     Ok(())
 }

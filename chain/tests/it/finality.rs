@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 use quorate_chain::anvil::AnvilOptions;
-use quorate_chain::evm::Finality;
-use quorate_chain::{At, ChainError, StateReader};
+use quorate_chain::{At, ChainError, Finality, StateReader};
 use serde_json::Value;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use alloy::primitives::{Address, U256};
-use quorate_chain::evm::{EvmChain, EvmConfig, Finality, Reads, RpcUrl};
-use quorate_chain::{ChainError, HomeReader, Standing, StateReader};
+use quorate_chain::evm::{EvmChain, EvmSettings, Reads};
+use quorate_chain::rpc::RpcUrl;
+use quorate_chain::{ChainClient, ChainError, Finality, HomeReader, ProviderHealth, StateReader};
 use serde_json::{Value, json};
 
 use crate::proofs::{double, has_no_proofs, ledger, reader};
 use crate::support::double::{Behaviour, Double, fail};
 use crate::support::network::Network;
-use crate::support::{Ledger, TestResult, distinct, eventually, follow};
+use crate::support::{Ledger, TestResult, chain_config, distinct, eventually, follow};
 
 /// Answers calls of this method with an error.
 fn refuses(method: &'static str, code: i64, message: &'static str) -> Behaviour {
@@ -48,9 +49,9 @@ async fn three(ledger: &Ledger, behaviour: impl Fn() -> Behaviour) -> ([Double; 
     (doubles, rpc)
 }
 
-fn standings(reader: &EvmChain) -> Vec<Standing> {
+fn standings(reader: &EvmChain) -> Vec<ProviderHealth> {
     let providers = reader.providers().providers.into_iter();
-    providers.map(|status| status.standing).collect()
+    providers.map(|status| status.health).collect()
 }
 
 #[tokio::test]
@@ -61,7 +62,7 @@ async fn providers_without_the_final_state_are_unfit() -> TestResult {
         let (_doubles, rpc) = three(&ledger, behaviour).await;
         let reader = reader(&ledger, rpc, Reads::Auto).await;
         reader.client().examine().await;
-        assert_eq!(standings(&reader), [Standing::Unfit; 3], "{message}");
+        assert_eq!(standings(&reader), [ProviderHealth::Unfit; 3], "{message}");
         let providers = reader.providers();
         assert_eq!(providers.spare, None);
         let problem = providers.providers[0].problem.clone().unwrap_or_default();
@@ -87,7 +88,11 @@ async fn one_that_proves_is_enough_and_the_last_one() -> TestResult {
     rpc[2] = ledger.url();
     let reader = reader(&ledger, rpc, Reads::Auto).await;
     reader.client().examine().await;
-    let expected = [Standing::Unfit, Standing::Unfit, Standing::Ok];
+    let expected = [
+        ProviderHealth::Unfit,
+        ProviderHealth::Unfit,
+        ProviderHealth::Ok,
+    ];
     assert_eq!(standings(&reader), expected);
     assert_eq!(reader.providers().spare, Some(0));
     assert_eq!(ledger.value(&reader, 7, written).await, Ok(100));
@@ -103,7 +108,7 @@ async fn chains_without_proofs_need_none() -> TestResult {
     for _ in 0..2 {
         reader.client().examine().await;
     }
-    assert_eq!(standings(&reader), [Standing::Ok; 3]);
+    assert_eq!(standings(&reader), [ProviderHealth::Ok; 3]);
     assert_eq!(reader.try_out().await, Ok(true));
 
     let (_doubles, rpc) = three(&ledger, || {
@@ -118,7 +123,7 @@ async fn chains_without_proofs_need_none() -> TestResult {
     for _ in 0..2 {
         reader.client().examine().await;
     }
-    assert_eq!(standings(&reader), [Standing::Unfit; 3]);
+    assert_eq!(standings(&reader), [ProviderHealth::Unfit; 3]);
     assert_eq!(reader.providers().spare, None);
     Ok(())
 }
@@ -131,7 +136,7 @@ async fn a_lost_answer_makes_nobody_unfit_and_two_do() -> TestResult {
     })
     .await;
     let reader = reader(&ledger, rpc, Reads::Auto).await;
-    for expected in [Standing::Ok, Standing::Unfit] {
+    for expected in [ProviderHealth::Ok, ProviderHealth::Unfit] {
         reader.client().examine().await;
         assert_eq!(standings(&reader), [expected; 3]);
     }
@@ -156,10 +161,10 @@ async fn home_providers_must_have_state_and_events() -> TestResult {
         let providers = HomeReader::providers(&home);
         assert_eq!(providers.spare, None, "{method}");
         let unfit = &providers.providers[0];
-        assert_eq!(unfit.standing, Standing::Unfit);
+        assert_eq!(unfit.health, ProviderHealth::Unfit);
         let problem = unfit.problem.clone().unwrap_or_default();
         assert!(problem.contains(method), "{problem}");
-        assert_eq!(providers.providers[2].standing, Standing::Ok);
+        assert_eq!(providers.providers[2].health, ProviderHealth::Ok);
     }
     Ok(())
 }
@@ -167,9 +172,13 @@ async fn home_providers_must_have_state_and_events() -> TestResult {
 /// A reader of another contract, or of another slot.
 async fn misset(ledger: &Ledger, contract: Address, slot: u64) -> Arc<EvmChain> {
     let rpc = vec![ledger.url()];
-    let mut config = EvmConfig::new(ledger.anvil.chain_id(), rpc, Finality::Confirmations(0));
-    config.history_slot = U256::from(slot);
-    Arc::new(EvmChain::connect(config, contract).await.expect("a reader"))
+    let config = chain_config(ledger.anvil.chain_id(), rpc, Finality::Confirmations(0));
+    let settings = EvmSettings {
+        history_slot: U256::from(slot),
+        ..EvmSettings::default()
+    };
+    let reader = EvmChain::connect(&config, settings, contract).await;
+    Arc::new(reader.expect("a reader"))
 }
 
 #[tokio::test]

@@ -5,8 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use alloy::primitives::{Address, B256, U256};
 use quorate_chain::contracts::ChainDirectory;
-use quorate_chain::evm::{BlockNumbers, EvmHome};
-use quorate_chain::{At, ChainEntry, ChainError, ChainFamily, HomeReader, Withdrawal};
+use quorate_chain::evm::EvmHome;
+use quorate_chain::{
+    At, BlockNumbers, ChainEntry, ChainError, ChainFamily, HomeReader, Withdrawal,
+};
 use quorate_proto::{Epoch, OperatorSet, threshold_of};
 use serde_json::{Value, json};
 

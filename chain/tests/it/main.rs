@@ -1,9 +1,12 @@
 //! The EVM adapter against real local chains and against providers that fail in every way.
 
 mod batching;
+mod certificates;
 mod clients;
+mod families;
 mod finality;
 mod fitness;
+mod health;
 mod home;
 mod other_blocks;
 mod proofs;
@@ -11,8 +14,6 @@ mod providers;
 mod reads;
 mod reorgs;
 mod set_load;
-mod standing;
 mod support;
 mod timestamps;
-mod verdicts;
 mod votes;

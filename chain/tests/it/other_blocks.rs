@@ -3,11 +3,11 @@
 use alloy::primitives::{B256, U256, keccak256};
 use alloy::providers::Provider;
 use alloy::sol_types::SolValue;
-use quorate_chain::evm::{BlockNumbers, EvmChain, EvmConfig, Finality, Reads};
-use quorate_chain::{At, ChainError, ReadLog, StateReader};
+use quorate_chain::evm::{EvmChain, EvmSettings, Reads};
+use quorate_chain::{At, BlockNumbers, ChainError, Finality, ReadLog, StateReader};
 
 use crate::proofs::{double, has_no_proofs};
-use crate::support::{Ledger, TestResult};
+use crate::support::{Ledger, TestResult, chain_config};
 
 const KEY: u64 = 7;
 
@@ -54,14 +54,17 @@ impl Ledger {
     }
 
     async fn counting(&self, numbers: BlockNumbers, reads: Reads) -> Result<EvmChain, Failed> {
-        let mut config = EvmConfig::new(
+        let config = chain_config(
             self.anvil.chain_id(),
             vec![self.url()],
             Finality::Confirmations(0),
         );
-        config.block_numbers = numbers;
-        config.reads = reads;
-        Ok(EvmChain::connect(config, self.state_manager).await?)
+        let settings = EvmSettings {
+            block_numbers: numbers,
+            reads,
+            ..EvmSettings::default()
+        };
+        Ok(EvmChain::connect(&config, settings, self.state_manager).await?)
     }
 }
 
@@ -158,13 +161,16 @@ async fn what_was_never_written_is_known_on_chains_that_count_others() -> TestRe
     assert_eq!(never(reader).await.err(), Some(ChainError::NoHistory));
     // By vote nothing is known of them.
     let voter = double(&ledger, has_no_proofs()).await;
-    let mut config = EvmConfig::new(
+    let config = chain_config(
         ledger.anvil.chain_id(),
         vec![voter.url.clone()],
         Finality::Confirmations(0),
     );
-    config.block_numbers = BlockNumbers::Parent;
-    let reader = EvmChain::connect(config, ledger.state_manager).await?;
+    let settings = EvmSettings {
+        block_numbers: BlockNumbers::Parent,
+        ..EvmSettings::default()
+    };
+    let reader = EvmChain::connect(&config, settings, ledger.state_manager).await?;
     let error = never(reader).await.expect_err("no proof");
     assert!(matches!(error, ChainError::Settings { .. }), "{error}");
     Ok(())

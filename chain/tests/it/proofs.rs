@@ -4,13 +4,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use alloy::primitives::{Address, U256};
-use quorate_chain::evm::{EvmChain, EvmConfig, Finality, Reads, RpcUrl};
-use quorate_chain::{ChainError, Question, ReadLog, Said, StateReader, Word};
+use quorate_chain::evm::{EvmChain, EvmSettings, Reads};
+use quorate_chain::rpc::RpcUrl;
+use quorate_chain::{
+    ChainClient, ChainConfig, ChainError, Finality, ProviderReply, QueryKind, ReadLog, ReplyKind,
+    StateReader,
+};
 use quorate_proto::ReadBasis;
 use serde_json::{Value, json};
 
 use crate::support::double::{Behaviour, Double, fail};
-use crate::support::{Ledger, TestResult, eventually, follow};
+use crate::support::{Ledger, TestResult, chain_config, distinct, eventually, follow};
 
 pub(crate) const AT_ONCE: Finality = Finality::Confirmations(0);
 
@@ -27,21 +31,18 @@ pub(crate) async fn ledger() -> Result<(Ledger, u64), Box<dyn std::error::Error 
 }
 
 pub(crate) async fn reader(ledger: &Ledger, rpc: Vec<RpcUrl>, reads: Reads) -> EvmChain {
-    reader_of(ledger, rpc, |config| config.reads = reads).await
+    reader_of(ledger, rpc, |_, settings| settings.reads = reads).await
 }
 
 async fn reader_of(
     ledger: &Ledger,
     rpc: Vec<RpcUrl>,
-    set: impl FnOnce(&mut EvmConfig),
+    set: impl FnOnce(&mut ChainConfig, &mut EvmSettings),
 ) -> EvmChain {
-    let mut config = EvmConfig::new(
-        ledger.anvil.chain_id(),
-        crate::support::distinct(rpc),
-        AT_ONCE,
-    );
-    set(&mut config);
-    EvmChain::connect(config, ledger.state_manager)
+    let mut settings = EvmSettings::default();
+    let mut config = chain_config(ledger.anvil.chain_id(), distinct(rpc), AT_ONCE);
+    set(&mut config, &mut settings);
+    EvmChain::connect(&config, settings, ledger.state_manager)
         .await
         .expect("a reader")
 }
@@ -133,12 +134,12 @@ async fn one_provider_proves_and_the_others_only_name_the_block() -> TestResult 
     };
     assert_eq!((count("eth_getProof"), count("eth_call")), (1, 0));
     let proofs: Vec<_> = log
-        .words()
+        .replies()
         .into_iter()
-        .filter(|w| w.question == Question::Proof)
+        .filter(|w| w.query == QueryKind::Proof)
         .collect();
     assert_eq!(proofs.len(), 1);
-    assert_eq!(proofs[0].said, Said::Good);
+    assert_eq!(proofs[0].kind, ReplyKind::Good);
     Ok(())
 }
 
@@ -166,7 +167,7 @@ async fn histories_are_proven_entry_by_entry() -> TestResult {
     }
     // A reader that has seen the key reads its end in one question.
     let double = double(&ledger, Behaviour::default()).await;
-    let reader = reader_of(&ledger, vec![double.url.clone()], |_| {}).await;
+    let reader = reader_of(&ledger, vec![double.url.clone()], |_, _| {}).await;
     for _ in 0..2 {
         read(&ledger, &reader, 7, head).await.0?;
         ledger.anvil.mine(1).await?;
@@ -189,16 +190,16 @@ async fn what_a_state_proves_is_asked_once() -> TestResult {
             false => Ok((100, ReadBasis::Proof)),
         };
         assert_eq!((found, log.basis()), (expected, ReadBasis::Proof));
-        let shown = log.words().into_iter();
-        words.extend(shown.filter(|word| word.question == Question::Proof));
+        let shown = log.replies().into_iter();
+        words.extend(shown.filter(|word| word.query == QueryKind::Proof));
     }
     assert_eq!(double.count("eth_getProof"), 1);
     let details: Vec<&str> = words.iter().map(|word| word.detail.as_str()).collect();
     assert_eq!(details, ["", "proven before", "proven before"]);
     for word in &words {
         assert_eq!(
-            (&word.provider, word.said),
-            (&words[0].provider, Said::Good)
+            (&word.provider, word.kind),
+            (&words[0].provider, ReplyKind::Good)
         );
     }
     // Another state is another question, and may have another answer.
@@ -218,7 +219,9 @@ async fn what_is_asked_again_and_again_is_proven_ahead() -> TestResult {
     const ROUNDS: u64 = 20;
     let (ledger, written) = ledger().await?;
     let double = double(&ledger, Behaviour::default()).await;
-    let often = |config: &mut EvmConfig| config.poll_interval = Duration::from_millis(50);
+    let often = |config: &mut ChainConfig, _: &mut EvmSettings| {
+        config.poll_interval = Duration::from_millis(50);
+    };
     let reader = Arc::new(reader_of(&ledger, vec![double.url.clone()], often).await);
     let _running = follow(&reader);
     read(&ledger, &reader, 7, written).await.0?;
@@ -231,8 +234,8 @@ async fn what_is_asked_again_and_again_is_proven_ahead() -> TestResult {
         .await;
         let (found, log) = read(&ledger, &reader, 7, changed).await;
         assert_eq!(found, Ok((value, ReadBasis::Proof)));
-        let proven = |word: &Word| word.detail == "proven before";
-        if log.words().iter().any(proven) {
+        let proven = |word: &ProviderReply| word.detail == "proven before";
+        if log.replies().iter().any(proven) {
             return Ok(());
         }
     }
@@ -261,7 +264,7 @@ async fn that_there_is_nothing_is_proven() -> TestResult {
 }
 
 /// Whoever asks these providers and one honest one reads the truth; `lies` of the others are seen.
-async fn truth_of_one(behaviours: Vec<Behaviour>, said: Said) -> TestResult {
+async fn truth_of_one(behaviours: Vec<Behaviour>, said: ReplyKind) -> TestResult {
     let (ledger, written) = ledger().await?;
     let mut doubles = Vec::new();
     for behaviour in behaviours {
@@ -274,10 +277,14 @@ async fn truth_of_one(behaviours: Vec<Behaviour>, said: Said) -> TestResult {
     for _ in 0..8 {
         let (found, log) = read(&ledger, &reader, 7, written).await;
         assert_eq!(found, Ok((100, ReadBasis::Proof)));
-        seen += log.words().iter().filter(|word| word.said == said).count();
+        seen += log
+            .replies()
+            .iter()
+            .filter(|word| word.kind == said)
+            .count();
     }
     assert!(seen > 0, "nobody saw {said}");
-    if said == Said::False {
+    if said == ReplyKind::False {
         let status = reader.client().status();
         let lies: u64 = status.providers.iter().map(|provider| provider.lies).sum();
         assert!(lies > 0);
@@ -300,7 +307,7 @@ async fn truth_of_one(behaviours: Vec<Behaviour>, said: Said) -> TestResult {
 async fn forged_values_never_count_not_even_by_all_but_one() -> TestResult {
     truth_of_one(
         vec![forges(66), forges(66), forges(66), forges(66)],
-        Said::False,
+        ReplyKind::False,
     )
     .await
 }
@@ -315,7 +322,7 @@ async fn proofs_of_another_account_are_noticed() -> TestResult {
         }
     });
     drop(ledger);
-    truth_of_one(vec![elsewhere], Said::False).await
+    truth_of_one(vec![elsewhere], ReplyKind::False).await
 }
 
 #[tokio::test]
@@ -326,7 +333,7 @@ async fn proofs_of_another_state_are_noticed() -> TestResult {
             request["params"][2] = json!("0x1");
         }
     });
-    truth_of_one(vec![stale], Said::False).await
+    truth_of_one(vec![stale], ReplyKind::False).await
 }
 
 #[tokio::test]
@@ -336,22 +343,22 @@ async fn short_long_and_empty_proofs_are_noticed() -> TestResult {
             nodes.pop();
         }
     });
-    truth_of_one(vec![cuts], Said::False).await?;
+    truth_of_one(vec![cuts], ReplyKind::False).await?;
     let adds = tampers(|result| {
         if let Some(nodes) = result["storageProof"][2]["proof"].as_array_mut() {
             let first = nodes[0].clone();
             nodes.extend(vec![first; 70]);
         }
     });
-    truth_of_one(vec![adds], Said::False).await?;
+    truth_of_one(vec![adds], ReplyKind::False).await?;
     let empties = tampers(|result| result["accountProof"] = json!([]));
-    truth_of_one(vec![empties], Said::False).await?;
+    truth_of_one(vec![empties], ReplyKind::False).await?;
     let huge =
         tampers(|result| result["accountProof"] = json!(["0x".to_owned() + &"00".repeat(600_000)]));
-    truth_of_one(vec![huge], Said::Malformed).await?;
+    truth_of_one(vec![huge], ReplyKind::Malformed).await?;
     truth_of_one(
         vec![tampers(|result| *result = json!(null))],
-        Said::Malformed,
+        ReplyKind::Malformed,
     )
     .await
 }
@@ -367,8 +374,8 @@ async fn who_has_old_state_only_or_none_just_fails() -> TestResult {
             );
         }
     });
-    truth_of_one(vec![pruned], Said::Error).await?;
-    truth_of_one(vec![has_no_proofs(), has_no_proofs()], Said::NoProofs).await
+    truth_of_one(vec![pruned], ReplyKind::Error).await?;
+    truth_of_one(vec![has_no_proofs(), has_no_proofs()], ReplyKind::NoProofs).await
 }
 
 #[tokio::test]
@@ -386,9 +393,9 @@ async fn one_that_hangs_costs_little() -> TestResult {
         assert_eq!(found, Err(ChainError::NoHistory));
         assert_eq!(log.basis(), ReadBasis::Proof);
         waited += log
-            .words()
+            .replies()
             .iter()
-            .filter(|word| word.said == Said::NoneYet)
+            .filter(|word| word.kind == ReplyKind::NoneYet)
             .count();
     }
     assert!(asked.elapsed() < SOON, "{:?}", asked.elapsed());
@@ -399,8 +406,8 @@ async fn one_that_hangs_costs_little() -> TestResult {
 #[tokio::test]
 async fn a_wrong_slot_of_the_mapping_is_named() -> TestResult {
     let (ledger, written) = ledger().await?;
-    let wrong = reader_of(&ledger, vec![ledger.url()], |config| {
-        config.history_slot = U256::from(3)
+    let wrong = reader_of(&ledger, vec![ledger.url()], |_, settings| {
+        settings.history_slot = U256::from(3)
     })
     .await;
     let error = read(&ledger, &wrong, 7, written)

@@ -4,15 +4,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use quorate_chain::anvil::AnvilOptions;
-use quorate_chain::evm::{EvmChain, EvmConfig, Finality, RpcUrl};
-use quorate_chain::{At, ChainError, Standing, StateReader};
+use quorate_chain::evm::{EvmChain, EvmSettings};
+use quorate_chain::rpc::RpcUrl;
+use quorate_chain::{At, ChainError, Finality, ProviderHealth, StateReader};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::double::{Behaviour, Double};
-use crate::support::{DEADLINE, Ledger, TestResult, dead, eventually, follow, hanging, url_of};
+use crate::support::{
+    DEADLINE, Ledger, TestResult, chain_config, dead, eventually, follow, hanging, url_of,
+};
 
 const AT_ONCE: Finality = Finality::Confirmations(0);
 
@@ -269,7 +272,7 @@ async fn another_chain_is_a_no_at_the_start() -> TestResult {
     let reader = ledger.reader_over(three, AT_ONCE).await;
     assert_eq!(ledger.value(&reader, 7, written).await, Ok(100));
     let providers = reader.providers();
-    assert_eq!(providers.providers[1].standing, Standing::WrongChain);
+    assert_eq!(providers.providers[1].health, ProviderHealth::WrongChain);
     let problem = providers.providers[1].problem.as_deref();
     assert_eq!(problem, Some("serves chain 1"));
     assert_eq!(providers.spare, Some(0));
@@ -364,9 +367,10 @@ async fn secrets_of_urls_never_show() -> TestResult {
     let echo = format!("{}?key=topsecret", double.url).parse()?;
 
     for rpc in [secret, echo] {
-        let config = EvmConfig::new(ledger.anvil.chain_id(), vec![rpc], AT_ONCE);
+        let config = chain_config(ledger.anvil.chain_id(), vec![rpc], AT_ONCE);
         assert!(!format!("{config:?}").contains("secret"));
-        let reader = EvmChain::connect(config, ledger.state_manager).await?;
+        let reader =
+            EvmChain::connect(&config, EvmSettings::default(), ledger.state_manager).await?;
         let error = reader
             .locate(At::Block(written))
             .await

@@ -4,8 +4,8 @@ use alloy::primitives::{Address, U256};
 use alloy::providers::Provider;
 use quorate_chain::anvil::{AnvilChain, AnvilOptions};
 use quorate_chain::contracts::{EpochManager, StateManager};
-use quorate_chain::evm::{EvmChain, Finality};
-use quorate_chain::{At, ChainError, ReadLog, StateReader};
+use quorate_chain::evm::EvmChain;
+use quorate_chain::{At, ChainError, Finality, ReadLog, StateReader};
 
 use serde_json::Value;
 

@@ -4,8 +4,8 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use alloy::primitives::B256;
-use quorate_chain::evm::{EvmChain, Finality};
-use quorate_chain::{At, ChainError, StateReader};
+use quorate_chain::evm::EvmChain;
+use quorate_chain::{At, ChainClient, ChainError, Finality, StateReader};
 use serde_json::{Value, json};
 
 use crate::support::double::{Behaviour, Double};

@@ -8,7 +8,9 @@ use std::time::Duration;
 use alloy::primitives::{Address, U256};
 use quorate_chain::anvil::{AnvilChain, AnvilOptions};
 use quorate_chain::contracts::StateManager;
-use quorate_chain::evm::{EvmChain, EvmConfig, Finality, Reads, RpcUrl};
+use quorate_chain::evm::{EvmChain, EvmSettings, Reads};
+use quorate_chain::rpc::RpcUrl;
+use quorate_chain::{ChainConfig, Finality};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::{interval, timeout};
@@ -86,9 +88,12 @@ impl Ledger {
     }
 
     async fn reader_by(&self, rpc: Vec<RpcUrl>, finality: Finality, reads: Reads) -> EvmChain {
-        let mut config = EvmConfig::new(self.anvil.chain_id(), distinct(rpc), finality);
-        config.reads = reads;
-        EvmChain::connect(config, self.state_manager)
+        let config = chain_config(self.anvil.chain_id(), distinct(rpc), finality);
+        let settings = EvmSettings {
+            reads,
+            ..EvmSettings::default()
+        };
+        EvmChain::connect(&config, settings, self.state_manager)
             .await
             .expect("a reader")
     }
@@ -105,6 +110,11 @@ impl Ledger {
         let reading = reader.read(self.user, U256::from(key), block, &log).await?;
         Ok(reading.value.to())
     }
+}
+
+/// An EVM chain with the usual settings.
+pub(crate) fn chain_config(chain_id: u64, rpc: Vec<RpcUrl>, finality: Finality) -> ChainConfig {
+    ChainConfig::new(chain_id, rpc, finality, Arc::new(EvmSettings::default()))
 }
 
 /// Nobody listens there.

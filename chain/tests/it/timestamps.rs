@@ -1,7 +1,6 @@
 //! Blocks by time.
 
-use quorate_chain::evm::Finality;
-use quorate_chain::{At, ChainError, StateReader};
+use quorate_chain::{At, ChainError, Finality, StateReader};
 
 use crate::support::double::{Behaviour, Double};
 use crate::support::{Ledger, TestResult};

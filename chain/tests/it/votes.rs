@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use alloy::primitives::{B256, U256};
-use quorate_chain::evm::{EvmChain, Reads, RpcUrl};
-use quorate_chain::{ChainError, ReadLog, StateReader};
+use quorate_chain::evm::{EvmChain, Reads};
+use quorate_chain::rpc::RpcUrl;
+use quorate_chain::{ChainClient, ChainError, ReadLog, StateReader};
 use quorate_proto::ReadBasis;
 use serde_json::json;
 

@@ -2,48 +2,50 @@
 
 use std::net::IpAddr;
 
-use quorate_chain::evm::{EvmConfig, Finality, ProviderConfig};
+use quorate_chain::providers::ProviderConfig;
+use quorate_chain::{ChainConfig, Finality};
 use quorate_node::settings::Settings;
 
 use super::finding::Finding;
 
 /// What is wrong with how the chains are set; asks nobody.
 pub(super) fn examine(settings: &Settings) -> Vec<Finding> {
-    let sources = settings.chains.iter().map(|chain| &chain.evm);
-    std::iter::once(&settings.home.evm)
+    let sources = settings.chains.iter().map(|chain| &chain.chain);
+    std::iter::once(&settings.home.chain)
         .chain(sources)
         .flat_map(of_chain)
         .collect()
 }
 
-fn of_chain(evm: &EvmConfig) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = finality(evm).into_iter().collect();
-    findings.extend(runners(evm));
+fn of_chain(chain: &ChainConfig) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = finality(chain).into_iter().collect();
+    findings.extend(runners(chain));
     findings.extend(
-        evm.rpc
+        chain
+            .rpc
             .iter()
-            .filter_map(|one| transport(evm.chain_id, one)),
+            .filter_map(|one| transport(chain.chain_id, one)),
     );
     findings
 }
 
-fn finality(evm: &EvmConfig) -> Option<Finding> {
-    if evm.finality != Finality::Confirmations(0) {
+fn finality(chain: &ChainConfig) -> Option<Finding> {
+    if chain.finality != Finality::Confirmations(0) {
         return None;
     }
     Some(Finding::warning(
-        format!("chain {}, finality", evm.chain_id),
+        format!("chain {}, finality", chain.chain_id),
         "every block counts as final at once, so that any reorganisation undoes what was signed",
         "set finality = \"finalized\", or as many confirmations as this chain has never reversed",
     ))
 }
 
 /// The first two that count as different runners and have one domain between them.
-fn runners(evm: &EvmConfig) -> Option<Finding> {
-    let providers = || evm.rpc.iter().enumerate();
+fn runners(chain: &ChainConfig) -> Option<Finding> {
+    let providers = || chain.rpc.iter().enumerate();
     let same = |(index, one): (usize, &ProviderConfig)| {
         let domain = registrable(&one.url.host())?;
-        let mut before = evm.rpc.iter().take(index);
+        let mut before = chain.rpc.iter().take(index);
         let other = before.find(|other| {
             other.runner() != one.runner()
                 && registrable(&other.url.host()).as_ref() == Some(&domain)
@@ -52,7 +54,7 @@ fn runners(evm: &EvmConfig) -> Option<Finding> {
     };
     let (domain, one, other) = providers().find_map(same)?;
     Some(Finding::warning(
-        format!("chain {}, runners", evm.chain_id),
+        format!("chain {}, runners", chain.chain_id),
         format!("{one} and {other} count as different runners, and both are of {domain}"),
         "if one company runs both, say so by the same label: `by`",
     ))
@@ -119,19 +121,22 @@ fn is_local_name(host: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use quorate_chain::evm::RpcUrl;
+    use quorate_chain::configure;
+    use quorate_chain::rpc::RpcUrl;
 
     use super::*;
     use crate::doctor::finding::Level;
+    use crate::options::FAMILY;
 
-    fn chain(urls: &[&str], finality: Finality) -> EvmConfig {
+    fn chain(urls: &[&str], finality: Finality) -> ChainConfig {
         let urls = urls.iter().map(|url| url.parse::<RpcUrl>().expect("a URL"));
-        EvmConfig::new(7, urls.collect(), finality)
+        let family = configure(FAMILY, &|_| None).expect("a family");
+        ChainConfig::new(7, urls.collect(), finality, family)
     }
 
     /// What is found, as `check: found` in one text each.
-    fn found(evm: &EvmConfig) -> Vec<String> {
-        let findings = of_chain(evm);
+    fn found(chain: &ChainConfig) -> Vec<String> {
+        let findings = of_chain(chain);
         assert!(findings.iter().all(|one| one.level == Level::Warning));
         let text = |one: Finding| format!("{}: {}", one.check, one.found);
         findings.into_iter().map(text).collect()

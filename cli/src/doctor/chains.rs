@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use futures::future::join_all;
-use quorate_chain::evm::{EvmChain, EvmClient, EvmHome};
-use quorate_chain::{BlockRef, ChainError, HomeReader, ProviderStatus, Providers, Standing};
+use quorate_chain::{
+    BlockRef, ChainClient, ChainError, HomeReader, ProviderHealth, ProviderStatus, Providers,
+    StateReader,
+};
 use quorate_node::directory;
 use quorate_node::settings::{ChainSettings, HomeSettings, Settings};
 use quorate_proto::{Address, Epoch, Operator};
+use tokio_util::sync::CancellationToken;
 
 use super::finding::{Finding, Level};
 use crate::format;
@@ -30,24 +33,25 @@ pub(super) async fn examine(settings: &Settings, signing_key: Option<Address>) -
 }
 
 async fn source(chain: &ChainSettings, home: &HomeSettings) -> Vec<Finding> {
-    let chain_id = chain.evm.chain_id;
-    let client = match EvmClient::over(chain.evm.clone()) {
-        Ok(client) => client,
+    let chain_id = chain.chain.chain_id;
+    let halt = CancellationToken::new();
+    let opened = match chain.chain.open(chain.state_manager, false, &halt) {
+        Ok(opened) => opened,
         Err(error) => return vec![misset(chain_id, &error)],
     };
-    let reader = EvmChain::new(client, chain.state_manager);
-    let (mut findings, head) = providers(chain_id, reader.client()).await;
+    let reader = opened.reader.as_ref();
+    let (mut findings, head) = providers(chain_id, opened.client.as_ref()).await;
     if head.is_some() {
         let (manager, listed) =
-            tokio::join!(state_manager(chain, &reader), listing(chain, &reader, home));
+            tokio::join!(state_manager(chain, reader), listing(chain, reader, home));
         findings.extend([manager, listed]);
     }
     findings
 }
 
 /// Whether something can be proven of it.
-async fn state_manager(chain: &ChainSettings, reader: &EvmChain) -> Finding {
-    let check = format!("chain {}, state manager", chain.evm.chain_id);
+async fn state_manager(chain: &ChainSettings, reader: &dyn StateReader) -> Finding {
+    let check = format!("chain {}, state manager", chain.chain.chain_id);
     let address = chain.state_manager;
     match reader.try_out().await {
         Ok(true) => Finding::ok(check, format!("{address}: its newest entry was read")),
@@ -66,12 +70,18 @@ async fn state_manager(chain: &ChainSettings, reader: &EvmChain) -> Finding {
 }
 
 /// Whether the home chain's directory means this chain, and this contract.
-async fn listing(chain: &ChainSettings, reader: &EvmChain, home: &HomeSettings) -> Finding {
-    let check = format!("chain {}, directory", chain.evm.chain_id);
-    let home = EvmHome::connect(home.evm.clone(), home.registry, home.epoch_manager).await;
-    let compared = match &home {
-        Ok(home) => directory::difference(home, reader, chain).await,
-        Err(error) => Err(error.clone()),
+async fn listing(chain: &ChainSettings, reader: &dyn StateReader, home: &HomeSettings) -> Finding {
+    let check = format!("chain {}, directory", chain.chain.chain_id);
+    let halt = CancellationToken::new();
+    let opened = home
+        .chain
+        .open_home(home.registry, home.epoch_manager, &halt);
+    let compared = match opened {
+        Ok(home) => {
+            home.client.connect().await;
+            directory::difference(home.reader.as_ref(), reader, chain).await
+        }
+        Err(error) => Err(error),
     };
     match compared {
         Ok(None) => Finding::ok(check, "lists this chain and its state manager"),
@@ -97,7 +107,7 @@ fn misset(chain_id: u64, error: &ChainError) -> Finding {
 }
 
 /// Each provider, the quorum, and the final head that they agree on.
-async fn providers(chain_id: u64, client: &EvmClient) -> (Vec<Finding>, Option<BlockRef>) {
+async fn providers(chain_id: u64, client: &dyn ChainClient) -> (Vec<Finding>, Option<BlockRef>) {
     client.examine().await;
     let head = client.refresh().await;
     // Again, now that there is a block to compare and to ask about: twice, as one lost answer tells nothing.
@@ -125,7 +135,7 @@ async fn providers(chain_id: u64, client: &EvmClient) -> (Vec<Finding>, Option<B
 fn provider(chain_id: u64, status: &ProviderStatus, lost: bool) -> Finding {
     let check = format!("provider {chain_id}, {}", status.provider);
     let by = format!("run by {}", status.by);
-    if status.standing == Standing::Ok {
+    if status.health == ProviderHealth::Ok {
         let latency = status.latency_p99.unwrap_or_default();
         let shown = format::millis(latency.as_secs_f64() * 1_000.0);
         let height = status
@@ -141,31 +151,37 @@ fn provider(chain_id: u64, status: &ProviderStatus, lost: bool) -> Finding {
         );
     }
     let why = status.problem.clone().unwrap_or_default();
-    let found = format!("{}, {by}: {why}", status.standing);
+    let found = format!("{}, {by}: {why}", status.health);
     let grave = matches!(
-        status.standing,
-        Standing::WrongChain | Standing::Contradicts
+        status.health,
+        ProviderHealth::WrongChain | ProviderHealth::Contradicts
     );
     let level = if lost || grave {
         Level::Error
     } else {
         Level::Warning
     };
-    Finding::at(level, check, found, cure(status.standing))
+    Finding::at(level, check, found, cure(status.health))
 }
 
-const fn cure(standing: Standing) -> &'static str {
-    match standing {
-        Standing::Ok | Standing::Unknown => "ask again in a moment",
-        Standing::Unfit => {
+const fn cure(health: ProviderHealth) -> &'static str {
+    match health {
+        ProviderHealth::Ok | ProviderHealth::Unknown => "ask again in a moment",
+        ProviderHealth::Unfit => {
             "use one that keeps the state of the final block and serves these calls, or a plan with them"
         }
-        Standing::Lagging | Standing::Syncing => "wait until it has caught up, or replace it",
-        Standing::Failing => "is its URL right, its key valid, the network open? Else replace it",
-        Standing::Hanging => "it takes requests and does not answer: replace it",
-        Standing::RateLimited => "take a plan with more requests, or another provider",
-        Standing::WrongChain => "correct its URL or the chain id",
-        Standing::Contradicts => "find out whether it lies or the others do, and replace who does",
+        ProviderHealth::Lagging | ProviderHealth::Syncing => {
+            "wait until it has caught up, or replace it"
+        }
+        ProviderHealth::Failing => {
+            "is its URL right, its key valid, the network open? Else replace it"
+        }
+        ProviderHealth::Hanging => "it takes requests and does not answer: replace it",
+        ProviderHealth::RateLimited => "take a plan with more requests, or another provider",
+        ProviderHealth::WrongChain => "correct its URL or the chain id",
+        ProviderHealth::Contradicts => {
+            "find out whether it lies or the others do, and replace who does"
+        }
     }
 }
 
@@ -175,7 +191,7 @@ fn quorum(check: &str, state: &Providers) -> Finding {
     let well = state
         .providers
         .iter()
-        .filter(|p| p.standing == Standing::Ok)
+        .filter(|p| p.health == ProviderHealth::Ok)
         .count();
     let runners = match state.min_runners {
         0 | 1 => String::new(),
@@ -220,21 +236,24 @@ async fn home(
     operator: Option<Address>,
     key: Option<Address>,
 ) -> Vec<Finding> {
-    let chain_id = settings.evm.chain_id;
-    let client = match EvmClient::over(settings.evm.clone()) {
-        Ok(client) => client,
+    let chain_id = settings.chain.chain_id;
+    let (registry, epochs) = (settings.registry, settings.epoch_manager);
+    let opened = match settings
+        .chain
+        .open_home(registry, epochs, &CancellationToken::new())
+    {
+        Ok(opened) => opened,
         Err(error) => return vec![misset(chain_id, &error)],
     };
-    let (mut findings, head) = providers(chain_id, &client).await;
+    let (mut findings, head) = providers(chain_id, opened.client.as_ref()).await;
     if let Some(head) = head {
-        let home = EvmHome::new(client, settings.registry, settings.epoch_manager);
-        findings.extend(contracts(&home, head, operator, key).await);
+        findings.extend(contracts(opened.reader.as_ref(), head, operator, key).await);
     }
     findings
 }
 
 async fn contracts(
-    home: &EvmHome,
+    home: &dyn HomeReader,
     head: BlockRef,
     operator: Option<Address>,
     key: Option<Address>,
@@ -273,7 +292,7 @@ async fn contracts(
 }
 
 /// Everything that a node asks the registry, so that one of another make is told by what it lacks.
-async fn registry(home: &EvmHome, epoch: Epoch, head: BlockRef) -> Result<(), ChainError> {
+async fn registry(home: &dyn HomeReader, epoch: Epoch, head: BlockRef) -> Result<(), ChainError> {
     home.minimum_weight().await?;
     home.withdrawal().await?;
     home.operator_set(epoch, head.hash).await?;
@@ -395,11 +414,11 @@ mod tests {
 
     #[test]
     fn a_quorum_at_risk_is_told_before_it_is_lost() {
-        let status = |standing| ProviderStatus {
+        let status = |health| ProviderStatus {
             provider: "https://h.org".into(),
             by: "acme".into(),
             client: None,
-            standing,
+            health,
             since: Duration::ZERO,
             problem: Some("answered with HTTP status 429".into()),
             last_error: None,
@@ -412,13 +431,13 @@ mod tests {
             latency_p50: None,
             latency_p99: None,
         };
-        let state = |standings: &[Standing], required, min_runners, spare| Providers {
+        let state = |healths: &[ProviderHealth], required, min_runners, spare| Providers {
             required,
             min_runners,
             spare,
-            providers: standings.iter().copied().map(status).collect(),
+            providers: healths.iter().copied().map(status).collect(),
         };
-        let (ok, bad) = (Standing::Ok, Standing::RateLimited);
+        let (ok, bad) = (ProviderHealth::Ok, ProviderHealth::RateLimited);
         let table = [
             (state(&[ok, ok, ok], 2, 2, Some(1)), Level::Ok),
             (state(&[ok, ok, ok], 2, 1, Some(1)), Level::Warning),
@@ -434,7 +453,7 @@ mod tests {
         assert_eq!(provider(1, &status(bad), false).level, Level::Warning);
         assert_eq!(provider(1, &status(bad), true).level, Level::Error);
         assert_eq!(
-            provider(1, &status(Standing::Contradicts), false).level,
+            provider(1, &status(ProviderHealth::Contradicts), false).level,
             Level::Error
         );
         assert_eq!(provider(1, &status(ok), true).level, Level::Ok);

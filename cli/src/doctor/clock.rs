@@ -38,10 +38,10 @@ fn judge(offset_ms: i64, open_ms: u64, than: &str) -> Finding {
 
 /// By the `Date` that the providers' servers put on their answers; exact to half a second.
 pub(super) async fn of_providers(settings: &Settings) -> Finding {
-    let chains = settings.chains.iter().map(|chain| &chain.evm);
-    let providers = std::iter::once(&settings.home.evm)
+    let chains = settings.chains.iter().map(|chain| &chain.chain);
+    let providers = std::iter::once(&settings.home.chain)
         .chain(chains)
-        .flat_map(|evm| &evm.rpc);
+        .flat_map(|chain| &chain.rpc);
     let hosts: Vec<Url> = providers
         .filter_map(|p| Url::parse(&p.url.to_string()).ok())
         .collect();

@@ -3,10 +3,14 @@
 use std::str::FromStr;
 
 use clap::Args;
+use quorate_chain::ChainFamily;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use super::{NumberOrWord, ProviderOptions, redact};
+
+/// The family of all chains that can be set.
+pub(crate) const FAMILY: ChainFamily = ChainFamily::Evm;
 
 /// One chain. Its fields are declared as arguments so that their documentation can be printed
 /// like that of all other settings; on the command line they stand inside of `--chain`.
@@ -67,6 +71,18 @@ pub(crate) struct ChainOptions {
     #[arg(long)]
     #[serde(default)]
     pub(crate) block_numbers: Option<String>,
+}
+
+impl ChainOptions {
+    /// A setting that only the family of the chain knows, as it is written.
+    pub(super) fn of_family(&self, name: &str) -> Option<String> {
+        match name {
+            "reads" => self.reads.clone(),
+            "history_slot" => self.history_slot.as_ref().map(ToString::to_string),
+            "block_numbers" => self.block_numbers.clone(),
+            _ => None,
+        }
+    }
 }
 
 /// Keys in a text that hold a list.

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use quorate_chain::evm::{BlockNumbers, Reads};
 use quorate_node::settings::Role;
 use quorate_proto::limits;
 use toml::{Table, Value};
@@ -86,9 +85,9 @@ impl ChainOptions {
             state_manager: "0x4444444444444444444444444444444444444444".into(),
             finality: Some(NumberOrWord::Word("finalized".into())),
             poll_ms: Some(HOME_POLL_MS),
-            reads: Some(Reads::Auto.to_string()),
+            reads: Some("auto".into()),
             history_slot: Some(NumberOrWord::Number(0)),
-            block_numbers: Some(BlockNumbers::Own.to_string()),
+            block_numbers: Some("own".into()),
         }
     }
 }

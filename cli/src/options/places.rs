@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use quorate_chain::evm::RpcUrl;
+use quorate_chain::rpc::RpcUrl;
 
 use super::{ConfigError, Problem, SecretUrl};
 

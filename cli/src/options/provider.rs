@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use alloy::transports::http::reqwest::Url;
-use quorate_chain::evm::ProviderConfig;
+use quorate_chain::providers::ProviderConfig;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

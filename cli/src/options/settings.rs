@@ -4,22 +4,24 @@ use std::fmt::Display;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
-use quorate_chain::evm::{BlockNumbers, EvmConfig, Finality, ProviderConfig, Reads};
+use quorate_chain::providers::ProviderConfig;
+use quorate_chain::{ChainConfig, Family, Finality, configure};
 use quorate_node::settings::{
     ChainSettings, HomeSettings, Policy, Reach, Retention, Role, Settings,
 };
-use quorate_proto::{Address, U256};
+use quorate_proto::Address;
 use quorate_storage::EngineKind;
 use serde_json::Value;
 
 use super::load::fields_of;
 use super::{
-    ChainOptions, ConfigError, NumberOrWord, Problem, ProviderOptions, RunOptions, expand_home,
-    has_quotes,
+    ChainOptions, ConfigError, FAMILY, NumberOrWord, Problem, ProviderOptions, RunOptions,
+    expand_home, has_quotes,
 };
 
 /// A name as it stands in a `Host` header, without a port.
@@ -153,14 +155,15 @@ impl Checker {
         let epoch_manager = self.address("epoch_manager", options.epoch_manager.as_deref());
         let finality = self.finality("home_finality", options.home_finality.as_ref());
         let poll = self.poll("home_poll_ms", options.home_poll_ms);
-        let mut evm = EvmConfig::new(chain_id?, Vec::new(), finality?);
-        evm.rpc = rpc?;
-        evm.quorum = options.home_rpc_quorum;
-        evm.min_runners = options.home_rpc_min_runners;
-        evm.poll_interval = poll.unwrap_or(evm.poll_interval);
-        self.sound("home_rpc", &evm);
+        let family = self.family("home_", &|_| None);
+        let mut chain = ChainConfig::new(chain_id?, Vec::new(), finality?, family?);
+        chain.rpc = rpc?;
+        chain.quorum = options.home_rpc_quorum;
+        chain.min_runners = options.home_rpc_min_runners;
+        chain.poll_interval = poll.unwrap_or(chain.poll_interval);
+        self.sound("home_rpc", &chain);
         Some(HomeSettings {
-            evm,
+            chain,
             registry: registry?,
             epoch_manager: epoch_manager?,
         })
@@ -192,56 +195,44 @@ impl Checker {
             .collect()
     }
 
-    fn chain(&mut self, chain: &ChainOptions) -> Option<ChainSettings> {
-        let key = |name: &str| format!("chains.{}.{name}", chain.chain_id);
-        let rpc = self.providers(&key("rpc"), &chain.rpc);
-        self.quorum(&key("rpc_quorum"), chain.rpc_quorum, chain.rpc.len());
-        let state_manager = self.address(&key("state_manager"), Some(&chain.state_manager));
-        let finality = match &chain.finality {
+    fn chain(&mut self, options: &ChainOptions) -> Option<ChainSettings> {
+        let key = |name: &str| format!("chains.{}.{name}", options.chain_id);
+        let rpc = self.providers(&key("rpc"), &options.rpc);
+        self.quorum(&key("rpc_quorum"), options.rpc_quorum, options.rpc.len());
+        let state_manager = self.address(&key("state_manager"), Some(&options.state_manager));
+        let finality = match &options.finality {
             Some(rule) => self.finality(&key("finality"), Some(rule)),
             None => Some(Finality::Finalized),
         };
-        let poll = self.poll(&key("poll_ms"), chain.poll_ms);
-        let (reads, slot) = (self.reads(chain), self.history_slot(chain));
-        let numbers = self.block_numbers(chain);
-        let mut evm = EvmConfig::new(chain.chain_id, Vec::new(), finality?);
-        evm.rpc = rpc?;
-        evm.quorum = chain.rpc_quorum;
-        evm.min_runners = chain.rpc_min_runners;
-        evm.poll_interval = poll.unwrap_or(evm.poll_interval);
-        evm.reads = reads?;
-        evm.history_slot = slot?;
-        evm.block_numbers = numbers?;
-        self.sound(&key("rpc"), &evm);
+        let poll = self.poll(&key("poll_ms"), options.poll_ms);
+        let family = self.family(&key(""), &|name| options.of_family(name));
+        let mut chain = ChainConfig::new(options.chain_id, Vec::new(), finality?, family?);
+        chain.rpc = rpc?;
+        chain.quorum = options.rpc_quorum;
+        chain.min_runners = options.rpc_min_runners;
+        chain.poll_interval = poll.unwrap_or(chain.poll_interval);
+        self.sound(&key("rpc"), &chain);
         Some(ChainSettings {
-            evm,
+            chain,
             state_manager: state_manager?,
         })
     }
 
-    fn reads(&mut self, chain: &ChainOptions) -> Option<Reads> {
-        let Some(text) = &chain.reads else {
-            return Some(Reads::default());
-        };
-        let key = format!("chains.{}.reads", chain.chain_id);
-        self.parse(&key, text, "use auto, proof or vote")
-    }
-
-    fn block_numbers(&mut self, chain: &ChainOptions) -> Option<BlockNumbers> {
-        let Some(text) = &chain.block_numbers else {
-            return Some(BlockNumbers::default());
-        };
-        let key = format!("chains.{}.block_numbers", chain.chain_id);
-        self.parse(&key, text, "use own or parent")
-    }
-
-    fn history_slot(&mut self, chain: &ChainOptions) -> Option<U256> {
-        let Some(slot) = &chain.history_slot else {
-            return Some(U256::ZERO);
-        };
-        let key = format!("chains.{}.history_slot", chain.chain_id);
-        let cure = "write a number, or 0x and up to 64 hexadecimal digits";
-        self.parse(&key, &slot.to_string(), cure)
+    /// The family of a chain, with its own settings, whose keys begin with `prefix`.
+    fn family(
+        &mut self,
+        prefix: &str,
+        setting: &dyn Fn(&str) -> Option<String>,
+    ) -> Option<Arc<dyn Family>> {
+        match configure(FAMILY, setting) {
+            Ok(family) => Some(family),
+            Err(problems) => {
+                for problem in problems {
+                    self.problem(&format!("{prefix}{}", problem.name), problem.text);
+                }
+                None
+            }
+        }
     }
 
     fn operator(&mut self, role: Option<Role>, text: Option<&str>) -> Option<Address> {
@@ -358,13 +349,13 @@ impl Checker {
     }
 
     /// What is wrong with the providers of a chain as a whole, unless that was told before.
-    fn sound(&mut self, key: &str, evm: &EvmConfig) {
+    fn sound(&mut self, key: &str, chain: &ChainConfig) {
         let told = |problem: &Problem| problem.key.starts_with(key);
-        if let Err(error) = evm.check()
-            && !evm.poll_interval.is_zero()
+        if let Err(error) = chain.check()
+            && !chain.poll_interval.is_zero()
             && !self.problems.iter().any(told)
         {
-            let mut usual = evm.clone();
+            let mut usual = chain.clone();
             usual.min_runners = None;
             match usual.check() {
                 Ok(()) => self.problem(&format!("{key}_min_runners"), error),

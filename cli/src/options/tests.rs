@@ -221,9 +221,9 @@ fn a_good_configuration_becomes_settings() {
         .expect("settings");
     assert_eq!(settings.role, Role::Operator);
     assert_eq!(settings.drain.as_millis(), 500);
-    assert_eq!(settings.home.evm.chain_id, 31337);
-    assert_eq!(settings.home.evm.finality.to_string(), "2");
-    assert_eq!(settings.chains[0].evm.chain_id, 31338);
+    assert_eq!(settings.home.chain.chain_id, 31337);
+    assert_eq!(settings.home.chain.finality.to_string(), "2");
+    assert_eq!(settings.chains[0].chain.chain_id, 31338);
     assert_eq!(settings.http.map(|address| address.port()), Some(9080));
     assert!(settings.data_dir.ends_with(".quorate/operator"));
     assert!(!settings.data_dir.starts_with("~"));
@@ -418,7 +418,7 @@ fn nothing_between_commas_is_no_item() {
     assert_eq!(options.listen, RunOptions::defaults(Role::Operator).listen);
     let settings = options.to_settings().expect("settings");
     assert_eq!(
-        (settings.bootstrap.len(), settings.home.evm.rpc.len()),
+        (settings.bootstrap.len(), settings.home.chain.rpc.len()),
         (2, 2)
     );
     assert_eq!(settings.http_hosts, ["a.org"]);

@@ -1,5 +1,5 @@
 use clap::Parser as _;
-use quorate_chain::evm::Rejection;
+use quorate_chain::Rejection;
 
 use super::*;
 use crate::args::{Cli, Command};
@@ -97,14 +97,14 @@ fn the_set_of_another_epoch_says_nothing() {
 #[test]
 fn the_chain_has_the_last_word() {
     let (file, domain, mut report) = report(&[2, 3]);
-    report.on_chain = Some(Verdict::Rejected(Rejection::InvalidSignature));
+    report.on_chain = Some(CertificateCheck::Rejected(Rejection::InvalidSignature));
     assert!(report.conclude().is_err());
     assert!(
         report
             .render(&file, &domain)
             .contains("\nOn chain     rejected: ")
     );
-    report.on_chain = Some(Verdict::Valid);
+    report.on_chain = Some(CertificateCheck::Valid);
     assert!(report.conclude().is_ok());
 }
 

@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt, ready};
 use quorate_chain::{
-    At, BlockRef, ChainEntry, ChainError, ChainFamily, HomeReader, Providers, ReadLog, Reading,
-    StateReader,
+    At, BlockRef, ChainEntry, ChainError, HomeReader, Providers, ReadLog, Reading, StateReader,
 };
 use quorate_proto::{Address, B256, U256};
 use tokio::sync::watch;
@@ -121,13 +120,9 @@ pub async fn difference(
         let text = "the home chain's directory does not list it; its owner can add it";
         return Ok(Some(text.to_owned()));
     };
-    let expected = ChainEntry {
-        family: ChainFamily::Evm,
-        block_numbers: settings.evm.block_numbers,
-        genesis: chain.locate(At::Block(0)).await?.hash,
-        state_manager: settings.state_manager.into_word(),
-        history_slot: settings.evm.history_slot,
-    };
+    let genesis = chain.locate(At::Block(0)).await?.hash;
+    let state_manager = settings.state_manager.into_word();
+    let expected = settings.chain.family.entry(genesis, state_manager);
     let differences = differences(&expected, &entry);
     Ok((!differences.is_empty()).then(|| {
         format!(
@@ -262,7 +257,7 @@ impl StateReader for ListedChain {
 
 #[cfg(test)]
 mod tests {
-    use quorate_chain::evm::BlockNumbers;
+    use quorate_chain::{BlockNumbers, ChainFamily};
 
     use super::*;
 

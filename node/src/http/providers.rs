@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::Json;
-use quorate_chain::{ProviderStatus, Providers, RequestOutcome, Standing};
+use quorate_chain::{ProviderHealth, ProviderStatus, Providers, RequestOutcome};
 use quorate_proto::Timestamp;
 
 use super::{HttpContext, HttpState, chain_problem};
@@ -65,7 +65,7 @@ impl Chain {
             spare,
             providers,
         } = self.providers;
-        let ok = |status: &&ProviderStatus| status.standing == Standing::Ok;
+        let ok = |status: &&ProviderStatus| status.health == ProviderHealth::Ok;
         ChainProviders {
             chain_id: self.id,
             kind: self.kind.into(),
@@ -91,7 +91,7 @@ fn line(status: ProviderStatus, now: Timestamp) -> ProviderLine {
         provider: status.provider,
         by: status.by,
         client: status.client,
-        standing: status.standing.name().into(),
+        standing: status.health.name().into(),
         since_ms: ago(status.since),
         problem: status.problem,
         last_error_ms: status.last_error.as_ref().map(|(_, age)| ago(*age)),
@@ -133,11 +133,11 @@ pub(super) fn gauge(facts: &HttpContext) {
 
 fn gauge_one(chain: &[(&'static str, String)], status: &ProviderStatus) {
     let labels = with(&with(chain, "provider", &status.provider), "by", &status.by);
-    for standing in Standing::ALL {
-        let is = f64::from(u8::from(standing == status.standing));
+    for health in ProviderHealth::ALL {
+        let is = f64::from(u8::from(health == status.health));
         metrics::gauge!(
             "quorate_provider_standing",
-            &with(&labels, "standing", standing.name())
+            &with(&labels, "standing", health.name())
         )
         .set(is);
     }

@@ -4,8 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::{BoxFuture, try_join_all};
-use quorate_chain::evm::{EvmChain, EvmHome};
+use futures::future::{BoxFuture, join_all};
 use quorate_chain::{ChainError, HomeReader, StateReader};
 use quorate_proto::PeerSecret;
 use quorate_storage::{Store, WriteQueue, WriterGuard};
@@ -26,7 +25,7 @@ use crate::http::MetricsHandle;
 use crate::keys::Signer;
 use crate::process::supervisor::Tasks;
 use crate::services::Chains;
-use crate::settings::{ChainSettings, Settings};
+use crate::settings::{HomeSettings, Settings};
 use crate::signing::lease::LogClaim;
 use crate::tasks::driver::{Channels, TaskDriver, proven_chains};
 use crate::tasks::evidence::EvidenceStore;
@@ -82,29 +81,29 @@ impl ChainReaders {
         proven: &HashSet<u64>,
         halt: &CancellationToken,
     ) -> Result<Self, ChainError> {
-        let home = &settings.home;
-        let evm = EvmHome::connect(home.evm.clone(), home.registry, home.epoch_manager);
-        let connect =
-            |chain: &ChainSettings| EvmChain::connect(chain.evm.clone(), chain.state_manager);
-        let sources = try_join_all(settings.chains.iter().map(connect));
-        let (evm, sources) = tokio::try_join!(evm, sources)?;
-        let evm = Arc::new(evm);
+        let HomeSettings {
+            chain,
+            registry,
+            epoch_manager,
+        } = &settings.home;
+        let home = chain.open_home(*registry, *epoch_manager, halt)?;
+        let mut clients = vec![home.client];
         let mut ledgers = Self {
-            home_poll: home.evm.poll_interval,
-            followers: vec![Box::pin(evm.clone().run(halt.clone()))],
-            home: evm,
+            home_poll: chain.poll_interval,
+            followers: vec![home.follower],
+            home: home.reader,
             sources: Vec::new(),
         };
-        for (chain, evm) in settings.chains.iter().zip(sources) {
-            let evm = Arc::new(evm);
-            if proven.contains(&evm.chain_id()) {
-                evm.client().expect_proofs();
-            }
-            let (listed, listing) = listed(ledgers.home.clone(), evm.clone(), chain);
-            ledgers.followers.push(Box::pin(evm.run(halt.clone())));
+        for chain in &settings.chains {
+            let has_proofs = proven.contains(&chain.chain.chain_id);
+            let source = chain.chain.open(chain.state_manager, has_proofs, halt)?;
+            let (listed, listing) = listed(ledgers.home.clone(), source.reader, chain);
+            clients.push(source.client);
+            ledgers.followers.push(source.follower);
             ledgers.followers.push(Box::pin(listing.run(halt.clone())));
             ledgers.sources.push(Arc::new(listed));
         }
+        join_all(clients.iter().map(|client| client.connect())).await;
         Ok(ledgers)
     }
 }

@@ -297,7 +297,7 @@ async fn watch_store(store: Store, halt: CancellationToken) -> Result<(), NodeEr
 }
 
 pub(super) fn domain_of(settings: &Settings) -> Domain {
-    Domain::new(settings.home.evm.chain_id, settings.home.registry)
+    Domain::new(settings.home.chain.chain_id, settings.home.registry)
 }
 
 pub(super) fn open_store(settings: &Settings, domain: &Domain) -> Result<Store, StoreError> {

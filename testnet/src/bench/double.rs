@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use anyhow::Result;
 use futures::future::BoxFuture;
-use quorate_chain::evm::{EvmConfig, Finality};
 use quorate_chain::{
-    At, BlockRef, ChainEntry, ChainError, HomeReader, ReadLog, Reading, Registration, StateReader,
-    Withdrawal,
+    At, BlockRef, ChainConfig, ChainEntry, ChainError, ChainFamily, Finality, HomeReader, ReadLog,
+    Reading, Registration, StateReader, Withdrawal, configure,
 };
 use quorate_node::client::{Client, StateQuestion};
 use quorate_node::keys::LocalSigner;
@@ -241,6 +240,8 @@ pub(super) fn settings(
     bootstrap: &[libp2p::Multiaddr],
 ) -> Result<Settings> {
     let url = "http://127.0.0.1:1".parse()?;
+    let family =
+        configure(ChainFamily::Evm, &|_| None).map_err(|_| anyhow::anyhow!("no family"))?;
     let data_dir = folder.join(number.to_string());
     std::fs::create_dir_all(&data_dir)?;
     Ok(Settings {
@@ -258,7 +259,7 @@ pub(super) fn settings(
         http_hosts: Vec::new(),
         operator: Some(account(number)),
         home: HomeSettings {
-            evm: EvmConfig::new(HOME_CHAIN, vec![url], Finality::Confirmations(0)),
+            chain: ChainConfig::new(HOME_CHAIN, vec![url], Finality::Confirmations(0), family),
             registry: Address::repeat_byte(7),
             epoch_manager: Address::repeat_byte(8),
         },

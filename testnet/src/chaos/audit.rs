@@ -6,7 +6,7 @@ use alloy::primitives::{Address as EvmAddress, B256};
 use anyhow::{Context, Result};
 use futures::StreamExt;
 use quorate_chain::contracts::StateManager;
-use quorate_chain::evm::{Verdict, verify_on_chain};
+use quorate_chain::{CertificateCheck, ChainFamily, verify_on_chain};
 use quorate_proto::{
     Address, Certificate, Outcome, Response, SlotId, StateProof, Statement, TaskId, U256,
 };
@@ -236,8 +236,11 @@ async fn on_chain(
     let calls = different.iter().map(|((digest, data), task)| {
         let url = &url;
         async move {
-            let verdict = verify_on_chain(url, deployment.registry, *digest, data).await?;
-            anyhow::Ok((verdict != Verdict::Valid).then(|| format!("task {task}: {verdict}")))
+            let verdict =
+                verify_on_chain(ChainFamily::Evm, url, deployment.registry, *digest, data).await?;
+            anyhow::Ok(
+                (verdict != CertificateCheck::Valid).then(|| format!("task {task}: {verdict}")),
+            )
         }
     });
     let mut calls = futures::stream::iter(calls).buffer_unordered(CALLS);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use quorate_chain::contracts::LightStakeRegistry;
-use quorate_chain::evm::{Verdict, verify_on_chain};
+use quorate_chain::{CertificateCheck, ChainFamily, verify_on_chain};
 use quorate_node::client::{Answer, At, StateQuestion};
 use quorate_node::keys::{KeyKind, KeyStore, Password, Saving, Secret, Strength};
 use quorate_proto::{Address, Epoch, U256};
@@ -237,10 +237,16 @@ async fn verified(network: &LocalNetwork, light: Address, answers: &[Answer]) ->
         let epoch = answer.certificate.statement().epoch();
         epochs.push(epoch);
         for (url, registry) in [(&home, network.deployment.registry), (&source, light)] {
-            let verdict =
-                verify_on_chain(url, registry, answer.digest, &answer.signature_data).await?;
+            let verdict = verify_on_chain(
+                ChainFamily::Evm,
+                url,
+                registry,
+                answer.digest,
+                &answer.signature_data,
+            )
+            .await?;
             ensure!(
-                verdict == Verdict::Valid,
+                verdict == CertificateCheck::Valid,
                 "task {} of epoch {epoch}: {verdict}",
                 answer.task_id
             );

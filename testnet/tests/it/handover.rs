@@ -8,7 +8,7 @@ mod rush;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use quorate_chain::evm::{Rejection, Verdict, verify_on_chain};
+use quorate_chain::{CertificateCheck, ChainFamily, Rejection, verify_on_chain};
 use quorate_node::client::{Answer, HandedOver};
 use quorate_node::keys::{KeyKind, KeyStore, Password, Saving, Secret, Strength};
 use quorate_proto::{Address, B256, Epoch};
@@ -122,9 +122,9 @@ async fn seal(network: &LocalNetwork, by: usize) -> Result<CommandOutput> {
     node(&[&args[..], &["--key", "payer", "--key-dir", &keys]].concat()).await
 }
 
-async fn at_light(network: &LocalNetwork, digest: B256, data: &[u8]) -> Result<Verdict> {
+async fn at_light(network: &LocalNetwork, digest: B256, data: &[u8]) -> Result<CertificateCheck> {
     let url = network.deployment.source.url()?;
-    Ok(verify_on_chain(&url, light_of(network)?, digest, data).await?)
+    Ok(verify_on_chain(ChainFamily::Evm, &url, light_of(network)?, digest, data).await?)
 }
 
 /// Both registries accept both forms.
@@ -136,10 +136,23 @@ async fn accepted_everywhere(network: &LocalNetwork, answer: &Answer) -> Outcome
     let compact = answer.certificate.compact_signature_data(&set)?;
     let home = deployment.home.url()?;
     for (form, data) in [("ABI", &answer.signature_data), ("compact", &compact)] {
-        let verdict = verify_on_chain(&home, deployment.registry, answer.digest, data).await?;
-        ensure!(verdict == Verdict::Valid, "{form} at home: {verdict}");
+        let verdict = verify_on_chain(
+            ChainFamily::Evm,
+            &home,
+            deployment.registry,
+            answer.digest,
+            data,
+        )
+        .await?;
+        ensure!(
+            verdict == CertificateCheck::Valid,
+            "{form} at home: {verdict}"
+        );
         let verdict = at_light(network, answer.digest, data).await?;
-        ensure!(verdict == Verdict::Valid, "{form} at the light: {verdict}");
+        ensure!(
+            verdict == CertificateCheck::Valid,
+            "{form} at the light: {verdict}"
+        );
     }
     Ok(())
 }
@@ -158,8 +171,9 @@ async fn another_chain_follows_while_operators_leave_and_join() -> Outcome {
     let set = deployment.set_of(first).await?;
     let compact = previous.certificate.compact_signature_data(&set)?;
     let (home, registry) = (deployment.home.url()?, deployment.registry);
-    let verdict = verify_on_chain(&home, registry, previous.digest, &compact).await?;
-    let unsealed = Verdict::Rejected(Rejection::SetNotSealed(first.0));
+    let verdict =
+        verify_on_chain(ChainFamily::Evm, &home, registry, previous.digest, &compact).await?;
+    let unsealed = CertificateCheck::Rejected(Rejection::SetNotSealed(first.0));
     ensure!(verdict == unsealed, "{verdict}");
     seal(&network, 0).await?.says(0, &["epoch"])?;
     seal(&network, 0).await?.says(0, &["is sealed already"])?;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use libp2p::multiaddr::Protocol;
 use libp2p::{Multiaddr, PeerId};
-use quorate_chain::evm::{Verdict, verify_on_chain};
+use quorate_chain::{CertificateCheck, ChainFamily, verify_on_chain};
 use quorate_node::api::{OperatorReport, PeerLine};
 use quorate_node::client::{Answer, Client, ClientError, RequestFailure};
 use quorate_proto::{Address, StateProof, TaskId, U256};
@@ -87,10 +87,16 @@ pub(crate) async fn accepted(network: &LocalNetwork, answer: &Answer) -> Result<
         "not the certificate's bytes"
     );
     let url = deployment.home.url()?;
-    let verdict =
-        verify_on_chain(&url, deployment.registry, digest, &answer.signature_data).await?;
+    let verdict = verify_on_chain(
+        ChainFamily::Evm,
+        &url,
+        deployment.registry,
+        digest,
+        &answer.signature_data,
+    )
+    .await?;
     ensure!(
-        verdict == Verdict::Valid,
+        verdict == CertificateCheck::Valid,
         "the registry rejects task {}: {verdict}",
         answer.task_id
     );

@@ -8,13 +8,12 @@ use alloy::primitives::B256;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::super::calls::Header;
-use super::super::heads::agree;
-use super::super::provider::Provider;
+use super::super::provider::EvmProvider;
 use super::{EvmClient, lock};
 use crate::priority::for_all;
 use crate::{BlockRef, ChainError};
 
-/// Least time between the starts of two polls, whoever asks: 20 polls per second and provider,
+/// Least time between the starts of two polls, for all callers together: 20 polls per second and provider,
 /// however many users ask for blocks that do not exist yet.
 const MIN_POLL_SPACING: Duration = Duration::from_millis(50);
 
@@ -56,7 +55,7 @@ impl EvmClient {
     }
 
     async fn look(&self) -> Result<(), ChainError> {
-        if let Some(new) = agree(&self.pool, self.finality).await? {
+        if let Some(new) = self.pool.final_head(self.finality).await? {
             self.follow(new).await?;
         }
         *lock(&self.last_success) = Some(Instant::now());
@@ -85,11 +84,11 @@ impl EvmClient {
             height if height == old.number => Ok(*new),
             height if height > old.number => {
                 let question =
-                    |_, provider| Provider::header_below(provider, old.number, new.block());
+                    |_, provider| EvmProvider::header_below(provider, old.number, new.block());
                 self.pool.ask(question).await
             }
             _ => {
-                let question = |_, provider| Provider::header(provider, old.number);
+                let question = |_, provider| EvmProvider::header(provider, old.number);
                 self.pool.ask(question).await
             }
         };

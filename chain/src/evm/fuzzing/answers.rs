@@ -6,20 +6,21 @@ use alloy::transports::http::reqwest::StatusCode;
 use quorate_proto::{Epoch, EpochSchedule};
 use serde_json::value::RawValue;
 
-use super::super::batcher::{self, Outcome};
-use super::super::calls::{Ended, Header, Log, decode};
-use super::super::home::interface::getEpochIntervalCall;
+use super::super::abi::certificates::isValidSignatureCall;
+use super::super::abi::epochs::getEpochIntervalCall;
+use super::super::abi::registry;
+use super::super::abi::state_manager::getHistoryAtBlockCall;
+use super::super::calls::{CallOutcome, Header, Log};
+use super::super::certificate::rejection;
+use super::super::errors::{classify, read_error};
 use super::super::home::schedule_of;
-use super::super::operator_set::{interface as registry, set_of};
+use super::super::operator_set::set_of;
 use super::super::proof::answer::ProofAnswer;
-use super::super::provider::ended;
+use super::super::provider::call_outcome;
 use super::super::registrations;
-use super::super::revert::read_error;
-use super::super::rpc::{Answer, Failure};
-use super::super::state::interface::getHistoryAtBlockCall;
-use super::super::verdict::interface::isValidSignatureCall;
-use super::super::{Rejection, RpcUrl, state_root};
+use super::super::state_root;
 use crate::ChainError;
+use crate::rpc::{BatchOutcome, ProviderError, RpcResult, RpcUrl, SentBatch, decode};
 
 /// Stands in the provider's URL, and nowhere else unless a provider repeats it.
 const SECRET: &str = "topsecret0123";
@@ -41,8 +42,13 @@ pub fn rpc_answer(bytes: &[u8]) {
         .expect("a URL");
     for (status, count) in WAYS {
         let code = StatusCode::from_u16(status).expect("a status");
-        match batcher::read(&url, code, bytes, count) {
-            Outcome::Answers(answers) => {
+        let batch = SentBatch {
+            url: &url,
+            classify,
+            count,
+        };
+        match batch.read(code, bytes) {
+            BatchOutcome::Answers(answers) => {
                 assert_eq!(answers.len(), count, "one for each call");
                 assert!(
                     count > 1 || answers[0].is_some(),
@@ -53,26 +59,26 @@ pub fn rpc_answer(bytes: &[u8]) {
                     .flatten()
                     .for_each(|one| check(one, &url));
             }
-            Outcome::Failed(failure) => told(&failure),
+            BatchOutcome::Failed(failure) => told(&failure),
         }
     }
 }
 
 /// What is wrong is told in a line, without secrets.
-fn told(failure: &Failure) {
+fn told(failure: &ProviderError) {
     let text = failure.to_string();
     assert!(!text.contains(SECRET), "a secret is told");
     assert!(text.chars().count() <= LONGEST_TEXT, "a long text");
     assert!(!text.chars().any(char::is_control), "more than a line");
-    let _ = (failure.is_answer(), failure.said(), failure.outcome());
+    let _ = (failure.is_answer(), failure.reply_kind(), failure.outcome());
     let _ = failure.shrink_factor();
 }
 
 /// An answer is read in every way, as any question may get any answer.
-fn check(answer: Answer, url: &RpcUrl) {
-    match ended(answer.clone(), url) {
-        Ok(Ended::Returned(data)) => returned(&data),
-        Ok(Ended::Reverted(data)) => reverted(&data),
+fn check(answer: RpcResult, url: &RpcUrl) {
+    match call_outcome(answer.clone(), url) {
+        Ok(CallOutcome::Returned(data)) => returned(&data),
+        Ok(CallOutcome::Reverted(data)) => reverted(&data),
         Err(failure) => told(&failure),
     }
     let Ok(answer) = answer else {
@@ -88,10 +94,10 @@ fn check(answer: Answer, url: &RpcUrl) {
         check_logs(&logs);
     }
     let proof = ProofAnswer::read(answer.get(), 4);
-    let _ = told_or(proof.map_err(|problem| Failure::malformed(url.scrub(&problem))));
+    let _ = told_or(proof.map_err(|problem| ProviderError::malformed(url.scrub(&problem))));
 }
 
-fn told_or<T>(read: Result<T, Failure>) -> Option<T> {
+fn told_or<T>(read: Result<T, ProviderError>) -> Option<T> {
     read.inspect_err(told).ok()
 }
 
@@ -188,6 +194,6 @@ fn reverted(data: &Bytes) {
     };
     let text = read_error(error).to_string();
     assert!(!text.is_empty());
-    let text = Rejection::from_revert(data.clone()).to_string();
+    let text = rejection(data.clone()).to_string();
     assert!(!text.is_empty());
 }

@@ -2,12 +2,10 @@
 
 use alloy::primitives::{Address, B256, U256};
 
-use super::super::proof::history::{
-    Cutoff, Fact, HistoryRead, Horizon, MAX_SLOTS, Step as HistoryStep,
-};
+use super::super::proof::history::{Cutoff, Fact, HistoryRead, HistoryStep, Horizon, MAX_SLOTS};
 use super::super::prover::MAX_STEPS;
-use super::super::timestamps::{Step as TimeStep, TimestampSearch};
 use crate::BlockRef;
+use crate::lookup::{SearchStep, TimestampSearch};
 
 /// Rounds of a search for a time: bisection of all blocks, and the strides before it.
 const MAX_ROUNDS: usize = 64 + 22;
@@ -115,9 +113,9 @@ fn time(mut answers: Answers<'_>) {
     let mut search = TimestampSearch::new(target, head);
     for _ in 0..MAX_ROUNDS {
         match search.next() {
-            TimeStep::Found(block) => return assert!(block.timestamp <= target),
-            TimeStep::TooEarly(first) => return assert!(first > target),
-            TimeStep::Probe(numbers) => {
+            SearchStep::Found(block) => return assert!(block.timestamp <= target),
+            SearchStep::TooEarly(first) => return assert!(first > target),
+            SearchStep::Probe(numbers) => {
                 assert!((1..=4).contains(&numbers.len()), "one round");
                 for number in numbers {
                     assert!(number < head.number, "below what is final");

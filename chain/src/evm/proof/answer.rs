@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::trie::{Flaw, MAX_NODE, MAX_NODES, prove};
 
-/// Bytes of one proof in an answer: 65 nodes of 532 bytes in hexadecimal digits, and nobody has tries
+/// Bytes of one proof in an answer: 65 nodes of 532 bytes in hexadecimal digits, and no chain has tries
 /// that are half as deep, which leaves room for everything around them.
 const MAX_PROOF: usize = 2 * MAX_NODES * MAX_NODE;
 

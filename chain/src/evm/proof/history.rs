@@ -65,7 +65,7 @@ pub(in crate::evm) struct Horizon {
 
 /// What the search needs or has found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::evm) enum Step {
+pub(in crate::evm) enum HistoryStep {
     /// A proof of these slots, four at most, via [`HistoryRead::proven`].
     Prove(Vec<U256>),
     /// The second words of these entries, unproven, via [`HistoryRead::probed`].
@@ -121,7 +121,7 @@ impl Since {
 /// Most questions are about the recent past and keys that are rarely written, so the first proof
 /// already takes the last entry along, where a hint (or a history of one entry) says which that is.
 /// If the last entry is too late, the right one is looked for without proof, in few rounds, and
-/// proven together with its successor: whoever lies in between only makes the last proof fail.
+/// proven together with its successor: a lie in between only makes the last proof fail.
 #[derive(Clone, Debug)]
 pub(in crate::evm) struct HistoryRead {
     slots: Slots,
@@ -208,21 +208,21 @@ impl HistoryRead {
     }
 
     /// What is needed next.
-    pub(in crate::evm) fn next(&self) -> Result<Step, Stop> {
+    pub(in crate::evm) fn next(&self) -> Result<HistoryStep, Stop> {
         let Some(length) = self.length else {
             let last = self.hint - 1;
-            return Ok(Step::Prove(vec![
+            return Ok(HistoryStep::Prove(vec![
                 self.slots.length,
                 self.slots.value(last),
                 self.slots.since(last),
             ]));
         };
         if length == 0 {
-            return Ok(Step::Done(Fact::NoHistory));
+            return Ok(HistoryStep::Done(Fact::NoHistory));
         }
         let last = length - 1;
         if self.value_of(self.slots.since(last)).is_none() {
-            return Ok(Step::Prove(vec![
+            return Ok(HistoryStep::Prove(vec![
                 self.slots.value(last),
                 self.slots.since(last),
             ]));
@@ -232,9 +232,11 @@ impl HistoryRead {
             // Cheaper proven at once than looked for first.
             1 | 2 if !self.probed => {
                 let both = |entry| [self.slots.value(entry), self.slots.since(entry)];
-                Ok(Step::Prove((self.low..self.high).flat_map(both).collect()))
+                Ok(HistoryStep::Prove(
+                    (self.low..self.high).flat_map(both).collect(),
+                ))
             }
-            _ => Ok(Step::Probe(self.probes())),
+            _ => Ok(HistoryStep::Probe(self.probes())),
         }
     }
 
@@ -262,7 +264,7 @@ impl HistoryRead {
         Ok(())
     }
 
-    /// These entries, which were asked for, have these second words, as somebody says.
+    /// These entries, which were asked for, have these second words, as a provider says.
     pub(in crate::evm) fn probed(&mut self, words: &[(u64, U256)]) -> Result<(), Stop> {
         self.probed = true;
         for (entry, word) in words {
@@ -297,7 +299,7 @@ impl HistoryRead {
 
     /// All entries below `low` are not later, all from there on are: the two at the border are to
     /// be proven.
-    fn settle(&self) -> Result<Step, Stop> {
+    fn settle(&self) -> Result<HistoryStep, Stop> {
         let length = self.length.unwrap_or_default();
         let mut missing = Vec::new();
         let mut need = |slot: U256| {
@@ -319,13 +321,13 @@ impl HistoryRead {
             false => None,
         };
         if !missing.is_empty() {
-            return Ok(Step::Prove(missing));
+            return Ok(HistoryStep::Prove(missing));
         }
         let span = Span {
             from: from.map(|word| self.since(word)).transpose()?,
             until: until.map(|word| self.since(word)).transpose()?,
         };
-        Ok(Step::Done(match value {
+        Ok(HistoryStep::Done(match value {
             Some(value) => Fact::Value(value, span),
             None => Fact::BeforeFirstEntry(span),
         }))

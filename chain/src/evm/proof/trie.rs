@@ -4,7 +4,7 @@
 //!
 //! Nodes are decoded by `alloy_trie`, the walk is our own. Its `verify_proof` wants to know the value
 //! beforehand, and panics where nodes that belong together have paths of more than 64 nibbles in all.
-//! Such a trie is easily made by whoever chooses the root, as a lone provider does.
+//! Such a trie is easily made by a party that chooses the root, as a lone provider does.
 
 use alloy::primitives::{B256, Bytes, keccak256};
 use alloy::rlp::{Decodable, EMPTY_STRING_CODE};

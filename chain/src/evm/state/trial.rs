@@ -7,18 +7,10 @@ use alloy::primitives::{Address, U256};
 use alloy::sol_types::SolEvent;
 use tokio::time::sleep;
 
+use super::super::abi::state_manager::HistoryCommitted;
 use super::super::calls::Log;
 use super::{EvmChain, lock};
-use crate::{At, BlockRef, ChainError, Question, ReadLog};
-
-mod interface {
-    #![allow(missing_docs, unreachable_pub, clippy::all)]
-    alloy::sol! {
-        event HistoryCommitted(address indexed user, uint256 key, uint256 value, uint256 timestamp, uint256 blockNumber);
-    }
-}
-
-use interface::HistoryCommitted;
+use crate::{At, BlockRef, ChainError, QueryKind, ReadLog};
 
 /// Between two trials while all is well.
 const EVERY: Duration = Duration::from_secs(30);
@@ -39,7 +31,7 @@ impl EvmChain {
         let _ = heads.wait_for(Option::is_some).await;
         let mut failed = false;
         loop {
-            let problem = self.try_out().await.err();
+            let problem = self.read_sample().await.err();
             // A moment's failure is no state of things.
             let told = problem
                 .as_ref()
@@ -55,13 +47,9 @@ impl EvmChain {
         format!("nothing can be read of the state manager {contract} of chain {chain}: {error}")
     }
 
-    /// Reads something that was stored lately, or what nobody stored where nothing was; whether there was
-    /// something: without it a wrong slot of the mapping does not show.
-    ///
-    /// # Errors
-    /// Why users would get no answers.
-    pub async fn try_out(&self) -> Result<bool, ChainError> {
-        let head = self.client.basis(At::Block(0), |_| true).await?.head;
+    /// As [`crate::StateReader::try_out`]; without an entry a wrong slot of the mapping does not show.
+    pub(super) async fn read_sample(&self) -> Result<bool, ChainError> {
+        let head = self.client.snapshot(At::Block(0), |_| true).await?.head;
         let sample = self.sample(head).await;
         let (user, key, block) = sample.unwrap_or((Address::ZERO, U256::ZERO, head.number));
         let log = ReadLog::default();
@@ -75,7 +63,7 @@ impl EvmChain {
         }
     }
 
-    /// The newest entry that one of the providers knows of. Nobody is believed: it is read afterwards.
+    /// The newest entry that one of the providers knows of. No provider is believed: it is read afterwards.
     async fn sample(&self, head: BlockRef) -> Option<Sample> {
         let known = *lock(&self.sample);
         if known.is_some() {
@@ -96,7 +84,7 @@ impl EvmChain {
         let (contract, topics) = (self.state_manager, [HistoryCommitted::SIGNATURE_HASH]);
         let range = (from, head.number);
         let (pool, log) = (self.client.pool(), ReadLog::default());
-        let logs = pool.first(&log, Question::Value, |provider| {
+        let logs = pool.first(&log, QueryKind::Value, |provider| {
             provider.logs(contract, &topics, range, head)
         });
         let is_ours = |log: &Log| {

@@ -2,28 +2,21 @@
 
 use alloy::primitives::U256;
 
-use super::super::client::Basis;
+use super::super::abi::state_manager::{History, getHistoryAtBlockCall};
+use super::super::client::HeadSnapshot;
+use super::super::errors::read_error;
 use super::super::proof::history::{Cutoff, Since, Span};
-use super::super::prover::Entry;
-use super::super::revert::read_error;
+use super::super::prover::HistoryQuery;
 use super::{EvmChain, Held};
 use crate::{BlockRef, ChainError, ReadLog};
-
-pub(in super::super) mod interface {
-    #![allow(missing_docs, unreachable_pub, clippy::all)]
-    alloy::sol! {
-        struct History { uint256 value; uint64 blockNumber; uint48 timestamp; }
-        function getHistoryAtBlock(address user, uint256 key, uint256 blockNumber) external view returns (History memory);
-    }
-}
 
 impl EvmChain {
     /// What a quorum says that the contract says. By time it is not asked: deployed contracts do not agree
     /// on what that means.
     pub(super) async fn vote(
         &self,
-        basis: Basis,
-        entry: Entry,
+        snapshot: HeadSnapshot,
+        entry: HistoryQuery,
         log: &ReadLog,
     ) -> Result<Held, ChainError> {
         let Cutoff::Block(block) = entry.at else {
@@ -35,18 +28,18 @@ impl EvmChain {
                 ),
             });
         };
-        let history = match self.history(basis, entry, block, log).await {
+        let history = match self.history(snapshot, entry, block, log).await {
             // On a chain whose own numbers are lower than those that its contracts count, every entry is later.
             Err(ChainError::BeforeFirstEntry) => {
-                if let Ok(last) = self.history(basis, entry, u64::MAX, log).await {
-                    self.check_entry(basis, since(&last), log).await?;
+                if let Ok(last) = self.history(snapshot, entry, u64::MAX, log).await {
+                    self.check_entry(snapshot, since(&last), log).await?;
                 }
                 return Err(ChainError::BeforeFirstEntry);
             }
             history => history?,
         };
         let from = since(&history);
-        self.check_entry(basis, from, log).await?;
+        self.check_entry(snapshot, from, log).await?;
         let span = Span {
             from: Some(from),
             until: None,
@@ -57,31 +50,31 @@ impl EvmChain {
     /// Whether an entry is of a block of this chain, and of its time.
     async fn check_entry(
         &self,
-        basis: Basis,
+        snapshot: HeadSnapshot,
         entry: Since,
         log: &ReadLog,
     ) -> Result<(), ChainError> {
-        is_known(entry, basis)?;
+        is_known(entry, snapshot)?;
         is_of(
             entry,
-            self.client.agreed(basis, entry.block, log).await?.block,
+            self.client.agreed(snapshot, entry.block, log).await?.block,
         )
     }
 
     /// The last entry that is not later than a block, as a quorum says that the contract says.
     pub(super) async fn history(
         &self,
-        basis: Basis,
-        entry: Entry,
+        snapshot: HeadSnapshot,
+        entry: HistoryQuery,
         block: u64,
         log: &ReadLog,
-    ) -> Result<interface::History, ChainError> {
-        let call = interface::getHistoryAtBlockCall {
+    ) -> Result<History, ChainError> {
+        let call = getHistoryAtBlockCall {
             user: entry.user,
             key: entry.key,
             blockNumber: U256::from(block),
         };
-        let at = basis.head.hash;
+        let at = snapshot.head.hash;
         let said = self.client.call_noting(self.state_manager, &call, at, log);
         let history = said.await.map_err(read_error)?;
         if history.blockNumber > block {
@@ -97,10 +90,10 @@ impl EvmChain {
     }
 }
 
-pub(super) fn is_known(entry: Since, basis: Basis) -> Result<(), ChainError> {
-    match entry.block > basis.head.number {
+pub(super) fn is_known(entry: Since, snapshot: HeadSnapshot) -> Result<(), ChainError> {
+    match entry.block > snapshot.head.number {
         true => Err(ChainError::OtherBlocks {
-            detail: entry.is_ahead_of(basis.head.number),
+            detail: entry.is_ahead_of(snapshot.head.number),
         }),
         false => Ok(()),
     }
@@ -119,7 +112,7 @@ pub(super) fn is_of(entry: Since, block: BlockRef) -> Result<(), ChainError> {
     }
 }
 
-fn since(history: &interface::History) -> Since {
+fn since(history: &History) -> Since {
     Since {
         block: history.blockNumber,
         time: history.timestamp.to(),

@@ -9,7 +9,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::post;
-use quorate_chain::evm::RpcUrl;
+use quorate_chain::rpc::RpcUrl;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 

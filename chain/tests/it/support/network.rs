@@ -5,11 +5,15 @@ use alloy::providers::{DynProvider, Provider};
 use alloy::signers::SignerSync;
 use alloy::signers::local::PrivateKeySigner;
 use alloy::sol_types::{SolStruct, SolValue, eip712_domain};
+use quorate_chain::Finality;
 use quorate_chain::anvil::{AnvilChain, AnvilOptions};
 use quorate_chain::contracts::{
     ChainDirectory, EpochManager, OwnerSlashingDecider, StakeRegistry, StakeVault,
 };
-use quorate_chain::evm::{EvmConfig, EvmHome, Finality, RpcUrl};
+use quorate_chain::evm::{EvmHome, EvmSettings};
+use quorate_chain::rpc::RpcUrl;
+
+use super::chain_config;
 
 type Failed = Box<dyn std::error::Error + Send + Sync>;
 
@@ -177,10 +181,15 @@ impl Network {
     }
 
     pub(crate) async fn home_over(&self, rpc: Vec<RpcUrl>) -> EvmHome {
-        let config = EvmConfig::new(self.anvil.chain_id(), rpc, Finality::Confirmations(0));
-        EvmHome::connect(config, self.registry, self.epoch_manager)
-            .await
-            .expect("a reader")
+        let config = chain_config(self.anvil.chain_id(), rpc, Finality::Confirmations(0));
+        EvmHome::connect(
+            &config,
+            EvmSettings::default(),
+            self.registry,
+            self.epoch_manager,
+        )
+        .await
+        .expect("a reader")
     }
 }
 

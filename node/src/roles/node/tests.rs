@@ -1,4 +1,4 @@
-use quorate_chain::evm::{EvmConfig, Finality};
+use quorate_chain::{ChainConfig, ChainFamily, Finality, configure};
 use quorate_proto::Address;
 use quorate_protocols::membership::Policy;
 use quorate_storage::EngineKind;
@@ -6,7 +6,7 @@ use tokio::net::TcpListener;
 use tokio::time::Instant;
 
 use super::*;
-use crate::settings::{HomeSettings, Limits, Reach, Retention, Role};
+use crate::settings::{ChainSettings, Limits, Reach, Retention, Role};
 
 /// A provider that takes connections and says nothing.
 async fn silent() -> String {
@@ -24,10 +24,11 @@ async fn silent() -> String {
 fn settings(url: &str, chains: u64) -> Settings {
     let config = |chain_id| {
         let url = url.parse().unwrap();
-        EvmConfig::new(chain_id, vec![url], Finality::Confirmations(0))
+        let family = configure(ChainFamily::Evm, &|_| None).unwrap();
+        ChainConfig::new(chain_id, vec![url], Finality::Confirmations(0), family)
     };
     let chain = |number| ChainSettings {
-        evm: config(100 + number),
+        chain: config(100 + number),
         state_manager: Address::repeat_byte(9),
     };
     Settings {
@@ -43,7 +44,7 @@ fn settings(url: &str, chains: u64) -> Settings {
         http_hosts: Vec::new(),
         operator: None,
         home: HomeSettings {
-            evm: config(1),
+            chain: config(1),
             registry: Address::repeat_byte(7),
             epoch_manager: Address::repeat_byte(8),
         },

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use quorate_chain::{BlockRef, Question, ReadLog, Said, Word};
+use quorate_chain::{BlockRef, ProviderReply, QueryKind, ReadLog, ReplyKind};
 use quorate_proto::ReadBasis;
 use quorate_proto::store::{Empty, ProviderAnswer, ProviderQuestion, ProviderWord, TaskRecord};
 use quorate_storage::{Batch, Store, StoreError, schema};
@@ -20,17 +20,17 @@ pub(crate) struct ReadTrace {
     /// Unspecified where no answer came of it.
     pub(crate) basis: ReadBasis,
     /// What providers said; bounded by their log.
-    pub(crate) words: Vec<Word>,
+    pub(crate) words: Vec<ProviderReply>,
 }
 
 impl ReadTrace {
     /// Of a read of this chain that took so long, and also counts it.
     pub(crate) fn of(chain: u64, log: &ReadLog, micros: u64) -> Self {
-        let (words, basis) = (log.words(), log.basis());
+        let (words, basis) = (log.replies(), log.basis());
         metrics::histogram!("quorate_read_seconds")
             .record(crate::process::measures::seconds(micros));
         crate::process::measures::reads(chain, basis).increment(1);
-        for word in words.iter().filter(|word| word.said == Said::False) {
+        for word in words.iter().filter(|word| word.kind == ReplyKind::False) {
             let (chain, provider) = (chain.to_string(), word.provider.to_string());
             metrics::counter!("quorate_provider_lies_total", "chain" => chain, "provider" => provider)
                 .increment(1);
@@ -84,41 +84,41 @@ pub(crate) fn proven_chains(store: &Store) -> Result<HashSet<u64>, NodeError> {
     rows.map(|row| Ok(row?.0)).collect()
 }
 
-fn word(word: &Word) -> ProviderWord {
+fn word(word: &ProviderReply) -> ProviderWord {
     ProviderWord {
         provider: word.provider.to_string(),
-        question: question(word.question).into(),
-        answer: answer(word.said).into(),
+        question: question(word.query).into(),
+        answer: answer(word.kind).into(),
         detail: word.detail.clone(),
         micros: word.micros,
     }
 }
 
-const fn question(question: Question) -> ProviderQuestion {
+const fn question(question: QueryKind) -> ProviderQuestion {
     match question {
-        Question::Header => ProviderQuestion::Header,
-        Question::Value => ProviderQuestion::Value,
-        Question::Proof => ProviderQuestion::Proof,
+        QueryKind::Header => ProviderQuestion::Header,
+        QueryKind::Value => ProviderQuestion::Value,
+        QueryKind::Proof => ProviderQuestion::Proof,
     }
 }
 
 /// What is said, and how it is kept.
-const ANSWERS: [(Said, ProviderAnswer); 12] = [
-    (Said::Good, ProviderAnswer::Good),
-    (Said::NoneYet, ProviderAnswer::NoneYet),
-    (Said::Differs, ProviderAnswer::Differs),
-    (Said::False, ProviderAnswer::False),
-    (Said::NoProofs, ProviderAnswer::NoProofs),
-    (Said::Timeout, ProviderAnswer::Timeout),
-    (Said::Unreachable, ProviderAnswer::Unreachable),
-    (Said::Error, ProviderAnswer::Error),
-    (Said::Malformed, ProviderAnswer::Malformed),
-    (Said::Behind, ProviderAnswer::Behind),
-    (Said::WrongChain, ProviderAnswer::WrongChain),
-    (Said::Busy, ProviderAnswer::Busy),
+const ANSWERS: [(ReplyKind, ProviderAnswer); 12] = [
+    (ReplyKind::Good, ProviderAnswer::Good),
+    (ReplyKind::NoneYet, ProviderAnswer::NoneYet),
+    (ReplyKind::Differs, ProviderAnswer::Differs),
+    (ReplyKind::False, ProviderAnswer::False),
+    (ReplyKind::NoProofs, ProviderAnswer::NoProofs),
+    (ReplyKind::Timeout, ProviderAnswer::Timeout),
+    (ReplyKind::Unreachable, ProviderAnswer::Unreachable),
+    (ReplyKind::Error, ProviderAnswer::Error),
+    (ReplyKind::Malformed, ProviderAnswer::Malformed),
+    (ReplyKind::Behind, ProviderAnswer::Behind),
+    (ReplyKind::WrongChain, ProviderAnswer::WrongChain),
+    (ReplyKind::Busy, ProviderAnswer::Busy),
 ];
 
-fn answer(said: Said) -> ProviderAnswer {
+fn answer(said: ReplyKind) -> ProviderAnswer {
     let kept = ANSWERS.iter().find(|(word, _)| *word == said);
     kept.map_or(ProviderAnswer::Unspecified, |(_, kept)| *kept)
 }

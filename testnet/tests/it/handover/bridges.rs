@@ -112,7 +112,7 @@ async fn a_light_registry_that_was_told_nothing_for_too_long_begins_anew() -> Ou
     let first = deployment.epoch().await?;
     let block = network.set_value(7, 100).await?;
     let old = certify(&network, 0, 7, block).await?;
-    ensure!(at_light(&network, old.digest, &old.signature_data).await? == Verdict::Valid);
+    ensure!(at_light(&network, old.digest, &old.signature_data).await? == CertificateCheck::Valid);
     anchor(&network, &[])
         .await?
         .says(2, &["the light registry lives"])?;
@@ -124,7 +124,7 @@ async fn a_light_registry_that_was_told_nothing_for_too_long_begins_anew() -> Ou
         chain.mine(CONFIRMATIONS).await?;
     }
     reach_grace_before(&network, fresh).await?;
-    let expired = Verdict::Rejected(Rejection::Expired(first.0));
+    let expired = CertificateCheck::Rejected(Rejection::Expired(first.0));
     let verdict = at_light(&network, old.digest, &old.signature_data).await?;
     ensure!(verdict == expired, "{verdict}");
     let client = network.client(0).await?;
@@ -156,6 +156,6 @@ async fn a_light_registry_that_was_told_nothing_for_too_long_begins_anew() -> Ou
     let block = network.set_value(7, 200).await?;
     let answer = certify(&network, 1, 7, block).await?;
     let verdict = at_light(&network, answer.digest, &answer.signature_data).await?;
-    ensure!(verdict == Verdict::Valid, "{verdict}");
+    ensure!(verdict == CertificateCheck::Valid, "{verdict}");
     Ok(())
 }

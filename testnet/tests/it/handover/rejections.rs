@@ -1,7 +1,7 @@
 //! What a light registry does not take.
 
 use anyhow::{Context, Result, ensure};
-use quorate_chain::evm::{Rejection, Verdict};
+use quorate_chain::{CertificateCheck, Rejection};
 use quorate_node::client::Answer;
 use quorate_proto::{
     Address, Certificate, Domain, Epoch, OperatorSet, Signature, SignerSignature, Statement, U256,
@@ -95,7 +95,7 @@ async fn in_abi_form(network: &LocalNetwork, answer: &Answer) -> Outcome {
     for (data, expected) in table {
         let verdict = at_light(network, answer.digest, &data).await?;
         ensure!(
-            verdict == Verdict::Rejected(expected.clone()),
+            verdict == CertificateCheck::Rejected(expected.clone()),
             "{expected:?} was expected: {verdict}"
         );
     }
@@ -134,7 +134,7 @@ async fn in_compact_form(network: &LocalNetwork, answer: &Answer, set: &Operator
     for (data, expected) in table {
         let verdict = at_light(network, answer.digest, &data).await?;
         ensure!(
-            verdict == Verdict::Rejected(expected.clone()),
+            verdict == CertificateCheck::Rejected(expected.clone()),
             "{expected:?} was expected: {verdict}"
         );
     }
@@ -151,7 +151,7 @@ async fn elsewhere(network: &LocalNetwork, answer: &Answer, set: &OperatorSet) -
     for data in [foreign.signature_data(), compact] {
         let verdict = at_light(network, answer.digest, &data).await?;
         ensure!(
-            verdict == Verdict::Rejected(Rejection::InvalidSignature),
+            verdict == CertificateCheck::Rejected(Rejection::InvalidSignature),
             "{verdict}"
         );
     }
@@ -159,7 +159,7 @@ async fn elsewhere(network: &LocalNetwork, answer: &Answer, set: &OperatorSet) -
     let domain = network.deployment.domain();
     let own = signed_elsewhere(network, statement, &operators, &domain)?;
     let verdict = at_light(network, answer.digest, &own.signature_data()).await?;
-    ensure!(verdict == Verdict::Valid, "{verdict}");
+    ensure!(verdict == CertificateCheck::Valid, "{verdict}");
     Ok(())
 }
 
@@ -179,7 +179,7 @@ async fn flipped(network: &LocalNetwork, answer: &Answer, data: &[u8], free: &[u
         other[bit / 8] ^= 1 << (bit % 8);
         let verdict = at_light(network, answer.digest, &other).await?;
         ensure!(
-            verdict != Verdict::Valid || free.contains(&(bit / 8)),
+            verdict != CertificateCheck::Valid || free.contains(&(bit / 8)),
             "bit {bit} may be flipped"
         );
     }
@@ -188,7 +188,7 @@ async fn flipped(network: &LocalNetwork, answer: &Answer, data: &[u8], free: &[u
         digest[bit / 8] ^= 1 << (bit % 8);
         let verdict = at_light(network, digest, data).await?;
         ensure!(
-            verdict != Verdict::Valid,
+            verdict != CertificateCheck::Valid,
             "bit {bit} of the digest may be flipped"
         );
     }

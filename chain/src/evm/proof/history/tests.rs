@@ -106,14 +106,14 @@ fn search_until(
         assert!(proofs + rounds < 24, "a search without end");
         let stepped = match read.next() {
             Err(stop) => return (Err(stop), proofs, rounds),
-            Ok(Step::Done(fact)) => return (Ok(fact), proofs, rounds),
-            Ok(Step::Prove(slots)) => {
+            Ok(HistoryStep::Done(fact)) => return (Ok(fact), proofs, rounds),
+            Ok(HistoryStep::Prove(slots)) => {
                 assert!((1..=MAX_SLOTS).contains(&slots.len()));
                 proofs += 1;
                 let values: Vec<U256> = slots.iter().map(|slot| storage.word(*slot)).collect();
                 read.proven(&slots, &values)
             }
-            Ok(Step::Probe(entries)) => {
+            Ok(HistoryStep::Probe(entries)) => {
                 assert!((1..=17).contains(&entries.len()));
                 rounds += 1;
                 let words: Vec<_> = entries
@@ -234,15 +234,15 @@ proptest! {
         for round in 0..30_usize {
             let word = |n: usize| U256::from_be_bytes(words[(round + n) % words.len()]);
             let stepped = match read.next() {
-                Ok(Step::Prove(slots)) => {
+                Ok(HistoryStep::Prove(slots)) => {
                     let values: Vec<U256> = (0..slots.len()).map(word).collect();
                     read.proven(&slots, &values)
                 }
-                Ok(Step::Probe(entries)) => {
+                Ok(HistoryStep::Probe(entries)) => {
                     let words: Vec<_> = entries.iter().map(|entry| (*entry, word(0))).collect();
                     read.probed(&words)
                 }
-                Ok(Step::Done(_)) | Err(_) => break,
+                Ok(HistoryStep::Done(_)) | Err(_) => break,
             };
             if stepped.is_err() {
                 break;
@@ -256,7 +256,7 @@ fn storage_of_something_else_is_told() {
     struct Other(U256, U256);
     let read = |other: Other| {
         let mut read = HistoryRead::new(U256::ZERO, (USER, KEY), Cutoff::Block(5), HORIZON, 1);
-        let Ok(Step::Prove(slots)) = read.next() else {
+        let Ok(HistoryStep::Prove(slots)) = read.next() else {
             panic!("a first proof");
         };
         let values = [other.0, U256::from(1), other.1];

@@ -1,0 +1,54 @@
+//! The families of chains, one line each.
+
+use std::sync::Arc;
+
+use alloy::primitives::{Address, B256};
+
+use crate::config::{Family, SettingProblem};
+use crate::evm::EvmSettings;
+use crate::rpc::RpcUrl;
+use crate::{CertificateCheck, ChainError, ChainFamily};
+
+/// The families that this version supports, with their usual settings.
+fn usual(family: ChainFamily) -> Option<Arc<dyn Family>> {
+    match family {
+        ChainFamily::Evm => Some(Arc::new(EvmSettings::default())),
+        ChainFamily::Svm | ChainFamily::Cardano => None,
+    }
+}
+
+fn supported(family: ChainFamily) -> Result<Arc<dyn Family>, String> {
+    usual(family).ok_or_else(|| format!("chains of family {family:?} are not supported"))
+}
+
+/// A family with the settings of one chain that only the family knows; `setting` has their texts by name.
+///
+/// # Errors
+/// All that is wrong with them.
+pub fn configure(
+    family: ChainFamily,
+    setting: &dyn Fn(&str) -> Option<String>,
+) -> Result<Arc<dyn Family>, Vec<SettingProblem>> {
+    let problem = |text| {
+        vec![SettingProblem {
+            name: "family",
+            text,
+        }]
+    };
+    supported(family).map_err(problem)?.configured(setting)
+}
+
+/// Asks a registry on a chain of this family, at the newest block, whether `certificate` is one for `digest`.
+///
+/// # Errors
+/// [`ChainError`] when the provider does not answer or no registry lives at that address.
+pub async fn verify_on_chain(
+    family: ChainFamily,
+    rpc: &RpcUrl,
+    registry: Address,
+    digest: B256,
+    certificate: &[u8],
+) -> Result<CertificateCheck, ChainError> {
+    let family = supported(family).map_err(|detail| ChainError::Settings { detail })?;
+    family.verify(rpc, registry, digest, certificate).await
+}

@@ -1,0 +1,16 @@
+//! What k of the n providers of a chain say alike is believed, if they are run by enough different ones.
+//!
+//! [`Pool`] asks; [`QuorumRule`] says when answers suffice; [`FinalHead`] is the question that every family asks
+//! first: which block is final.
+
+mod first;
+mod head;
+mod no_quorum;
+mod pool;
+mod rule;
+mod tally;
+
+pub use head::{FinalClaim, FinalHead};
+pub use no_quorum::NoQuorum;
+pub use pool::Pool;
+pub use rule::QuorumRule;
