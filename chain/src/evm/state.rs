@@ -173,7 +173,7 @@ impl EvmChain {
         let mut search = TimestampSearch::new(seconds, snapshot.head);
         let log = ReadLog::default();
         loop {
-            match search.next() {
+            match search.step() {
                 SearchStep::Found(block) => return Ok(block),
                 SearchStep::TooEarly(first) => {
                     return Err(ChainError::TimestampTooEarly {

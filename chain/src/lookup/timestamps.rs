@@ -50,7 +50,7 @@ impl TimestampSearch {
     }
 
     /// What to do next.
-    pub fn next(&mut self) -> SearchStep {
+    pub fn step(&mut self) -> SearchStep {
         match self.low {
             Some(low) if low.number + 1 >= self.high.number => SearchStep::Found(low),
             Some(low) => SearchStep::Probe(self.between(low)),

@@ -112,7 +112,7 @@ fn time(mut answers: Answers<'_>) {
     };
     let mut search = TimestampSearch::new(target, head);
     for _ in 0..MAX_ROUNDS {
-        match search.next() {
+        match search.step() {
             SearchStep::Found(block) => return assert!(block.timestamp <= target),
             SearchStep::TooEarly(first) => return assert!(first > target),
             SearchStep::Probe(numbers) => {

@@ -25,7 +25,7 @@ impl<F: Fn(u64) -> u64> Chain<F> {
     fn search(&self, target: u64) -> (Result<u64, u64>, u32) {
         let mut search = TimestampSearch::new(target, self.block(self.height));
         for rounds in 0.. {
-            match search.next() {
+            match search.step() {
                 SearchStep::Found(block) => return (Ok(block.number), rounds),
                 SearchStep::TooEarly(first) => return (Err(first), rounds),
                 SearchStep::Probe(probes) => {
