@@ -12,6 +12,7 @@
 mod engine;
 mod error;
 mod key;
+mod overlay;
 pub mod schema;
 mod signer;
 mod signing;
@@ -22,6 +23,7 @@ mod writer;
 pub use engine::{Engine, EngineKind, KeyRange, Order, RawRows};
 pub use error::{Conflict, StoreError};
 pub use key::{EncodeKey, FixedKey, Key, PrefixOf};
+pub use overlay::Overlay;
 pub use signer::{Holder, Import, Lease, LogStanding, MAX_SIGNING_KEYS, Signers, covers, standing};
 pub use signing::{
     Admission, Forgotten, Imported, Outdated, Permit, Permits, Reservation, SigningEntry,

@@ -8,17 +8,18 @@ use futures::future::FutureExt;
 
 use crate::{
     Ack, Batch, Conflict, Durability, Store, StoreError, WriteQueue,
+    overlay::Hold,
     schema::{Address, Id, SIGNING_LOG},
 };
 
 mod forget;
-mod holds;
 mod record;
+mod reserved;
 
 pub use forget::{Forgotten, Outdated};
-use holds::{Hold, hold, judge, newest};
-pub(crate) use holds::{Holds, Overlay};
 use record::{from_record, recorded, to_record};
+pub(crate) use reserved::Reserved;
+use reserved::{judge, reserve};
 
 /// (operator, slot).
 type SlotKey = (Address, Id);
@@ -94,7 +95,7 @@ impl SigningLog {
     /// What [`SigningLog::reserve`] would say now. Reserves nothing: good for reports, not for
     /// signing.
     pub fn check(&self, entry: &SigningEntry) -> Result<Verdict, StoreError> {
-        judge(self.store(), &self.store().overlay().pending(), entry)
+        judge(self.store(), &self.store().reserved().lock(), entry)
     }
 
     /// Reserves the slot for this fact, or refuses with [`StoreError::Conflict`].
@@ -112,7 +113,7 @@ impl SigningLog {
         let mut reservation = Reservation::new(self.queue.clone());
         let mut refused = Vec::new();
         for (place, entry) in entries.iter().enumerate() {
-            match hold(self.store(), entry) {
+            match reserve(self.store(), entry) {
                 Ok(hold) => reservation.add(*entry, hold),
                 Err(refusal) => refused.push((place, refusal)),
             }
@@ -159,7 +160,7 @@ impl SigningLog {
                 None => imported.added += 1,
             }
         }
-        let batch = with_records(Batch::new(), &admission.reservation);
+        let (batch, _) = admission.reservation.into_records(Batch::new());
         self.store().write(&batch, Durability::Synced)?;
         Ok(imported)
     }
@@ -183,7 +184,7 @@ pub struct Imported {
 pub struct Reservation {
     queue: WriteQueue,
     entries: Vec<SigningEntry>,
-    holds: Holds,
+    holds: Vec<Hold>,
 }
 
 impl Reservation {
@@ -209,29 +210,33 @@ impl Reservation {
     /// when all of it is on disk. The write begins at once, whether or not the future is polled.
     /// Where another reservation for the same slot is of a newer epoch, its record is written.
     pub fn commit(self, batch: Batch) -> Permits {
-        let batch = with_records(batch, &self);
-        let ack = self
-            .queue
-            .submit_holding(batch, Durability::Synced, Some(self.holds));
-        Permits {
-            ack,
-            entries: self.entries,
-        }
+        let queue = self.queue.clone();
+        let (batch, entries) = self.into_records(batch);
+        let ack = queue.submit(batch, Durability::Synced);
+        Permits { ack, entries }
     }
 
     /// As [`Reservation::commit`], once the queue has room. Dropping the future before that writes
     /// nothing and frees the slots.
     pub async fn commit_in_turn(self, batch: Batch) -> Result<Vec<Permit>, StoreError> {
-        let batch = with_records(batch, &self);
-        let holds = Some(self.holds);
-        let submitted = self
-            .queue
-            .submit_holding_in_turn(batch, Durability::Synced, holds);
-        let permits = Permits {
-            ack: submitted.await,
-            entries: self.entries,
-        };
-        permits.await
+        let queue = self.queue.clone();
+        let (batch, entries) = self.into_records(batch);
+        let ack = queue.submit_in_turn(batch, Durability::Synced).await;
+        Permits { ack, entries }.await
+    }
+
+    /// `batch` with the records, each of the newest epoch that anybody asked for.
+    fn into_records(self, mut batch: Batch) -> (Batch, Vec<SigningEntry>) {
+        let reserved = self.queue.store().reserved();
+        for entry in &self.entries {
+            let slot = slot_of(entry);
+            let newest = reserved.get(&slot).unwrap_or(*entry);
+            batch.put(SIGNING_LOG, &slot, &to_record(&newest));
+        }
+        for hold in self.holds {
+            batch.hold(hold);
+        }
+        (batch, self.entries)
     }
 }
 
@@ -293,15 +298,4 @@ impl Permit {
 
 fn slot_of(entry: &SigningEntry) -> SlotKey {
     (entry.operator, entry.slot)
-}
-
-/// Adds the records of a reservation, each of the newest epoch that anybody asked for.
-fn with_records(mut batch: Batch, reservation: &Reservation) -> Batch {
-    let store = reservation.queue.store();
-    for entry in &reservation.entries {
-        let slot = slot_of(entry);
-        let newest = newest(store, &slot).unwrap_or(*entry);
-        batch.put(SIGNING_LOG, &slot, &to_record(&newest));
-    }
-    batch
 }

@@ -11,7 +11,7 @@ use prost::Message;
 use self::{failstop::FailStop, folder::Folder};
 use crate::{
     Batch, Durability, EncodeKey, Engine, EngineKind, Key, MAX_BATCH_BYTES, Page, PrefixOf, Rows,
-    StoreError, Table, TableDef, schema, signing::Overlay,
+    StoreError, Table, TableDef, schema, signing::Reserved,
 };
 
 mod copy;
@@ -46,7 +46,7 @@ struct Inner {
     /// Held over "is it still writing?" and the write, so that nothing slips in behind a failure.
     commits: Mutex<()>,
     failure: FailStop,
-    overlay: Overlay,
+    reserved: Reserved,
     /// Behind the engine: the lock goes when the engine has closed.
     folder: Option<Folder>,
 }
@@ -108,7 +108,7 @@ impl Store {
             path,
             commits: Mutex::default(),
             failure: FailStop::new(),
-            overlay: Overlay::default(),
+            reserved: Reserved::default(),
             folder,
         };
         Self {
@@ -218,8 +218,9 @@ impl Store {
         self.inner.engine.as_ref()
     }
 
-    pub(crate) fn overlay(&self) -> &Overlay {
-        &self.inner.overlay
+    /// What the signing log is about to write.
+    pub(crate) fn reserved(&self) -> &Reserved {
+        &self.inner.reserved
     }
 
     /// The one way in which data reach the engine.

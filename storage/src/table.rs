@@ -5,6 +5,7 @@ use prost::Message;
 use crate::{
     KeyRange, Order, RawRows, StoreError,
     key::{EncodeKey, Key, decode_whole},
+    overlay::Hold,
 };
 
 /// Largest batch: 4 MiB hold a task with the responses and evidence of 1,000 operators at 4 kB
@@ -127,10 +128,12 @@ pub enum Op {
 
 /// Changes that reach the disk together or not at all, over any tables. On one key the last change
 /// wins.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct Batch {
     ops: Vec<Op>,
     bytes: usize,
+    /// What overlays show of it.
+    holds: Vec<Hold>,
 }
 
 impl Batch {
@@ -172,6 +175,12 @@ impl Batch {
     pub fn append(&mut self, later: Batch) {
         self.bytes += later.bytes;
         self.ops.extend(later.ops);
+        self.holds.extend(later.holds);
+    }
+
+    /// Keeps something in its overlay until this batch is committed, refused or dropped.
+    pub(crate) fn hold(&mut self, hold: Hold) {
+        self.holds.push(hold);
     }
 
     /// The changes in order.

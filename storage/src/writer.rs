@@ -11,8 +11,7 @@ use futures::{channel::oneshot, executor::block_on, future::FutureExt};
 use tokio::sync::Notify;
 
 use crate::{
-    Batch, FailureWatch, MAX_BATCH_BYTES, Signers, SigningLog, Store, StoreError, signing::Holds,
-    store::check_size,
+    Batch, FailureWatch, MAX_BATCH_BYTES, Signers, SigningLog, Store, StoreError, store::check_size,
 };
 
 /// Batches that may wait: a commit takes up to 20 ms on a slow disk; at 1,000 tasks/s with 19
@@ -78,16 +77,24 @@ fn fullness(state: &State, batch: &Batch) -> Option<StoreError> {
 struct Job {
     batch: Batch,
     durability: Durability,
-    /// Reservations that must outlive the write, whatever became of the caller.
-    holds: Option<Holds>,
     done: oneshot::Sender<Result<(), StoreError>>,
 }
 
 impl Job {
-    /// Lets go of the reservations, then answers: a written record can be read by now, and whoever
-    /// hears of a refusal finds the slots free.
+    fn new(batch: Batch, durability: Durability) -> (Self, Ack) {
+        let (done, ack) = oneshot::channel();
+        let job = Self {
+            batch,
+            durability,
+            done,
+        };
+        (job, Ack(ack))
+    }
+
+    /// Lets go of what overlays show of the batch, then answers: what was written can be read by now,
+    /// and whoever hears of a refusal finds slots of the signing log free.
     fn answer(self, outcome: Result<(), StoreError>) {
-        drop(self.holds);
+        drop(self.batch);
         let _ = self.done.send(outcome);
     }
 }
@@ -136,50 +143,16 @@ impl WriteQueue {
     /// Queues `batch`; the order of calls is the order on disk. The write happens whether or not
     /// the returned future is kept.
     pub fn submit(&self, batch: Batch, durability: Durability) -> Ack {
-        self.submit_holding(batch, durability, None)
-    }
-
-    pub(crate) fn submit_holding(
-        &self,
-        batch: Batch,
-        durability: Durability,
-        holds: Option<Holds>,
-    ) -> Ack {
-        let (done, ack) = oneshot::channel();
-        self.shared.accept(Job {
-            batch,
-            durability,
-            holds,
-            done,
-        });
-        Ack(ack)
+        let (job, ack) = Job::new(batch, durability);
+        self.shared.accept(job);
+        ack
     }
 
     /// As [`WriteQueue::submit`], once there is room: whoever has more to write than the disk takes
     /// waits here, instead of being refused. What is not accepted yet when the future is dropped is
     /// not written.
     pub async fn submit_in_turn(&self, batch: Batch, durability: Durability) -> Ack {
-        self.submit_holding_in_turn(batch, durability, None).await
-    }
-
-    /// Writes `batch` as soon as there is room, and returns when it is as durable as was asked.
-    pub async fn write(&self, batch: Batch, durability: Durability) -> Result<(), StoreError> {
-        self.submit_in_turn(batch, durability).await.await
-    }
-
-    pub(crate) async fn submit_holding_in_turn(
-        &self,
-        batch: Batch,
-        durability: Durability,
-        holds: Option<Holds>,
-    ) -> Ack {
-        let (done, ack) = oneshot::channel();
-        let mut job = Job {
-            batch,
-            durability,
-            holds,
-            done,
-        };
+        let (mut job, ack) = Job::new(batch, durability);
         loop {
             // Before the look: what is called in between is not missed.
             let room = self.shared.room.notified();
@@ -189,20 +162,20 @@ impl WriteQueue {
             }
             room.await;
         }
-        Ack(ack)
+        ack
+    }
+
+    /// Writes `batch` as soon as there is room, and returns when it is as durable as was asked.
+    pub async fn write(&self, batch: Batch, durability: Durability) -> Result<(), StoreError> {
+        self.submit_in_turn(batch, durability).await.await
     }
 
     /// As [`WriteQueue::submit`], where nobody else can wait for room: taken though the queue is full.
     /// For a row of a few hundred bytes, with one of it under way.
     pub(crate) fn submit_small(&self, batch: Batch, durability: Durability) -> Ack {
-        let (done, ack) = oneshot::channel();
-        self.shared.accept_small(Job {
-            batch,
-            durability,
-            holds: None,
-            done,
-        });
-        Ack(ack)
+        let (job, ack) = Job::new(batch, durability);
+        self.shared.accept_small(job);
+        ack
     }
 
     /// The store behind the queue, for reads.
@@ -337,6 +310,7 @@ impl Shared {
         if outcome.is_ok() {
             self.count(group.len(), sync);
         }
+        drop(merged);
         for job in group {
             job.answer(outcome.clone());
         }

@@ -6,18 +6,15 @@
 mod build;
 mod changes;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quorate_proto::{BUCKETS, Epoch, Fingerprint, TaskId, TaskState, Timestamp, bucket_of};
-use quorate_storage::{Batch, Page, Store, StoreError, schema};
+use quorate_storage::{Batch, Overlay, Page, Store, StoreError, schema};
 
 pub(crate) use self::changes::News;
 use self::changes::RecentChanges;
 use crate::{NodeError, clock};
-
-/// States kept beside the store without asking whether it has them: 100 kB.
-const FRESH_KEPT: usize = 512;
 
 /// Shared by the task driver, who changes it, and by those that compare and prune.
 #[derive(Clone)]
@@ -30,10 +27,8 @@ struct IndexState {
     /// By epoch and bucket: 10 kB for an epoch with many tasks, 60 bytes for each task of one with
     /// few. A thousand epochs that are kept are 10 MB.
     epochs: BTreeMap<Epoch, BTreeMap<u8, Fingerprint>>,
-    /// States whose commit may be under way.
-    fresh: HashMap<TaskId, (Epoch, TaskState)>,
-    /// How many of them make it worth to look which are on disk.
-    next_look: usize,
+    /// States whose commit is under way; `None` where the task is removed.
+    pending: Overlay<TaskId, Option<TaskState>>,
     changes: RecentChanges,
     floor: Epoch,
 }
@@ -54,8 +49,7 @@ impl TaskInventory {
         }
         let inner = IndexState {
             epochs,
-            fresh: HashMap::new(),
-            next_look: FRESH_KEPT,
+            pending: Overlay::default(),
             changes: RecentChanges::new(clock::now()),
             floor: Epoch(0),
         };
@@ -88,8 +82,7 @@ impl TaskInventory {
         batch.put(schema::TASK_INDEX, &(epoch.0, task.0.0), &(&new).into());
         inner.replace(epoch, task, old.as_ref(), Some(&new));
         inner.changes.add(clock::now(), epoch, task);
-        inner.fresh.insert(task, (epoch, new));
-        inner.forget_committed(&self.store);
+        inner.pending.put(batch, task, Some(new));
         Ok(())
     }
 
@@ -103,7 +96,7 @@ impl TaskInventory {
         let mut inner = self.lock();
         let old = inner.state(&self.store, epoch, task)?;
         inner.replace(epoch, task, old.as_ref(), None);
-        inner.fresh.remove(&task);
+        inner.pending.put(batch, task, None);
         batch.delete(schema::TASK_INDEX, &(epoch.0, task.0.0));
         Ok(())
     }
@@ -118,16 +111,8 @@ impl TaskInventory {
     }
 
     /// Whether everything that is known of a task can be read from the store.
-    pub(crate) fn is_written(&self, epoch: Epoch, task: TaskId) -> Result<bool, StoreError> {
-        let mut inner = self.lock();
-        let Some((_, state)) = inner.fresh.get(&task) else {
-            return Ok(true);
-        };
-        if on_disk(&self.store, epoch, task)?.as_ref() != Some(state) {
-            return Ok(false);
-        }
-        inner.fresh.remove(&task);
-        Ok(true)
+    pub(crate) fn is_written(&self, task: TaskId) -> bool {
+        !self.lock().pending.contains(&task)
     }
 
     /// All epochs from `first` on that have answered tasks, at most `most`.
@@ -222,10 +207,11 @@ impl IndexState {
         epoch: Epoch,
         task: TaskId,
     ) -> Result<Option<TaskState>, StoreError> {
-        match self.fresh.get(&task) {
-            Some((_, state)) => Ok(Some(state.clone())),
-            None => on_disk(store, epoch, task),
+        if let Some(pending) = self.pending.get(&task) {
+            return Ok(pending);
         }
+        let record = store.get(schema::TASK_INDEX, &(epoch.0, task.0.0))?;
+        Ok(record.map(TaskState::from))
     }
 
     fn replace(
@@ -250,26 +236,6 @@ impl IndexState {
             self.epochs.remove(&epoch);
         }
     }
-
-    /// What the store shows by now need not be kept beside it, nor what was pruned. Looks after every
-    /// doubling, so that an entry is looked up twice on average.
-    fn forget_committed(&mut self, store: &Store) {
-        if self.fresh.len() < self.next_look {
-            return;
-        }
-        let floor = self.floor;
-        self.fresh.retain(|task, (epoch, state)| {
-            let written =
-                || matches!(on_disk(store, *epoch, *task), Ok(Some(kept)) if kept == *state);
-            *epoch >= floor && !written()
-        });
-        self.next_look = FRESH_KEPT.max(2 * self.fresh.len());
-    }
-}
-
-fn on_disk(store: &Store, epoch: Epoch, task: TaskId) -> Result<Option<TaskState>, StoreError> {
-    let record = store.get(schema::TASK_INDEX, &(epoch.0, task.0.0))?;
-    Ok(record.map(TaskState::from))
 }
 
 fn join<'a>(buckets: impl Iterator<Item = &'a Fingerprint>) -> Fingerprint {

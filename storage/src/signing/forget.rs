@@ -82,7 +82,7 @@ impl SigningLog {
     ) -> Result<Forgotten, StoreError> {
         let page = Page::first(AT_ONCE).after(after.map(|slot| (*operator, slot)));
         // From the look to the place in the queue: a record of a newer epoch is seen, or comes behind it.
-        let pending = self.store().overlay().pending();
+        let reserved = self.store().reserved().lock();
         let rows = self.store().scan(SIGNING_LOG, operator, page)?;
         let mut batch = Batch::new();
         self.mark(&mut batch, operator, outdated.before_epoch)?;
@@ -91,13 +91,13 @@ impl SigningLog {
             let entry = from_record(slot, record)?;
             let is_outdated =
                 entry.epoch < outdated.before_epoch && entry.time_ms < outdated.signed_before_ms;
-            if is_outdated && !pending.contains_key(slot) {
+            if is_outdated && reserved.get(slot).is_none() {
                 batch.delete(SIGNING_LOG, slot);
                 entries += 1;
             }
         }
         let ack = self.queue.submit(batch, Durability::Buffered);
-        drop(pending);
+        drop(reserved);
         Ok(Forgotten {
             entries,
             next: rows.next.map(|(_, slot)| slot),

@@ -85,16 +85,16 @@ fn write_while_it_goes(size: impl Fn(u64) -> usize) {
         matches!(cause, StoreError::Io { .. } | StoreError::NoSpace { .. }),
         "{cause}"
     );
-    let mut small = Batch::new();
-    small.put(CURSORS, "small", &cursor(1));
+    let small = || {
+        let mut batch = Batch::new();
+        batch.put(CURSORS, "small", &cursor(1));
+        batch
+    };
     let stopped = Err(StoreError::Stopped {
         cause: cause.clone().into(),
     });
-    assert_eq!(
-        queue.submit(small.clone(), Durability::Buffered).wait(),
-        stopped
-    );
-    assert_eq!(early.commit(small).wait().map(|_| ()), stopped);
+    assert_eq!(queue.submit(small(), Durability::Buffered).wait(), stopped);
+    assert_eq!(early.commit(small()).wait().map(|_| ()), stopped);
     assert_eq!(log.reserve(entry(2)).map(|_| ()), stopped);
     assert_eq!(queue.failed(), Some(cause));
     drop((guard, queue, log));

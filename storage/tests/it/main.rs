@@ -8,5 +8,6 @@ mod disk_full;
 mod double;
 mod group_commit;
 mod opening;
+mod overlay;
 mod signing;
 mod support;

@@ -13,7 +13,7 @@ use quorate_proto::{
     Timestamp,
 };
 use quorate_protocols::task::{Report, Status};
-use quorate_storage::{Ack, Batch, Durability, MAX_BATCH_BYTES, Page, WriteQueue, schema};
+use quorate_storage::{Ack, Batch, Durability, MAX_BATCH_BYTES, Overlay, Page, WriteQueue, schema};
 
 use super::conflicts::ConflictingTasks;
 use super::trace::{ProvenChains, ReadTrace};
@@ -25,8 +25,6 @@ use crate::{NodeError, clock};
 /// time on the way.
 const LATE_MS: u64 = 5_000;
 
-/// Certificates kept beside the store without asking whether it has them: 40 kB.
-const FRESH_KEPT: usize = 64;
 /// A round goes on in another batch when one has this much: one event may end all tasks that are open,
 /// and what one task adds at once stays far below the other half.
 const PART: usize = MAX_BATCH_BYTES / 2;
@@ -41,12 +39,10 @@ pub(super) struct RoundBatch {
     parts: Vec<Batch>,
     /// Records of tasks that are not over, as they are or will be on disk.
     live: HashMap<TaskId, TaskRecord>,
-    /// Certificates whose commit may be under way. Emptied when it was acknowledged.
-    fresh: HashMap<TaskId, Certificate>,
-    /// How many of them make it worth to look which are on disk.
-    next_look: usize,
+    /// Certificates whose commit is under way.
+    certificates: Overlay<TaskId, Certificate>,
+    signatures: PendingSignatures,
     rivals: ConflictingTasks,
-    unwritten: PendingSignatures,
     proven: ProvenChains,
 }
 
@@ -58,10 +54,9 @@ impl RoundBatch {
             batch: Batch::new(),
             parts: Vec::new(),
             live: HashMap::new(),
-            fresh: HashMap::new(),
-            next_look: FRESH_KEPT,
+            certificates: Overlay::default(),
+            signatures: PendingSignatures::default(),
             rivals: ConflictingTasks::default(),
-            unwritten: PendingSignatures::default(),
             proven: ProvenChains::default(),
         }
     }
@@ -177,7 +172,7 @@ impl RoundBatch {
         self.batch
             .put(schema::TASK_TIMES, &(record.created_ms, key), &Empty {});
         self.live.insert(id, record);
-        let rivals = self.unwritten.rivals(statement);
+        let rivals = self.signatures.rivals(statement);
         self.rivals
             .opened(self.writes.store(), statement, &rivals)?;
         Ok(signatures)
@@ -196,7 +191,7 @@ impl RoundBatch {
 
     /// As [`Self::contradiction`], among what cannot be read from the store yet.
     pub(super) fn fresh_contradiction(&self, response: &Response) -> Option<Response> {
-        self.unwritten.contradiction(response).cloned()
+        self.signatures.contradiction(response)
     }
 
     /// Another fact that the same operator signed for the same slot, under a task that is or was here.
@@ -269,7 +264,7 @@ impl RoundBatch {
             .note(self.writes.store(), read, &mut self.batch)?;
         if let Some(record) = self.live.get_mut(&id) {
             read.write_to(record);
-        } else if !self.fresh.contains_key(&id)
+        } else if !self.certificates.contains(&id)
             && let Some(mut record) = self.writes.store().get(schema::TASKS, &id.0.0)?
         {
             read.write_to(&mut record);
@@ -320,7 +315,7 @@ impl RoundBatch {
             response.operator.into_array(),
         );
         self.batch.put(schema::RESPONSES, &key, &record);
-        self.unwritten.add(response);
+        self.signatures.add(&mut self.batch, response);
         Ok(())
     }
 
@@ -334,7 +329,7 @@ impl RoundBatch {
         self.begin_part();
         let store = self.writes.store();
         let key = (id.0.0, response.operator.into_array());
-        if self.unwritten.has(response) || store.get(schema::RESPONSES, &key)?.is_some() {
+        if self.signatures.has(response) || store.get(schema::RESPONSES, &key)?.is_some() {
             return Ok(false);
         }
         let created = store
@@ -347,6 +342,9 @@ impl RoundBatch {
         let signed = matches!(response.outcome, Outcome::Signed(_));
         let adds = signed && self.certificate(id)?.is_none();
         self.counted(response, Some(set), after, true)?;
+        if signed {
+            self.rivals.met(&response.statement);
+        }
         if adds && !self.certify_ended(&response.statement, set)? {
             self.index_uncertified(&response.statement);
         }
@@ -396,7 +394,8 @@ impl RoundBatch {
             task_id: id.0.to_vec(),
         };
         self.batch.put(schema::QUESTIONS, &question, &answer);
-        self.fresh.insert(id, certificate.clone());
+        self.certificates
+            .put(&mut self.batch, id, certificate.clone());
         Ok(())
     }
 
@@ -422,8 +421,8 @@ impl RoundBatch {
 
     /// The certificate of a task, committed or about to be.
     pub(super) fn certificate(&self, id: TaskId) -> Result<Option<Certificate>, NodeError> {
-        if let Some(certificate) = self.fresh.get(&id) {
-            return Ok(Some(certificate.clone()));
+        if let Some(certificate) = self.certificates.get(&id) {
+            return Ok(Some(certificate));
         }
         let stored = self.writes.store().get(schema::CERTIFICATES, &id.0.0)?;
         stored
@@ -441,25 +440,7 @@ impl RoundBatch {
             let submitted = self.writes.submit_in_turn(part, Durability::Buffered);
             acks.push(submitted.await);
         }
-        if !acks.is_empty() {
-            self.forget_committed();
-        }
         acks
-    }
-
-    /// What the store shows by now need not be kept beside it, nor what was pruned. Looks after
-    /// every doubling, so that an entry is looked up twice on average.
-    fn forget_committed(&mut self) {
-        let (store, floor) = (self.writes.store(), self.inventory.floor());
-        self.unwritten.forget_written(store, floor);
-        if self.fresh.len() < self.next_look {
-            return;
-        }
-        self.fresh.retain(|id, certificate| {
-            let written = || matches!(store.get(schema::CERTIFICATES, &id.0.0), Ok(Some(_)));
-            certificate.statement().epoch() >= floor && !written()
-        });
-        self.next_look = FRESH_KEPT.max(2 * self.fresh.len());
     }
 
     fn take(&mut self, id: TaskId) -> Result<Option<TaskRecord>, NodeError> {

@@ -83,12 +83,12 @@ fn what_is_not_written_yet_is_known_and_not_read_from_the_store() {
     let second = sign(&inventory, 1, 4);
     let state = inventory.state(EPOCH, task(1)).unwrap().unwrap();
     assert!(state.signed.has(0) && state.signed.has(4));
-    assert!(!inventory.is_written(EPOCH, task(1)).unwrap());
-    store.write(&first, Durability::Buffered).unwrap();
-    assert!(!inventory.is_written(EPOCH, task(1)).unwrap());
-    store.write(&second, Durability::Buffered).unwrap();
-    assert!(inventory.is_written(EPOCH, task(1)).unwrap());
-    assert!(inventory.is_written(EPOCH, task(2)).unwrap());
+    for batch in [first, second] {
+        assert!(!inventory.is_written(task(1)));
+        store.write(&batch, Durability::Buffered).unwrap();
+    }
+    assert!(inventory.is_written(task(1)) && inventory.is_written(task(2)));
+    assert_eq!(inventory.state(EPOCH, task(1)).unwrap(), Some(state));
     assert!(sign(&inventory, 1, 4).is_empty(), "nothing new");
 }
 

@@ -26,7 +26,7 @@ impl RoundBatch {
             return Ok(());
         }
         let before = self.inventory.state(epoch, id)?;
-        if before.is_some() && !self.inventory.is_written(epoch, id)? {
+        if before.is_some() && !self.inventory.is_written(id) {
             taken.later += 1;
             return Ok(());
         }
@@ -75,7 +75,7 @@ impl RoundBatch {
         let id = response.statement.task_id();
         let key = (id.0.0, response.operator.into_array());
         self.batch.put(schema::RESPONSES, &key, &record);
-        self.unwritten.add(response);
+        self.signatures.add(&mut self.batch, response);
     }
 
     /// Makes the certificate, where there is none and the signatures suffice now.
@@ -109,8 +109,10 @@ impl RoundBatch {
         statement: &Statement,
         set: &OperatorSet,
     ) -> Result<bool, NodeError> {
+        // First: what is committed in between is in the store.
+        let pending = self.signatures.of_task(statement);
         let stored = self.stored_signatures(statement.task_id())?;
-        let all = stored.iter().chain(self.unwritten.of_task(statement));
+        let all = stored.iter().chain(&pending);
         let Some(certificate) = certificate_of(statement, set, all) else {
             return Ok(false);
         };

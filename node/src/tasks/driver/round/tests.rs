@@ -148,7 +148,6 @@ async fn two_facts_that_come_in_one_round_are_a_contradiction() {
     ] {
         assert_eq!(scene.ledger.contradiction(&same).unwrap(), None);
     }
-    assert_eq!(scene.ledger.fresh_contradiction(&first), Some(second));
 }
 
 /// Three operators, all of which must sign.
@@ -232,38 +231,42 @@ async fn what_was_signed_before_a_crash_is_certified_after_it() {
     }
 }
 
-/// Pruning deletes rows whose copies beside the store were not looked up yet.
 #[tokio::test]
-async fn what_was_pruned_is_not_kept_beside_the_store() {
+async fn what_is_on_disk_is_not_kept_beside_it() {
     let (mut scene, signature, set) = (Scene::new(), signature(), set());
     let signer = SignerSignature {
         operator: operator(1),
         signature,
     };
-    for question in 0..1_500 {
-        let statement = says(question, 7);
-        let certificate = Certificate::fewest(statement, &set, [signer].into_iter()).unwrap();
-        scene.counted(&signed(1, statement, signature));
-        scene.ledger.certified(&certificate, None, 0).unwrap();
-    }
-    scene.ledger.inventory.raise_floor(Epoch(2));
+    let statement = says(1, 7);
+    let certificate = Certificate::fewest(statement, &set, [signer].into_iter()).unwrap();
+    scene.counted(&signed(1, statement, signature));
+    scene.ledger.certified(&certificate, None, 0).unwrap();
+    let kept = |ledger: &RoundBatch| {
+        let certificates = &ledger.certificates;
+        (ledger.signatures.is_empty(), certificates.is_empty())
+    };
+    assert_eq!(kept(&scene.ledger), (false, false));
     scene.commit().await;
-    assert_eq!(
-        (scene.ledger.unwritten.len(), scene.ledger.fresh.len()),
-        (0, 0)
-    );
+    assert_eq!(kept(&scene.ledger), (true, true));
 }
 
+/// The task that it answers was not known as a rival when the open one opened: nobody had signed it.
 #[tokio::test]
-async fn what_is_on_disk_is_not_kept_beside_it() {
-    let (mut scene, signature) = (Scene::new(), signature());
-    for round in 0..20 {
-        for question in 0..500 {
-            scene.counted(&signed(2, says(round * 500 + question, 7), signature));
-        }
-        scene.commit().await;
-        assert!(scene.ledger.unwritten.len() < 2_048);
-    }
+async fn a_late_signature_contradicts_a_task_that_is_open() {
+    let (mut scene, signature, set) = (Scene::new(), signature(), set());
+    let (over, open) = (says(1, 7), says(1, 8));
+    scene.ledger.opened(&over, None, Some(&set)).unwrap();
+    scene.commit().await;
+    scene.ledger.rivals = ConflictingTasks::default();
+    scene.ledger.opened(&open, None, Some(&set)).unwrap();
+    let late = signed(2, over, signature);
+    let is_first = scene.ledger.late_response(over.task_id(), &late, &set);
+    assert!(is_first.unwrap());
+    scene.commit().await;
+    let second = signed(2, open, signature);
+    let earlier = scene.ledger.contradiction(&second).unwrap();
+    assert_eq!(earlier, Some(late));
 }
 
 /// However many tasks of other chains came after it, and after a restart: a vote would do otherwise.
