@@ -251,7 +251,7 @@ impl Default for Limits {
 impl Limits {
     pub(crate) const fn ranges(&self) -> RangeLimits {
         RangeLimits {
-            connections: self.range_connections,
+            connections: self.range_connections as usize,
             limited: if self.limit_local_ranges {
                 Limited::All
             } else {

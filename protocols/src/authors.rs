@@ -13,11 +13,9 @@
 //! - Faults are counted only against envelopes that were verified: nobody can bring blame on another
 //!   operator, nor use its allowance up.
 
-use std::collections::HashMap;
-
 use quorate_proto::{Address, OperatorSet, Timestamp, U256, limits};
 
-use crate::bucket::{Bucket, Rate};
+use crate::limiter::{Accounts, Bucket, Rate};
 
 /// Shares are counted in millionths.
 const WHOLE: u64 = 1_000_000;
@@ -146,10 +144,10 @@ pub struct Standing {
 }
 
 /// All operators that publish.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Authors {
     totals: Totals,
-    known: HashMap<Address, Author>,
+    known: Accounts<Address, Author>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -190,7 +188,7 @@ impl Authors {
     pub fn new(totals: Totals) -> Self {
         Self {
             totals,
-            known: HashMap::new(),
+            known: Accounts::new(MAX_AUTHORS),
         }
     }
 
@@ -314,17 +312,11 @@ impl Authors {
     /// Makes room by forgetting who was silent for longest; members of live sets are fewer than there
     /// are places.
     fn author(&mut self, now: Timestamp, allowance: Allowance, author: Address) -> &mut Author {
-        if self.known.len() >= MAX_AUTHORS && !self.known.contains_key(&author) {
-            let idle = |known: &Author| known.messages.is_full(now, allowance.messages);
-            self.known
-                .retain(|_, known| !idle(known) || known.is_muted(now));
-        }
-        if self.known.len() >= MAX_AUTHORS && !self.known.contains_key(&author) {
-            let first = self.known.keys().next().copied();
-            first.and_then(|first| self.known.remove(&first));
-        }
-        let known = self.known.entry(author);
-        known.or_insert_with(|| Author::new(now, allowance))
+        let is_idle = |known: &Author| {
+            known.messages.is_full(now, allowance.messages) && !known.is_muted(now)
+        };
+        let new = || Author::new(now, allowance);
+        self.known.open_always(author, is_idle, new)
     }
 }
 

@@ -6,9 +6,9 @@
 //! simulator, `quorate-sim`, where a seed decides about latency, loss, partitions and crashes.
 
 pub mod authors;
-pub mod bucket;
 pub mod epoch;
 pub mod evidence;
+pub mod limiter;
 pub mod membership;
 pub mod pipeline;
 pub mod quorum;

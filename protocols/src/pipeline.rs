@@ -40,7 +40,7 @@ pub use self::io::{ClientId, Input, Output, Refused, Verdict};
 use self::recent::Recent;
 use self::room::{Origin, Room};
 use crate::authors::Totals;
-use crate::bucket::Bucket;
+use crate::limiter::Bucket;
 use crate::quorum::Ignored;
 use crate::task::{Report, Status, Task, Times};
 

@@ -10,7 +10,7 @@ use quorate_proto::{
     PeerSecret, Response, Task, Timestamp, limits, wire,
 };
 use quorate_protocols::authors::Totals;
-use quorate_protocols::bucket::Bucket;
+use quorate_protocols::limiter::Bucket;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 

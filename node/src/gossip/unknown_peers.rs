@@ -1,9 +1,7 @@
 //! What strangers may cost: peers that neither speak for an operator nor are in the settings.
 
-use std::collections::HashMap;
-
 use libp2p::PeerId;
-use quorate_protocols::bucket::{Bucket, Rate};
+use quorate_protocols::limiter::{Accounts, Bucket, Rate};
 
 use crate::clock;
 
@@ -24,14 +22,14 @@ const MAX: usize = 1_024;
 
 /// The counts.
 pub(super) struct UnknownPeers {
-    useless: HashMap<PeerId, Bucket>,
+    useless: Accounts<PeerId, Bucket>,
     unknown: Bucket,
 }
 
 impl UnknownPeers {
     pub(super) fn new() -> Self {
         Self {
-            useless: HashMap::new(),
+            useless: Accounts::new(MAX),
             unknown: Bucket::full(clock::now(), UNKNOWN),
         }
     }
@@ -39,30 +37,15 @@ impl UnknownPeers {
     /// Counts a useless message; true where it is one too many.
     pub(super) fn wastes(&mut self, stranger: PeerId) -> bool {
         let now = clock::now();
-        if !self.useless.contains_key(&stranger) {
-            self.make_room();
-        }
-        let useless = self.useless.entry(stranger);
-        let useless = useless.or_insert_with(|| Bucket::full(now, USELESS));
+        let is_idle = |useless: &Bucket| useless.is_full(now, USELESS);
+        let new = || Bucket::full(now, USELESS);
+        let useless = self.useless.open_always(stranger, is_idle, new);
         !useless.take(now, USELESS, 1)
     }
 
     /// Whether one more message by an author in no live set may be verified.
     pub(super) fn may_be_unknown(&mut self) -> bool {
         self.unknown.take(clock::now(), UNKNOWN, 1)
-    }
-
-    /// Forgets those that were silent, or any where none was.
-    fn make_room(&mut self) {
-        let now = clock::now();
-        if self.useless.len() >= MAX {
-            self.useless
-                .retain(|_, useless| !useless.is_full(now, USELESS));
-        }
-        if self.useless.len() >= MAX {
-            let any = self.useless.keys().next().copied();
-            any.and_then(|any| self.useless.remove(&any));
-        }
     }
 }
 

@@ -9,7 +9,6 @@
 use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
 use std::fmt;
-use std::hash::Hash;
 use std::net::IpAddr;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -22,36 +21,36 @@ use libp2p::swarm::{
 };
 use libp2p::{Multiaddr, PeerId};
 use quorate_proto::limits;
-use quorate_protocols::bucket::{Bucket, Rate};
+use quorate_protocols::limiter::{Rate, RateLimiter, Shares};
 
 use super::ranges::{Limited, Range, ip_of, is_local, is_relayed};
 use crate::clock;
 
 /// Connections that others may hold open: 500 operators and as many users.
-const MAX_INCOMING: u32 = 1_024;
+const MAX_INCOMING: usize = 1_024;
 /// Connections that this node holds open by itself.
-const MAX_OUTGOING: u32 = 512;
+const MAX_OUTGOING: usize = 512;
 /// Dials under way at a time.
-const MAX_DIALLING: u32 = 128;
+const MAX_DIALLING: usize = 128;
 /// How long a connection may take until it stands, in either direction; libp2p waits for 10 s. Six round
 /// trips of 500 ms, and a packet that is lost once.
 pub(super) const HANDSHAKE: Duration = Duration::from_secs(4);
 /// Handshakes of others under way at a time, some 20 KiB and a file each: 10 MiB. All of them at once are
 /// 0.1 s of key exchanges.
-const MAX_PENDING: u32 = 512;
+const MAX_PENDING: usize = 512;
 /// Of these, for addresses of operators and configured peers only. The others are 384: 24 ranges that say
 /// nothing take them all, each with as many as it may.
-const KEPT_PENDING: u32 = 128;
+const KEPT_PENDING: usize = 128;
 /// Of one range. Honest peers need one for the 0.1 to 2 s that a handshake takes, so that 16 are some 8 new
 /// peers a second; a rack that starts again comes through within seconds, since everybody dials again.
-const MAX_PENDING_PER_RANGE: u32 = 16;
+const MAX_PENDING_PER_RANGE: usize = 16;
 /// Addresses of operators and configured peers that are known, 60 bytes each.
 const MAX_KNOWN: usize = 4 * limits::MAX_OPERATORS;
 /// Addresses that a peer may name for hole punching: an honest one has seen as many of its own.
 const MAX_NAMED: usize = 20;
 /// Connections per peer: TCP and QUIC from both sides at once, and one from each side by which the
 /// other one learns whether it can be reached.
-const MAX_PER_PEER: u32 = 6;
+const MAX_PER_PEER: usize = 6;
 /// New connections of one range: handshakes of 32/s are 1 % of a core; a rack that starts again takes
 /// its connections at once.
 const RANGE_RATE: Rate = Rate {
@@ -66,7 +65,7 @@ const MAX_RANGES: usize = 8_192;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RangeLimits {
     /// Connections at a time.
-    pub(crate) connections: u32,
+    pub(crate) connections: usize,
     /// Which ranges are limited.
     pub(crate) limited: Limited,
 }
@@ -131,12 +130,12 @@ impl fmt::Display for ConnectionSlot {
 pub(crate) struct ConnectionLimits {
     limits: RangeLimits,
     open: HashMap<ConnectionId, PeerConnection>,
-    stages: HashMap<Stage, u32>,
-    peers: HashMap<PeerId, u32>,
-    places: HashMap<ConnectionSlot, u32>,
+    stages: Shares<Stage>,
+    peers: Shares<PeerId>,
+    places: Shares<ConnectionSlot>,
     /// Of those, the ones whose handshake is under way.
-    pending: HashMap<ConnectionSlot, u32>,
-    rates: HashMap<ConnectionSlot, Bucket>,
+    pending: Shares<ConnectionSlot>,
+    rates: RateLimiter<ConnectionSlot>,
     /// Addresses of operators and configured peers.
     known: HashSet<IpAddr>,
     /// The only peers that may be connected; all where there are none.
@@ -173,11 +172,11 @@ impl ConnectionLimits {
             limits,
             allowed,
             open: HashMap::new(),
-            stages: HashMap::new(),
-            peers: HashMap::new(),
-            places: HashMap::new(),
-            pending: HashMap::new(),
-            rates: HashMap::new(),
+            stages: Shares::default(),
+            peers: Shares::default(),
+            places: Shares::default(),
+            pending: Shares::default(),
+            rates: RateLimiter::new(RANGE_RATE, MAX_RANGES),
             known: HashSet::new(),
         }
     }
@@ -199,17 +198,14 @@ impl ConnectionLimits {
         let place =
             range.map(|range| known.map_or(ConnectionSlot::Range(range), ConnectionSlot::Known));
         if let Some(place) = place {
-            let count =
-                |counts: &HashMap<ConnectionSlot, u32>| counts.get(&place).copied().unwrap_or(0);
-            if count(&self.places) >= self.limits.connections {
+            if self.places.of(&place) >= self.limits.connections {
                 return Err(LimitReached::Range(place));
             }
-            if count(&self.pending) >= MAX_PENDING_PER_RANGE {
+            if self.pending.of(&place) >= MAX_PENDING_PER_RANGE {
                 return Err(LimitReached::RangePending(place));
             }
-            if !self.take_of_rate(place) {
-                return Err(LimitReached::RangeRate(place));
-            }
+            let taken = self.rates.take(clock::now(), place, 1);
+            taken.map_err(|_| LimitReached::RangeRate(place))?;
         }
         let peer = None;
         self.insert(id, PeerConnection { stage, peer, place });
@@ -218,10 +214,8 @@ impl ConnectionLimits {
 
     /// For one more handshake.
     fn room(&self, known: bool) -> Result<Stage, LimitReached> {
-        let (strangers, regulars) = (
-            self.count(Stage::Accepting),
-            self.count(Stage::AcceptingKnown),
-        );
+        let strangers = self.stages.of(&Stage::Accepting);
+        let regulars = self.stages.of(&Stage::AcceptingKnown);
         let stage = match known {
             true => Stage::AcceptingKnown,
             false => Stage::Accepting,
@@ -231,20 +225,6 @@ impl ConnectionLimits {
             true => Err(LimitReached::Pending),
             false => Ok(stage),
         }
-    }
-
-    fn take_of_rate(&mut self, place: ConnectionSlot) -> bool {
-        let now = clock::now();
-        if self.rates.len() >= MAX_RANGES && !self.rates.contains_key(&place) {
-            self.rates
-                .retain(|_, bucket| !bucket.is_full(now, RANGE_RATE));
-            if self.rates.len() >= MAX_RANGES {
-                return false;
-            }
-        }
-        let bucket = self.rates.entry(place);
-        let bucket = bucket.or_insert_with(|| Bucket::full(now, RANGE_RATE));
-        bucket.take(now, RANGE_RATE, 1)
     }
 
     fn dial(
@@ -273,34 +253,29 @@ impl ConnectionLimits {
             Stage::Incoming => self.check(stage, MAX_INCOMING, LimitReached::Incoming)?,
             _ => self.check(stage, MAX_OUTGOING, LimitReached::Outgoing)?,
         }
-        if self.peers.get(&peer).copied().unwrap_or_default() >= MAX_PER_PEER {
+        if self.peers.of(&peer) >= MAX_PER_PEER {
             return Err(LimitReached::Peer);
         }
         Ok(())
     }
 
-    fn check(&self, stage: Stage, most: u32, full: LimitReached) -> Result<(), LimitReached> {
-        if self.count(stage) >= most {
-            Err(full)
-        } else {
-            Ok(())
+    fn check(&self, stage: Stage, most: usize, full: LimitReached) -> Result<(), LimitReached> {
+        match self.stages.of(&stage) >= most {
+            true => Err(full),
+            false => Ok(()),
         }
-    }
-
-    fn count(&self, stage: Stage) -> u32 {
-        self.stages.get(&stage).copied().unwrap_or_default()
     }
 
     fn insert(&mut self, id: ConnectionId, connection: PeerConnection) {
         self.remove(id);
-        *self.stages.entry(connection.stage).or_default() += 1;
+        self.stages.take(connection.stage);
         if let Some(peer) = connection.peer {
-            *self.peers.entry(peer).or_default() += 1;
+            self.peers.take(peer);
         }
         if let Some(place) = connection.place {
-            *self.places.entry(place).or_default() += 1;
+            self.places.take(place);
             if connection.stage.is_accepting() {
-                *self.pending.entry(place).or_default() += 1;
+                self.pending.take(place);
             }
         }
         self.open.insert(id, connection);
@@ -308,14 +283,14 @@ impl ConnectionLimits {
 
     fn remove(&mut self, id: ConnectionId) -> Option<PeerConnection> {
         let connection = self.open.remove(&id)?;
-        drop_one(&mut self.stages, connection.stage);
+        self.stages.give_back(&connection.stage);
         if let Some(peer) = connection.peer {
-            drop_one(&mut self.peers, peer);
+            self.peers.give_back(&peer);
         }
         if let Some(place) = connection.place {
-            drop_one(&mut self.places, place);
+            self.places.give_back(&place);
             if connection.stage.is_accepting() {
-                drop_one(&mut self.pending, place);
+                self.pending.give_back(&place);
             }
         }
         Some(connection)
@@ -333,15 +308,6 @@ impl ConnectionLimits {
             place,
         };
         self.insert(id, connection);
-    }
-}
-
-fn drop_one<K: Eq + Hash>(counts: &mut HashMap<K, u32>, key: K) {
-    if let Some(count) = counts.get_mut(&key) {
-        *count = count.saturating_sub(1);
-        if *count == 0 {
-            counts.remove(&key);
-        }
     }
 }
 

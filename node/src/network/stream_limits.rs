@@ -1,10 +1,9 @@
 //! How many streams of a protocol may stand.
 
-use std::collections::HashMap;
-use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use libp2p::PeerId;
+use quorate_protocols::limiter::Shares;
 
 use crate::network::Range;
 
@@ -29,8 +28,8 @@ pub(crate) struct StreamSlots {
 struct Open {
     regulars: usize,
     strangers: usize,
-    peers: HashMap<PeerId, usize>,
-    ranges: HashMap<Range, usize>,
+    peers: Shares<PeerId>,
+    ranges: Shares<Range>,
 }
 
 /// One stream's place; dropping it frees it.
@@ -72,13 +71,10 @@ impl StreamSlots {
     ) -> Option<StreamSlot> {
         let range = range.filter(|_| !is_regular);
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let own = open.peers.get(&peer).copied().unwrap_or_default();
-        let near = range.and_then(|range| open.ranges.get(&range).copied());
-        let near = near.unwrap_or_default();
         let room = self.room;
-        let is_full = own >= room.per_peer
-            || near >= room.per_range
-            || (range.is_some() && near >= open.left_for_strangers(&room))
+        let left = open.left_for_strangers(&room).min(room.per_range);
+        let is_full = open.peers.of(&peer) >= room.per_peer
+            || range.is_some_and(|range| !open.ranges.may_take(&range, left))
             || !open.has_room(&room, is_regular);
         if is_full {
             metrics::counter!("quorate_streams_refused_total").increment(1);
@@ -88,9 +84,9 @@ impl StreamSlots {
             true => open.regulars += 1,
             false => open.strangers += 1,
         }
-        open.peers.insert(peer, own + 1);
+        open.peers.take(peer);
         if let Some(range) = range {
-            open.ranges.insert(range, near + 1);
+            open.ranges.take(range);
         }
         drop(open);
         let open = self.open.clone();
@@ -110,18 +106,9 @@ impl Drop for StreamSlot {
             true => open.regulars -= 1,
             false => open.strangers -= 1,
         }
-        leave(&mut open.peers, self.peer);
+        open.peers.give_back(&self.peer);
         if let Some(range) = self.range {
-            leave(&mut open.ranges, range);
-        }
-    }
-}
-
-fn leave<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: K) {
-    if let Some(count) = counts.get_mut(&key) {
-        *count -= 1;
-        if *count == 0 {
-            counts.remove(&key);
+            open.ranges.give_back(&range);
         }
     }
 }
@@ -150,8 +137,8 @@ mod tests {
         assert_eq!(others.len(), 1_024 - taken.len());
         drop((taken, others));
         let open = places.open.lock().unwrap();
-        assert_eq!((open.strangers, open.peers.len()), (0, 0));
-        assert!(open.ranges.is_empty());
+        let held = (open.strangers, open.peers.total(), open.ranges.total());
+        assert_eq!(held, (0, 0, 0));
     }
 
     #[test]
@@ -165,7 +152,7 @@ mod tests {
         assert!(places.take(PeerId::random(), other, false).is_some());
         drop(taken);
         assert!(places.take(PeerId::random(), range, false).is_some());
-        assert!(places.open.lock().unwrap().ranges.is_empty());
+        assert_eq!(places.open.lock().unwrap().ranges.total(), 0);
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! Tasks that users begin: so many a second, shared by their sources, and so many a day of each range.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 
 use quorate_proto::{TaskId, Timestamp};
-use quorate_protocols::bucket::{Bucket, Rate};
+use quorate_protocols::limiter::{Accounts, Bucket, Rate, Shares};
 
 use super::tolls::Limit;
 use super::turns::Source;
@@ -18,13 +18,24 @@ const MAX_RANGES: usize = 8_192;
 ///
 /// As with turns, a source may have as many tasks of the time in which the operator's bucket fills as there are
 /// tokens left in it. Where n take all they can, each has an n-th, and there are as many tokens for a newcomer.
-#[derive(Default)]
 pub(super) struct Begun {
     bucket: Option<Bucket>,
     recent: VecDeque<(Timestamp, Source, TaskId)>,
     tasks: HashSet<TaskId>,
-    counts: HashMap<Source, u32>,
-    days: HashMap<Source, Day>,
+    counts: Shares<Source>,
+    days: Accounts<Source, Day>,
+}
+
+impl Default for Begun {
+    fn default() -> Self {
+        Self {
+            bucket: None,
+            recent: VecDeque::new(),
+            tasks: HashSet::new(),
+            counts: Shares::default(),
+            days: Accounts::new(MAX_RANGES),
+        }
+    }
 }
 
 /// Tasks of one source on one day.
@@ -50,8 +61,8 @@ impl Begun {
             return Ok(());
         }
         let mut bucket = self.bucket.unwrap_or_else(|| Bucket::full(now, rate));
-        let own = self.counts.get(&source).copied().unwrap_or_default();
-        if i64::from(own) >= bucket.tokens(now, rate) {
+        let left = usize::try_from(bucket.tokens(now, rate)).unwrap_or_default();
+        if !self.counts.may_take(&source, left) {
             return Err(Limit::Tasks(rate.per_second));
         }
         if matches!(source, Source::Range(_)) {
@@ -61,7 +72,7 @@ impl Begun {
         self.bucket = Some(bucket);
         self.recent.push_back((now, source, task));
         self.tasks.insert(task);
-        *self.counts.entry(source).or_default() += 1;
+        self.counts.take(source);
         Ok(())
     }
 
@@ -71,28 +82,18 @@ impl Begun {
             && let Some((_, source, task)) = self.recent.pop_front()
         {
             self.tasks.remove(&task);
-            if let Some(count) = self.counts.get_mut(&source) {
-                *count -= 1;
-                if *count == 0 {
-                    self.counts.remove(&source);
-                }
-            }
+            self.counts.give_back(&source);
         }
     }
 
     fn count_of_day(&mut self, now: Timestamp, source: Source, most: u32) -> Result<(), Limit> {
         let today = now.millis() / DAY_MS;
-        if self.days.len() >= MAX_RANGES && !self.days.contains_key(&source) {
-            self.days
-                .retain(|_, day| day.number == today && day.tasks > most / 16);
-            if self.days.len() >= MAX_RANGES {
-                return Err(Limit::Users);
-            }
-        }
-        let day = self.days.entry(source).or_insert(Day {
+        let is_idle = |day: &Day| day.number != today || day.tasks <= most / 16;
+        let new = || Day {
             number: today,
             tasks: 0,
-        });
+        };
+        let day = self.days.open(source, is_idle, new).ok_or(Limit::Users)?;
         if day.number != today {
             (day.number, day.tasks) = (today, 0);
         }
@@ -233,7 +234,7 @@ mod tests {
         }
         let begun = &all.begun;
         assert!(begun.days.len() <= MAX_RANGES);
-        assert!(begun.counts.len() <= 1_000 && begun.recent.len() <= 1_000);
+        assert!(begun.counts.total() <= 1_000 && begun.recent.len() <= 1_000);
         assert_eq!(begun.recent.len(), begun.tasks.len());
     }
 }

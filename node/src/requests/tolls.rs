@@ -2,20 +2,19 @@
 //!
 //! A user is a peer id, which costs nothing to make. So the range that it calls from is counted, too.
 
-use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use libp2p::PeerId;
 use quorate_proto::{TaskId, Timestamp, wire};
-use quorate_protocols::bucket::{Bucket, Rate};
+use quorate_protocols::limiter::{Exceeded, Rate, RateLimiter, Shares};
 
 use super::begun::Begun;
 use super::turns::Source;
 use crate::network::Range;
 use crate::settings::RequestLimits;
 
-/// Users, and ranges, that are remembered, 100 bytes each. Those that ask nothing are forgotten first; where
+/// Users, and ranges, whose rate is remembered, 100 bytes each. Those that ask nothing are forgotten first; where
 /// all ask, new ones are refused.
 const MAX_ACCOUNTS: usize = 8_192;
 
@@ -80,28 +79,19 @@ pub(super) struct Tolls {
     book: Arc<Mutex<Book>>,
 }
 
-#[derive(Default)]
 struct Book {
     users: Accounts<PeerId>,
     ranges: Accounts<Range>,
     begun: Begun,
 }
 
-struct Accounts<K>(HashMap<K, Account>);
-
-impl<K> Default for Accounts<K> {
-    fn default() -> Self {
-        Self(HashMap::new())
-    }
+struct Accounts<K> {
+    rates: RateLimiter<K>,
+    /// As many as streams allow.
+    under_way: Shares<K>,
 }
 
-#[derive(Clone, Copy)]
-struct Account {
-    bucket: Bucket,
-    under_way: u32,
-}
-
-/// Which of the two limits of an account is reached.
+/// Which limit of a key is reached.
 enum Full {
     Rate,
     UnderWay,
@@ -109,42 +99,24 @@ enum Full {
 }
 
 impl<K: Eq + Hash + Copy> Accounts<K> {
-    fn account(&mut self, now: Timestamp, rate: Rate, key: K) -> Result<&mut Account, Full> {
-        if self.0.len() >= MAX_ACCOUNTS && !self.0.contains_key(&key) {
-            self.0
-                .retain(|_, a| a.under_way > 0 || !a.bucket.is_full(now, rate));
-            if self.0.len() >= MAX_ACCOUNTS {
-                return Err(Full::Accounts);
-            }
+    fn new(rate: Rate) -> Self {
+        Self {
+            rates: RateLimiter::new(rate, MAX_ACCOUNTS),
+            under_way: Shares::default(),
         }
-        Ok(self.0.entry(key).or_insert_with(|| Account {
-            bucket: Bucket::full(now, rate),
-            under_way: 0,
-        }))
     }
 
-    fn enter(
-        &mut self,
-        now: Timestamp,
-        (rate, most): (Rate, u32),
-        cost: u32,
-        key: K,
-    ) -> Result<(), Full> {
-        let account = self.account(now, rate, key)?;
-        if account.under_way >= most {
+    fn enter(&mut self, now: Timestamp, most: u32, cost: u32, key: K) -> Result<(), Full> {
+        if self.under_way.of(&key) >= most as usize {
             return Err(Full::UnderWay);
         }
-        if !account.bucket.take(now, rate, cost) {
-            return Err(Full::Rate);
-        }
-        account.under_way += 1;
+        let taken = self.rates.take(now, key, cost);
+        taken.map_err(|exceeded| match exceeded {
+            Exceeded::Rate => Full::Rate,
+            Exceeded::Accounts => Full::Accounts,
+        })?;
+        self.under_way.take(key);
         Ok(())
-    }
-
-    fn leave(&mut self, key: K) {
-        if let Some(account) = self.0.get_mut(&key) {
-            account.under_way = account.under_way.saturating_sub(1);
-        }
     }
 }
 
@@ -173,16 +145,20 @@ impl Pass {
 impl Drop for Pass {
     fn drop(&mut self) {
         let mut book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
-        book.users.leave(self.user);
+        book.users.under_way.give_back(&self.user);
         if let Some(range) = self.range {
-            book.ranges.leave(range);
+            book.ranges.under_way.give_back(&range);
         }
     }
 }
 
 impl Tolls {
     pub(super) fn new(limits: RequestLimits) -> Self {
-        let book = Arc::default();
+        let book = Arc::new(Mutex::new(Book {
+            users: Accounts::new(rate_of(limits.user_per_second)),
+            ranges: Accounts::new(rate_of(limits.range_per_second)),
+            begun: Begun::default(),
+        }));
         Self { limits, book }
     }
 
@@ -198,8 +174,7 @@ impl Tolls {
         let limits = self.limits;
         let mut book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
         let most = limits.user_under_way;
-        let own = (rate_of(limits.user_per_second), most);
-        let entered = book.users.enter(now, own, cost, user);
+        let entered = book.users.enter(now, most, cost, user);
         entered.map_err(|full| match full {
             Full::Rate => Limit::UserRate(limits.user_per_second),
             Full::UnderWay => Limit::User(most),
@@ -207,9 +182,8 @@ impl Tolls {
         })?;
         if let Some(range) = range {
             let most = limits.range_under_way;
-            let near = (rate_of(limits.range_per_second), most);
-            if let Err(full) = book.ranges.enter(now, near, cost, range) {
-                book.users.leave(user);
+            if let Err(full) = book.ranges.enter(now, most, cost, range) {
+                book.users.under_way.give_back(&user);
                 return Err(match full {
                     Full::Rate => Limit::RangeRate(limits.range_per_second),
                     Full::UnderWay => Limit::Range(most),
@@ -320,8 +294,8 @@ mod tests {
         assert!(tolls.enter(at(0), user, Some(range(1)), 1).is_ok());
         drop(own);
         let book = tolls.book.lock().unwrap();
-        assert!(book.users.0.values().all(|account| account.under_way == 0));
-        assert!(book.ranges.0.values().all(|account| account.under_way == 0));
+        assert_eq!(book.users.under_way.total(), 0);
+        assert_eq!(book.ranges.under_way.total(), 0);
     }
 
     #[test]
@@ -358,6 +332,6 @@ mod tests {
         passes.truncate(1);
         // Their buckets are full again: they are forgotten.
         assert!(tolls.enter(at(1_000), PeerId::random(), None, 1).is_ok());
-        assert_eq!(tolls.book.lock().unwrap().users.0.len(), 2);
+        assert_eq!(tolls.book.lock().unwrap().users.rates.len(), 1);
     }
 }

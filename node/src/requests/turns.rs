@@ -2,16 +2,15 @@
 //!
 //! # Design Decisions
 //!
-//! A source of requests may hold as many places as are free (the dynamic threshold of Choudhury and Hahne,
-//! "Dynamic queue length thresholds for shared-memory packet switches", 1998): alone it gets half of them, of n
-//! each gets one part in n + 1, and a newcomer finds a place at once. What waits gets its turn source by
-//! source.
+//! A source of requests may hold as many places as are free ([`Shares::may_take`]). What waits gets its turn
+//! source by source.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use libp2p::PeerId;
+use quorate_protocols::limiter::Shares;
 use tokio::sync::oneshot;
 
 use crate::network::Range;
@@ -36,18 +35,12 @@ pub(crate) struct Turns(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
-    taken: usize,
-    waiting: usize,
-    sources: HashMap<Source, Share>,
-    /// Those with reads that wait: the next one first.
+    taken: Shares<Source>,
+    /// Reads that wait.
+    waiting: HashMap<Source, VecDeque<oneshot::Sender<Turn>>>,
+    waiting_in_all: usize,
+    /// The sources of these: the next one first.
     order: VecDeque<Source>,
-}
-
-/// What one source has.
-#[derive(Default)]
-struct Share {
-    taken: usize,
-    waiting: VecDeque<oneshot::Sender<Turn>>,
 }
 
 /// One read's turn; dropping it ends it.
@@ -79,10 +72,10 @@ impl Turns {
             return None;
         }
         let (sender, turn) = oneshot::channel();
-        state.waiting += 1;
-        let share = state.sources.entry(source).or_default();
-        share.waiting.push_back(sender);
-        if share.waiting.len() == 1 {
+        state.waiting_in_all += 1;
+        let waiting = state.waiting.entry(source).or_default();
+        waiting.push_back(sender);
+        if waiting.len() == 1 {
             state.order.push_back(source);
         }
         let ready = state.next_turns();
@@ -116,13 +109,9 @@ impl State {
             let served = next.is_some();
             ready.extend(next.map(|waiting| (source, waiting)));
             passed = if served { 0 } else { passed };
-            if let Some(share) = self.sources.get(&source) {
-                if !share.waiting.is_empty() {
-                    self.order.push_back(source);
-                    passed += usize::from(!served);
-                } else if share.taken == 0 {
-                    self.sources.remove(&source);
-                }
+            if self.waiting.contains_key(&source) {
+                self.order.push_back(source);
+                passed += usize::from(!served);
             }
         }
         ready
@@ -130,52 +119,49 @@ impl State {
 
     /// The next read of a source, where it has its turn.
     fn next_of(&mut self, source: Source) -> Option<oneshot::Sender<Turn>> {
-        let share = self.sources.get_mut(&source)?;
-        let free = PLACES.saturating_sub(self.taken);
-        while share.taken < free {
-            let waiting = share.waiting.pop_front()?;
-            self.waiting -= 1;
-            if !waiting.is_closed() {
-                share.taken += 1;
-                self.taken += 1;
-                return Some(waiting);
+        let free = PLACES.saturating_sub(self.taken.total());
+        if !self.taken.may_take(&source, free) {
+            return None;
+        }
+        let waiting = self.waiting.get_mut(&source)?;
+        let (before, mut next) = (waiting.len(), None);
+        while let Some(first) = waiting.pop_front() {
+            if !first.is_closed() {
+                next = Some(first);
+                break;
             }
         }
-        None
+        self.waiting_in_all -= before - waiting.len();
+        if waiting.is_empty() {
+            self.waiting.remove(&source);
+        }
+        if next.is_some() {
+            self.taken.take(source);
+        }
+        next
     }
 
     /// As with turns: a source may have as many reads waiting as there is room left.
     fn has_room(&self, source: Source) -> bool {
-        let own = self
-            .sources
-            .get(&source)
-            .map_or(0, |share| share.waiting.len());
-        own < MAX_WAITING.saturating_sub(self.waiting)
+        let own = self.waiting.get(&source).map_or(0, VecDeque::len);
+        own < MAX_WAITING.saturating_sub(self.waiting_in_all)
     }
 
     fn forget_those_gone(&mut self) {
-        self.waiting = 0;
-        for share in self.sources.values_mut() {
-            share.waiting.retain(|waiting| !waiting.is_closed());
-            self.waiting += share.waiting.len();
-        }
-        let sources = &mut self.sources;
-        sources.retain(|_, share| share.taken > 0 || !share.waiting.is_empty());
-        self.order
-            .retain(|source| sources.get(source).is_some_and(|s| !s.waiting.is_empty()));
+        self.waiting.retain(|_, waiting| {
+            waiting.retain(|sender| !sender.is_closed());
+            !waiting.is_empty()
+        });
+        self.waiting_in_all = self.waiting.values().map(VecDeque::len).sum();
+        let waiting = &self.waiting;
+        self.order.retain(|source| waiting.contains_key(source));
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
         let mut state = self.turns.lock();
-        state.taken -= 1;
-        if let Some(share) = state.sources.get_mut(&self.source) {
-            share.taken -= 1;
-            if share.taken == 0 && share.waiting.is_empty() {
-                state.sources.remove(&self.source);
-            }
-        }
+        state.taken.give_back(&self.source);
         let ready = state.next_turns();
         drop(state);
         self.turns.hand_out(ready);
@@ -207,7 +193,7 @@ mod tests {
         assert!(!fill(&turns, 3).is_empty());
         drop((first, second));
         let state = turns.lock();
-        assert_eq!((state.taken, state.waiting), (0, 0));
+        assert_eq!((state.taken.total(), state.waiting_in_all), (0, 0));
         assert!(state.order.is_empty(), "those that gave up are forgotten");
     }
 
@@ -246,7 +232,7 @@ mod tests {
         drop(waiting);
         assert!(turns.enqueue(source(1)).is_some(), "they are gone");
         drop(held);
-        assert_eq!(turns.lock().waiting, 0);
-        assert!(turns.lock().sources.is_empty());
+        assert_eq!(turns.lock().waiting_in_all, 0);
+        assert!(turns.lock().waiting.is_empty());
     }
 }

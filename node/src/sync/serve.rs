@@ -1,6 +1,6 @@
 //! Answers what other nodes ask on the sync stream.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use prost::Message as _;
 use quorate_proto::wire::sync_answer::Kind as ReplyKind;
 use quorate_proto::wire::sync_query::Kind as RequestKind;
 use quorate_proto::{Epoch, Fingerprint, TaskId, TaskState, Timestamp, limits, wire};
+use quorate_protocols::limiter::{Rate, RateLimiter};
 use quorate_storage::Store;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -35,12 +36,14 @@ const STREAMS_PER_RANGE: usize = 64;
 /// Questions that are worked on at a time, each on a blocking thread; the same again for strangers, who
 /// so never stand in line before the others.
 const WORKING: usize = 1;
-/// Bytes a second that one peer gets: 35,000 tasks of five operators, more than it can verify.
-const RATE: f64 = 16_777_216.0;
-/// Bytes that a peer gets at once: 10,000 tasks of ten operators.
-const BURST: f64 = 16_777_216.0;
+/// Bytes that one peer gets: a second, 35,000 tasks of five operators, more than it can verify; at once, 10,000
+/// tasks of ten operators.
+const RATE: Rate = Rate {
+    per_second: 16_777_216,
+    burst: 16_777_216,
+};
 /// What a question costs beside its reply: a look at the store.
-const QUESTION: f64 = 4_096.0;
+const QUESTION: usize = 4_096;
 /// Peers whose rate is remembered.
 const METERED: usize = 1_024;
 /// A stream on which nobody asks is closed; followers ask every few seconds.
@@ -300,31 +303,25 @@ fn refusal(id: u64, code: wire::ErrorCode, message: &str) -> wire::SyncAnswer {
 }
 
 /// What each peer may still get.
-#[derive(Default)]
-struct Meters(Mutex<HashMap<PeerId, (f64, Timestamp)>>);
+struct Meters(Mutex<RateLimiter<PeerId>>);
+
+impl Default for Meters {
+    fn default() -> Self {
+        Self(Mutex::new(RateLimiter::new(RATE, METERED)))
+    }
+}
 
 impl Meters {
     /// Takes a reply of that many bytes; how long it has to wait.
     fn take(&self, now: Timestamp, peer: PeerId, bytes: usize) -> Duration {
         let mut meters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if meters.len() >= METERED && !meters.contains_key(&peer) {
-            // Who has not asked for so long that its share is whole need not be remembered.
-            meters.retain(|_, (_, last)| filled(now, *last) < BURST);
-            if meters.len() >= METERED {
-                return Duration::from_secs(1);
-            }
-        }
-        let (left, last) = meters.entry(peer).or_insert((BURST, now));
-        let bytes = f64::from(u32::try_from(bytes).unwrap_or(u32::MAX));
-        *left = (*left + filled(now, *last)).min(BURST) - bytes - QUESTION;
-        *last = now;
-        Duration::from_secs_f64((-*left / RATE).max(0.0))
+        let Some(bucket) = meters.bucket(now, peer) else {
+            return Duration::from_secs(1);
+        };
+        let cost = u32::try_from(bytes.saturating_add(QUESTION)).unwrap_or(u32::MAX);
+        bucket.charge(now, RATE, cost);
+        Duration::from_micros(bucket.owed_micros(now, RATE))
     }
-}
-
-/// What comes back between two times.
-fn filled(now: Timestamp, last: Timestamp) -> f64 {
-    Duration::from_micros(now.micros_since(last)).as_secs_f64() * RATE
 }
 
 #[cfg(test)]

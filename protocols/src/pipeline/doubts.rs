@@ -11,11 +11,9 @@
 //! - This node may be the one that is wrong. A certificate for what it refused shows it, and ends all of
 //!   its doubts.
 
-use std::collections::HashMap;
-
 use quorate_proto::{Address, Timestamp, limits};
 
-use crate::bucket::{Bucket, Rate};
+use crate::limiter::{Accounts, Bucket, Rate};
 
 /// A full bucket is no doubt; it is full again 64 s after the last task that came to nothing, or a little
 /// later.
@@ -32,8 +30,14 @@ const FEWEST: i64 = -4;
 const MAX_DOUBTED: usize = 2 * limits::MAX_OPERATORS + 24;
 
 /// Operators whose tasks came to nothing lately.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Doubts(HashMap<Address, Bucket>);
+#[derive(Clone, Debug)]
+pub(super) struct Doubts(Accounts<Address, Bucket>);
+
+impl Default for Doubts {
+    fn default() -> Self {
+        Self(Accounts::new(MAX_DOUBTED))
+    }
+}
 
 impl Doubts {
     /// How many tasks of this operator may be open without certificate; `None` where it is not doubted.
@@ -48,15 +52,9 @@ impl Doubts {
 
     /// A task of this operator came to nothing.
     pub(super) fn failed(&mut self, now: Timestamp, author: Address) {
-        if self.0.len() >= MAX_DOUBTED {
-            self.0.retain(|_, bucket| !bucket.is_full(now, RATE));
-        }
-        if self.0.len() >= MAX_DOUBTED && !self.0.contains_key(&author) {
-            return;
-        }
-        let bucket = self.0.entry(author);
-        let bucket = bucket.or_insert_with(|| Bucket::full(now, RATE));
-        if bucket.tokens(now, RATE) > FEWEST {
+        let is_idle = |bucket: &Bucket| bucket.is_full(now, RATE);
+        let bucket = self.0.open(author, is_idle, || Bucket::full(now, RATE));
+        if let Some(bucket) = bucket.filter(|bucket| bucket.tokens(now, RATE) > FEWEST) {
             bucket.charge(now, RATE, COST);
         }
     }

@@ -4,13 +4,12 @@
 //! announce tasks: one that announces junk fills its own share, and no other, and its share shrinks while
 //! it does. What is certified was no junk, and is counted against nobody while it waits for late responses.
 
-use std::collections::HashMap;
-
 use quorate_proto::{Address, OperatorSet, Timestamp, limits};
 
 use super::Refused;
 use super::doubts::Doubts;
 use crate::authors::millionths;
+use crate::limiter::Shares;
 
 /// Places that are kept for tasks that users ask this node for.
 pub(super) const OWN_TASKS: usize = limits::MAX_OPEN_TASKS / 4;
@@ -41,8 +40,7 @@ pub(super) struct Room {
     own: usize,
     orphans: usize,
     settled: usize,
-    of: HashMap<Address, usize>,
-    of_all: usize,
+    of: Shares<Address>,
     pub(super) doubts: Doubts,
 }
 
@@ -55,7 +53,8 @@ impl Room {
         set: &OperatorSet,
     ) -> Result<(), Refused> {
         let foreign = self
-            .of_all
+            .of
+            .total()
             .saturating_add(self.orphans)
             .saturating_add(self.settled);
         let all = foreign.saturating_add(self.own);
@@ -64,7 +63,7 @@ impl Room {
         }
         match origin {
             Origin::Of(author) => {
-                let (open, most) = (self.count_of(author), share(set, author));
+                let (open, most) = (self.of.of(&author), share(set, author));
                 match self.doubts.places(now, author) {
                     Some(most) if open >= most => return Err(Refused::Doubted { author, most }),
                     _ if open >= most => return Err(Refused::TooManyOfAuthor { author, most }),
@@ -78,10 +77,6 @@ impl Room {
         Ok(())
     }
 
-    fn count_of(&self, author: Address) -> usize {
-        self.of.get(&author).copied().unwrap_or_default()
-    }
-
     /// The task of this origin is one of another origin now.
     pub(super) fn turn(&mut self, from: Origin, to: Origin) {
         self.leave(from);
@@ -93,11 +88,7 @@ impl Room {
             Origin::Own => &mut self.own,
             Origin::Orphan => &mut self.orphans,
             Origin::Settled => &mut self.settled,
-            Origin::Of(author) => {
-                let count = self.of.entry(author).or_default();
-                *count = count.saturating_add(1);
-                &mut self.of_all
-            }
+            Origin::Of(author) => return self.of.take(author),
         };
         *count = count.saturating_add(1);
     }
@@ -108,26 +99,18 @@ impl Room {
             Origin::Own => &mut self.own,
             Origin::Orphan => &mut self.orphans,
             Origin::Settled => &mut self.settled,
-            Origin::Of(author) => {
-                if let Some(count) = self.of.get_mut(&author) {
-                    *count = count.saturating_sub(1);
-                    if *count == 0 {
-                        self.of.remove(&author);
-                    }
-                }
-                &mut self.of_all
-            }
+            Origin::Of(author) => return self.of.give_back(&author),
         };
         *count = count.saturating_sub(1);
     }
 
     /// All tasks.
     #[cfg(test)]
-    pub(super) const fn count(&self) -> usize {
+    pub(super) fn count(&self) -> usize {
         self.own
             .saturating_add(self.orphans)
             .saturating_add(self.settled)
-            .saturating_add(self.of_all)
+            .saturating_add(self.of.total())
     }
 }
 

@@ -1,48 +1,47 @@
 //! What joining peers were asked to sign, and who fails too often.
 
-use std::collections::HashMap;
-
 use libp2p::PeerId;
 use quorate_proto::{Address, B256, RegistryErrorCode, Timestamp, limits};
+use quorate_protocols::limiter::{Accounts, Bucket, Rate};
 
 /// Challenges that are open: twice all operators, starting at once.
 const MAX_OPEN: usize = 2 * limits::MAX_OPERATORS + 24;
 /// Failed joins of one peer after which it has to wait.
-const MAX_FAILURES: u64 = 5;
-/// One of them is forgotten after this time: an honest node, whose pauses grow to 30 s, never has
+const MAX_FAILURES: u32 = 5;
+/// Seconds after which one of them is forgotten: an honest node, whose pauses grow to 30 s, never has
 /// to wait, and who guesses has one try in ten seconds.
-const FORGIVEN_MS: u64 = 10_000;
-/// Peers whose failures are remembered; the oldest is forgotten first.
+const FORGIVEN: u32 = 10;
+/// A token is a second.
+const RATE: Rate = Rate {
+    per_second: 1,
+    burst: MAX_FAILURES * FORGIVEN,
+};
+/// Peers whose failures are remembered.
 const MAX_PEERS: usize = 4_096;
 
 /// A refused step of a join.
 pub(super) type Refusal = (RegistryErrorCode, String);
 
 /// One challenge per peer is open at a time; a new one voids the one before.
-#[derive(Default)]
 pub(super) struct Challenges {
-    open: HashMap<PeerId, OpenChallenge>,
-    failures: HashMap<PeerId, Failures>,
+    open: Accounts<PeerId, OpenChallenge>,
+    failures: Accounts<PeerId, Bucket>,
 }
 
+impl Default for Challenges {
+    fn default() -> Self {
+        Self {
+            open: Accounts::new(MAX_OPEN),
+            failures: Accounts::new(MAX_PEERS),
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
 struct OpenChallenge {
     operator: Address,
     challenge: B256,
     until: Timestamp,
-}
-
-/// A leaking bucket.
-struct Failures {
-    /// Milliseconds until all are forgotten, as of `last`.
-    level_ms: u64,
-    last: Timestamp,
-}
-
-impl Failures {
-    fn level_at(&self, now: Timestamp) -> u64 {
-        let passed = now.micros_since(self.last) / 1_000;
-        self.level_ms.saturating_sub(passed)
-    }
 }
 
 impl Challenges {
@@ -55,20 +54,18 @@ impl Challenges {
         fresh: B256,
     ) -> Result<Timestamp, Refusal> {
         self.admit(now, peer)?;
-        if self.open.len() >= MAX_OPEN && !self.open.contains_key(&peer) {
-            self.open.retain(|_, open| open.until > now);
-        }
-        if self.open.len() >= MAX_OPEN && !self.open.contains_key(&peer) {
-            let text = format!("{MAX_OPEN} joins are under way, which is the most; try again soon");
-            return Err((RegistryErrorCode::Overloaded, text));
-        }
         let until = now.plus_millis(limits::CHALLENGE_LIFE_MS);
         let open = OpenChallenge {
             operator,
             challenge: fresh,
             until,
         };
-        self.open.insert(peer, open);
+        let is_over = |open: &OpenChallenge| open.until <= now;
+        let Some(account) = self.open.open(peer, is_over, || open) else {
+            let text = format!("{MAX_OPEN} joins are under way, which is the most; try again soon");
+            return Err((RegistryErrorCode::Overloaded, text));
+        };
+        *account = open;
         Ok(until)
     }
 
@@ -90,29 +87,19 @@ impl Challenges {
 
     /// A join failed that its peer could have known to fail.
     pub(super) fn failed(&mut self, now: Timestamp, peer: PeerId) {
-        if self.failures.len() >= MAX_PEERS && !self.failures.contains_key(&peer) {
-            let oldest = self.failures.iter().min_by_key(|(_, f)| f.last);
-            if let Some(oldest) = oldest.map(|(peer, _)| *peer) {
-                self.failures.remove(&oldest);
-            }
-        }
-        let entry = self.failures.entry(peer);
-        let failures = entry.or_insert(Failures {
-            level_ms: 0,
-            last: now,
-        });
-        let level = failures.level_at(now).saturating_add(FORGIVEN_MS);
-        failures.level_ms = level.min(MAX_FAILURES * FORGIVEN_MS);
-        failures.last = now;
+        let is_idle = |bucket: &Bucket| bucket.is_full(now, RATE);
+        let new = || Bucket::full(now, RATE);
+        let bucket = self.failures.open_always(peer, is_idle, new);
+        let left = u32::try_from(bucket.tokens(now, RATE)).unwrap_or_default();
+        bucket.charge(now, RATE, left.min(FORGIVEN));
     }
 
     fn admit(&self, now: Timestamp, peer: PeerId) -> Result<(), Refusal> {
-        const FULL: u64 = (MAX_FAILURES - 1) * FORGIVEN_MS;
-        let level = self.failures.get(&peer).map_or(0, |f| f.level_at(now));
-        if level <= FULL {
+        let bucket = self.failures.get(&peer);
+        let wait = bucket.map_or(0, |bucket| i64::from(FORGIVEN) - bucket.tokens(now, RATE));
+        if wait <= 0 {
             return Ok(());
         }
-        let wait = (level - FULL).div_ceil(1_000);
         let text = format!(
             "{MAX_FAILURES} joins of this peer failed; wait {wait} s, and mend their cause meanwhile"
         );
@@ -162,7 +149,7 @@ mod tests {
         assert_eq!(code(refused), RegistryErrorCode::TooManyFailures);
         let refused = challenges.take(START, peer, OPERATOR);
         assert_eq!(code(refused), RegistryErrorCode::TooManyFailures);
-        let later = START.plus_millis(FORGIVEN_MS);
+        let later = START.plus_millis(u64::from(FORGIVEN) * 1_000);
         assert!(challenges.open(later, peer, OPERATOR, B256::ZERO).is_ok());
         challenges.failed(later, peer);
         assert!(challenges.open(later, peer, OPERATOR, B256::ZERO).is_err());

@@ -86,6 +86,15 @@ impl Bucket {
         self.micro = self.micro.saturating_add(given).min(rate.capacity());
     }
 
+    /// Microseconds until nothing is owed.
+    #[must_use]
+    pub fn owed_micros(mut self, now: Timestamp, rate: Rate) -> u64 {
+        self.refill(now, rate);
+        let owed = u64::try_from(self.micro.saturating_neg()).unwrap_or_default();
+        owed.checked_div(u64::from(rate.per_second))
+            .unwrap_or(u64::MAX)
+    }
+
     /// Whole tokens; negative where some are owed.
     #[must_use]
     pub fn tokens(mut self, now: Timestamp, rate: Rate) -> i64 {
