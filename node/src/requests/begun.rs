@@ -1,9 +1,13 @@
 //! Tasks that users begin: so many a second, shared by their sources, and so many a day of each range.
 
 use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
 
 use quorate_proto::{TaskId, Timestamp};
 use quorate_protocols::limiter::{Accounts, Bucket, Rate, Shares};
+
+use tokio::sync::Mutex;
 
 use super::tolls::Limit;
 use super::turns::Source;
@@ -24,6 +28,8 @@ pub(super) struct Begun {
     tasks: HashSet<TaskId>,
     counts: Shares<Source>,
     days: Accounts<Source, Day>,
+    /// In which those that wait stand, by source.
+    queues: Accounts<Source, Arc<Mutex<()>>>,
 }
 
 impl Default for Begun {
@@ -34,6 +40,7 @@ impl Default for Begun {
             tasks: HashSet::new(),
             counts: Shares::default(),
             days: Accounts::new(MAX_RANGES),
+            queues: Accounts::new(MAX_RANGES),
         }
     }
 }
@@ -55,8 +62,7 @@ impl Begun {
         rate: Rate,
         per_day: u32,
     ) -> Result<(), Limit> {
-        let filling = u64::from(rate.burst) * 1_000_000 / u64::from(rate.per_second.max(1));
-        self.forget_before(now, filling);
+        self.forget_before(now, filling_micros(rate));
         if self.tasks.contains(&task) {
             return Ok(());
         }
@@ -74,6 +80,25 @@ impl Begun {
         self.tasks.insert(task);
         self.counts.take(source);
         Ok(())
+    }
+
+    /// How long a source that has begun what it may waits until it may have more of it, if others begin nothing
+    /// meanwhile.
+    pub(super) fn pause(&self, now: Timestamp, source: Source, rate: Rate) -> Duration {
+        let own = u32::try_from(self.counts.of(&source)).unwrap_or(u32::MAX);
+        let bucket = self.bucket.unwrap_or_else(|| Bucket::full(now, rate));
+        let filled = bucket.micros_until(now, rate, own.saturating_add(1));
+        let oldest = self.recent.iter().find(|(_, other, _)| *other == source);
+        let forgotten = oldest.map_or(u64::MAX, |(at, ..)| {
+            filling_micros(rate).saturating_sub(now.micros_since(*at))
+        });
+        Duration::from_micros(filled.min(forgotten).max(1_000))
+    }
+
+    /// Where those of a source wait, the first of them for its pause; `None` where too many sources do.
+    pub(super) fn queue(&mut self, source: Source) -> Option<Arc<Mutex<()>>> {
+        let is_idle = |queue: &Arc<_>| Arc::strong_count(queue) == 1;
+        self.queues.open(source, is_idle, Arc::default).cloned()
     }
 
     fn forget_before(&mut self, now: Timestamp, micros: u64) {
@@ -103,6 +128,11 @@ impl Begun {
         day.tasks += 1;
         Ok(())
     }
+}
+
+/// The time in which the operator's bucket fills.
+fn filling_micros(rate: Rate) -> u64 {
+    u64::from(rate.burst) * 1_000_000 / u64::from(rate.per_second.max(1))
 }
 
 #[cfg(test)]
@@ -189,6 +219,19 @@ mod tests {
             let had = 200 * u64::from(rate.per_second);
             assert!(spent * 10 > had * 9, "{spent} of {had} are used");
             assert!(all.fill(at(200_000), range(9), rate) > 8);
+        }
+    }
+
+    #[test]
+    fn a_source_may_begin_more_after_its_pause_and_not_before() {
+        for rate in [RATE, SLOW] {
+            let mut all = Beginner::default();
+            all.fill(at(0), range(1), rate);
+            let pause = all.begun.pause(at(0), range(1), rate).as_micros();
+            let after = |micros: u128| Timestamp(at(0).0 + u64::try_from(micros).unwrap());
+            let early = all.begin(after(pause - 1), range(1), rate);
+            assert_eq!(early, Err(Limit::Tasks(rate.per_second)));
+            assert_eq!(all.begin(after(pause), range(1), rate), Ok(()));
         }
     }
 

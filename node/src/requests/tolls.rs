@@ -3,7 +3,8 @@
 //! A user is a peer id, which costs nothing to make. So the range that it calls from is counted, too.
 
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use libp2p::PeerId;
 use quorate_proto::{TaskId, Timestamp, wire};
@@ -11,6 +12,7 @@ use quorate_protocols::limiter::{Exceeded, Rate, RateLimiter, Shares};
 
 use super::begun::Begun;
 use super::turns::Source;
+use crate::clock;
 use crate::network::Range;
 use crate::settings::RequestLimits;
 
@@ -134,17 +136,49 @@ impl Pass {
         self.range.map_or(Source::Peer(self.user), Source::Range)
     }
 
+    fn lock(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Counts a task, of the new ones that this operator may begin.
-    pub(super) fn begin_task(&self, now: Timestamp, task: TaskId, rate: Rate) -> Result<(), Limit> {
-        let mut book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
-        let begun = &mut book.begun;
+    fn begin_task(&self, now: Timestamp, task: TaskId, rate: Rate) -> Result<(), Limit> {
+        let begun = &mut self.lock().begun;
         begun.begin(now, (self.source(), task), rate, self.tasks_per_day)
+    }
+
+    /// As [`Self::begin_task`]; where its source has begun what it may, behind those of it that wait already.
+    pub(super) async fn begin_in_turn(
+        &self,
+        task: TaskId,
+        rate: Rate,
+        patience: Duration,
+    ) -> Result<(), Limit> {
+        let first = self.begin_task(clock::now(), task, rate);
+        let Err(Limit::Tasks(_)) = first else {
+            return first;
+        };
+        let queue = self.lock().begun.queue(self.source());
+        let queue = queue.ok_or(Limit::Users)?;
+        let turn = async {
+            let _turn = queue.lock().await;
+            loop {
+                let now = clock::now();
+                match self.begin_task(now, task, rate) {
+                    Err(Limit::Tasks(_)) => {}
+                    begun => return begun,
+                }
+                let pause = self.lock().begun.pause(now, self.source(), rate);
+                tokio::time::sleep(pause).await;
+            }
+        };
+        let begun = tokio::time::timeout(patience, turn).await;
+        begun.unwrap_or(first)
     }
 }
 
 impl Drop for Pass {
     fn drop(&mut self) {
-        let mut book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut book = self.lock();
         book.users.under_way.give_back(&self.user);
         if let Some(range) = self.range {
             book.ranges.under_way.give_back(&range);

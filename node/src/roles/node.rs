@@ -164,9 +164,9 @@ impl Node {
             .then(|| RegistryRole::start(&mut tasks, &settings, (&store, &writes), &halt));
         let registry = registry.transpose()?;
         let members = registry.as_ref().map(|registry| &registry.members);
-        let (driver, inbox) = TaskDriver::channel();
+        let (driver, ended, inbox) = TaskDriver::channel();
         let kept = HomeParts::new(&store, &writes, members);
-        let home = shared::spawn_home(&mut tasks, &chains, kept, &driver, &halt);
+        let home = shared::spawn_home(&mut tasks, &chains, kept, ended, &halt);
         let sources = chains.sources();
         crate::process::measures::declare_reads(sources.keys().copied());
         let context = Context {

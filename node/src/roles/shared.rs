@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 use libp2p::StreamProtocol;
 use libp2p::identity::Keypair;
 use quorate_chain::ChainError;
-use quorate_proto::{Domain, PeerBinding};
+use quorate_proto::{Domain, Epoch, PeerBinding};
 use quorate_storage::{Identity, Store, StoreError, WriteQueue, schema};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -31,7 +31,7 @@ use crate::requests::{Answerer, Requests, Turns};
 use crate::settings::Settings;
 use crate::signing::lease;
 use crate::sync::{CatchUp, Fetcher, Library, Serving, SyncStatus};
-use crate::tasks::driver::{DriverHandle, DriverInbox, DriverStores, Event, TaskDriver};
+use crate::tasks::driver::{DriverInbox, DriverStores, TaskDriver};
 use crate::tasks::outbox::Outbox;
 
 /// What the pages show of these tasks.
@@ -259,33 +259,13 @@ pub(super) fn spawn_home(
     tasks: &mut Tasks,
     ledgers: &ChainReaders,
     parts: HomeParts,
-    driver: &DriverHandle,
+    ended: mpsc::Sender<Epoch>,
     halt: &CancellationToken,
 ) -> HomeHandle {
-    /// Epochs end one at a time; the task driver is never that far behind.
-    const ENDED: usize = 16;
-    let (ended, ended_epochs) = mpsc::channel(ENDED);
     let (reader, poll) = (ledgers.home.clone(), ledgers.home_poll);
     let (home, handle) = Home::new(reader, poll, parts, ended);
     tasks.spawn("home", home.run(halt.clone()));
-    tasks.spawn(
-        "epochs",
-        forward_epochs(ended_epochs, driver.clone(), halt.clone()),
-    );
     handle
-}
-
-async fn forward_epochs(
-    mut ended: mpsc::Receiver<quorate_proto::Epoch>,
-    driver: DriverHandle,
-    halt: CancellationToken,
-) -> Result<(), NodeError> {
-    loop {
-        tokio::select! {
-            Some(epoch) = ended.recv() => driver.send(Event::EpochEnded(epoch)).await,
-            () = halt.cancelled() => return Ok(()),
-        }
-    }
 }
 
 /// A node that cannot write must not sign: it ends.

@@ -320,7 +320,7 @@ impl Meters {
         };
         let cost = u32::try_from(bytes.saturating_add(QUESTION)).unwrap_or(u32::MAX);
         bucket.charge(now, RATE, cost);
-        Duration::from_micros(bucket.owed_micros(now, RATE))
+        Duration::from_micros(bucket.micros_until(now, RATE, 0))
     }
 }
 

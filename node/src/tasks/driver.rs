@@ -46,6 +46,8 @@ use crate::tasks::outbox::{Effect, OutboxHandle};
 
 /// Events that wait for the task driver.
 const QUEUE: usize = 4_096;
+/// Epochs end one at a time; the task driver is never that far behind.
+const ENDED: usize = 16;
 /// Events handled before what they caused is written and sent.
 const GROUP: usize = 256;
 /// Progress is left out when few places of a client are free, so that the end of a task always finds one.
@@ -69,6 +71,7 @@ pub(crate) struct TaskDriver {
     muted: Option<Epoch>,
     sets: Sets,
     events: mpsc::Receiver<Event>,
+    ended: mpsc::Receiver<Epoch>,
     handle: DriverHandle,
     /// At a registry: who answers, and whom that is told.
     attendance: Option<(Attendance, MembersHandle)>,
@@ -92,11 +95,13 @@ pub(crate) struct DriverStores {
 }
 
 impl TaskDriver {
-    /// A channel for events first, because those who send them are made before the task driver.
-    pub(crate) fn channel() -> (DriverHandle, DriverInbox) {
-        let (events, receiver) = mpsc::channel(QUEUE);
-        let handle = DriverHandle::new(events);
-        (handle, DriverInbox(receiver))
+    /// Channels for events and for epochs whose tasks cannot finish any more: first, because those who send
+    /// are made before the task driver.
+    pub(crate) fn channel() -> (DriverHandle, mpsc::Sender<Epoch>, DriverInbox) {
+        let (handle, events) = mpsc::channel(QUEUE);
+        let (ended_sender, ended) = mpsc::channel(ENDED);
+        let inbox = DriverInbox { events, ended };
+        (DriverHandle::new(handle), ended_sender, inbox)
     }
 
     pub(crate) fn new(
@@ -129,7 +134,8 @@ impl TaskDriver {
             observer: Observer::new(chains, home.clone()),
             home,
             muted: None,
-            events: inbox.0,
+            events: inbox.events,
+            ended: inbox.ended,
             handle,
             attendance: None,
             allowances: None,
@@ -182,6 +188,7 @@ impl TaskDriver {
                         self.on_event(event)?;
                     }
                 }
+                Some(epoch) = self.ended.recv() => self.on_epoch_ended(epoch)?,
                 () = clock::sleep_until(wake) => self.on_wake()?,
                 () = token.cancelled() => return Ok(()),
             }
@@ -239,12 +246,13 @@ impl TaskDriver {
                 self.record.left(task, client, outcome);
                 self.feed(Input::Left(client, task))
             }
-            Event::EpochEnded(epoch) => {
-                self.remind(epoch)?;
-                self.feed(Input::EpochEnded(epoch))
-            }
             Event::CaughtUp { tasks, set, done } => self.on_caught_up(tasks, &set, done),
         }
+    }
+
+    fn on_epoch_ended(&mut self, epoch: Epoch) -> Result<(), NodeError> {
+        self.remind(epoch)?;
+        self.feed(Input::EpochEnded(epoch))
     }
 
     fn on_ask(
@@ -405,6 +413,9 @@ impl TaskDriver {
 }
 
 /// The receiving end of a task driver that is yet to be made.
-pub(crate) struct DriverInbox(mpsc::Receiver<Event>);
+pub(crate) struct DriverInbox {
+    events: mpsc::Receiver<Event>,
+    ended: mpsc::Receiver<Epoch>,
+}
 
 const _: () = assert!(QUEUE >= GROUP && limits::MAX_OPEN_TASKS >= GROUP);

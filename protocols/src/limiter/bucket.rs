@@ -86,13 +86,18 @@ impl Bucket {
         self.micro = self.micro.saturating_add(given).min(rate.capacity());
     }
 
-    /// Microseconds until nothing is owed.
+    /// Microseconds until it holds `tokens`, if nothing is taken.
     #[must_use]
-    pub fn owed_micros(mut self, now: Timestamp, rate: Rate) -> u64 {
+    pub fn micros_until(mut self, now: Timestamp, rate: Rate, tokens: u32) -> u64 {
         self.refill(now, rate);
-        let owed = u64::try_from(self.micro.saturating_neg()).unwrap_or_default();
-        owed.checked_div(u64::from(rate.per_second))
-            .unwrap_or(u64::MAX)
+        let wanted = i64::from(tokens).saturating_mul(MICRO);
+        let missing = u64::try_from(wanted.saturating_sub(self.micro)).unwrap_or_default();
+        let per_second = u64::from(rate.per_second);
+        match missing {
+            0 => 0,
+            _ if tokens > rate.burst || per_second == 0 => u64::MAX,
+            _ => missing.div_ceil(per_second),
+        }
     }
 
     /// Whole tokens; negative where some are owed.
@@ -175,6 +180,18 @@ mod tests {
         assert_eq!(bucket.tokens(at(100), RATE), 3);
         bucket.give(at(100), RATE, 100);
         assert_eq!(bucket.tokens(at(100), RATE), 20);
+    }
+
+    #[test]
+    fn it_says_when_it_holds_so_many() {
+        let mut bucket = Bucket::full(at(0), RATE);
+        assert_eq!(bucket.micros_until(at(0), RATE, 20), 0);
+        assert_eq!(bucket.micros_until(at(0), RATE, 21), u64::MAX);
+        bucket.charge(at(0), RATE, 25);
+        assert_eq!(bucket.micros_until(at(0), RATE, 0), 500_000);
+        assert_eq!(bucket.micros_until(at(50), RATE, 3), 750_000);
+        assert!(!bucket.take(at(799), RATE, 3));
+        assert!(bucket.take(at(800), RATE, 3));
     }
 
     #[test]

@@ -13,13 +13,12 @@ use super::failure::{chain_error, store_error, unavailable};
 use super::{Answerer, Failure, ReplySender, invalid, overloaded};
 use crate::client::check_seconds;
 use crate::clock;
-use crate::requests::tolls::{Limit, Pass};
+use crate::requests::tolls::Pass;
 use crate::requests::turns::Turn;
 use crate::tasks::driver::{ReadTrace, Subscription};
 
-/// How long a question waits until its task may be begun, in microseconds, and between two tries.
-const BEGIN_PATIENCE_MICROS: u64 = 2_000_000;
-const BEGIN_AGAIN: Duration = Duration::from_millis(20);
+/// How long a question waits until its task may be begun.
+const BEGIN_PATIENCE: Duration = Duration::from_secs(2);
 
 /// What is known about a question before the network is asked.
 enum KnownValue {
@@ -97,25 +96,10 @@ impl Answerer {
         pass: &Pass,
     ) -> Result<(), Failure> {
         let Some(me) = self.me else { return Ok(()) };
-        let rate = self
-            .node
-            .settings
-            .limits
-            .mesh
-            .share(set, me)
-            .tasks
-            .kept_below();
-        let (task, begun) = (statement.task_id(), clock::now());
-        loop {
-            let now = clock::now();
-            match pass.begin_task(now, task, rate) {
-                Err(Limit::Tasks(_)) if now.micros_since(begun) < BEGIN_PATIENCE_MICROS => {
-                    tokio::time::sleep(BEGIN_AGAIN).await;
-                }
-                Err(limit) => return Err(overloaded(limit.to_string())),
-                Ok(()) => return Ok(()),
-            }
-        }
+        let share = self.node.settings.limits.mesh.share(set, me);
+        let rate = share.tasks.kept_below();
+        let begun = pass.begin_in_turn(statement.task_id(), rate, BEGIN_PATIENCE);
+        begun.await.map_err(|limit| overloaded(limit.to_string()))
     }
 
     async fn turn(&self, chain_id: u32, pass: &Pass) -> Result<Turn, Failure> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use quorate_proto::wire::TimelineOutcome;
-use quorate_proto::{Certificate, Epoch, OperatorSet, Response, Statement, TaskId};
+use quorate_proto::{Certificate, OperatorSet, Response, Statement, TaskId};
 use quorate_protocols::pipeline::{ClientId, Verdict};
 use quorate_protocols::task::Report;
 use tokio::sync::{mpsc, oneshot};
@@ -43,7 +43,6 @@ pub(crate) enum Event {
     Unsigned(TaskId),
     /// A user has its answer, or went away.
     Left(ClientId, TaskId, TimelineOutcome),
-    EpochEnded(Epoch),
     /// Tasks of one epoch that another node had, verified.
     CaughtUp {
         tasks: Vec<ImportedTask>,
