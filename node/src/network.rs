@@ -15,17 +15,16 @@ mod relays;
 pub(crate) mod rpc;
 mod runs;
 pub(crate) mod stream_limits;
-mod streams;
 mod swarm;
 
 pub(crate) use bans::Offence;
 pub(crate) use connection_limits::RangeLimits;
 pub(crate) use handle::{Acceptance, GossipMessage, NetworkHandle, dialable};
 pub use listening::listen_problem;
+pub(crate) use quorate_client::streams::Incoming;
 pub(crate) use quorate_client::swarm::peer_of;
 pub(crate) use ranges::{Limited, Range};
 pub(crate) use reachability::Reachability;
-pub(crate) use streams::Incoming;
 pub(crate) use swarm::{Network, NetworkConfig};
 
 use libp2p::PeerId;

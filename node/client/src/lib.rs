@@ -12,6 +12,7 @@ pub mod fuzzing;
 mod messages;
 pub mod record;
 mod stream;
+pub mod streams;
 pub mod swarm;
 
 use std::sync::Arc;
@@ -81,7 +82,7 @@ impl Client {
             reason,
         };
         let mut swarm = user_swarm().map_err(|error| unreachable(error.to_string()))?;
-        let mut streams = swarm.behaviour().stream.new_control();
+        let streams = swarm.behaviour().streams.handle();
         let dial = dial(&mut swarm, address);
         let (peer, served) = tokio::time::timeout(CONNECT_TIMEOUT, dial)
             .await
@@ -92,7 +93,7 @@ impl Client {
         tokio::spawn(drive(swarm, alive.clone()));
         let protocol = StreamProtocol::try_from_owned(format!("/quorate/{network}/request/1"))
             .map_err(|error| unreachable(error.to_string()))?;
-        let opened = streams.open_stream(peer, protocol).await;
+        let opened = streams.open(peer, protocol).await;
         let stream = opened.map_err(|error| unreachable(error.to_string()))?;
         Ok(Self::on(stream, peer, network, alive))
     }

@@ -7,6 +7,8 @@ use libp2p::multiaddr::Protocol;
 use libp2p::swarm::NetworkBehaviour;
 use libp2p::{Multiaddr, PeerId, Swarm, SwarmBuilder, identify, noise, relay, tcp, yamux};
 
+use crate::streams::Streams;
+
 /// What a program of this project calls itself by identify; its version follows.
 pub const AGENT: &str = "quorate/";
 /// A connection without streams is closed after this time.
@@ -16,7 +18,7 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 #[derive(NetworkBehaviour)]
 pub(crate) struct UserBehaviour {
     pub(crate) identify: identify::Behaviour,
-    pub(crate) stream: libp2p_stream::Behaviour,
+    pub(crate) streams: Streams,
     circuits: relay::client::Behaviour,
 }
 
@@ -36,7 +38,7 @@ pub(crate) fn user_swarm() -> Result<Swarm<UserBehaviour>, String> {
         .map_err(setup)?
         .with_behaviour(|keypair, circuits| UserBehaviour {
             identify: identify(keypair),
-            stream: libp2p_stream::Behaviour::new(),
+            streams: Streams::default(),
             circuits,
         })
         .map_err(setup)?

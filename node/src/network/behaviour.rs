@@ -11,13 +11,13 @@ use libp2p::{
     PeerId, StreamProtocol, Swarm, SwarmBuilder, allow_block_list, identify, kad, noise, ping,
     quic, relay, upnp, yamux,
 };
+use quorate_client::streams::Streams;
 use quorate_client::swarm::{identify as identify_as, tcp_config};
 use quorate_proto::{Kind, NetworkId, limits};
 use sha2::{Digest, Sha256};
 
 use super::connection_limits::{ConnectionLimits, HANDSHAKE};
 use super::probe::{Probe, Punch};
-use super::streams::Acceptor;
 use super::{NetworkConfig, NetworkError, peer_of, relays};
 use crate::settings::RelayUse;
 
@@ -45,8 +45,7 @@ pub(crate) struct Behaviour {
     pub(super) identify: identify::Behaviour,
     ping: ping::Behaviour,
     pub(super) kad: kad::Behaviour<kad::store::MemoryStore>,
-    pub(super) stream: libp2p_stream::Behaviour,
-    pub(super) acceptor: Acceptor,
+    pub(super) streams: Streams,
     probe: Probe,
     /// At registries.
     relay: Toggle<relay::Behaviour>,
@@ -105,8 +104,7 @@ fn behaviour(
         identify: identify_as(keypair),
         ping: ping::Behaviour::new(ping),
         kad: kademlia(keypair, &config.network)?,
-        stream: libp2p_stream::Behaviour::new(),
-        acceptor: Acceptor::default(),
+        streams: Streams::default(),
         probe: Probe::new(local, &config.external),
         relay: config.serves_as_relay.then(|| relays::server(local)).into(),
         circuits,

@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use libp2p::gossipsub::MessageId;
 use libp2p::{Multiaddr, PeerId, StreamProtocol};
+use quorate_client::streams::StreamHandle;
 use quorate_proto::{Kind, limits};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::inbox::InboxSlot;
 use super::ranges::{ip_of, is_relayed};
-use super::streams::Served;
 use super::{Incoming, Offence, Range, Reachability};
 
 /// A gossip message that waits for its validation.
@@ -104,8 +104,7 @@ pub(super) enum SwarmCommand {
 pub(crate) struct NetworkHandle {
     pub(super) commands: mpsc::Sender<SwarmCommand>,
     pub(crate) listen: watch::Receiver<Vec<Multiaddr>>,
-    pub(super) streams: libp2p_stream::Control,
-    pub(super) served: Served,
+    pub(super) streams: StreamHandle,
     pub(super) peer_id: PeerId,
     /// As configured.
     pub(super) external: Vec<Multiaddr>,
@@ -206,12 +205,12 @@ impl NetworkHandle {
 
     /// Streams of a protocol that peers open.
     pub(crate) fn accept(&self, protocol: StreamProtocol) -> Incoming {
-        self.served.accept(protocol)
+        self.streams.accept(protocol)
     }
 
     /// Opens streams.
-    pub(crate) fn streams(&self) -> libp2p_stream::Control {
-        self.streams.clone()
+    pub(crate) const fn streams(&self) -> &StreamHandle {
+        &self.streams
     }
 
     pub(crate) const fn peer_id(&self) -> PeerId {

@@ -93,9 +93,9 @@ impl Caller {
     pub(crate) fn channel(&self, peer: PeerId) -> Channel {
         let (network, protocol) = (self.network.clone(), self.protocol.clone());
         let open = tower::service_fn(move |_: tonic::transport::Uri| {
-            let (mut streams, protocol) = (network.streams(), protocol.clone());
+            let (streams, protocol) = (network.streams().clone(), protocol.clone());
             async move {
-                let stream = streams.open_stream(peer, protocol).await;
+                let stream = streams.open(peer, protocol).await;
                 let stream = stream.map_err(|error| io::Error::other(error.to_string()))?;
                 Ok::<_, io::Error>(TokioIo::new(stream.compat()))
             }

@@ -114,8 +114,7 @@ impl Network {
         let handle = NetworkHandle {
             commands: commands_tx,
             listen: listen_rx,
-            streams: swarm.behaviour().stream.new_control(),
-            served: swarm.behaviour().acceptor.served.clone(),
+            streams: swarm.behaviour().streams.handle(),
             peer_id: *swarm.local_peer_id(),
             external: config.external.clone(),
             callers: Callers::default(),

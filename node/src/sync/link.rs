@@ -70,7 +70,7 @@ impl Link {
     ) -> Result<ReplyKind, AskError> {
         let lost = |error: &dyn std::fmt::Display| AskError::Lost(error.to_string());
         if self.stream.is_none() {
-            let opened = network.streams().open_stream(peer, protocol.clone()).await;
+            let opened = network.streams().open(peer, protocol.clone()).await;
             self.stream = Some(opened.map_err(|error| lost(&error))?);
         }
         let Some(stream) = &mut self.stream else {
