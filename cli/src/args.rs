@@ -76,7 +76,7 @@ pub(crate) enum Command {
 /// Reads the command line; where that fails, or only help was asked for, says so and returns the
 /// code to exit with.
 pub(crate) fn parse() -> Result<Cli, ExitCode> {
-    let mut command = environment::without_empty(command());
+    let mut command = environment::without_empty(Cli::command());
     let matches = command.try_get_matches_from_mut(std::env::args_os());
     let parsed = matches.and_then(|matches| {
         let quoted = environment::quoted(&command, &matches);
@@ -128,11 +128,6 @@ fn with_tip(mut error: clap::Error) -> clap::Error {
     error
 }
 
-/// The command line with the defaults in its help.
-pub(crate) fn command() -> clap::Command {
-    options::with_defaults_in_help(Cli::command())
-}
-
 /// The parser repeats what it could not read; URLs in there lose their secrets.
 fn without_secrets(mut error: clap::Error) -> clap::Error {
     if let Some(ContextValue::String(text)) = error.get(ContextKind::InvalidValue) {
@@ -150,7 +145,7 @@ mod tests {
 
     #[test]
     fn the_command_line_is_consistent() {
-        command().debug_assert();
+        Cli::command().debug_assert();
     }
 
     #[test]

@@ -25,8 +25,8 @@ use crate::transaction::wallet;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum EpochCommand {
-    /// Show the set of an epoch and the certificate that handed over to it
-    Show(show::ShowArgs),
+    /// Show an epoch: its set, how that was learned and handed over, and what was certified in it
+    Show(Box<show::ShowArgs>),
     /// Bring a light registry on another chain up to date
     Push(push::PushArgs),
     /// Begin anew at a light registry that has expired: for its guardian
@@ -105,9 +105,15 @@ struct Source {
     limit: Duration,
 }
 
+impl PeerArgs {
+    async fn connect(&self) -> anyhow::Result<Source> {
+        Source::connect(&self.to, self.network.as_deref(), self.timeout).await
+    }
+}
+
 impl Source {
-    async fn connect(args: &PeerArgs) -> anyhow::Result<Self> {
-        let client = Client::connect(&args.to, args.network.as_deref())
+    async fn connect(to: &Multiaddr, network: Option<&str>, seconds: u64) -> anyhow::Result<Self> {
+        let client = Client::connect(to, network)
             .await
             .context("no answer; correct --to, or ask another operator")?;
         let domain = domain_of(client.network())
@@ -115,7 +121,7 @@ impl Source {
         Ok(Self {
             client,
             domain,
-            limit: Duration::from_secs(args.timeout),
+            limit: Duration::from_secs(seconds),
         })
     }
 

@@ -23,8 +23,11 @@ pub(crate) fn quiet() {
     drop(started);
 }
 
+/// What is logged from now on.
+pub(crate) type SetFilter = Box<dyn Fn(EnvFilter) + Send>;
+
 /// For a running node.
-pub(crate) fn start(filter: &str, format: &str) -> Result<(), ConfigError> {
+pub(crate) fn start(filter: &str, format: &str) -> Result<SetFilter, ConfigError> {
     let filter = check(filter, format)?;
     let builder = fmt()
         .with_env_filter(filter)
@@ -32,12 +35,21 @@ pub(crate) fn start(filter: &str, format: &str) -> Result<(), ConfigError> {
         // A log that cannot be written never ends a node: the report of that would panic.
         .log_internal_errors(false)
         .with_ansi(colours());
-    let started = match format {
-        "json" => builder.json().flatten_event(true).try_init(),
-        _ => builder.try_init(),
-    };
-    drop(started);
-    Ok(())
+    // The two are of different types.
+    Ok(match format {
+        "json" => {
+            let builder = builder.json().flatten_event(true).with_filter_reloading();
+            let filter = builder.reload_handle();
+            drop(builder.try_init());
+            Box::new(move |new| drop(filter.reload(new)))
+        }
+        _ => {
+            let builder = builder.with_filter_reloading();
+            let filter = builder.reload_handle();
+            drop(builder.try_init());
+            Box::new(move |new| drop(filter.reload(new)))
+        }
+    })
 }
 
 /// Colours are for people: not in files, and not where NO_COLOR says so.

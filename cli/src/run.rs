@@ -1,5 +1,7 @@
 //! Runs a node until it is told to stop.
 
+mod reload;
+
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -10,6 +12,7 @@ use quorate_proto::SecretKey;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use self::reload::Reload;
 use crate::config::{key_store, text};
 use crate::environment::variable;
 use crate::options::{RunArgs, RunOptions};
@@ -18,7 +21,7 @@ use crate::{exit, logging, password};
 pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
     let options = args.resolve()?;
     let settings = options.to_settings()?;
-    logging::start(text(&options.log), text(&options.log_format))?;
+    let log = logging::start(text(&options.log), text(&options.log_format))?;
     if let Err(error) = quorate_node::host::raise_open_files_limit() {
         tracing::warn!(%error, "the limit of open files stays as it is");
     }
@@ -37,19 +40,25 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?
-        .block_on(serve(parts))
+        .block_on(serve(parts, || Reload::new(args.clone(), options, log)))
 }
 
-async fn serve(parts: NodeParts) -> anyhow::Result<()> {
+async fn serve(
+    parts: NodeParts,
+    reload: impl FnOnce() -> anyhow::Result<Reload>,
+) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
     // Before the start, so that a signal during it ends the process in good order too.
     tokio::spawn(watch_signals(stop.clone())?);
+    let reload = reload()?;
     let (role, version) = (parts.settings.role, env!("CARGO_PKG_VERSION"));
     tracing::info!(%role, version, operator = parts.settings.operator.map(tracing::field::display), "starting");
     let Some(started) = stop.run_until_cancelled(Node::start(parts)).await else {
         return Ok(());
     };
-    started?.run(stop).await?;
+    let node = started?;
+    tokio::spawn(reload.run(node.reloader()));
+    node.run(stop).await?;
     tracing::info!("stopped");
     Ok(())
 }

@@ -19,7 +19,7 @@ use crate::network::rpc::{self, Caller};
 use crate::network::{NetworkHandle, peer_of};
 use crate::registry::join::BindingImporter;
 use crate::services::Chains;
-use crate::settings::Settings;
+use crate::settings::{Reloader, Settings};
 use crate::tasks::driver::{Channels, DriverHandle};
 use crate::tasks::evidence::EvidenceStore;
 use crate::tasks::inventory::TaskInventory;
@@ -27,7 +27,10 @@ use crate::tasks::inventory::TaskInventory;
 /// Handles of what every node has. Clones share everything.
 #[derive(Clone)]
 pub(crate) struct Context {
+    /// As they were at the start.
     pub(crate) settings: Arc<Settings>,
+    /// Those that change.
+    pub(crate) reloader: Reloader,
     pub(crate) domain: Domain,
     pub(crate) store: Store,
     pub(crate) writes: WriteQueue,

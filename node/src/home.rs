@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quorate_chain::{BlockRef, ChainError, HomeReader};
-use quorate_proto::store::OperatorSetRecord;
+use quorate_proto::store::{OperatorSetRecord, SetSource};
 use quorate_proto::{Epoch, EpochSchedule, OperatorSet, U256};
 use quorate_protocols::epoch::{EpochMachine, Input, Output};
 use quorate_storage::{Batch, Durability, Store, WriteQueue, schema};
@@ -243,7 +243,9 @@ impl Home {
     async fn keep_set(&self, set: &OperatorSet) -> Result<(), NodeError> {
         let epoch = set.epoch();
         let mut batch = Batch::new();
-        batch.put(schema::SETS, &epoch.0, &OperatorSetRecord::from(set));
+        let mut record = OperatorSetRecord::from(set);
+        record.set_source(SetSource::HomeChain);
+        batch.put(schema::SETS, &epoch.0, &record);
         self.writes.write(batch, Durability::Buffered).await?;
         tracing::info!(%epoch, operators = set.members().len(), total = %set.total_weight(),
             threshold = %set.threshold(), "operator set loaded");

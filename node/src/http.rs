@@ -2,6 +2,7 @@
 
 mod admin;
 mod connections;
+mod epoch;
 mod evidence;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
@@ -109,7 +110,6 @@ impl Http {
     /// [`NodeError::Http`] where it is taken.
     pub(crate) async fn bind(
         address: SocketAddr,
-        hosts: &[String],
         facts: Arc<HttpContext>,
     ) -> Result<Self, NodeError> {
         let listener = TcpListener::bind(address)
@@ -121,8 +121,8 @@ impl Http {
         tracing::info!(address = %listener.local_addr().unwrap_or(address), "HTTP");
         Ok(Self {
             listener,
+            hosts: Hosts(facts.node.reloader.live()),
             facts,
-            hosts: Hosts::new(hosts),
         })
     }
 
@@ -135,6 +135,7 @@ impl Http {
             .route("/status", get(status))
             .route("/metrics", get(metrics))
             .route("/epoch", get(operators))
+            .route("/epoch/{epoch}", get(epoch::page))
             .route("/operators", get(operators))
             .route("/events", get(registry::events))
             .route("/operators/{operator}/reinstate", post(registry::reinstate))
@@ -226,7 +227,7 @@ async fn peers(State(facts): HttpState) -> Json<Vec<PeerLine>> {
 }
 
 async fn no_such_page() -> Response {
-    let pages = "pages: /live /ready /health /status /metrics /epoch /operators /peers /providers \
+    let pages = "pages: /live /ready /health /status /metrics /epoch /epoch/{n} /operators /peers /providers \
                  /sync /tasks /tasks/{id} /tasks/{id}/timeline /tasks/live /tasks/refused /evidence \
                  /evidence/{id}; at a registry also /events";
     failure(StatusCode::NOT_FOUND, pages)
@@ -265,6 +266,7 @@ impl HttpContext {
         }
         problems.extend(self.standings.problems());
         problems.extend(evidence::problem(self));
+        problems.extend(self.node.reloader.refused());
         problems
     }
 

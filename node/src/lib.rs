@@ -38,5 +38,6 @@ pub use http::{MetricsHandle, collect_metrics};
 pub use maintenance::backup;
 pub use network::{listen_problem, peer_id_of};
 pub use roles::node::{ChainReaders, Node, NodeParts};
+pub use settings::Reloader;
 pub use signing::lease::LogClaim;
 pub use signing::log_file as signing_log;

@@ -23,7 +23,7 @@ pub(crate) use turns::Turns;
 use self::tolls::Tolls;
 use crate::network::stream_limits::{StreamLimit, StreamSlot, StreamSlots};
 use crate::network::{NetworkHandle, Offence};
-use crate::settings::Limits;
+use crate::settings::LiveSettings;
 use crate::tasks::recorder::Origin;
 use crate::{NodeError, clock};
 use quorate_client::frame::{self, FrameError};
@@ -61,7 +61,7 @@ pub(crate) struct Requests {
     places: StreamSlots,
     turned_away: StreamSlots,
     tolls: Tolls,
-    idle: Duration,
+    live: LiveSettings,
     /// Questions under way, on all streams.
     questions: TaskTracker,
     drained: CancellationToken,
@@ -73,12 +73,12 @@ impl Requests {
         network: NetworkHandle,
         protocol: StreamProtocol,
         answerer: Answerer,
-        limits: &Limits,
+        live: LiveSettings,
         drained: CancellationToken,
     ) -> Self {
         Self {
-            tolls: Tolls::new(limits.requests),
-            idle: limits.stream_idle,
+            tolls: Tolls::new(live.clone()),
+            live,
             drained,
             network,
             protocol,
@@ -138,7 +138,7 @@ impl Requests {
             questions: self.questions.clone(),
             answered: answered.clone(),
             tolls: self.tolls.clone(),
-            idle: self.idle,
+            idle: self.live.borrow().limits.stream_idle,
             network: self.network.clone(),
             peer,
         };

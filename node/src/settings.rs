@@ -1,6 +1,10 @@
 //! What a node is told at its start. The command line makes this from file, environment and
 //! flags; tests make it by hand.
 
+pub mod declare;
+mod live;
+
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -14,7 +18,12 @@ pub use quorate_protocols::authors::Totals;
 pub use quorate_protocols::membership::{Policy, Reinstatement};
 use quorate_storage::EngineKind;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
+pub use self::live::Reloader;
+#[cfg(test)]
+pub(crate) use self::live::fixed;
+pub(crate) use self::live::{LiveSettings, Reloadable};
 use crate::network::{Limited, RangeLimits};
 
 /// What a node does in the network.
@@ -106,6 +115,20 @@ pub struct Settings {
     pub retention: Retention,
     /// What others may have of this node.
     pub limits: Limits,
+    /// The sections of services that are there, by their tables in the file: see [`Settings::section`].
+    pub sections: BTreeMap<&'static str, Value>,
+}
+
+impl Settings {
+    /// The section of a service; `None` where the file has none.
+    #[must_use]
+    pub fn section<S: declare::Section>(&self) -> Option<S> {
+        section(&self.sections)
+    }
+}
+
+fn section<S: declare::Section>(sections: &BTreeMap<&'static str, Value>) -> Option<S> {
+    serde_json::from_value(sections.get(S::NAME)?.clone()).ok()
 }
 
 /// How a node is reached where others cannot dial it, and which peers it connects to.
@@ -155,7 +178,9 @@ impl Retention {
     /// a node that comes back from an outage over a turn asks for.
     pub const LEAST: u32 = 2;
     /// Unless set otherwise: seven weeks where an epoch takes six days.
-    pub const USUAL: Self = Self(Some(8));
+    pub const USUAL_EPOCHS: u32 = 8;
+    /// As many.
+    pub const USUAL: Self = Self(Some(Self::USUAL_EPOCHS));
 
     /// As many epochs; `None` where they are fewer than [`Self::LEAST`].
     #[must_use]
@@ -173,6 +198,12 @@ impl Retention {
             Some(count) => Epoch(current.0.saturating_sub(count)),
             None => Epoch(0),
         }
+    }
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self::USUAL
     }
 }
 

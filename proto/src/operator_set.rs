@@ -170,6 +170,7 @@ impl From<&OperatorSet> for OperatorSetRecord {
             total_weight: set.total_weight.to_be_bytes_vec(),
             members: set.members.iter().map(member).collect(),
             fixed_at: set.fixed_at,
+            ..Self::default()
         }
     }
 }
@@ -234,6 +235,7 @@ impl TryFrom<&wire::OperatorList> for OperatorSet {
             total_weight: list.total_weight.clone(),
             members: list.operators.iter().map(member).collect(),
             fixed_at: list.fixed_at,
+            ..OperatorSetRecord::default()
         })
     }
 }

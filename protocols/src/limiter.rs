@@ -46,6 +46,11 @@ impl<K: Eq + Hash> RateLimiter<K> {
         Self { rate, buckets }
     }
 
+    /// Changes the rate of all keys; what they have in hand stays, up to the new burst.
+    pub const fn set_rate(&mut self, rate: Rate) {
+        self.rate = rate;
+    }
+
     /// Takes `tokens` of a key, or nothing.
     ///
     /// # Errors

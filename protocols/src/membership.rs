@@ -72,6 +72,11 @@ impl Membership {
         }
     }
 
+    /// From now on another policy holds. Nobody is looked at again because of it alone.
+    pub const fn set_policy(&mut self, policy: Policy) {
+        self.policy = policy;
+    }
+
     /// All that is known, ascending by operator: what [`Membership::restore`] takes.
     pub fn members(&self) -> impl ExactSizeIterator<Item = &Member> {
         self.members.values()

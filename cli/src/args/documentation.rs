@@ -130,6 +130,7 @@ fn the_unit_restarts_unless_the_exit_code_says_no() {
     assert_eq!(prevented, Some(codes.join(" ").as_str()));
     for line in [
         "LimitNOFILE=65536",
+        "ExecReload=/bin/kill -HUP $MAINPID",
         "After=network-online.target",
         "WantedBy=multi-user.target",
     ] {

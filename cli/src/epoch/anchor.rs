@@ -6,7 +6,7 @@ use clap::Args;
 use quorate_proto::{Address, OperatorSet, keccak256};
 use serde_json::json;
 
-use super::{PayerArgs, PeerArgs, Source};
+use super::{PayerArgs, PeerArgs};
 use crate::exit::No;
 use crate::light::Light;
 use crate::options::address;
@@ -31,7 +31,7 @@ pub(crate) struct AnchorArgs {
 }
 
 pub(super) async fn run(args: &AnchorArgs) -> anyhow::Result<()> {
-    let source = Source::connect(&args.peer).await?;
+    let source = args.peer.connect().await?;
     let (provider, account) = args.payer.connect()?;
     let light = Light::connect(provider, args.light).await?;
     light.check_network(&source.domain)?;

@@ -61,7 +61,7 @@ struct Update {
 }
 
 pub(super) async fn run(args: &PushArgs) -> anyhow::Result<()> {
-    let source = Source::connect(&args.peer).await?;
+    let source = args.peer.connect().await?;
     let (provider, _) = args.payer.connect()?;
     let light = Light::connect(provider, args.light).await?;
     light.check_network(&source.domain)?;

@@ -8,7 +8,7 @@ use quorate_chain::contracts::send;
 use quorate_proto::{Address, Epoch};
 use serde_json::json;
 
-use super::{PayerArgs, PeerArgs, Source};
+use super::{PayerArgs, PeerArgs};
 use crate::exit::No;
 use crate::output;
 use crate::transaction::{Sent, mined, plain, refused_by_registry as refused};
@@ -27,7 +27,7 @@ pub(crate) struct SealArgs {
 }
 
 pub(super) async fn run(args: &SealArgs) -> anyhow::Result<()> {
-    let source = Source::connect(&args.peer).await?;
+    let source = args.peer.connect().await?;
     let (provider, _) = args.payer.connect()?;
     let home = source.domain.home_chain_id();
     let served = provider.get_chain_id().await.map_err(plain)?;

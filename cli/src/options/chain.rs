@@ -2,75 +2,71 @@
 
 use std::str::FromStr;
 
-use clap::Args;
 use quorate_chain::ChainFamily;
-use serde::{Deserialize, Serialize};
+use quorate_node::settings::declare::{ParseError, Section, SettingValue, parse};
+use serde_json::json;
 use toml::{Table, Value};
 
-use super::{NumberOrWord, ProviderOptions, redact};
+use super::{NumberOrWord, POLL_MS, ProviderOptions, example_urls, redact};
 
 /// The family of all chains that can be set.
 pub(crate) const FAMILY: ChainFamily = ChainFamily::Evm;
 
-/// One chain. Its fields are declared as arguments so that their documentation can be printed
-/// like that of all other settings; on the command line they stand inside of `--chain`.
-#[derive(Args, Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ChainOptions {
-    /// EIP-155 id of the chain (on the command line: id). Required.
-    #[arg(long)]
-    pub(crate) chain_id: u64,
+quorate_node::settings! {
+    /// One chain. On the command line its settings stand inside of `--chain`.
+    pub(crate) struct ChainOptions {
+        group "Chains" {
+            /// EIP-155 id of the chain (on the command line: id).
+            chain_id: u64 { example: || json!(10), required: true }
 
-    /// JSON-RPC URLs of the chain (on the command line: rpc, once per URL). Required. Labels as for
-    /// home_rpc: 'https://host/key#by=acme&client=geth', or a table.
-    #[arg(long)]
-    pub(crate) rpc: Vec<ProviderOptions>,
+            /// JSON-RPC URLs of the chain (on the command line: rpc, once per URL). Labels as for
+            /// home_rpc: 'https://host/key#by=acme&client=geth', or a table.
+            rpc: Vec<ProviderOptions> { example: example_urls, required: true, see: "RPC providers" }
 
-    /// How many of the URLs must give the same answer; more than half of them unless set, and never
-    /// fewer.
-    #[arg(long)]
-    #[serde(default)]
-    pub(crate) rpc_quorum: Option<usize>,
+            /// How many of the URLs must give the same answer; more than half of them unless set, and never
+            /// fewer.
+            rpc_quorum: Option<usize> { example: || json!(2) }
 
-    /// By how many different ones the providers that agree must be run; 2 unless set, where there
-    /// are 2.
-    #[arg(long)]
-    #[serde(default)]
-    pub(crate) rpc_min_runners: Option<usize>,
+            /// By how many different ones the providers that agree must be run; 2 unless set, where there
+            /// are 2.
+            rpc_min_runners: Option<usize> { example: || json!(2) }
 
-    /// Address of the state manager on this chain. Required.
-    #[arg(long)]
-    pub(crate) state_manager: String,
+            /// Address of the state manager on this chain.
+            state_manager: String { example: || json!("0x4444444444444444444444444444444444444444"), required: true }
 
-    /// When a block is final: "finalized" (unless set otherwise), or a number of confirmations.
-    #[arg(long)]
-    #[serde(default)]
-    pub(crate) finality: Option<NumberOrWord>,
+            /// When a block is final: "finalized" (unless set otherwise), or a number of confirmations.
+            finality: Option<NumberOrWord> { default: |_| "finalized".into(), see: "Finality" }
 
-    /// Milliseconds between two looks for a new head; 1000 unless set.
-    #[arg(long)]
-    #[serde(default)]
-    pub(crate) poll_ms: Option<u64>,
+            /// Milliseconds between two looks for a new head; 1000 unless set.
+            poll_ms: Option<u64> { default: |_| POLL_MS.into() }
 
-    /// How values are read: by "proof", which one provider shows and none can forge; by "vote" of
-    /// rpc_quorum providers, for chains without eth_getProof; or "auto" (unless set otherwise): by
-    /// vote once every provider has said that it has no proofs, and by proof until then.
-    #[arg(long)]
-    #[serde(default)]
-    pub(crate) reads: Option<String>,
+            /// How values are read: by "proof", which one provider shows and none can forge; by "vote" of
+            /// rpc_quorum providers, for chains without eth_getProof; or "auto" (unless set otherwise): by
+            /// vote once every provider has said that it has no proofs, and by proof until then.
+            reads: Option<String> { default: |_| "auto".into() }
 
-    /// Storage slot of the state manager's histories, a number or 0x and hexadecimal digits; 0, as in
-    /// the StateManager of this repository, unless set.
-    #[arg(long)]
-    #[serde(default)]
-    pub(crate) history_slot: Option<NumberOrWord>,
+            /// Storage slot of the state manager's histories, a number or 0x and hexadecimal digits; 0, as in
+            /// the StateManager of this repository, unless set.
+            history_slot: Option<NumberOrWord> { default: |_| json!(0) }
 
-    /// Whose blocks the contracts of the chain count: its "own" (unless set otherwise), or those of its
-    /// "parent" chain, as on rollups of the Arbitrum kind whose state manager keeps block.number. Must
-    /// be what the directory on the home chain says.
-    #[arg(long)]
-    #[serde(default)]
-    pub(crate) block_numbers: Option<String>,
+            /// Whose blocks the contracts of the chain count: its "own" (unless set otherwise), or those of its
+            /// "parent" chain, as on rollups of the Arbitrum kind whose state manager keeps block.number. Must
+            /// be what the directory on the home chain says.
+            block_numbers: Option<String> { default: |_| "own".into() }
+        }
+    }
+}
+
+impl Section for ChainOptions {
+    const NAME: &'static str = "chains";
+}
+
+impl SettingValue for ChainOptions {
+    const SECRET: bool = true;
+
+    fn parse_text(text: &str) -> Result<serde_json::Value, ParseError> {
+        parse::<Self>(text)
+    }
 }
 
 impl ChainOptions {

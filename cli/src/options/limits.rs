@@ -81,31 +81,3 @@ impl Checker {
         value.unwrap_or(usual)
     }
 }
-
-impl RunOptions {
-    /// Adds the limits that hold where none are set.
-    pub(super) fn with_usual_limits(self) -> Self {
-        let Limits {
-            range_connections,
-            limit_local_ranges,
-            mesh,
-            requests,
-            stream_idle,
-        } = Limits::default();
-        let idle = u64::try_from(stream_idle.as_millis()).unwrap_or(u64::MAX);
-        Self {
-            range_connections: Some(range_connections),
-            limit_local_ranges: Some(limit_local_ranges),
-            mesh_messages_per_second: Some(mesh.messages),
-            mesh_entries_per_second: Some(mesh.entries),
-            mesh_tasks_per_second: Some(mesh.tasks),
-            user_requests_per_second: Some(requests.user_per_second),
-            user_requests: Some(requests.user_under_way),
-            range_requests_per_second: Some(requests.range_per_second),
-            range_requests: Some(requests.range_under_way),
-            range_tasks_per_day: Some(requests.range_tasks_per_day),
-            stream_idle_ms: Some(idle),
-            ..self
-        }
-    }
-}

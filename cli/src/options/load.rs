@@ -4,11 +4,12 @@ use std::fmt;
 use std::path::Path;
 
 use quorate_node::keys::read_text;
-use serde::Serialize;
+use quorate_node::settings::Role;
+use quorate_node::settings::declare::Setting;
 use serde_json::{Map, Value};
-use toml::Table;
 
-use super::{ProviderOptions, RunArgs, RunOptions, expand_home, mistakes, redact};
+use super::declared::{defaults, settings, value_in};
+use super::{RunArgs, RunOptions, expand_home, mistakes, redact};
 
 /// A configuration that cannot be used.
 #[derive(Debug)]
@@ -41,9 +42,9 @@ impl Problem {
     /// Of a value that stands in quotation marks.
     pub(crate) fn quotes(key: impl Into<String>, value: &str) -> Self {
         let key = key.into();
-        let has_urls = ["rpc", "chains"]
-            .iter()
-            .any(|end| key.to_lowercase().ends_with(end));
+        let has_urls = settings()
+            .filter(|setting| setting.secret)
+            .any(|setting| setting.name() == key || setting.variable() == key);
         // The secret of a URL is known only where the URL is.
         let shown = if has_urls && !value.contains("://") {
             "the value"
@@ -100,9 +101,9 @@ impl RunArgs {
             Some(path) => read_file(path)?,
             None => RunOptions::default(),
         };
-        let given = overlay(&file, &self.options.clone().without_blanks())?;
+        let given = overlay(&file, &self.options.without_blanks()?)?;
         match given.role {
-            Some(role) => overlay(&RunOptions::defaults(role), &given),
+            Some(role) => given.over_defaults(role),
             None => Err(ConfigError::Problems(vec![Problem::new(
                 "role",
                 "not set; use --role operator or --role registry (QUORATE_ROLE, or role in the file)",
@@ -112,28 +113,53 @@ impl RunArgs {
 }
 
 impl RunOptions {
+    /// These options, and for what they do not set what is usual for a role.
+    pub(super) fn over_defaults(&self, role: Role) -> Result<Self, ConfigError> {
+        self.changed(|fields| {
+            let given = std::mem::replace(fields, defaults(role, fields));
+            merge(fields, given);
+        })
+    }
+
     /// Lists without what stands before, between and behind commas when there is nothing. A list of
     /// nothing else is as one that is not set.
-    fn without_blanks(mut self) -> Self {
-        let lists = [
-            &mut self.http_hosts,
-            &mut self.listen,
-            &mut self.external,
-            &mut self.bootstrap,
-        ];
-        for list in lists {
-            tidy(list, |text| {
-                *text = text.trim().to_owned();
-                !text.is_empty()
-            });
+    fn without_blanks(&self) -> Result<Self, ConfigError> {
+        self.changed(|fields| fields.retain(|_, value| tidy(value)))
+    }
+
+    /// With other fields, which are valid as well.
+    fn changed(&self, change: impl FnOnce(&mut Map<String, Value>)) -> Result<Self, ConfigError> {
+        let changed = fields_of(self).and_then(|mut fields| {
+            change(&mut fields);
+            serde_json::from_value(fields.into())
+        });
+        changed.map_err(|reason| ConfigError::Problems(vec![Problem::new("configuration", reason)]))
+    }
+
+    /// The settings that have another value in `other`.
+    pub(crate) fn differences(&self, other: &Self) -> Vec<&'static Setting> {
+        let fields = |options| fields_of(options).unwrap_or_default();
+        let (before, after) = (fields(self), fields(other));
+        let differs = |setting: &&Setting| value_in(&before, setting) != value_in(&after, setting);
+        settings().filter(differs).collect()
+    }
+
+    /// Whether a node that runs with these may go on with others.
+    ///
+    /// # Errors
+    /// Names what needs a restart.
+    pub(crate) fn may_become(&self, other: &Self) -> Result<(), ConfigError> {
+        let fixed = self.differences(other).into_iter();
+        let fixed = fixed.filter(|setting| !setting.reload);
+        let told = |setting: &Setting| {
+            let text = "needs a restart to change: put it back, or restart the node";
+            Problem::new(setting.name(), text)
+        };
+        let problems: Vec<Problem> = fixed.map(told).collect();
+        match problems.is_empty() {
+            true => Ok(()),
+            false => Err(ConfigError::Problems(problems)),
         }
-        let is_url = |provider: &mut ProviderOptions| !provider.url.reveal().is_empty();
-        tidy(&mut self.home_rpc, is_url);
-        self.chains
-            .iter_mut()
-            .flatten()
-            .for_each(|chain| chain.rpc.retain_mut(is_url));
-        self
     }
 
     /// All of it as far as it may be shown.
@@ -146,12 +172,27 @@ impl RunOptions {
     }
 }
 
-fn tidy<T>(list: &mut Option<Vec<T>>, keep: impl FnMut(&mut T) -> bool) {
-    if let Some(items) = list.as_mut().filter(|items| !items.is_empty()) {
-        items.retain_mut(keep);
-        if items.is_empty() {
-            *list = None;
+/// Whether anything is left of a value.
+fn tidy(value: &mut Value) -> bool {
+    let keep = |item: &mut Value| match item {
+        Value::String(text) => {
+            *text = text.trim().to_owned();
+            !text.is_empty()
         }
+        other => tidy(other),
+    };
+    match value {
+        Value::Array(items) if !items.is_empty() => {
+            items.retain_mut(keep);
+            !items.is_empty()
+        }
+        Value::Object(fields) => {
+            for value in fields.values_mut() {
+                tidy(value);
+            }
+            true
+        }
+        _ => true,
     }
 }
 
@@ -167,31 +208,33 @@ pub(crate) fn read_file(path: &Path) -> Result<RunOptions, ConfigError> {
         path: shown,
         reason,
     })?;
-    Ok(options.without_blanks())
+    options.without_blanks()
 }
 
 pub(super) fn parse_file(text: &str) -> Result<RunOptions, String> {
     toml::from_str(text).map_err(|error| mistakes::explain(text, &error))
 }
 
-/// `over` where it has a value, else `under`. Lists and chains are replaced, not joined.
+/// `over` where it has a value, else `under`. Lists and chains are replaced, not joined; sections are joined.
 pub(super) fn overlay(under: &RunOptions, over: &RunOptions) -> Result<RunOptions, ConfigError> {
-    let merged = fields_of(under).and_then(|mut fields| {
-        fields.extend(fields_of(over)?);
-        serde_json::from_value(fields.into())
-    });
-    // Both are valid options, so that their union is one.
-    merged.map_err(|reason| ConfigError::Problems(vec![Problem::new("configuration", reason)]))
+    let over = fields_of(over).unwrap_or_default();
+    under.changed(|fields| merge(fields, over))
+}
+
+fn merge(under: &mut Map<String, Value>, over: Map<String, Value>) {
+    for (key, value) in over {
+        match (under.get_mut(&key), value) {
+            (Some(Value::Object(under)), Value::Object(over)) => merge(under, over),
+            (_, value) => drop(under.insert(key, value)),
+        }
+    }
 }
 
 /// What is set. Not as a table of TOML, whose numbers end at 63 bits: files may have larger ones.
 pub(super) fn fields_of(options: &RunOptions) -> serde_json::Result<Map<String, Value>> {
     let mut fields: Map<String, Value> = serde_json::from_value(serde_json::to_value(options)?)?;
+    let sections = fields.values_mut().filter_map(Value::as_object_mut);
+    sections.for_each(|section| section.retain(|_, value| !value.is_null()));
     fields.retain(|_, value| !value.is_null());
     Ok(fields)
-}
-
-/// Options as the file would hold them.
-pub(crate) fn table_of(value: &impl Serialize) -> Result<Table, String> {
-    Table::try_from(value).map_err(|error| error.to_string())
 }

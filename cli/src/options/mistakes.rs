@@ -1,11 +1,8 @@
 //! What is wrong in a file that does not parse: the line, the key, what stands there, and a form
 //! that is right.
 
-use quorate_node::settings::Role;
-use toml::{Table, Value};
-
-use super::load::table_of;
-use super::{ChainOptions, RunOptions, redact};
+use super::declared::{find, form, is_table};
+use super::redact;
 
 /// Longer texts are not repeated.
 const MAX_SHOWN: usize = 40;
@@ -24,10 +21,11 @@ const WORDS: [(&str, &str); 9] = [
 ];
 
 /// A line `key = value`.
-struct Entry<'a> {
+struct Line<'a> {
     key: &'a str,
     value: &'a str,
-    in_chain: bool,
+    /// The table that it stands in.
+    section: &'a str,
 }
 
 /// The error in full, without what may be a secret.
@@ -37,20 +35,20 @@ pub(super) fn explain(text: &str, error: &toml::de::Error) -> String {
     };
     let before = text.get(..span.start).unwrap_or(text);
     let number = before.matches('\n').count() + 1;
-    let entry = Entry::around(text, number);
-    let reason = reason(error.message(), entry.as_ref());
-    let told = match (unknown_or_missing(error.message()), &entry) {
-        (Some(("missing", name)), _) => with_form(reason, name, true),
+    let line = Line::around(text, number);
+    let reason = reason(error.message(), line.as_ref());
+    let told = match (unknown_or_missing(error.message()), &line) {
+        (Some(("missing", name)), _) => with_form(reason, name, "chains"),
         (Some(_), _) | (None, None) => reason,
-        (None, Some(entry)) => {
-            let told = format!("{}: {reason}", entry.key);
-            with_form(told, entry.key, entry.in_chain)
+        (None, Some(line)) => {
+            let told = format!("{}: {reason}", line.key);
+            with_form(told, line.key, line.section)
         }
     };
     redact(&format!("line {number}: {told}"))
 }
 
-impl<'a> Entry<'a> {
+impl<'a> Line<'a> {
     /// That of a line, which may be a later one of a list.
     fn around(text: &'a str, number: usize) -> Option<Self> {
         let lines: Vec<&str> = text.lines().take(number).collect();
@@ -62,17 +60,22 @@ impl<'a> Entry<'a> {
             let (key, value) = line.split_once('=')?;
             is_key(key.trim()).then_some((key.trim(), value.trim()))
         })?;
-        let in_chain = lines.iter().any(|line| line.trim().starts_with("[[chains"));
+        let table = |line: &&&str| line.trim().starts_with('[');
+        let section = lines.iter().rev().filter(table);
+        let section = section
+            .map(|line| line.trim().trim_matches(['[', ']']))
+            .find(|name| is_table(name));
         Some(Self {
             key,
             value,
-            in_chain,
+            section: section.unwrap_or_default(),
         })
     }
 
     /// Whether what stands here may be repeated: URLs have secrets in them.
     fn is_public(&self) -> bool {
-        !matches!(self.key, "rpc" | "home_rpc" | "url")
+        self.key != "url"
+            && !find(self.section, self.key).is_some_and(|setting| setting.secret)
             && !self.value.contains(['/', '@'])
             && self.value.len() <= MAX_SHOWN
     }
@@ -85,10 +88,10 @@ impl<'a> Entry<'a> {
     }
 }
 
-fn reason(message: &str, entry: Option<&Entry<'_>>) -> String {
-    let is_public = entry.is_some_and(Entry::is_public);
+fn reason(message: &str, line: Option<&Line<'_>>) -> String {
+    let is_public = line.is_some_and(Line::is_public);
     let is_syntax = !message.starts_with("invalid type") && !message.starts_with("unknown");
-    if let Some(word) = entry.and_then(Entry::bare_word).filter(|_| is_syntax) {
+    if let Some(word) = line.and_then(Line::bare_word).filter(|_| is_syntax) {
         let shown = if is_public { word } else { "the text" };
         if !matches!(word, "true" | "false") {
             return format!("{shown} stands without quotation marks");
@@ -112,24 +115,13 @@ fn unknown_or_missing(message: &str) -> Option<(&str, &str)> {
 }
 
 /// Adds how the setting is written.
-fn with_form(told: String, key: &str, in_chain: bool) -> String {
-    let form = form(key, in_chain).or_else(|| form(key, !in_chain));
-    match form {
+fn with_form(told: String, key: &str, section: &str) -> String {
+    let value = find(section, key).and_then(form);
+    match value.and_then(|value| toml::Value::try_from(value).ok()) {
         Some(value) => format!("{told}; write it as in {key} = {value}"),
         None if key == "chains" => format!("{told}; each chain is a table [[chains]]"),
         None => told,
     }
-}
-
-fn form(key: &str, in_chain: bool) -> Option<Value> {
-    let find = |table: Result<Table, String>| table.ok()?.remove(key);
-    if in_chain {
-        return find(table_of(&ChainOptions::example()));
-    }
-    let usual = |role| table_of(&RunOptions::defaults(role));
-    find(table_of(&RunOptions::examples()))
-        .or_else(|| find(usual(Role::Operator)))
-        .or_else(|| find(usual(Role::Registry)))
 }
 
 /// The message without the text that stands where something else should: it may be a URL, and nobody

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use alloy::transports::http::reqwest::Url;
 use quorate_chain::providers::ProviderConfig;
+use quorate_node::settings::declare::{ParseError, SettingValue, parse};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -84,6 +85,14 @@ impl FromStr for ProviderOptions {
             provider.label(&name, value.into_owned())?;
         }
         Ok(provider)
+    }
+}
+
+impl SettingValue for ProviderOptions {
+    const SECRET: bool = true;
+
+    fn parse_text(text: &str) -> Result<serde_json::Value, ParseError> {
+        parse::<Self>(text)
     }
 }
 

@@ -1,5 +1,6 @@
 //! From options to the settings of a node; whatever is wrong is told at once, and with its cure.
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
 use quorate_chain::providers::ProviderConfig;
 use quorate_chain::{ChainConfig, Family, Finality, configure};
+use quorate_node::settings::declare::Declared as _;
 use quorate_node::settings::{
     ChainSettings, HomeSettings, Policy, Reach, Retention, Role, Settings,
 };
@@ -18,6 +20,7 @@ use quorate_proto::Address;
 use quorate_storage::EngineKind;
 use serde_json::Value;
 
+use super::declared::find;
 use super::load::fields_of;
 use super::{
     ChainOptions, ConfigError, FAMILY, NumberOrWord, Problem, ProviderOptions, RunOptions,
@@ -71,6 +74,7 @@ impl Checker {
         let retention = self.retention(options.retain_epochs.as_ref());
         let policy = self.policy(options);
         let limits = self.limits(options);
+        let sections = self.sections(options);
         Some(Settings {
             role: role?,
             data_dir: data_dir?,
@@ -88,7 +92,21 @@ impl Checker {
             drain: Duration::from_millis(drain?),
             retention: retention?,
             limits,
+            sections,
         })
+    }
+
+    /// Those of services, as they declared them.
+    fn sections(&mut self, options: &RunOptions) -> BTreeMap<&'static str, Value> {
+        let sections = options.sections().into_iter();
+        sections
+            .map(|section| {
+                for (key, text) in section.problems {
+                    self.problem(&format!("{}.{key}", section.name), text);
+                }
+                (section.name, section.value)
+            })
+            .collect()
     }
 
     /// Quotation marks in the values, wherever these are from.
@@ -398,11 +416,11 @@ impl Checker {
 
     fn required<T>(&mut self, key: &str, value: Option<T>) -> Option<T> {
         if value.is_none() {
-            let flag = key.replace('_', "-");
-            let env = key.to_uppercase();
+            let told = find("", key).map(|setting| (setting.flag(), setting.variable()));
+            let (flag, variable) = told.unwrap_or_default();
             self.problem(
                 key,
-                format!("not set; use --{flag}, QUORATE_{env}, or {key} in the file"),
+                format!("not set; use --{flag}, {variable}, or {key} in the file"),
             );
         }
         value

@@ -1,8 +1,12 @@
-use clap::{Args as _, FromArgMatches as _};
+mod manual;
+mod section;
 
+use clap::FromArgMatches as _;
 use quorate_node::settings::{Policy, Reinstatement, RelayUse};
 
-use super::load::{ConfigError, parse_file, table_of};
+pub(crate) use self::section::ExampleSection;
+
+use super::load::{ConfigError, parse_file};
 use super::*;
 
 const FILE: &str = r#"
@@ -70,13 +74,12 @@ fn flags_win_over_the_file_and_that_over_defaults() {
 fn every_setting_has_the_same_name_everywhere() {
     let command = RunOptions::augment_args(clap::Command::new("node"));
     for arg in command.get_arguments() {
-        let key = arg.get_id().as_str();
-        let flag = if key == "chains" {
-            "chain".to_owned()
-        } else {
-            key.replace('_', "-")
+        let name = arg.get_id().as_str();
+        let flag = match name {
+            "chains" => "chain".to_owned(),
+            name => name.replace(['_', '.'], "-"),
         };
-        let env = format!("QUORATE_{}", key.to_uppercase());
+        let env = format!("QUORATE_{}", name.replace('.', "_").to_uppercase());
         assert_eq!(arg.get_long(), Some(flag.as_str()));
         assert_eq!(
             arg.get_env().and_then(|env| env.to_str()),
@@ -84,11 +87,15 @@ fn every_setting_has_the_same_name_everywhere() {
         );
         assert!(
             arg.get_help().is_some() && arg.get_help_heading().is_some(),
-            "{key}"
+            "{name}"
         );
         // Known to the file too: a wrong type is another error than an unknown key.
-        let error = parse_file(&format!("{key} = {{ a = 1 }}")).expect_err(key);
-        assert!(!error.contains("unknown field"), "{key}: {error}");
+        let file = match name.split_once('.') {
+            Some((section, key)) => format!("[{section}]\n{key} = {{ a = 1 }}"),
+            None => format!("{name} = {{ a = 1 }}"),
+        };
+        let error = parse_file(&file).expect_err(name);
+        assert!(!error.contains("unknown field"), "{name}: {error}");
     }
 }
 
@@ -112,7 +119,7 @@ fn the_default_file_parses_and_gives_the_defaults() {
 fn the_examples_of_the_default_file_are_valid() {
     let text = template(Role::Operator).expect("a file");
     let is_setting = |line: &str| {
-        line.starts_with("#[[") || line.starts_with("#    ") || line == "#]" || {
+        line.starts_with("#[") || line.starts_with("#    ") || line == "#]" || {
             let key = line
                 .trim_start_matches('#')
                 .split(" = ")
@@ -392,7 +399,7 @@ fn options_are_printed_without_secrets() {
         "{text}"
     );
     // What is merged keeps them.
-    let table = table_of(&options).expect("a table");
+    let table = toml::Table::try_from(&options).expect("a table");
     assert_eq!(
         table["home_rpc"][0].as_str(),
         Some("http://localhost:8545/key")

@@ -5,6 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use alloy::transports::http::reqwest::Url;
+use quorate_node::settings::declare::{ParseError, SettingValue, parse};
 use quorate_proto::Address;
 use serde::de::{Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -70,6 +71,12 @@ impl FromStr for NumberOrWord {
         Ok(text
             .parse()
             .map_or_else(|_| Self::Word(text.to_owned()), Self::Number))
+    }
+}
+
+impl SettingValue for NumberOrWord {
+    fn parse_text(text: &str) -> Result<serde_json::Value, ParseError> {
+        parse::<Self>(text)
     }
 }
 

@@ -3,6 +3,7 @@
 //! Hashes and addresses are 0x-prefixed hexadecimal, weights and values decimal strings, times
 //! Unix milliseconds.
 
+mod epoch;
 mod timeline;
 
 use std::collections::BTreeMap;
@@ -10,6 +11,7 @@ use std::collections::BTreeMap;
 use quorate_proto::{Statement, StatementJson};
 use serde::{Deserialize, Serialize};
 
+pub use epoch::{EpochBlocks, EpochReport, EpochTasks, HandedOverBy};
 pub use timeline::{EventKind, LiveLine, RefusedLine, Timeline, TimelineEvent};
 
 /// `GET /health`.

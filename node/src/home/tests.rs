@@ -1,10 +1,10 @@
 use quorate_proto::{Address, B256, Operator, Timestamp, limits};
-use quorate_protocols::membership::Policy;
 use quorate_storage::{EngineKind, WriterGuard};
 
 use super::*;
 use crate::fixtures::{self, ListedHome};
 use crate::registry::members::Members;
+use crate::settings::{Reloadable, fixed};
 
 fn operator(number: u8) -> Operator {
     Operator {
@@ -38,7 +38,7 @@ impl Scene {
         let (store, folder) = fixtures::store(EngineKind::Sled);
         let (writes, writer) = WriteQueue::new(store.clone()).unwrap();
         let members = registry.then(|| {
-            let opened = Members::open(&store, writes.clone(), Policy::default());
+            let opened = Members::open(&store, writes.clone(), fixed(Reloadable::default()));
             let (task, members) = opened.unwrap();
             tokio::spawn(task.run(CancellationToken::new()));
             members

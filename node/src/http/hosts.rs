@@ -4,7 +4,6 @@
 //! and then reads the answers as if they were its own. The browser still names that site in `Host`.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::uri::Authority;
@@ -12,16 +11,14 @@ use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use crate::settings::LiveSettings;
+
 /// Names under which the pages are served. Addresses always are, whichever this machine has: nobody
 /// else can make one point here.
 #[derive(Clone, Debug)]
-pub(super) struct Hosts(Arc<[String]>);
+pub(super) struct Hosts(pub(super) LiveSettings);
 
 impl Hosts {
-    pub(super) fn new(names: &[String]) -> Self {
-        Self(names.iter().map(|name| name.to_lowercase()).collect())
-    }
-
     /// Whether a request with this `Host` is served.
     fn allow(&self, host: &[u8]) -> bool {
         let Ok(authority) = Authority::try_from(host) else {
@@ -29,7 +26,10 @@ impl Hosts {
         };
         let name = authority.host().to_lowercase();
         let address = name.trim_start_matches('[').trim_end_matches(']');
-        name == "localhost" || address.parse::<IpAddr>().is_ok() || self.0.contains(&name)
+        let is_named = |host: &String| host.to_lowercase() == name;
+        name == "localhost"
+            || address.parse::<IpAddr>().is_ok()
+            || self.0.borrow().http_hosts.iter().any(is_named)
     }
 }
 
@@ -60,10 +60,18 @@ mod tests {
     use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
+    use crate::settings::{Reloadable, fixed};
+
+    fn hosts(names: &[&str]) -> Hosts {
+        Hosts(fixed(Reloadable {
+            http_hosts: names.iter().map(ToString::to_string).collect(),
+            ..Reloadable::default()
+        }))
+    }
 
     #[test]
     fn addresses_and_named_hosts_are_served() {
-        let hosts = Hosts::new(&["Node-1".into(), "node.example.org".into()]);
+        let hosts = hosts(&["Node-1", "node.example.org"]);
         let served = [
             "localhost",
             "LocalHost:9080",
@@ -96,7 +104,7 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let router = Router::new()
             .route("/status", get(|| async { "secret" }))
-            .layer(from_fn_with_state(Hosts::new(&[]), check));
+            .layer(from_fn_with_state(hosts(&[]), check));
         tokio::spawn(async move { axum::serve(listener, router).await });
         let ask = async |line: &str, host: &str| {
             let mut stream = TcpStream::connect(address).await.unwrap();

@@ -20,7 +20,7 @@ pub(crate) use self::log::LogPruner;
 pub(crate) use self::marks::was_pruned;
 use crate::NodeError;
 use crate::home::HomeHandle;
-use crate::settings::Retention;
+use crate::settings::LiveSettings;
 use crate::tasks::inventory::TaskInventory;
 
 /// Tasks that are removed with one batch: 40 of them with 100 operators are 4,000 responses, half a
@@ -47,7 +47,7 @@ const TABLES: [TableDef; 8] = [
 
 /// The pruning task.
 pub(crate) struct Pruner {
-    retention: Retention,
+    live: LiveSettings,
     home: HomeHandle,
     writes: WriteQueue,
     inventory: TaskInventory,
@@ -74,14 +74,14 @@ impl PruningStatus {
 
 impl Pruner {
     pub(crate) fn new(
-        retention: Retention,
+        live: LiveSettings,
         home: HomeHandle,
         writes: WriteQueue,
         inventory: TaskInventory,
     ) -> (Self, PruningStatus) {
         let status = PruningStatus::default();
         let pruner = Self {
-            retention,
+            live,
             home,
             writes,
             inventory,
@@ -100,7 +100,8 @@ impl Pruner {
         let mut done = None;
         loop {
             let current = views.borrow_and_update().current.clone();
-            let floor = current.map(|set| self.retention.floor(set.epoch()));
+            let retention = self.live.borrow_and_update().retention;
+            let floor = current.map(|set| retention.floor(set.epoch()));
             if let Some(floor) = floor.filter(|floor| done != Some(*floor)) {
                 self.inventory.raise_floor(floor);
                 tokio::select! {
@@ -111,6 +112,7 @@ impl Pruner {
             }
             tokio::select! {
                 changed = views.changed() => if changed.is_err() { return Ok(()) },
+                Ok(()) = self.live.changed() => {}
                 () = token.cancelled() => return Ok(()),
             }
         }

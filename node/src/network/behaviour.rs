@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 use super::connection_limits::{ConnectionLimits, HANDSHAKE};
 use super::probe::{Probe, Punch};
 use super::{NetworkConfig, NetworkError, peer_of, relays};
-use crate::settings::RelayUse;
+use crate::settings::{RelayUse, Reloadable};
 
 /// A connection without streams is closed after this time, unless both are in the mesh.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -98,7 +98,7 @@ fn behaviour(
         .with_interval(PING_INTERVAL)
         .with_timeout(PING_TIMEOUT);
     Ok(Behaviour {
-        gate: ConnectionLimits::new(config.ranges, allowed(config)),
+        gate: gate(config),
         blocked: allow_block_list::Behaviour::default(),
         gossipsub: gossipsub(&config.network)?,
         identify: identify_as(keypair),
@@ -113,12 +113,20 @@ fn behaviour(
     })
 }
 
+fn gate(config: &NetworkConfig) -> ConnectionLimits {
+    let live = config.live.borrow();
+    let configured = config.bootstrap.iter().filter_map(peer_of);
+    ConnectionLimits::new(live.limits.ranges(), allowed(&live, configured))
+}
+
 /// The only peers that may be connected; all where there are none.
-fn allowed(config: &NetworkConfig) -> HashSet<PeerId> {
-    let listed = &config.reach.allowed_peers;
-    let own = config.bootstrap.iter().filter_map(peer_of);
-    let own = own.filter(|_| !listed.is_empty());
-    listed.iter().copied().chain(own).collect()
+pub(super) fn allowed(
+    live: &Reloadable,
+    configured: impl Iterator<Item = PeerId>,
+) -> HashSet<PeerId> {
+    let listed = &live.allowed_peers;
+    let configured = configured.filter(|_| !listed.is_empty());
+    listed.iter().copied().chain(configured).collect()
 }
 
 fn kademlia(

@@ -181,6 +181,13 @@ impl ConnectionLimits {
         }
     }
 
+    /// From now on others may be connected, and ranges have other limits. Connections that stand count as
+    /// they did when they were made.
+    pub(super) fn change(&mut self, limits: RangeLimits, allowed: HashSet<PeerId>) {
+        self.limits = limits;
+        self.allowed = allowed;
+    }
+
     /// For which addresses places are kept from now on.
     pub(super) fn know(&mut self, addresses: impl IntoIterator<Item = IpAddr>) {
         self.known = addresses.into_iter().take(MAX_KNOWN).collect();

@@ -87,6 +87,12 @@ impl Dialer {
         fixed || self.strangers.iter().any(|s| s.connected == Some(*peer))
     }
 
+    /// Peers from the configuration that are known by their ids.
+    pub(super) fn configured_peers(&self) -> impl Iterator<Item = PeerId> {
+        let fixed = self.targets.iter().filter(|(_, target)| target.fixed);
+        fixed.map(|(peer, _)| *peer)
+    }
+
     /// Where those from the configuration are.
     pub(super) fn configured(&self) -> impl Iterator<Item = &Multiaddr> {
         let fixed = self.targets.values().filter(|target| target.fixed);

@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::bans::{Offence, PeerBans};
-use super::behaviour::{Behaviour, node_swarm};
+use super::behaviour::{Behaviour, allowed, node_swarm};
 use super::dialer::{Dial, Dialer};
 use super::handle::{Acceptance, Callers, GossipMessage, NetworkHandle, PeerInfo, SwarmCommand};
 use super::inbox::Inbox;
@@ -25,10 +25,10 @@ use super::peer_store::{Haste, PeerStore};
 use super::ranges::ip_of;
 use super::relays::{self, Relays};
 use super::runs::Runs;
-use super::{Limited, NetworkError, RangeLimits, Reachability};
+use super::{Limited, NetworkError, Reachability};
 use crate::clock;
 use crate::gossip::Bindings;
-use crate::settings::Reach;
+use crate::settings::{LiveSettings, Reach};
 
 /// Commands that wait for the swarm. When it is full, whoever has another one waits.
 const COMMANDS: usize = 1_024;
@@ -52,7 +52,7 @@ pub(crate) struct NetworkConfig {
     pub(crate) bootstrap: Vec<Multiaddr>,
     pub(crate) serves_as_relay: bool,
     pub(crate) reach: Reach,
-    pub(crate) ranges: RangeLimits,
+    pub(crate) live: LiveSettings,
 }
 
 /// A connected peer.
@@ -82,6 +82,7 @@ pub(crate) struct Network {
     connections: HashMap<PeerId, Peer>,
     reachability: Reachability,
     limited: Limited,
+    live: LiveSettings,
     callers: Callers,
     commands: mpsc::Receiver<SwarmCommand>,
     inbox: Inbox,
@@ -123,6 +124,7 @@ impl Network {
             .map_err(|e| NetworkError::Setup(e.to_string()))?;
         let topic = |kind| (IdentTopic::new(config.network.topic(kind)).hash(), kind);
         let book = PeerStore::open(writes.store());
+        let limited = config.live.borrow().limits.ranges().limited;
         let mut network = Self {
             topics: Kind::ALL.map(topic).into_iter().collect(),
             swarm,
@@ -132,7 +134,8 @@ impl Network {
             conduct: PeerBans::default(),
             connections: HashMap::new(),
             reachability: Reachability::default(),
-            limited: config.ranges.limited,
+            limited,
+            live: config.live,
             callers: handle.callers.clone(),
             commands,
             inbox,
@@ -234,6 +237,7 @@ impl Network {
             tokio::select! {
                 event = self.swarm.select_next_some() => self.on_event(event),
                 Some(command) = self.commands.recv() => self.on_command(command),
+                Ok(()) = self.live.changed() => self.on_settings(),
                 () = clock::sleep_until(wake) => self.on_wake()?,
                 () = token.cancelled() => break,
             }
@@ -287,6 +291,21 @@ impl Network {
             }
         }
         Ok(())
+    }
+
+    fn on_settings(&mut self) {
+        let live = self.live.borrow_and_update();
+        let ranges = live.limits.ranges();
+        let allowed = allowed(&live, self.dialer.configured_peers());
+        drop(live);
+        self.limited = ranges.limited;
+        let gate = &mut self.swarm.behaviour_mut().gate;
+        gate.change(ranges, allowed);
+        let connected = self.connections.keys().copied();
+        let shut_out: Vec<PeerId> = connected.filter(|peer| !gate.allows(peer)).collect();
+        for peer in shut_out {
+            let _ = self.swarm.disconnect_peer_id(peer);
+        }
     }
 
     fn on_command(&mut self, command: SwarmCommand) {

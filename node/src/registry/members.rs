@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quorate_proto::{Address, B256, Epoch, Member, OperatorSet, OperatorStatus};
-use quorate_protocols::membership::{ClosedTask, Input, Policy, Refused};
+use quorate_protocols::membership::{ClosedTask, Input, Refused};
 use quorate_storage::{Batch, Durability, Store, StoreError, WriteQueue, schema};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use attendance::Attendance;
 use member_store::MemberStore;
 
+use crate::settings::LiveSettings;
 use crate::{NodeError, clock};
 
 /// Commands that wait: closed tasks of a second at 1,000 tasks/s. A closed task that finds no
@@ -170,6 +171,7 @@ impl MembersHandle {
 /// The membership task.
 pub(crate) struct Members {
     book: MemberStore,
+    live: LiveSettings,
     commands: mpsc::Receiver<MemberCommand>,
     newest: watch::Sender<u64>,
     writes: WriteQueue,
@@ -187,13 +189,14 @@ impl Members {
     pub(crate) fn open(
         store: &Store,
         writes: WriteQueue,
-        policy: Policy,
+        live: LiveSettings,
     ) -> Result<(Self, MembersHandle), NodeError> {
-        let book = MemberStore::recall(store, policy)?;
+        let book = MemberStore::recall(store, live.borrow().policy)?;
         let (newest, newest_rx) = watch::channel(book.sequence());
         let (sender, commands) = mpsc::channel(QUEUE);
         let members = Self {
             book,
+            live,
             commands,
             newest,
             writes,
@@ -223,6 +226,9 @@ impl Members {
                     for command in group.drain(..) {
                         self.take(command).await?;
                     }
+                }
+                Ok(()) = self.live.changed() => {
+                    self.book.set_policy(self.live.borrow_and_update().policy);
                 }
                 _ = counts.tick() => self.book.keep_counts(&mut self.batch),
                 () = token.cancelled() => return Ok(()),

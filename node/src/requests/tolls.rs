@@ -14,7 +14,7 @@ use super::begun::Begun;
 use super::turns::Source;
 use crate::clock;
 use crate::network::Range;
-use crate::settings::RequestLimits;
+use crate::settings::LiveSettings;
 
 /// Users, and ranges, whose rate is remembered, 100 bytes each. Those that ask nothing are forgotten first; where
 /// all ask, new ones are refused.
@@ -77,7 +77,7 @@ impl Limit {
 /// Counts what users ask.
 #[derive(Clone)]
 pub(super) struct Tolls {
-    limits: RequestLimits,
+    live: LiveSettings,
     book: Arc<Mutex<Book>>,
 }
 
@@ -187,13 +187,14 @@ impl Drop for Pass {
 }
 
 impl Tolls {
-    pub(super) fn new(limits: RequestLimits) -> Self {
+    pub(super) fn new(live: LiveSettings) -> Self {
+        let limits = live.borrow().limits.requests;
         let book = Arc::new(Mutex::new(Book {
             users: Accounts::new(rate_of(limits.user_per_second)),
             ranges: Accounts::new(rate_of(limits.range_per_second)),
             begun: Begun::default(),
         }));
-        Self { limits, book }
+        Self { live, book }
     }
 
     /// A place for one more request of this user, which calls from this range; `None` where its range is
@@ -205,8 +206,10 @@ impl Tolls {
         range: Option<Range>,
         cost: u32,
     ) -> Result<Pass, Limit> {
-        let limits = self.limits;
+        let limits = self.live.borrow().limits.requests;
         let mut book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
+        book.users.rates.set_rate(rate_of(limits.user_per_second));
+        book.ranges.rates.set_rate(rate_of(limits.range_per_second));
         let most = limits.user_under_way;
         let entered = book.users.enter(now, most, cost, user);
         entered.map_err(|full| match full {
@@ -247,6 +250,7 @@ const fn rate_of(per_second: u32) -> Rate {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::{Limits, Reloadable, RequestLimits, fixed};
 
     const LIMITS: RequestLimits = RequestLimits {
         user_per_second: 10,
@@ -255,6 +259,17 @@ mod tests {
         range_under_way: 6,
         range_tasks_per_day: 50,
     };
+
+    fn tolls() -> Tolls {
+        let limits = Limits {
+            requests: LIMITS,
+            ..Limits::default()
+        };
+        Tolls::new(fixed(Reloadable {
+            limits,
+            ..Reloadable::default()
+        }))
+    }
 
     fn at(millis: u64) -> Timestamp {
         Timestamp(1_000_000_000).plus_millis(millis)
@@ -266,7 +281,7 @@ mod tests {
 
     #[test]
     fn a_user_has_its_rate_and_its_places() {
-        let (tolls, user) = (Tolls::new(LIMITS), PeerId::random());
+        let (tolls, user) = (tolls(), PeerId::random());
         let passes: Vec<Pass> = (0..4)
             .map(|_| tolls.enter(at(0), user, None, 1).ok().unwrap())
             .collect();
@@ -293,7 +308,7 @@ mod tests {
 
     #[test]
     fn many_users_of_one_range_share_what_a_range_has() {
-        let tolls = Tolls::new(LIMITS);
+        let tolls = tolls();
         let enter = |millis, last| tolls.enter(at(millis), PeerId::random(), Some(range(last)), 1);
         let passes: Vec<Pass> = (0..6).map(|_| enter(0, 1).ok().unwrap()).collect();
         assert_eq!(enter(0, 1).err(), Some(Limit::Range(6)));
@@ -308,7 +323,7 @@ mod tests {
 
     #[test]
     fn a_request_that_its_range_cannot_take_holds_no_place_of_its_user() {
-        let (tolls, user) = (Tolls::new(LIMITS), PeerId::random());
+        let (tolls, user) = (tolls(), PeerId::random());
         let neighbour = PeerId::random();
         let passes: Vec<Pass> = (0..4)
             .map(|_| {
@@ -344,7 +359,7 @@ mod tests {
         let by_time = cost_of(&question(wire::state_request::At::Timestamp(5)));
         let by_block = cost_of(&question(wire::state_request::At::BlockNumber(5)));
         assert_eq!((by_time, by_block), (4, 1));
-        let tolls = Tolls::new(LIMITS);
+        let tolls = tolls();
         let enter = || tolls.enter(at(0), PeerId::random(), Some(range(1)), by_time);
         for _ in 0..15 {
             assert!(enter().is_ok());
@@ -354,7 +369,7 @@ mod tests {
 
     #[test]
     fn what_is_remembered_is_bounded() {
-        let tolls = Tolls::new(LIMITS);
+        let tolls = tolls();
         let mut passes = Vec::new();
         let refused = loop {
             match tolls.enter(at(0), PeerId::random(), None, 1) {

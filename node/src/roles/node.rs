@@ -15,19 +15,20 @@ use super::registry::RegistryRole;
 use super::{Roles, shared};
 use crate::NodeError;
 use crate::context::Context;
-use crate::gossip::{Allowances, SignatureCache};
+use crate::gossip::{Allowances, Bindings, SignatureCache};
 use crate::health::readiness::Readiness;
 use crate::health::vitals::Vitals;
-use crate::home::HomeParts;
 use crate::home::directory::listed;
 use crate::home::set_history::Sets;
+use crate::home::{HomeHandle, HomeParts};
 use crate::http::MetricsHandle;
 use crate::keys::Signer;
+use crate::network::NetworkHandle;
 use crate::process::supervisor::Tasks;
 use crate::services::Chains;
-use crate::settings::{HomeSettings, Settings};
+use crate::settings::{HomeSettings, Reloader, Settings};
 use crate::signing::lease::LogClaim;
-use crate::tasks::driver::{Channels, TaskDriver, proven_chains};
+use crate::tasks::driver::{Channels, DriverHandle, TaskDriver, proven_chains};
 use crate::tasks::evidence::EvidenceStore;
 use crate::tasks::inventory::TaskInventory;
 
@@ -149,49 +150,33 @@ impl Node {
             None
         };
         let (writes, writer) = WriteQueue::new(store.clone())?;
+        let reloader = Reloader::new(&settings);
         let (bindings, heard) = shared::recall_bindings(&store, &writes, speaker.as_ref())?;
         let mut tasks = Tasks::new(halt.clone());
         let (network, messages) = shared::spawn_swarm(
             &mut tasks,
             &settings,
             &parts.peer_secret,
-            (&writes, &bindings),
+            (&writes, &bindings, &reloader),
             &halt,
         )?;
         let registry = settings
             .role
             .is_registry()
-            .then(|| RegistryRole::start(&mut tasks, &settings, (&store, &writes), &halt));
+            .then(|| RegistryRole::start(&mut tasks, &reloader, (&store, &writes), &halt));
         let registry = registry.transpose()?;
         let members = registry.as_ref().map(|registry| &registry.members);
         let (driver, ended, inbox) = TaskDriver::channel();
         let kept = HomeParts::new(&store, &writes, members);
         let home = shared::spawn_home(&mut tasks, &chains, kept, ended, &halt);
-        let sources = chains.sources();
-        crate::process::measures::declare_reads(sources.keys().copied());
-        let context = Context {
-            inventory: TaskInventory::open(&store)?,
-            sets: Sets::new(home.clone(), store.clone()),
-            evidence: EvidenceStore::open(store.clone(), domain)?,
-            allowances: Allowances::new(settings.limits.mesh),
-            signatures: SignatureCache::default(),
-            channels: Channels::default(),
-            readiness: Readiness::default(),
-            vitals: Vitals::default(),
-            closing: halt.child_token(),
-            drained: CancellationToken::new(),
-            reader: chains.home,
-            chains: sources,
-            settings,
-            domain,
-            store,
-            writes,
-            home,
-            network,
-            bindings,
-            driver,
+        let mesh = (network, bindings, driver);
+        let context = context_of(
+            (settings, reloader),
+            (store, writes),
+            (&chains, home),
+            mesh,
             halt,
-        };
+        )?;
         let operator = speaker.map(|speaker| {
             let claim = (parts.claim, heard);
             OperatorRole::start(&mut tasks, &context, (speaker, secret), claim)
@@ -209,6 +194,12 @@ impl Node {
             context,
             writer,
         })
+    }
+
+    /// What gives it other settings while it runs.
+    #[must_use]
+    pub fn reloader(&self) -> Reloader {
+        self.context.reloader.clone()
     }
 
     /// Where it listens, with its peer id; empty until the first listener stands.
@@ -248,12 +239,13 @@ impl Node {
             closing,
             drained,
             halt,
+            reloader,
             ..
         } = &context;
-        let drain = context.settings.drain;
         let shutdown = async {
             stop.cancelled().await;
             closing.cancel();
+            let drain = reloader.live().borrow().drain;
             if tokio::time::timeout(drain, drained.cancelled())
                 .await
                 .is_err()
@@ -275,6 +267,43 @@ impl Node {
             (result, _) => result,
         }
     }
+}
+
+/// The handles of a node whose basic tasks run.
+fn context_of(
+    (settings, reloader): (Arc<Settings>, Reloader),
+    (store, writes): (Store, WriteQueue),
+    (chains, home): (&ChainReaders, HomeHandle),
+    (network, bindings, driver): (NetworkHandle, Bindings, DriverHandle),
+    halt: CancellationToken,
+) -> Result<Context, NodeError> {
+    let domain = shared::domain_of(&settings);
+    let sources = chains.sources();
+    crate::process::measures::declare_reads(sources.keys().copied());
+    Ok(Context {
+        inventory: TaskInventory::open(&store)?,
+        sets: Sets::new(home.clone(), store.clone()),
+        evidence: EvidenceStore::open(store.clone(), domain)?,
+        allowances: Allowances::new(settings.limits.mesh),
+        signatures: SignatureCache::default(),
+        channels: Channels::default(),
+        readiness: Readiness::default(),
+        vitals: Vitals::default(),
+        closing: halt.child_token(),
+        drained: CancellationToken::new(),
+        reader: chains.home.clone(),
+        chains: sources,
+        settings,
+        reloader,
+        domain,
+        store,
+        writes,
+        home,
+        network,
+        bindings,
+        driver,
+        halt,
+    })
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::registry::members::{Members, MembersHandle};
 use crate::registry::probe::{Prober, Sightings};
 use crate::registry::replica::Replica;
 use crate::registry::service::Services;
-use crate::settings::Settings;
+use crate::settings::Reloader;
 
 /// A registry whose membership task runs: what the tasks of every node need of it.
 pub(super) struct RegistryRole {
@@ -25,11 +25,11 @@ impl RegistryRole {
     /// A store that cannot be read.
     pub(super) fn start(
         tasks: &mut Tasks,
-        settings: &Settings,
+        reloader: &Reloader,
         (store, writes): (&Store, &WriteQueue),
         halt: &CancellationToken,
     ) -> Result<Self, NodeError> {
-        let (task, members) = Members::open(store, writes.clone(), settings.policy)?;
+        let (task, members) = Members::open(store, writes.clone(), reloader.live())?;
         tasks.spawn("members", task.run(halt.clone()));
         Ok(Self { members })
     }

@@ -28,7 +28,7 @@ use crate::process::measures;
 use crate::process::supervisor::Tasks;
 use crate::registry::service::{ServiceParts, Services};
 use crate::requests::{Answerer, Requests, Turns};
-use crate::settings::Settings;
+use crate::settings::{Reloader, Settings};
 use crate::signing::lease;
 use crate::sync::{CatchUp, Fetcher, Library, Serving, SyncStatus};
 use crate::tasks::driver::{DriverInbox, DriverStores, TaskDriver};
@@ -55,7 +55,7 @@ pub(super) fn spawn(
     spawn_requests(tasks, context, operator)?;
     let sync = spawn_sync(tasks, context)?;
     let (pruner, retention) = Pruner::new(
-        context.settings.retention,
+        context.reloader.live(),
         context.home.clone(),
         context.writes.clone(),
         context.inventory.clone(),
@@ -149,7 +149,7 @@ fn spawn_requests(
         context.network.clone(),
         protocol,
         answerer,
-        &context.settings.limits,
+        context.reloader.live(),
         context.drained.clone(),
     );
     tasks.spawn("requests", requests.run(context.halt.clone()));
@@ -218,7 +218,7 @@ pub(super) async fn spawn_http(tasks: &mut Tasks, pages: HttpContext) -> Result<
         tasks.spawn("figures", measures::count(metrics, halt.clone()));
     }
     if let Some(address) = settings.http {
-        let http = Http::bind(address, &settings.http_hosts, Arc::new(pages)).await?;
+        let http = Http::bind(address, Arc::new(pages)).await?;
         tasks.spawn("http", http.run(halt));
     }
     Ok(())
@@ -228,7 +228,7 @@ pub(super) fn spawn_swarm(
     tasks: &mut Tasks,
     settings: &Settings,
     peer_secret: &[u8; 32],
-    (writes, bindings): (&WriteQueue, &Bindings),
+    (writes, bindings, reloader): (&WriteQueue, &Bindings, &Reloader),
     halt: &CancellationToken,
 ) -> Result<(NetworkHandle, mpsc::Receiver<GossipMessage>), NodeError> {
     let config = NetworkConfig {
@@ -239,7 +239,7 @@ pub(super) fn spawn_swarm(
         bootstrap: settings.bootstrap.clone(),
         serves_as_relay: settings.role.is_registry(),
         reach: settings.reach.clone(),
-        ranges: settings.limits.ranges(),
+        live: reloader.live(),
     };
     let (swarm, network, messages) = Network::new(config, writes.clone(), bindings.clone())?;
     tasks.spawn("swarm", swarm.run(halt.clone()));

@@ -6,7 +6,7 @@
 //! weights add up to the total only if nobody was left out.
 
 use libp2p::PeerId;
-use quorate_proto::store::OperatorSetRecord;
+use quorate_proto::store::{OperatorSetRecord, SetSource};
 use quorate_proto::wire::sync_answer::Kind as ReplyKind;
 use quorate_proto::wire::sync_query::Kind as RequestKind;
 use quorate_proto::{Address, Certificate, Epoch, EpochUpdate, OperatorSet, Statement, wire};
@@ -37,15 +37,17 @@ impl Fetcher {
             Err(error) => return Err(error),
         };
         let claimed = claimed_set(epoch, &reply)?;
-        let set = match self.is_handed_over(&claimed, reply.certificate.as_ref())? {
-            true => claimed,
+        let (set, source) = match self.is_handed_over(&claimed, reply.certificate.as_ref())? {
+            true => (claimed, SetSource::HandedOver),
             false => match self.read_home(&claimed).await? {
-                Some(set) => set,
+                Some(set) => (set, SetSource::Compared),
                 None => return Ok(false),
             },
         };
+        let mut record = OperatorSetRecord::from(&set);
+        record.set_source(source);
         let mut batch = Batch::new();
-        batch.put(schema::SETS, &epoch.0, &OperatorSetRecord::from(&set));
+        batch.put(schema::SETS, &epoch.0, &record);
         self.writes.write(batch, Durability::Buffered).await?;
         tracing::info!(%epoch, operators = set.members().len(), "set of a past epoch verified");
         Ok(true)

@@ -265,6 +265,7 @@ pub(super) fn settings(
         },
         chains: Vec::new(),
         drain: Duration::from_secs(1),
+        sections: Default::default(),
         retention: Retention::ALL,
         limits: Limits::default(),
     })

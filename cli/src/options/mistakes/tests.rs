@@ -1,15 +1,14 @@
+use quorate_node::settings::declare::Declared;
+
 use super::super::load::parse_file;
-use super::*;
+use super::super::tests::ExampleSection;
+use super::super::{ChainOptions, RunOptions};
 
 /// Values of which no setting takes all.
 const WRONG: [&str; 6] = ["{ a = 1 }", "-1", "12.5", "[[1]]", "1979-05-27", "word"];
 
-fn keys<T: clap::Args>() -> Vec<String> {
-    let command = T::augment_args(clap::Command::new("node"));
-    command
-        .get_arguments()
-        .map(|arg| arg.get_id().to_string())
-        .collect()
+fn keys<T: Declared>() -> impl Iterator<Item = &'static str> {
+    T::SETTINGS.iter().map(|setting| setting.key)
 }
 
 /// The error names line and key, and shows how the setting is written.
@@ -34,12 +33,20 @@ fn every_wrong_type_is_told_with_key_and_cure() {
             .filter(|value| parse_file(&format!("{key} = {value}")).is_err());
         assert!(refused.count() >= 4, "{key}");
         for value in WRONG {
-            check(&format!("{key} = {value}"), &key);
+            check(&format!("{key} = {value}"), key);
         }
     }
     for key in keys::<ChainOptions>() {
         for value in WRONG {
-            check(&format!("[[chains]]\n{key} = {value}"), &key);
+            check(&format!("[[chains]]\n{key} = {value}"), key);
+        }
+    }
+    for key in keys::<ExampleSection>() {
+        for value in WRONG {
+            check(
+                &format!("role = \"operator\"\n[example]\n{key} = {value}"),
+                key,
+            );
         }
     }
 }

@@ -3,6 +3,7 @@ use quorate_proto::{Address, B256, EpochUpdate, StateProof, U256, wire};
 use quorate_storage::{EngineKind, Identity};
 
 use super::*;
+use crate::settings::{Reloadable, Retention, fixed};
 
 /// A store with answered tasks of epochs 1 to 4: 30 each, and the update to the next epoch.
 struct Fixture {
@@ -90,8 +91,11 @@ impl Fixture {
     fn pruner(&self) -> Pruner {
         let (_view, views) = tokio::sync::watch::channel(crate::home::EpochView::default());
         let home = HomeHandle::of(views);
-        let retention = Retention::epochs(2).unwrap();
-        Pruner::new(retention, home, self.writes.clone(), self.inventory.clone()).0
+        let live = fixed(Reloadable {
+            retention: Retention::epochs(2).unwrap(),
+            ..Reloadable::default()
+        });
+        Pruner::new(live, home, self.writes.clone(), self.inventory.clone()).0
     }
 
     /// Rows of a task in all tables.

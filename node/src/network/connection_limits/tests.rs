@@ -283,7 +283,7 @@ async fn who_says_nothing_is_cut_off() {
         bootstrap: Vec::new(),
         serves_as_relay: true,
         reach: crate::settings::Reach::default(),
-        ranges: gate(64).limits,
+        live: crate::settings::fixed(crate::settings::Reloadable::default()),
     };
     let mut swarm = super::super::behaviour::node_swarm(&config).unwrap();
     swarm

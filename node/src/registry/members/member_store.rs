@@ -45,6 +45,10 @@ impl MemberStore {
         })
     }
 
+    pub(super) const fn set_policy(&mut self, policy: Policy) {
+        self.machine.set_policy(policy);
+    }
+
     pub(super) fn sequence(&self) -> u64 {
         self.updates
     }

@@ -6,6 +6,7 @@ use quorate_proto::{LogPosition, Operator, OperatorStatus, TaskId, U256, wire};
 use quorate_storage::{EngineKind, Identity, Page, WriterGuard};
 
 use super::*;
+use crate::settings::{Reloadable, fixed};
 
 /// A registry that can be killed and started again.
 struct Scene {
@@ -27,7 +28,8 @@ impl Scene {
         };
         let store = Store::open(folder.path(), EngineKind::Sled, &identity).unwrap();
         let (writes, writer) = WriteQueue::new(store.clone()).unwrap();
-        let (members, handle) = Members::open(&store, writes, Policy::default()).unwrap();
+        let (members, handle) =
+            Members::open(&store, writes, fixed(Reloadable::default())).unwrap();
         let task = tokio::spawn(members.run(CancellationToken::new()));
         Self {
             folder,

@@ -7,7 +7,7 @@ use libp2p::multiaddr::Protocol;
 use quorate_proto::{
     B256, JoinProof, JoinRequest, OperatorStatus, PeerSecret, Presence, SecretKey, U256,
 };
-use quorate_protocols::membership::{Input, Policy};
+use quorate_protocols::membership::Input;
 use quorate_storage::{EngineKind, Identity, WriteQueue, WriterGuard};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -19,6 +19,7 @@ use crate::home::{Home, HomeParts};
 use crate::network::rpc::{Caller, RegistryClient};
 use crate::network::{Network, NetworkConfig};
 use crate::registry::members::Members;
+use crate::settings::{Reloadable, fixed};
 
 fn domain() -> Domain {
     Domain::new(31_337, Address::repeat_byte(7))
@@ -82,7 +83,7 @@ fn swarm(
         bootstrap,
         serves_as_relay: false,
         reach: crate::settings::Reach::default(),
-        ranges: crate::settings::Limits::default().ranges(),
+        live: fixed(Reloadable::default()),
     };
     let (network, handle, messages) = Network::new(config, writes, bindings).unwrap();
     let halt = halt.clone();
@@ -122,7 +123,8 @@ impl Scene {
         let halt = CancellationToken::new();
         let kept = store(&here);
         let (writes, writer) = WriteQueue::new(kept.clone()).unwrap();
-        let (task, members) = Members::open(&kept, writes.clone(), Policy::default()).unwrap();
+        let (task, members) =
+            Members::open(&kept, writes.clone(), fixed(Reloadable::default())).unwrap();
         tokio::spawn(task.run(halt.clone()));
         let (ended, _) = mpsc::channel(1);
         let home_parts = HomeParts {

@@ -50,6 +50,7 @@ fn settings(url: &str, chains: u64) -> Settings {
         },
         chains: (0..chains).map(chain).collect(),
         drain: Duration::ZERO,
+        sections: Default::default(),
         retention: Retention::ALL,
         limits: Limits::default(),
     }
