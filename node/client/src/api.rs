@@ -522,7 +522,7 @@ pub struct PeerLine {
     pub operator: Option<String>,
     /// Address of the connection.
     pub addresses: Vec<String>,
-    /// What is held against it: 0, or -3 times the square of its offences of the last minute.
+    /// Gossipsub score.
     pub score: f64,
     /// Its version of this program, as it says itself; `None` for other programs.
     #[serde(default)]

@@ -1,10 +1,6 @@
 //! Which peers misbehave, and for how long they are shut out.
 //!
-//! # Design Decisions
-//!
-//! Gossipsub's own scores are off. What they would judge by here is rejected messages alone, as silence
-//! costs nothing, and five of these end the connection; for that they keep a record of each message and
-//! all who delivered it, which grew to most of a node's memory under load.
+//! Gossipsub's scores keep a bad peer's messages away; this ends its connection.
 
 use std::collections::HashMap;
 
@@ -47,9 +43,9 @@ struct PeerRecord {
 }
 
 impl PeerBans {
-    /// Counts an offence; true where the peer is to be shut out now: a muted operator's at once, since no
-    /// further offence of it would be noticed.
-    pub(super) fn offend(&mut self, now: Timestamp, peer: PeerId, offence: Offence) -> bool {
+    /// Counts an offence; true where the peer is to be shut out now. `unheard` says that gossipsub
+    /// does not listen to it any more, so that no further offence of it would be noticed.
+    pub(super) fn offend(&mut self, now: Timestamp, peer: PeerId, unheard: bool) -> bool {
         self.make_room(peer);
         let record = self.peers.entry(peer).or_insert(PeerRecord {
             faults: 0,
@@ -57,9 +53,12 @@ impl PeerBans {
             bans: 0,
             banned_until: None,
         });
-        record.faults = record.faults_at(now).saturating_add(1);
+        if now.micros_since(record.last) > WINDOW_MS * 1_000 {
+            record.faults = 0;
+        }
         record.last = now;
-        let enough = offence == Offence::Muted || record.faults >= MAX_FAULTS;
+        record.faults = record.faults.saturating_add(1);
+        let enough = unheard || record.faults >= MAX_FAULTS;
         if !enough || record.banned_until.is_some() {
             return false;
         }
@@ -67,13 +66,6 @@ impl PeerBans {
         record.banned_until = Some(now.plus_millis(BAN_MS << record.bans.min(6)));
         record.bans = record.bans.saturating_add(1);
         true
-    }
-
-    /// What is held against a connected peer: 0, or -3 times the square of its faults.
-    pub(super) fn score(&self, now: Timestamp, peer: PeerId) -> f64 {
-        let record = self.peers.get(&peer);
-        let faults = record.map_or(0, |record| record.faults_at(now));
-        0.0 - 3.0 * f64::from(faults).powi(2)
     }
 
     /// Peers whose time is over.
@@ -114,37 +106,27 @@ impl PeerBans {
     }
 }
 
-impl PeerRecord {
-    const fn faults_at(&self, now: Timestamp) -> u32 {
-        if now.micros_since(self.last) > WINDOW_MS * 1_000 {
-            return 0;
-        }
-        self.faults
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const START: Timestamp = Timestamp(1_000_000_000);
-    const BAD: Offence = Offence::InvalidMessage("envelope");
 
     #[test]
-    fn a_muted_operators_peer_is_shut_out_at_once() {
+    fn who_is_not_heard_any_more_is_shut_out_at_once() {
         let (mut conduct, peer) = (PeerBans::default(), PeerId::random());
-        assert!(conduct.offend(START, peer, Offence::Muted));
-        assert!(!conduct.offend(START, peer, Offence::Muted), "only once");
+        assert!(conduct.offend(START, peer, true));
+        assert!(!conduct.offend(START, peer, true), "only once");
     }
 
     #[test]
     fn five_faults_within_a_minute_shut_out_for_a_minute() {
         let (mut conduct, peer) = (PeerBans::default(), PeerId::random());
         for _ in 0..4 {
-            assert!(!conduct.offend(START, peer, BAD));
+            assert!(!conduct.offend(START, peer, false));
         }
-        assert!(conduct.offend(START, peer, BAD));
-        assert!(!conduct.offend(START, peer, BAD), "only once");
+        assert!(conduct.offend(START, peer, false));
+        assert!(!conduct.offend(START, peer, false), "only once");
         let end = START.plus_millis(BAN_MS);
         assert_eq!(conduct.next_wake(), Some(end));
         assert!(conduct.pardoned(START).is_empty());
@@ -153,29 +135,19 @@ mod tests {
     }
 
     #[test]
-    fn the_score_falls_with_each_fault_and_is_forgotten_with_them() {
-        let (mut conduct, peer) = (PeerBans::default(), PeerId::random());
-        assert!(conduct.score(START, peer) >= 0.0);
-        conduct.offend(START, peer, BAD);
-        conduct.offend(START, peer, Offence::InvalidFrame);
-        assert!((conduct.score(START, peer) + 12.0).abs() < f64::EPSILON);
-        assert!(conduct.score(START.plus_millis(WINDOW_MS + 1), peer) >= 0.0);
-    }
-
-    #[test]
     fn old_faults_are_forgotten_and_bans_grow() {
         let (mut conduct, peer) = (PeerBans::default(), PeerId::random());
         let mut now = START;
         for _ in 0..20 {
-            assert!(!conduct.offend(now, peer, BAD));
+            assert!(!conduct.offend(now, peer, false));
             now = now.plus_millis(WINDOW_MS + 1);
         }
-        let mut offences = |now| (0..5).any(|_| conduct.offend(now, peer, BAD));
+        let mut offences = |now| (0..5).any(|_| conduct.offend(now, peer, false));
         assert!(offences(now));
         let second = now.plus_millis(BAN_MS);
         assert_eq!(conduct.pardoned(second), [peer]);
         for _ in 0..5 {
-            conduct.offend(second, peer, BAD);
+            conduct.offend(second, peer, false);
         }
         assert_eq!(conduct.next_wake(), Some(second.plus_millis(2 * BAN_MS)));
     }
@@ -185,10 +157,10 @@ mod tests {
         let mut conduct = PeerBans::default();
         let bad = PeerId::random();
         for _ in 0..5 {
-            conduct.offend(START, bad, BAD);
+            conduct.offend(START, bad, false);
         }
         for _ in 0..MAX_PEERS + 10 {
-            conduct.offend(START.plus_millis(1), PeerId::random(), BAD);
+            conduct.offend(START.plus_millis(1), PeerId::random(), false);
         }
         assert!(conduct.peers.len() <= MAX_PEERS);
         assert!(conduct.peers.contains_key(&bad));

@@ -3,7 +3,10 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use libp2p::gossipsub::{self, IdentTopic, MessageAuthenticity, MessageId, ValidationMode};
+use libp2p::gossipsub::{
+    self, IdentTopic, MessageAuthenticity, MessageId, PeerScoreParams, PeerScoreThresholds,
+    TopicScoreParams, ValidationMode,
+};
 use libp2p::identity::Keypair;
 use libp2p::swarm::NetworkBehaviour;
 use libp2p::swarm::behaviour::toggle::Toggle;
@@ -31,6 +34,9 @@ const DUPLICATE_CACHE: Duration = Duration::from_secs(15);
 /// may hold the beginning of the next message, is larger than its limit, and tells nobody: what is a
 /// little too large has to come through, to be rejected and counted.
 const OVERSIZE: usize = 64 * 1024;
+/// How long gossipsub remembers the score of a peer that is gone, some 500 bytes each. Who is shut out is
+/// remembered elsewhere, so that this need not outlast the first pauses.
+const RETAIN_SCORE: Duration = Duration::from_secs(10 * 60);
 /// A peer that answers no ping is gone. libp2p forgives the first one: that is noticed within 30 s.
 const PING_INTERVAL: Duration = Duration::from_secs(5);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
@@ -156,10 +162,21 @@ fn gossipsub(
         .heartbeat_interval(HEARTBEAT)
         .build()?;
     let mut gossipsub = gossipsub::Behaviour::new(MessageAuthenticity::Anonymous, config)?;
-    // Without gossipsub's scores: they remember for two minutes who delivered which message, 900 bytes
-    // each, and all that they would count here is rejected messages, which `bans` does.
-    for kind in Kind::ALL {
-        gossipsub.subscribe(&IdentTopic::new(network.topic(kind)))?;
+    let topics = Kind::ALL.map(|kind| IdentTopic::new(network.topic(kind)));
+    let params = PeerScoreParams {
+        topics: topics
+            .iter()
+            .map(|topic| (topic.hash(), topic_score()))
+            .collect(),
+        // Many nodes behind one address are usual in data centres and tests; floods are met by
+        // the other scores.
+        ip_colocation_factor_weight: 0.0,
+        retain_score: RETAIN_SCORE,
+        ..PeerScoreParams::default()
+    };
+    gossipsub.with_peer_score(params, PeerScoreThresholds::default())?;
+    for topic in &topics {
+        gossipsub.subscribe(topic)?;
     }
     Ok(gossipsub)
 }
@@ -173,4 +190,29 @@ fn message_id(message: &gossipsub::Message) -> MessageId {
         .chain_update(&message.data)
         .finalize();
     MessageId::from(digest[..20].to_vec())
+}
+
+/// Below this score gossipsub does not listen to a peer.
+pub(super) fn graylist_threshold() -> f64 {
+    PeerScoreThresholds::default().graylist_threshold
+}
+
+/// Invalid messages cost; silence does not, because topics are quiet when nobody asks.
+fn topic_score() -> TopicScoreParams {
+    TopicScoreParams {
+        topic_weight: 1.0,
+        // At most 0.5 per topic: to be here must not outweigh a rejected message.
+        time_in_mesh_weight: 0.01,
+        time_in_mesh_quantum: Duration::from_secs(1),
+        time_in_mesh_cap: 50.0,
+        first_message_deliveries_weight: 0.1,
+        first_message_deliveries_cap: 100.0,
+        mesh_message_deliveries_weight: 0.0,
+        mesh_failure_penalty_weight: 0.0,
+        // Five rejected messages within a moment are -75, and end the connection (`conduct`). They
+        // must not be below the graylist threshold of -80: what is ignored is not counted.
+        invalid_message_deliveries_weight: -3.0,
+        invalid_message_deliveries_decay: 0.97,
+        ..TopicScoreParams::default()
+    }
 }

@@ -52,7 +52,7 @@ pub(crate) enum Acceptance {
     Accept,
     /// Dropped; nobody is to blame.
     Ignore,
-    /// Dropped; counted against the sender, for this reason.
+    /// Dropped; the sender loses score, for this reason.
     Reject(&'static str),
 }
 

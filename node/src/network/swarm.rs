@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::bans::{Offence, PeerBans};
-use super::behaviour::{Behaviour, allowed, node_swarm};
+use super::behaviour::{Behaviour, allowed, graylist_threshold, node_swarm};
 use super::dialer::{Dial, Dialer};
 use super::handle::{Acceptance, Callers, GossipMessage, NetworkHandle, PeerInfo, SwarmCommand};
 use super::inbox::Inbox;
@@ -357,7 +357,10 @@ impl Network {
 
     fn offence(&mut self, peer: PeerId, offence: Offence) {
         metrics::counter!("quorate_offences_total").increment(1);
-        if self.conduct.offend(clock::now(), peer, offence) {
+        let score = self.swarm.behaviour().gossipsub.peer_score(&peer);
+        let unheard =
+            offence == Offence::Muted || score.is_some_and(|score| score <= graylist_threshold());
+        if self.conduct.offend(clock::now(), peer, unheard) {
             tracing::warn!(%peer, ?offence, "peer shut out for repeated misconduct");
             self.swarm.behaviour_mut().blocked.block_peer(peer);
             let _ = self.swarm.disconnect_peer_id(peer);
@@ -365,12 +368,12 @@ impl Network {
     }
 
     fn peers(&self) -> Vec<PeerInfo> {
-        let now = clock::now();
+        let gossipsub = &self.swarm.behaviour().gossipsub;
         let info = |(peer, known): (&PeerId, &Peer)| PeerInfo {
             peer: *peer,
             addresses: known.addresses.clone(),
             listens: known.listens.clone(),
-            score: self.conduct.score(now, *peer),
+            score: gossipsub.peer_score(peer).unwrap_or_default(),
             version: known.version.clone(),
         };
         self.connections.iter().map(info).collect()
