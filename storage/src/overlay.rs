@@ -31,7 +31,7 @@ pub(crate) struct Locked<'a, K, V> {
 /// Keeps a value in its overlay until it is dropped; must not be while the overlay is locked.
 pub(crate) struct Hold(#[expect(dead_code, reason = "dropped")] Box<dyn Send + Sync>);
 
-struct Holder<K: Ord, V> {
+struct PendingRow<K: Ord, V> {
     overlay: Overlay<K, V>,
     key: K,
 }
@@ -102,11 +102,11 @@ where
         let holders = earlier + 1;
         self.pending.insert(key.clone(), Pending { value, holders });
         let overlay = self.overlay.clone();
-        Hold(Box::new(Holder { overlay, key }))
+        Hold(Box::new(PendingRow { overlay, key }))
     }
 }
 
-impl<K: Ord, V> Drop for Holder<K, V> {
+impl<K: Ord, V> Drop for PendingRow<K, V> {
     fn drop(&mut self) {
         let mut pending = self.overlay.pending();
         if let Some(held) = pending.get_mut(&self.key) {
