@@ -137,7 +137,8 @@ fn a_hangup_takes_new_settings_all_or_none() {
     write("http_hosts = [\"b.example\"]\nretain_epochs = 3");
     kill(&node, "-HUP");
     wait_until(|| is_served(&http, "b.example"));
-    assert!(!is_served(&http, "a.example") && !health().contains("refused"));
+    wait_until(|| !health().contains("new settings were refused"));
+    assert!(!is_served(&http, "a.example"));
     kill(&node, "-TERM");
     assert_eq!(node.wait().expect("ended").code(), Some(0));
     let log = std::fs::read_to_string(desk.path("log")).expect("a log");
