@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// A node of a Quorate network: operators attest facts about blockchains under their stake, and
-/// anybody can check the result on any chain.
+/// anyone can check the result on any chain.
 ///
 /// Without a command it runs a node: `node --role operator --config node.toml`.
 #[derive(Debug, Parser)]
@@ -43,7 +43,7 @@ pub(crate) enum Command {
     /// Tell who saw, signed and refused a task, how late, and what weight was missing
     Explain(tasks::ExplainArgs),
     /// List the latest tasks of a running node
-    Tasks(tasks::ListArgs),
+    Tasks(tasks::TasksListArgs),
     /// Show how a running node is
     Status(status::StatusArgs),
     /// Examine the node, its machine, providers, keys and chains; each finding with its cure

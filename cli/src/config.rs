@@ -6,7 +6,7 @@ use quorate_chain::ChainConfig;
 use quorate_node::keys::{KeyKind, KeyStore};
 use quorate_node::settings::{Role, Settings};
 
-use crate::environment::variable;
+use crate::environment::{secret_variable, variable};
 use crate::options::{ConfigError, RunArgs, RunOptions, expand_home, template};
 use crate::table::Facts;
 use crate::{logging, output};
@@ -18,7 +18,7 @@ pub(crate) enum ConfigCommand {
     /// Check the configuration and the key files without starting anything
     Check(Box<RunArgs>),
     /// Print the settings that hold after flags, environment, file and defaults, without secrets
-    Show(Box<ShowArgs>),
+    Show(Box<ConfigShowArgs>),
 }
 
 #[derive(Args, Debug)]
@@ -29,7 +29,7 @@ pub(crate) struct DefaultArgs {
 }
 
 #[derive(Args, Debug)]
-pub(crate) struct ShowArgs {
+pub(crate) struct ConfigShowArgs {
     #[command(flatten)]
     run: RunArgs,
 
@@ -89,7 +89,7 @@ fn key_files(options: &RunOptions) -> anyhow::Result<Vec<String>> {
     }
     let mut found = Vec::new();
     for (kind, key) in wanted {
-        if crate::run::secret_variable(kind).is_some_and(|name| variable(name).is_some()) {
+        if secret_variable(kind).is_some_and(|name| variable(name).is_some()) {
             found.push(format!("{kind}, from the environment"));
             continue;
         }
@@ -99,7 +99,7 @@ fn key_files(options: &RunOptions) -> anyhow::Result<Vec<String>> {
     Ok(found)
 }
 
-fn show(args: &ShowArgs) -> anyhow::Result<()> {
+fn show(args: &ConfigShowArgs) -> anyhow::Result<()> {
     let options = args.run.resolve()?.redacted();
     let shown = match args.json {
         true => serde_json::to_string_pretty(&options).map(|text| text + "\n")?,

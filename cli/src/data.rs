@@ -119,7 +119,7 @@ pub(crate) fn domain_of(identity: &Identity) -> anyhow::Result<Domain> {
     })
 }
 
-/// A path from the root on, for somebody in another folder.
+/// A path from the root on, for a reader in another folder.
 pub(crate) fn absolute(path: &Path) -> anyhow::Result<PathBuf> {
     let path = expand_home(path)?;
     std::path::absolute(&path).with_context(|| format!("{} is no path", path.display()))

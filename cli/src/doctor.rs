@@ -18,7 +18,7 @@ use clap::Args;
 use quorate_node::settings::Settings;
 use serde::Serialize;
 
-use crate::exit::{No, Warned};
+use crate::exit::{NegativeAnswer, Warned};
 use crate::format;
 use crate::options::{ConfigError, RunArgs, RunOptions};
 use crate::output;
@@ -40,7 +40,7 @@ pub(crate) struct DoctorArgs {
 
 /// What `--json` prints.
 #[derive(Serialize)]
-struct Report {
+struct DoctorReport {
     /// The worst of all.
     level: Level,
     findings: Vec<Finding>,
@@ -48,7 +48,7 @@ struct Report {
 
 pub(crate) async fn run(args: DoctorArgs) -> anyhow::Result<()> {
     let findings = examine(&args.run).await;
-    let report = Report {
+    let report = DoctorReport {
         level: findings.iter().map(|f| f.level).max().unwrap_or(Level::Ok),
         findings,
     };
@@ -60,7 +60,7 @@ pub(crate) async fn run(args: DoctorArgs) -> anyhow::Result<()> {
     verdict(&report)
 }
 
-fn verdict(report: &Report) -> anyhow::Result<()> {
+fn verdict(report: &DoctorReport) -> anyhow::Result<()> {
     let of = |level: Level| report.findings.iter().filter(|f| f.level == level).count();
     let warnings = format::count(of(Level::Warning), "warning");
     match report.level {
@@ -68,7 +68,7 @@ fn verdict(report: &Report) -> anyhow::Result<()> {
         Level::Warning => Err(Warned(format!("nothing is broken; {warnings}")).into()),
         Level::Error => {
             let errors = format::count(of(Level::Error), "finding");
-            Err(No(format!(
+            Err(NegativeAnswer(format!(
                 "the node does not do its job: {errors}, {warnings}"
             ))
             .into())
@@ -152,7 +152,7 @@ async fn within(
     timed.unwrap_or_else(|_| vec![hangs(name)])
 }
 
-/// As [`bounded`], for what blocks, such as a disk. A thread of its own, since nobody can wait for
+/// As [`bounded`], for what blocks, such as a disk. A thread of its own, since it cannot be waited for
 /// one that a dead disk holds.
 async fn on_thread<F>(name: &'static str, look: F) -> Vec<Finding>
 where
@@ -214,7 +214,7 @@ error    key    open to others  chmod 600
         let all = [ok.clone(), warning.clone(), error.clone()];
         assert_eq!(render(&all), expected);
         let code = |findings: &[Finding]| {
-            let report = Report {
+            let report = DoctorReport {
                 level: findings.iter().map(|f| f.level).max().unwrap_or(Level::Ok),
                 findings: findings.to_vec(),
             };

@@ -4,12 +4,22 @@
 use clap::builder::Resettable;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command};
+use quorate_node::keys::KeyKind;
 
 use crate::options::{Problem, has_quotes};
 
 /// The text of a variable, if it is set to one.
 pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|text| !text.is_empty())
+}
+
+/// The environment variable that may hold a secret instead of a key file.
+pub(crate) const fn secret_variable(kind: KeyKind) -> Option<&'static str> {
+    match kind {
+        KeyKind::Signing => Some("QUORATE_SIGNING_SECRET"),
+        KeyKind::Peer => Some("QUORATE_PEER_SECRET"),
+        KeyKind::Ed25519 => None,
+    }
 }
 
 /// `command` without the variables that are empty, in all of its commands.

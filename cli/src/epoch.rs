@@ -18,7 +18,7 @@ use quorate_proto::wire::ErrorCode;
 use quorate_proto::{Address, Domain, Epoch};
 
 use crate::certificate::domain_of;
-use crate::exit::No;
+use crate::exit::NegativeAnswer;
 use crate::options::{SecretUrl, expand_home};
 use crate::password::{PasswordArgs, obtain};
 use crate::transaction::wallet;
@@ -26,7 +26,7 @@ use crate::transaction::wallet;
 #[derive(Debug, Subcommand)]
 pub(crate) enum EpochCommand {
     /// Show an epoch: its set, how that was learned and handed over, and what was certified in it
-    Show(Box<show::ShowArgs>),
+    Show(Box<show::EpochShowArgs>),
     /// Bring a light registry on another chain up to date
     Push(push::PushArgs),
     /// Begin anew at a light registry that has expired: for its guardian
@@ -99,19 +99,19 @@ impl PayerArgs {
 }
 
 /// A peer that tells of epochs.
-struct Source {
+struct EpochPeer {
     client: Client,
     domain: Domain,
     limit: Duration,
 }
 
 impl PeerArgs {
-    async fn connect(&self) -> anyhow::Result<Source> {
-        Source::connect(&self.to, self.network.as_deref(), self.timeout).await
+    async fn connect(&self) -> anyhow::Result<EpochPeer> {
+        EpochPeer::connect(&self.to, self.network.as_deref(), self.timeout).await
     }
 }
 
-impl Source {
+impl EpochPeer {
     async fn connect(to: &Multiaddr, network: Option<&str>, seconds: u64) -> anyhow::Result<Self> {
         let client = Client::connect(to, network)
             .await
@@ -152,7 +152,7 @@ impl Source {
             Ok(found) => Ok(Some(found)),
             Err(ClientError::Failed(failure)) => match failure.code {
                 ErrorCode::NotFinal => Ok(None),
-                ErrorCode::UnknownEpoch => Err(No(failure.message).into()),
+                ErrorCode::UnknownEpoch => Err(NegativeAnswer(failure.message).into()),
                 _ => Err(ClientError::Failed(failure).into()),
             },
             Err(error) => Err(error.into()),

@@ -14,7 +14,7 @@ use serde_json::json;
 
 pub(crate) use self::file::EvidenceFile;
 use crate::certificate::domain_of;
-use crate::exit::{No, Usage};
+use crate::exit::{NegativeAnswer, Usage};
 use crate::format;
 use crate::http::NodeArgs;
 use crate::options::address;
@@ -24,11 +24,11 @@ use crate::table::Table;
 #[derive(Debug, Subcommand)]
 pub(crate) enum EvidenceCommand {
     /// List the evidence that a node holds
-    List(ListArgs),
+    List(EvidenceListArgs),
     /// Show one piece of evidence: both statements with their signatures
-    Show(ShowArgs),
+    Show(EvidenceShowArgs),
     /// Check evidence against operator sets, with the keys on the home chain, or both
-    Verify(verify::VerifyArgs),
+    Verify(verify::EvidenceVerifyArgs),
     /// Send evidence to the judge on the home chain, which jails the operator
     Submit(submit::SubmitArgs),
 }
@@ -49,7 +49,7 @@ struct SourceArgs {
 }
 
 #[derive(Args, Debug)]
-pub(crate) struct ListArgs {
+pub(crate) struct EvidenceListArgs {
     /// Only evidence against this operator
     #[arg(long, value_name = "ADDRESS", value_parser = address)]
     operator: Option<Address>,
@@ -59,7 +59,7 @@ pub(crate) struct ListArgs {
 }
 
 #[derive(Args, Debug)]
-pub(crate) struct ShowArgs {
+pub(crate) struct EvidenceShowArgs {
     /// Id of the evidence, as `node evidence list` prints it
     id: String,
 
@@ -83,7 +83,7 @@ pub(crate) async fn run(command: EvidenceCommand) -> anyhow::Result<()> {
     }
 }
 
-async fn list(args: &ListArgs) -> anyhow::Result<()> {
+async fn list(args: &EvidenceListArgs) -> anyhow::Result<()> {
     let all = args.source.all(args.operator).await?;
     if args.source.node.json {
         let value = json!({ "evidence": all });
@@ -115,7 +115,7 @@ pub(crate) fn table(all: &[EvidenceFile]) -> Table {
     table
 }
 
-async fn show(args: &ShowArgs) -> anyhow::Result<()> {
+async fn show(args: &EvidenceShowArgs) -> anyhow::Result<()> {
     let file = args.source.one(id_of(&args.id)?).await?;
     match args.source.node.json {
         true => output::json(&file)?,
@@ -140,7 +140,7 @@ impl SourceArgs {
             ..EvidenceQuestion::default()
         };
         let found = ask(address, self.network.as_deref(), question).await?;
-        let missing = || No(format!("evidence {id} is not known to that peer"));
+        let missing = || NegativeAnswer(format!("evidence {id} is not known to that peer"));
         Ok(found.into_iter().next().ok_or_else(missing)?)
     }
 

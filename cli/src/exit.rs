@@ -62,7 +62,7 @@ const TABLE: [(u8, &str); 11] = [
 /// "The answer is no", with the reason.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub(crate) struct No(pub(crate) String);
+pub(crate) struct NegativeAnswer(pub(crate) String);
 
 /// Nothing is broken, but something deserves a look.
 #[derive(Debug, thiserror::Error)]
@@ -92,7 +92,7 @@ pub(crate) fn code_of(error: &anyhow::Error) -> u8 {
 }
 
 fn code_of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
-    if cause.is::<No>() {
+    if cause.is::<NegativeAnswer>() {
         return Some(NO);
     }
     if cause.is::<Warned>() {
@@ -163,7 +163,7 @@ mod tests {
             (BackupError::Store(locked.clone()).into(), STORE),
             (in_use.into(), IN_USE),
             (anyhow::anyhow!("x"), FAILED),
-            (No("x".into()).into(), NO),
+            (NegativeAnswer("x".into()).into(), NO),
             (Warned("x".into()).into(), WARNED),
             (Usage("x".into()).into(), USAGE),
             (locked.clone().into(), STORE),

@@ -1,4 +1,4 @@
-//! What must hold for any file that somebody hands to a command, and for whatever a node tells one.
+//! What must hold for any file that is given to a command, and for whatever a node tells one.
 //!
 //! The fuzz targets call these functions, and the tests run them over the corpora.
 
@@ -12,7 +12,7 @@ pub use self::files::file;
 pub use crate::options::fuzzing::config;
 pub use crate::tasks::fuzzing::explain;
 
-/// A target: bytes from anybody.
+/// A target: bytes from any source.
 pub type Check = fn(&[u8]);
 
 /// All targets of this crate, by name.

@@ -8,7 +8,7 @@ use clap::Args;
 use quorate_node::api::ErrorBody;
 use serde::de::DeserializeOwned;
 
-use crate::exit::{No, Usage};
+use crate::exit::{NegativeAnswer, Usage};
 
 /// A node on loopback answers at once; one that does not is not well.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -130,7 +130,9 @@ impl NodeArgs {
             _ => format!("the node at {} answered {status}", self.http),
         });
         match status {
-            StatusCode::NOT_FOUND | StatusCode::CONFLICT | StatusCode::GONE => No(text).into(),
+            StatusCode::NOT_FOUND | StatusCode::CONFLICT | StatusCode::GONE => {
+                NegativeAnswer(text).into()
+            }
             StatusCode::BAD_REQUEST => Usage(text).into(),
             _ => anyhow!(text),
         }

@@ -25,9 +25,9 @@ pub(crate) enum KeysCommand {
     /// Make new keys and print their public parts
     New(NewArgs),
     /// Keep a key that exists already: hexadecimal, a keystore v3 file, or an SVM wallet's array
-    Import(ImportArgs),
+    Import(KeyImportArgs),
     /// List the keys of the folder; needs no password
-    List(ListArgs),
+    List(KeysListArgs),
     /// Write what keys have signed to a file, or add such a file to a store
     #[command(subcommand)]
     Log(log::LogCommand),
@@ -81,7 +81,7 @@ pub(crate) struct NewArgs {
 }
 
 #[derive(Args, Debug)]
-pub(crate) struct ImportArgs {
+pub(crate) struct KeyImportArgs {
     /// File with the secret, "-" for standard input; asked for on the terminal if left out
     file: Option<PathBuf>,
 
@@ -102,7 +102,7 @@ pub(crate) struct ImportArgs {
 }
 
 #[derive(Args, Debug)]
-pub(crate) struct ListArgs {
+pub(crate) struct KeysListArgs {
     #[command(flatten)]
     dir: DirArgs,
 }
@@ -185,12 +185,12 @@ fn new(args: &NewArgs) -> anyhow::Result<()> {
     };
     print_keys(&listing, args.dir.json)?;
     if !args.dir.json {
-        output::line("Keep copies of them and of the password: nobody can restore them.")?;
+        output::line("Keep copies of them and of the password: there is no way to restore them.")?;
     }
     Ok(())
 }
 
-fn import(args: &ImportArgs) -> anyhow::Result<()> {
+fn import(args: &KeyImportArgs) -> anyhow::Result<()> {
     let store = args.dir.store()?;
     args.save.check_free(&store, &[args.kind])?;
     let text = read_secret(args.file.as_deref())?;
@@ -223,7 +223,7 @@ fn import(args: &ImportArgs) -> anyhow::Result<()> {
 
 /// The secret of a keystore; where its password is wrong, with the way to give another one than that of
 /// the new file.
-fn opened(args: &ImportArgs, path: &Path, password: &Password) -> anyhow::Result<Secret> {
+fn opened(args: &KeyImportArgs, path: &Path, password: &Password) -> anyhow::Result<Secret> {
     Secret::from_file(args.kind, path, password).map_err(|error| {
         let is_asked =
             args.password.password_file.is_none() && variable(password::VARIABLE).is_none();
@@ -261,7 +261,7 @@ fn read_secret(file: Option<&Path>) -> anyhow::Result<Zeroizing<String>> {
     Ok(text)
 }
 
-fn list(args: &ListArgs) -> anyhow::Result<()> {
+fn list(args: &KeysListArgs) -> anyhow::Result<()> {
     let store = args.dir.store()?;
     let listing = store.list()?;
     if listing.keys.is_empty() && !args.dir.json {

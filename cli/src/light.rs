@@ -112,7 +112,7 @@ impl Light {
         Ok(time.saturating_add(lifetime).checked_sub(clock))
     }
 
-    /// Who may anchor it anew once it has expired; `None` if nobody may.
+    /// Who may anchor it anew once it has expired; `None` if no account may.
     pub(crate) async fn guardian(&self) -> anyhow::Result<Option<Address>> {
         let guardian = self.contract.guardian().call().await.map_err(refused)?;
         Ok(Some(guardian).filter(|guardian| !guardian.is_zero()))
@@ -142,7 +142,7 @@ impl Light {
         mined("Anchor", send(call).await, refused).await
     }
 
-    /// Hands the next set over; `None` where somebody else was faster.
+    /// Hands the next set over; `None` where another account was faster.
     pub(crate) async fn update(
         &self,
         epoch: Epoch,

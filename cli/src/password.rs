@@ -1,4 +1,4 @@
-//! Where passwords and secrets come from: a file, the environment, or somebody at a terminal.
+//! Where passwords and secrets come from: a file, the environment, or the user of a terminal.
 
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
@@ -64,7 +64,7 @@ fn missing() -> anyhow::Error {
         .context("no password for the keys")
 }
 
-/// The first line of a file: editors add an end of line, and nobody means it.
+/// The first line of a file: editors add an end of line, which is no part of it.
 fn from_file(path: &Path) -> anyhow::Result<Password> {
     let text = read_text(path).map_err(|error| KeyError::Io {
         action: "read the password file",

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use clap::Args;
 use quorate_node::api::{ChainProviders, ProviderLine};
 
-use crate::exit::No;
+use crate::exit::NegativeAnswer;
 use crate::format;
 use crate::http::NodeArgs;
 use crate::output;
@@ -33,7 +33,7 @@ pub(crate) async fn run(args: ProvidersArgs) -> anyhow::Result<()> {
         .collect();
     match lost.as_slice() {
         [] => Ok(()),
-        lost => Err(No(format!(
+        lost => Err(NegativeAnswer(format!(
             "nothing can be certified about chain {}: too few providers are well, or it is set wrong",
             lost.join(", ")
         ))
@@ -69,7 +69,7 @@ fn row(chain_id: u64, line: &ProviderLine, now: u64) -> [String; 13] {
         number(line.height),
         number(line.lag),
         line.error_rate.map_or_else(String::new, errors),
-        // The column is there once somebody lied.
+        // The column is there once a provider lied.
         number(Some(line.lies).filter(|lies| *lies > 0)),
         time(line.latency_p50_ms),
         time(line.latency_p99_ms),

@@ -17,7 +17,7 @@ use crate::table::Table;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum RegistryCommand {
-    /// List everybody who ever registered, and how they stand
+    /// List all operators that ever registered, and their status
     Members(MembersArgs),
     /// List what became of operators, newest first
     Events(EventsArgs),

@@ -35,8 +35,8 @@ pub(crate) enum RequestCommand {
 /// Whom to ask, and what to do with the answer.
 #[derive(Args, Debug)]
 pub(crate) struct AskArgs {
-    /// Multiaddr of an operator, such as /ip4/192.0.2.1/tcp/9000; with /p2p/<peer id> nobody else
-    /// can answer in its place
+    /// Multiaddr of an operator, such as /ip4/192.0.2.1/tcp/9000; with /p2p/<peer id> no other
+    /// peer can answer in its place
     #[arg(long, value_name = "MULTIADDR", env = "QUORATE_TO")]
     to: Multiaddr,
 

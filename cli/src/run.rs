@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::reload::Reload;
 use crate::config::{key_store, text};
-use crate::environment::variable;
+use crate::environment::{secret_variable, variable};
 use crate::options::{RunArgs, RunOptions};
 use crate::{exit, logging, password};
 
@@ -92,7 +92,7 @@ struct Keys {
 
 impl Keys {
     fn open(options: &RunOptions, settings: &Settings) -> anyhow::Result<Self> {
-        let mut source = Source {
+        let mut source = KeyOpener {
             options,
             store: key_store(options)?,
             password: None,
@@ -123,13 +123,13 @@ impl Keys {
 }
 
 /// Opens keys, and asks for their password only once and only where a file needs it.
-struct Source<'a> {
+struct KeyOpener<'a> {
     options: &'a RunOptions,
     store: KeyStore,
     password: Option<Password>,
 }
 
-impl Source<'_> {
+impl KeyOpener<'_> {
     fn secret(&mut self, kind: KeyKind, which: &str) -> anyhow::Result<Secret> {
         let name = secret_variable(kind);
         if let Some((name, text)) = name.and_then(|name| Some((name, variable(name)?))) {
@@ -150,14 +150,5 @@ impl Source<'_> {
         let secret = self.store.load(kind, which, &password);
         self.password = Some(password);
         Ok(secret?)
-    }
-}
-
-/// The environment variable that may hold a secret instead of a key file.
-pub(crate) const fn secret_variable(kind: KeyKind) -> Option<&'static str> {
-    match kind {
-        KeyKind::Signing => Some("QUORATE_SIGNING_SECRET"),
-        KeyKind::Peer => Some("QUORATE_PEER_SECRET"),
-        KeyKind::Ed25519 => None,
     }
 }

@@ -6,7 +6,7 @@ use clap::Args;
 use quorate_node::api::{ChainStatus, NotReady, Reachability, Ready, RegistryLine, Status};
 use quorate_proto::U256;
 
-use crate::exit::No;
+use crate::exit::NegativeAnswer;
 use crate::format;
 use crate::http::NodeArgs;
 use crate::output;
@@ -37,7 +37,9 @@ pub(crate) async fn run(args: StatusArgs) -> anyhow::Result<()> {
     }
     match status.problems.len() {
         0 => Ok(()),
-        count => Err(No(format!("the node has {}", format::count(count, "problem"))).into()),
+        count => {
+            Err(NegativeAnswer(format!("the node has {}", format::count(count, "problem"))).into())
+        }
     }
 }
 
@@ -48,7 +50,7 @@ fn readiness(ready: &Ready, json: bool) -> anyhow::Result<()> {
     }
     match ready.ready {
         true => Ok(()),
-        false => Err(No("the node is not ready to sign".into()).into()),
+        false => Err(NegativeAnswer("the node is not ready to sign".into()).into()),
     }
 }
 

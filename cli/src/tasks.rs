@@ -12,7 +12,7 @@ use quorate_node::client::{Client, ClientError};
 use quorate_proto::U256;
 use quorate_proto::wire::ErrorCode;
 
-use crate::exit::{No, Usage};
+use crate::exit::{NegativeAnswer, Usage};
 use crate::format;
 use crate::http::NodeArgs;
 use crate::output;
@@ -41,7 +41,7 @@ pub(crate) struct ExplainArgs {
 }
 
 #[derive(Args, Debug)]
-pub(crate) struct ListArgs {
+pub(crate) struct TasksListArgs {
     /// How many, newest first
     #[arg(long, default_value_t = 20)]
     limit: usize,
@@ -76,7 +76,7 @@ async fn ask(peer: &Multiaddr, args: &ExplainArgs, digits: &str) -> anyhow::Resu
         Err(ClientError::Failed(failure)) if failure.code == ErrorCode::Invalid => {
             Err(Usage(failure.message).into())
         }
-        Err(ClientError::Failed(failure)) => Err(No(failure.message).into()),
+        Err(ClientError::Failed(failure)) => Err(NegativeAnswer(failure.message).into()),
         Err(error) => Err(error.into()),
     }
 }
@@ -93,7 +93,7 @@ fn not_a_task(text: &str) -> anyhow::Error {
     Usage(text).into()
 }
 
-pub(crate) async fn list(args: ListArgs) -> anyhow::Result<()> {
+pub(crate) async fn list(args: TasksListArgs) -> anyhow::Result<()> {
     let lines: Vec<TaskLine> = args
         .node
         .get(&format!("/tasks?limit={}", args.limit))

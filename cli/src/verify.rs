@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use self::age::Age;
 use crate::certificate::{CertificateFile, domain_of};
-use crate::exit::{Expired, No, Usage};
+use crate::exit::{Expired, NegativeAnswer, Usage};
 use crate::format;
 use crate::light::Light;
 use crate::operators::SetFile;
@@ -70,7 +70,7 @@ pub(crate) struct VerifyArgs {
 
 /// What the checks found.
 #[derive(Debug, Default)]
-pub(crate) struct Report {
+pub(crate) struct VerifyReport {
     age: Option<Age>,
     signers: Vec<SignerCheck>,
     weight: Option<(U256, U256, U256)>,
@@ -105,12 +105,12 @@ pub(crate) async fn run(args: VerifyArgs) -> anyhow::Result<()> {
     check_network(&file, &domain)?;
     let certificate = match file.check(&domain) {
         Ok(certificate) => certificate,
-        Err(broken) => return Err(No(format!("not valid: {broken}")).into()),
+        Err(broken) => return Err(NegativeAnswer(format!("not valid: {broken}")).into()),
     };
     let signers = set.as_ref().map(SetFile::set).transpose()?;
     let mut report = match &signers {
         Some(set) => off_chain(&certificate, set, &domain),
-        None => Report::default(),
+        None => VerifyReport::default(),
     };
     report.compact = short_form(&args, &file, &certificate, signers.as_ref())?;
     report.age = match &rpc {
@@ -139,7 +139,7 @@ fn read(path: &Path) -> anyhow::Result<CertificateFile> {
 }
 
 /// The network that the user trusts. What the certificate says of itself is no ground for trust:
-/// anybody can deploy a registry that says yes.
+/// anyone can deploy a registry that says yes.
 fn trusted(
     args: &VerifyArgs,
     served: Option<u64>,
@@ -167,12 +167,12 @@ fn trusted(
     Ok(Domain::new(chain, registry))
 }
 
-fn check_network(file: &CertificateFile, trusted: &Domain) -> Result<(), No> {
+fn check_network(file: &CertificateFile, trusted: &Domain) -> Result<(), NegativeAnswer> {
     if file.network == trusted.network().as_str() {
         return Ok(());
     }
     let (theirs, ours) = (&file.network, trusted.network());
-    Err(No(format!(
+    Err(NegativeAnswer(format!(
         "not valid: the certificate is of network {theirs}, not of {ours}"
     )))
 }
@@ -246,16 +246,20 @@ async fn chain_id_of(url: &SecretUrl) -> anyhow::Result<u64> {
         .map_err(|error| anyhow::anyhow!("{shown} does not answer: {}", redact(&error.to_string())))
 }
 
-pub(crate) fn off_chain(certificate: &Certificate, set: &OperatorSet, domain: &Domain) -> Report {
+pub(crate) fn off_chain(
+    certificate: &Certificate,
+    set: &OperatorSet,
+    domain: &Domain,
+) -> VerifyReport {
     let (signed_in, given) = (certificate.statement().epoch(), set.epoch());
     if signed_in != given {
         let text = format!(
             "it is of epoch {signed_in}, but the set is of epoch {given}; give the set of epoch \
              {signed_in}, or check on chain with --rpc"
         );
-        return Report {
+        return VerifyReport {
             off_chain: Some(Err(text)),
-            ..Report::default()
+            ..VerifyReport::default()
         };
     }
     let digest = certificate.statement().digest(domain);
@@ -269,11 +273,11 @@ pub(crate) fn off_chain(certificate: &Certificate, set: &OperatorSet, domain: &D
         .collect();
     let valid = signers.iter().filter(|signer| signer.verdict.is_ok());
     let weight = valid.fold(U256::ZERO, |sum, signer| sum.saturating_add(signer.weight));
-    Report {
+    VerifyReport {
         weight: Some((weight, set.threshold(), set.total_weight())),
         signers,
         off_chain: Some(verified),
-        ..Report::default()
+        ..VerifyReport::default()
     }
 }
 
@@ -293,7 +297,7 @@ fn check_signer(signer: &SignerSignature, digest: B256, set: &OperatorSet) -> Si
     }
 }
 
-impl Report {
+impl VerifyReport {
     pub(crate) fn render(&self, file: &CertificateFile, domain: &Domain) -> String {
         let mut table = Table::new(&["OPERATOR", ">WEIGHT", "SIGNATURE"]);
         for signer in &self.signers {
@@ -394,7 +398,7 @@ impl Report {
             (Some(reason), _) if is_expired && !self.fails_off_chain() => {
                 Err(Expired(reason).into())
             }
-            (Some(reason), _) => Err(No(format!("not valid: {reason}")).into()),
+            (Some(reason), _) => Err(NegativeAnswer(format!("not valid: {reason}")).into()),
             (None, Some(age)) => age.conclude(),
             (None, None) => Ok(()),
         }

@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// Runs the program in a folder of its own, without the settings of whoever runs the tests.
+/// Runs the program in a folder of its own, without the settings of the user who runs the tests.
 struct Shell {
     dir: TempDir,
     variables: Vec<(String, String)>,
@@ -436,9 +436,9 @@ fn a_signing_log_goes_from_store_to_store_and_belongs_to_one_operator() {
     assert_eq!(found["log"]["entries"], 3);
 
     let import = format!("keys log import {FILE} --data-dir data");
-    let nobody = shell.run(&import);
-    assert_eq!(nobody.code, 64, "{}", nobody.stderr);
-    assert!(nobody.stderr.contains("--operator"), "{}", nobody.stderr);
+    let missing = shell.run(&import);
+    assert_eq!(missing.code, 64, "{}", missing.stderr);
+    assert!(missing.stderr.contains("--operator"), "{}", missing.stderr);
     let other = shell.run(&format!("{import} --operator 0x{}", "22".repeat(20)));
     assert_eq!(other.code, 2, "{}", other.stderr);
     assert!(
@@ -451,8 +451,8 @@ fn a_signing_log_goes_from_store_to_store_and_belongs_to_one_operator() {
     assert!(own.stdout.contains("Signs now"), "{}", own.stdout);
 
     let export = "keys log export --data-dir data --output log.json --json";
-    let nobody = shell.run(export);
-    assert_eq!(nobody.code, 64, "{}", nobody.stderr);
+    let missing = shell.run(export);
+    assert_eq!(missing.code, 64, "{}", missing.stderr);
     let written = shell.json(&format!("{export} --operator {operator}"));
     assert_eq!(written["log"]["entries"], 3);
     assert_eq!(written["log"]["complete"], true);

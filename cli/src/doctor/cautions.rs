@@ -1,4 +1,4 @@
-//! Settings that are complete, and still leave the node open to somebody.
+//! Settings that are complete, and still leave the node open to attacks.
 
 use std::net::IpAddr;
 
@@ -8,7 +8,7 @@ use quorate_node::settings::Settings;
 
 use super::finding::Finding;
 
-/// What is wrong with how the chains are set; asks nobody.
+/// What is wrong with how the chains are set; no request is made.
 pub(super) fn examine(settings: &Settings) -> Vec<Finding> {
     let sources = settings.chains.iter().map(|chain| &chain.chain);
     std::iter::once(&settings.home.chain)
@@ -66,12 +66,12 @@ fn transport(chain_id: u64, provider: &ProviderConfig) -> Option<Finding> {
     }
     Some(Finding::warning(
         format!("provider {chain_id}, {}", provider.url),
-        "asked by plain http: everybody on the way reads its key and can change its answers",
+        "asked by plain http: every hop on the way reads its key and can change its answers",
         "use its https URL",
     ))
 }
 
-/// The part of a host's name that somebody registered, as far as it can be told without the list of public
+/// The part of a host's name that was registered, as far as it can be told without the list of public
 /// suffixes: two labels, or three where the last two are a suffix of a country, such as co.uk.
 fn registrable(host: &str) -> Option<String> {
     let host = host.trim_end_matches('.');

@@ -13,7 +13,7 @@ use super::finding::{Finding, Level};
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Milliseconds that a clock may differ beyond what the measurement leaves open. From the first on
-/// somebody should look; at the second, messages are taken for late.
+/// its owner should look; at the second, messages are taken for late.
 const OFFSET_MS: [u64; 2] = [750, 3_000];
 
 const CURE: &str = "let NTP set the clock (chrony, systemd-timesyncd), then restart the node";
@@ -64,7 +64,7 @@ fn unknown() -> Finding {
     Finding::at(
         Level::Warning,
         "clock",
-        "nobody told the time to compare with",
+        "no peer told the time to compare with",
         "start the node, which compares with its peers",
     )
 }

@@ -18,7 +18,7 @@ const LONG_ENOUGH: Duration = Duration::from_secs(3);
 const SLOW: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(200)];
 
 const GIB: u64 = 1 << 30;
-/// Free bytes below which somebody should make room, and below which the node is about to end.
+/// Free bytes below which an operator of the machine should make room, and below which the node is about to end.
 const FREE: [u64; 2] = [5 * GIB, GIB / 2];
 
 pub(super) fn examine(data_dir: &Path) -> Vec<Finding> {
@@ -116,7 +116,7 @@ fn sync(dir: &Path) -> Finding {
     Finding::at(Finding::graded(&median, SLOW), check, found, cure)
 }
 
-/// How long each write with its sync took, in a file that nobody sees.
+/// How long each write with its sync took, in a temporary file.
 fn measure(dir: &Path) -> std::io::Result<Vec<Duration>> {
     let mut file = tempfile::tempfile_in(dir)?;
     let began = Instant::now();

@@ -10,9 +10,8 @@ use quorate_proto::Address;
 
 use super::finding::Finding;
 use crate::config::{key_store, text};
-use crate::environment::variable;
+use crate::environment::{secret_variable, variable};
 use crate::options::{RunOptions, expand_home};
-use crate::run::secret_variable;
 
 pub(super) fn examine(options: &RunOptions, data_dir: &Path) -> Vec<Finding> {
     let mut findings: Vec<Finding> = wanted(options)

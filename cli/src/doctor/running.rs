@@ -165,10 +165,10 @@ fn reachable(known: &Reachability, listen: &[String]) -> Finding {
         "public" => Finding::ok(check, format!("yes, at {}", known.addresses.join(" and "))),
         "private" => Finding::warning(
             check,
-            "nobody who tried reached it",
+            "no peer that tried reached it",
             "forward the ports of listen (TCP and UDP 9000) and set external, or name registries that relay (bootstrap; relay = \"auto\")",
         ),
-        _ => Finding::ok(check, "nobody has tried yet"),
+        _ => Finding::ok(check, "no peer has tried yet"),
     }
 }
 

@@ -7,7 +7,7 @@ use quorate_proto::{Address, OperatorSet, keccak256};
 use serde_json::json;
 
 use super::{PayerArgs, PeerArgs};
-use crate::exit::No;
+use crate::exit::NegativeAnswer;
 use crate::light::Light;
 use crate::options::address;
 use crate::output;
@@ -41,7 +41,7 @@ pub(super) async fn run(args: &AnchorArgs) -> anyhow::Result<()> {
         None => Some(source.newest().await?),
     };
     let Some(set) = set.map(|found| found.set) else {
-        return Err(No("the set of that epoch is not fixed yet".to_owned()).into());
+        return Err(NegativeAnswer("the set of that epoch is not fixed yet".to_owned()).into());
     };
     match light.announced().await? {
         Some((hash, from)) if hash == anchor_hash(&set) => take(args, &light, &set, from).await,
@@ -53,7 +53,7 @@ async fn check_expired(light: &Light) -> anyhow::Result<()> {
     let newest = light.newest_epoch().await?;
     match light.seconds_left(newest).await? {
         None => Ok(()),
-        Some(left) => Err(No(format!(
+        Some(left) => Err(NegativeAnswer(format!(
             "the light registry lives: its newest set, of epoch {newest}, speaks for {left} s more; bring it up to date \
              with `node epoch push`"
         ))
@@ -71,7 +71,7 @@ async fn announce(
     ensure!(
         guardian == Some(account),
         "only the guardian of the light registry may announce an anchor: that is {}, the key is {account}'s",
-        guardian.map_or("nobody".to_owned(), |guardian| guardian.to_string())
+        guardian.map_or("no account".to_owned(), |guardian| guardian.to_string())
     );
     let sent = light.announce_anchor(set).await?;
     let from = light.announced().await?.map_or(0, |(_, from)| from);
@@ -86,7 +86,7 @@ async fn take(
 ) -> anyhow::Result<()> {
     let clock = light.clock().await?;
     if clock < from {
-        return Err(No(format!(
+        return Err(NegativeAnswer(format!(
             "the anchor is announced, and may be taken in {} s; run the same command then, with --epoch {}",
             from.saturating_sub(clock),
             set.epoch()

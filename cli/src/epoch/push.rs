@@ -9,8 +9,8 @@ use clap::{Args, ValueEnum};
 use quorate_proto::{Address, Certificate, Domain, Epoch, EpochUpdate, OperatorSet, Statement};
 use serde_json::json;
 
-use super::{PayerArgs, PeerArgs, Source};
-use crate::exit::No;
+use super::{EpochPeer, PayerArgs, PeerArgs};
+use crate::exit::NegativeAnswer;
 use crate::light::Light;
 use crate::options::address;
 use crate::output;
@@ -91,7 +91,7 @@ pub(super) async fn run(args: &PushArgs) -> anyhow::Result<()> {
 }
 
 /// A set of the light registry, which knows its hash only.
-async fn held(light: &Light, source: &Source, epoch: Epoch) -> anyhow::Result<OperatorSet> {
+async fn held(light: &Light, source: &EpochPeer, epoch: Epoch) -> anyhow::Result<OperatorSet> {
     let hash = light.set_hash(epoch).await?;
     let found = source.find(epoch).await.with_context(|| {
         format!("the set of epoch {epoch}, which the light registry holds, is needed first")
@@ -108,8 +108,8 @@ async fn held(light: &Light, source: &Source, epoch: Epoch) -> anyhow::Result<Op
     Ok(set)
 }
 
-/// Somebody else handed over meanwhile.
-async fn advanced(light: &Light, source: &Source, from: Epoch) -> anyhow::Result<OperatorSet> {
+/// Another account handed over meanwhile.
+async fn advanced(light: &Light, source: &EpochPeer, from: Epoch) -> anyhow::Result<OperatorSet> {
     let set = held(light, source, light.newest_epoch().await?).await?;
     ensure!(
         set.epoch() > from,
@@ -121,7 +121,7 @@ async fn advanced(light: &Light, source: &Source, from: Epoch) -> anyhow::Result
 /// The next update, checked; `None` when the light registry is up to date.
 async fn find_update(
     light: &Light,
-    source: &Source,
+    source: &EpochPeer,
     held: &OperatorSet,
 ) -> anyhow::Result<Option<Update>> {
     let newest = source.newest().await?.set;
@@ -129,7 +129,7 @@ async fn find_update(
         return Ok(None);
     }
     if light.seconds_left(held.epoch()).await?.is_none() {
-        return Err(No(expired(light, held.epoch()).await?).into());
+        return Err(NegativeAnswer(expired(light, held.epoch()).await?).into());
     }
     if let Some(update) = next_update(source, held).await? {
         return Ok(Some(update));
@@ -142,7 +142,7 @@ async fn find_update(
 }
 
 /// By the newest set that is held, over the one after it; `None` where that was never certified.
-async fn next_update(source: &Source, held: &OperatorSet) -> anyhow::Result<Option<Update>> {
+async fn next_update(source: &EpochPeer, held: &OperatorSet) -> anyhow::Result<Option<Update>> {
     let found = source.find(held.epoch().next()).await?;
     let Some((next, certificate)) = found.and_then(|found| Some((found.set, found.certificate?)))
     else {
@@ -163,7 +163,7 @@ async fn next_update(source: &Source, held: &OperatorSet) -> anyhow::Result<Opti
 /// Has a set that is held and still lives name the newest one: the latest such set that can.
 async fn bridge(
     light: &Light,
-    source: &Source,
+    source: &EpochPeer,
     from: Epoch,
     newest: &OperatorSet,
 ) -> anyhow::Result<Update> {
@@ -192,11 +192,15 @@ async fn bridge(
         }
         tried.push(by.to_string());
     }
-    Err(No(missing(from, newest.epoch(), &tried)).into())
+    Err(NegativeAnswer(missing(from, newest.epoch(), &tried)).into())
 }
 
 /// The certificate by the set of `by`, as soon as it is made; `None` where its operators do not sign in time.
-async fn certified(source: &Source, by: Epoch, next: Epoch) -> anyhow::Result<Option<Certificate>> {
+async fn certified(
+    source: &EpochPeer,
+    by: Epoch,
+    next: Epoch,
+) -> anyhow::Result<Option<Certificate>> {
     let end = tokio::time::Instant::now() + source.limit;
     loop {
         let found = source.find_by(next, Some(by)).await?;

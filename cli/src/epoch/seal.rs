@@ -9,7 +9,7 @@ use quorate_proto::{Address, Epoch};
 use serde_json::json;
 
 use super::{PayerArgs, PeerArgs};
-use crate::exit::No;
+use crate::exit::NegativeAnswer;
 use crate::output;
 use crate::transaction::{Sent, mined, plain, refused_by_registry as refused};
 
@@ -46,7 +46,7 @@ pub(super) async fn run(args: &SealArgs) -> anyhow::Result<()> {
         return print(args, epoch, None);
     }
     let found = source.find(epoch).await?;
-    let missing = || No(format!("the set of epoch {epoch} is not fixed yet"));
+    let missing = || NegativeAnswer(format!("the set of epoch {epoch} is not fixed yet"));
     let set = found.ok_or_else(missing)?.set;
     let operators: Vec<Address> = set.members().iter().map(|member| member.address).collect();
     let sent = send(registry.sealEpoch(epoch.0, operators)).await;

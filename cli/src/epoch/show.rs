@@ -7,16 +7,16 @@ use quorate_node::client::HandedOver;
 use quorate_proto::Epoch;
 use serde_json::json;
 
-use super::Source;
+use super::EpochPeer;
 use crate::certificate::CertificateFile;
-use crate::exit::No;
+use crate::exit::NegativeAnswer;
 use crate::http::NodeArgs;
 use crate::operators::{self, SetFile};
 use crate::table::Facts;
 use crate::{format, output};
 
 #[derive(Args, Debug)]
-pub(crate) struct ShowArgs {
+pub(crate) struct EpochShowArgs {
     /// The epoch; else the current one, or with --to the next one if its set is fixed
     #[arg(value_name = "NUMBER")]
     epoch: Option<u32>,
@@ -46,7 +46,7 @@ pub(crate) struct ShowArgs {
     node: NodeArgs,
 }
 
-pub(super) async fn run(args: &ShowArgs) -> anyhow::Result<()> {
+pub(super) async fn run(args: &EpochShowArgs) -> anyhow::Result<()> {
     match &args.to {
         Some(to) => of_peer(args, to).await,
         None => of_node(args).await,
@@ -54,7 +54,7 @@ pub(super) async fn run(args: &ShowArgs) -> anyhow::Result<()> {
 }
 
 /// All that a node of one's own tells.
-async fn of_node(args: &ShowArgs) -> anyhow::Result<()> {
+async fn of_node(args: &EpochShowArgs) -> anyhow::Result<()> {
     let epoch = match args.epoch.or(args.number) {
         Some(epoch) => epoch,
         None => args.node.get::<Operators>("/epoch").await?.epoch,
@@ -129,8 +129,8 @@ fn certified(tasks: &EpochTasks) -> String {
 }
 
 /// Set and certificate, from any operator or registry.
-async fn of_peer(args: &ShowArgs, to: &Multiaddr) -> anyhow::Result<()> {
-    let source = Source::connect(to, args.network.as_deref(), args.timeout).await?;
+async fn of_peer(args: &EpochShowArgs, to: &Multiaddr) -> anyhow::Result<()> {
+    let source = EpochPeer::connect(to, args.network.as_deref(), args.timeout).await?;
     let found = match args.epoch.or(args.number) {
         Some(epoch) => one(&source, Epoch(epoch)).await?,
         None => source.newest().await?,
@@ -149,15 +149,15 @@ async fn of_peer(args: &ShowArgs, to: &Multiaddr) -> anyhow::Result<()> {
     print(args, &source, &found, certificate.as_ref())
 }
 
-async fn one(source: &Source, epoch: Epoch) -> anyhow::Result<HandedOver> {
+async fn one(source: &EpochPeer, epoch: Epoch) -> anyhow::Result<HandedOver> {
     let found = source.find(epoch).await?;
-    let missing = || No(format!("the set of epoch {epoch} is not fixed yet"));
+    let missing = || NegativeAnswer(format!("the set of epoch {epoch} is not fixed yet"));
     Ok(found.ok_or_else(missing)?)
 }
 
 fn print(
-    args: &ShowArgs,
-    source: &Source,
+    args: &EpochShowArgs,
+    source: &EpochPeer,
     found: &HandedOver,
     certificate: Option<&CertificateFile>,
 ) -> anyhow::Result<()> {

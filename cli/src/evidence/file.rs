@@ -13,7 +13,7 @@ use quorate_proto::{
 use serde::{Deserialize, Serialize};
 
 use crate::certificate::{Shown, checksummed};
-use crate::exit::No;
+use crate::exit::NegativeAnswer;
 use crate::format;
 use crate::table::Facts;
 
@@ -76,7 +76,7 @@ impl EvidenceFile {
 
     /// The evidence, if it is some by its form and all that the file says of it is so. Who signed
     /// is not looked at.
-    pub(crate) fn evidence(&self) -> Result<EquivocationEvidence, No> {
+    pub(crate) fn evidence(&self) -> Result<EquivocationEvidence, NegativeAnswer> {
         // Through its form on the wire, which has all the rules.
         let message = wire::EquivocationEvidence {
             operator: self.operator.to_vec(),
@@ -84,11 +84,11 @@ impl EvidenceFile {
             second: Some(self.second.to_wire(self.slot)),
         };
         let evidence = EquivocationEvidence::try_from(&message)
-            .map_err(|error| No(format!("no evidence: {error}")))?;
+            .map_err(|error| NegativeAnswer(format!("no evidence: {error}")))?;
         if evidence.id().0 != self.id {
             let text =
                 "the id in the file is not that of its slot and operator; the file was altered";
-            return Err(No(text.into()));
+            return Err(NegativeAnswer(text.into()));
         }
         Ok(evidence)
     }

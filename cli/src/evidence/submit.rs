@@ -19,7 +19,7 @@ use serde_json::json;
 use super::{EvidenceFile, SourceArgs, id_of};
 use crate::certificate::domain_of;
 use crate::epoch::PayerArgs;
-use crate::exit::No;
+use crate::exit::NegativeAnswer;
 use crate::options::{address, redact};
 use crate::output;
 use crate::transaction::{Sent, mined, plain, refused_by_registry};
@@ -91,7 +91,7 @@ async fn is_convicted(
     for signed in evidence.attestations() {
         let digest = signed.attestation().digest(domain);
         let key = signed.signature().recover(digest);
-        let key = key.map_err(|error| No(format!("no evidence: {error}")))?;
+        let key = key.map_err(|error| NegativeAnswer(format!("no evidence: {error}")))?;
         let convicted = registry.convicted(key).call().await;
         if convicted.map_err(refused_by_registry)? {
             return Ok(true);
@@ -125,7 +125,10 @@ fn refused(error: ContractError) -> anyhow::Error {
         .as_decoded_interface_error::<EquivocationJudgeErrors>()
         .and_then(|reason| EquivocationJudgeErrors::name_by_selector(reason.selector()));
     match name {
-        Some(name) => anyhow!(No(format!("the judge refuses: {name}{}", cure(name)))),
+        Some(name) => anyhow!(NegativeAnswer(format!(
+            "the judge refuses: {name}{}",
+            cure(name)
+        ))),
         None => anyhow!(redact(&error.to_string())),
     }
 }

@@ -15,14 +15,14 @@ use serde_json::json;
 
 use super::EvidenceFile;
 use crate::certificate::domain_of;
-use crate::exit::{No, Usage};
+use crate::exit::{NegativeAnswer, Usage};
 use crate::operators::SetFile;
 use crate::options::{SecretUrl, address};
 use crate::output;
 use crate::transaction::{plain, refused_by_registry as refused};
 
 #[derive(Args, Debug)]
-pub(crate) struct VerifyArgs {
+pub(crate) struct EvidenceVerifyArgs {
     /// Evidence, as `node evidence show ID --json` wrote it
     evidence: PathBuf,
 
@@ -54,7 +54,7 @@ pub(crate) struct VerifyArgs {
     json: bool,
 }
 
-pub(super) async fn run(args: &VerifyArgs) -> anyhow::Result<()> {
+pub(super) async fn run(args: &EvidenceVerifyArgs) -> anyhow::Result<()> {
     let file = EvidenceFile::read(&args.evidence)?;
     let sets = args
         .set
@@ -93,15 +93,15 @@ pub(super) async fn run(args: &VerifyArgs) -> anyhow::Result<()> {
             "the set of epoch {epoch} is needed too: give it with --set, or check with --rpc"
         ))
         .into()),
-        Some(error) => Err(No(format!("not valid: {error}")).into()),
+        Some(error) => Err(NegativeAnswer(format!("not valid: {error}")).into()),
     }
 }
 
 /// The evidence in a file of this network.
-fn read(file: &EvidenceFile, domain: &Domain) -> Result<EquivocationEvidence, No> {
+fn read(file: &EvidenceFile, domain: &Domain) -> Result<EquivocationEvidence, NegativeAnswer> {
     let (theirs, ours) = (&file.network, domain.network());
     if *theirs != ours.as_str() {
-        return Err(No(format!(
+        return Err(NegativeAnswer(format!(
             "not valid: it is of network {theirs}, not of {ours}"
         )));
     }
@@ -109,7 +109,11 @@ fn read(file: &EvidenceFile, domain: &Domain) -> Result<EquivocationEvidence, No
 }
 
 /// The network that the user trusts; what the evidence says of itself is no ground for trust.
-fn trusted(args: &VerifyArgs, served: Option<u64>, sets: &[SetFile]) -> anyhow::Result<Domain> {
+fn trusted(
+    args: &EvidenceVerifyArgs,
+    served: Option<u64>,
+    sets: &[SetFile],
+) -> anyhow::Result<Domain> {
     let of_set = sets
         .iter()
         .find_map(|set| domain_of(set.network.as_deref()?));
@@ -175,7 +179,7 @@ async fn on_chain(
     let set_of = |epoch| sets.iter().find(|set: &&OperatorSet| set.epoch() == epoch);
     Ok(match evidence.verify(domain, set_of) {
         Err(EvidenceError::UnknownEpoch(epoch)) => {
-            return Err(No(format!("epoch {epoch} has not begun on chain")).into());
+            return Err(NegativeAnswer(format!("epoch {epoch} has not begun on chain")).into());
         }
         checked => checked,
     })
@@ -207,7 +211,7 @@ async fn connect(url: &SecretUrl) -> anyhow::Result<(DynProvider, u64)> {
 }
 
 fn print(
-    args: &VerifyArgs,
+    args: &EvidenceVerifyArgs,
     file: &EvidenceFile,
     checks: &[(&str, Result<(), EvidenceError>)],
 ) -> anyhow::Result<()> {

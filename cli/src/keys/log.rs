@@ -24,7 +24,7 @@ pub(crate) enum LogCommand {
     /// Write what an operator has signed to a file; also while the node runs
     Export(ExportArgs),
     /// Add what a file says to the signing log of a stopped node
-    Import(ImportArgs),
+    Import(LogImportArgs),
     /// Check a file, and say whose log it is and how far it goes
     Inspect(InspectArgs),
 }
@@ -44,7 +44,7 @@ pub(crate) struct ExportArgs {
 }
 
 #[derive(Args, Debug)]
-pub(crate) struct ImportArgs {
+pub(crate) struct LogImportArgs {
     /// File that `node keys log export` wrote
     file: PathBuf,
 
@@ -138,7 +138,7 @@ fn unfinished(output: &Path) -> anyhow::Result<tempfile::NamedTempFile> {
         .with_context(|| format!("cannot write to {}", folder.display()))
 }
 
-fn import(args: &ImportArgs) -> anyhow::Result<()> {
+fn import(args: &LogImportArgs) -> anyhow::Result<()> {
     let path = expand_home(&args.file)?;
     let file = File::open(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let data = args.data.resolve()?;
@@ -196,7 +196,7 @@ fn store_for(data: &Data, file: &Path) -> anyhow::Result<(Store, Identity)> {
     Ok((Store::open(&path, engine, &identity)?, identity))
 }
 
-/// Tells somebody at a terminal how far it is.
+/// Shows the progress on a terminal.
 fn progress(what: &'static str) -> impl FnMut(u64) {
     let watched = std::io::stderr().is_terminal();
     move |entries| {

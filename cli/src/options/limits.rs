@@ -76,7 +76,7 @@ impl Checker {
 
     fn above_zero(&mut self, key: &str, value: Option<u32>, usual: u32) -> u32 {
         if value == Some(0) {
-            self.problem(key, format!("0 would shut out everybody; {usual} is usual"));
+            self.problem(key, format!("0 would shut out all; {usual} is usual"));
         }
         value.unwrap_or(usual)
     }

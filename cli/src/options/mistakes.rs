@@ -124,8 +124,8 @@ fn with_form(told: String, key: &str, section: &str) -> String {
     }
 }
 
-/// The message without the text that stands where something else should: it may be a URL, and nobody
-/// knows where in it the secret is.
+/// The message without the text that stands where something else should: it may be a URL whose
+/// secret could be anywhere in it.
 fn without_texts(message: &str) -> String {
     let (begin, end) = (message.find("string \""), message.rfind("\", expected"));
     match begin.zip(end) {

@@ -152,7 +152,7 @@ impl Checker {
         let usual = Policy::default();
         let misses = options.suspend_after.unwrap_or(usual.misses);
         if misses == 0 {
-            self.problem("suspend_after", "0 would suspend everybody; use 1 or more");
+            self.problem("suspend_after", "0 would suspend all; use 1 or more");
         }
         let reinstatement = match options.reinstatement.as_deref() {
             Some(text) => self.parse("reinstatement", text, "use manual or next-epoch")?,

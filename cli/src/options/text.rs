@@ -15,7 +15,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 #[serde(transparent)]
 pub(crate) struct SecretUrl(String);
 
-/// Stands for a text that is no URL: nobody knows where in it the secret is.
+/// Stands for a text that is no URL: where in it the secret is cannot be known.
 const HIDDEN: &str = "***";
 
 impl SecretUrl {

@@ -10,7 +10,7 @@ use quorate_chain::contracts::{EpochManager, send};
 use quorate_proto::{Address, Domain, SecretKey, U256};
 
 use super::Proven;
-use crate::exit::No;
+use crate::exit::NegativeAnswer;
 use crate::format;
 use crate::options::SecretUrl;
 use crate::transaction::{Sent, mined, plain, refused_by_registry as refused, wallet};
@@ -232,7 +232,7 @@ impl Account {
         if registered.call().await.map_err(refused)? {
             return Ok(());
         }
-        Err(No(format!("{} is not registered", self.address)).into())
+        Err(NegativeAnswer(format!("{} is not registered", self.address)).into())
     }
 
     pub(super) async fn deregister(&self) -> anyhow::Result<Sent> {

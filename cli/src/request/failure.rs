@@ -5,7 +5,7 @@ use quorate_proto::U256;
 use quorate_proto::wire::{ErrorCode, RefusalCode};
 use serde_json::{Value, json};
 
-use crate::exit::No;
+use crate::exit::NegativeAnswer;
 use crate::format;
 use crate::output;
 use crate::table::{Facts, Table};
@@ -31,7 +31,7 @@ pub(super) fn tell(failure: &RequestFailure, as_json: bool) -> anyhow::Result<An
     };
     let text = format!("not certified: {reason}");
     match is_answer(failure.code) {
-        true => Err(No(text).into()),
+        true => Err(NegativeAnswer(text).into()),
         false => Err(anyhow::anyhow!(text)),
     }
 }

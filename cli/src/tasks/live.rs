@@ -6,34 +6,34 @@ use quorate_node::api::LiveLine;
 use quorate_node::client::{ClientError, Following};
 
 use super::{ExplainArgs, connect, events};
-use crate::exit::No;
+use crate::exit::NegativeAnswer;
 use crate::format::{self, printable};
 use crate::http::Lines;
 use crate::output;
 
 /// Where the lines come from.
-enum Source {
+enum EventSource {
     Http(Lines),
     Peer(Following),
 }
 
-impl Source {
+impl EventSource {
     async fn next(&mut self) -> anyhow::Result<Vec<LiveLine>> {
         match self {
             Self::Http(lines) => lines.next().await,
             Self::Peer(following) => following.next().await.map_err(|error| match error {
-                ClientError::Failed(failure) => No(failure.message).into(),
+                ClientError::Failed(failure) => NegativeAnswer(failure.message).into(),
                 other => other.into(),
             }),
         }
     }
 }
 
-/// Prints until Ctrl-C, or until whoever reads it has enough.
+/// Prints until Ctrl-C, or until its reader closes.
 pub(super) async fn follow(args: &ExplainArgs) -> anyhow::Result<()> {
     let mut source = match &args.peer {
-        Some(peer) => Source::Peer(connect(peer, args).await?.follow().await?),
-        None => Source::Http(args.node.lines("/tasks/live").await?),
+        Some(peer) => EventSource::Peer(connect(peer, args).await?.follow().await?),
+        None => EventSource::Http(args.node.lines("/tasks/live").await?),
     };
     output::note("following; Ctrl-C ends");
     loop {

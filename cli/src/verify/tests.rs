@@ -15,7 +15,7 @@ fn args(line: &[&str]) -> VerifyArgs {
     }
 }
 
-fn report(signers: &[u8]) -> (CertificateFile, Domain, Report) {
+fn report(signers: &[u8]) -> (CertificateFile, Domain, VerifyReport) {
     let file = file(signers);
     let domain = domain_of(&file.network).expect("a domain");
     let certificate = file.check(&domain).expect("whole");

@@ -5,7 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
 
-use crate::support::{CODES, Desk, REGISTRY, Said, corpus};
+use crate::support::{CODES, REGISTRY, RunOutput, Sandbox, corpus};
 
 /// Pages of a node, and what a command makes of them.
 const PAGES: [(&str, &str); 7] = [
@@ -60,11 +60,11 @@ fn words(line: &str) -> Vec<String> {
 }
 
 /// Every command that ends without a network, and some that fail.
-fn lines(desk: &Desk) -> Vec<Vec<String>> {
-    let made = desk.run(&["keys", "new", "--light", "--name", "a"]);
+fn lines(sandbox: &Sandbox) -> Vec<Vec<String>> {
+    let made = sandbox.run(&["keys", "new", "--light", "--name", "a"]);
     assert_eq!(made.code, Some(0), "{made:?}");
     let http = stub();
-    let secret = desk.write("secret", "11".repeat(32));
+    let secret = sandbox.write("secret", "11".repeat(32));
     let (certificate, set) = (corpus("file/certificate"), corpus("file/set"));
     let evidence = corpus("file/evidence");
     let mut lines = vec![
@@ -117,32 +117,32 @@ fn lines(desk: &Desk) -> Vec<Vec<String>> {
     lines
 }
 
-fn end(mut command: Command) -> Said {
-    Said::of(&command.output().expect("run"))
+fn end(mut command: Command) -> RunOutput {
+    RunOutput::of(&command.output().expect("run"))
 }
 
 #[test]
 fn no_command_panics_or_ends_with_a_code_of_its_own() {
-    let desk = Desk::new();
-    for line in lines(&desk) {
+    let sandbox = Sandbox::new();
+    for line in lines(&sandbox) {
         let line: Vec<&str> = line.iter().map(String::as_str).collect();
-        let node = || desk.node(&line);
+        let node = || sandbox.node(&line);
         let usual = end(node());
         let code = usual.code.expect("a code");
-        let sound = |said: &Said, what: &str| {
-            let known = said.code.is_some_and(|code| CODES.contains(&code));
+        let sound = |output: &RunOutput, what: &str| {
+            let known = output.code.is_some_and(|code| CODES.contains(&code));
             assert!(
-                known && !said.err.contains("panicked"),
-                "{line:?}, {what}: {said:?}"
+                known && !output.err.contains("panicked"),
+                "{line:?}, {what}: {output:?}"
             );
         };
         sound(&usual, "as usual");
         let mut command = node();
         command.stdout(full());
-        let said = end(command);
-        sound(&said, "full output");
+        let output = end(command);
+        sound(&output, "full output");
         if !usual.out.is_empty() {
-            said.fails(1, &["cannot write the output: "]);
+            output.fails(1, &["cannot write the output: "]);
         }
         // A reader that has enough changes nothing about the answer.
         for (what, errors) in [
@@ -156,12 +156,12 @@ fn no_command_panics_or_ends_with_a_code_of_its_own() {
                 (_, true) => command.stderr(closed()),
                 (_, false) => command.stdout(closed()),
             };
-            let said = end(command);
-            sound(&said, what);
+            let output = end(command);
+            sound(&output, what);
             assert_eq!(
-                said.code,
+                output.code,
                 Some(code),
-                "{line:?}, {what}: {said:?}; usually {usual:?}"
+                "{line:?}, {what}: {output:?}; usually {usual:?}"
             );
         }
     }

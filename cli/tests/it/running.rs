@@ -6,12 +6,12 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::pipes::{closed, full};
-use crate::support::{Desk, REGISTRY};
+use crate::support::{REGISTRY, Sandbox};
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A registry whose home chain does not answer.
-fn registry(desk: &Desk, http: &str, listen: &str) -> Command {
+fn registry(sandbox: &Sandbox, http: &str, listen: &str) -> Command {
     let line = [
         "--role",
         "registry",
@@ -22,7 +22,7 @@ fn registry(desk: &Desk, http: &str, listen: &str) -> Command {
         "--log",
         "debug",
     ];
-    let mut command = desk.node(&line);
+    let mut command = sandbox.node(&line);
     command.args([
         "--registry",
         REGISTRY,
@@ -84,8 +84,8 @@ fn wait_alive(node: &mut Child, http: &str) {
 #[test]
 fn a_log_that_cannot_be_written_ends_no_node() {
     for errors in [full(), closed()] {
-        let (desk, http) = (Desk::new(), free());
-        let mut command = registry(&desk, &http, "/ip4/127.0.0.1/tcp/0");
+        let (sandbox, http) = (Sandbox::new(), free());
+        let mut command = registry(&sandbox, &http, "/ip4/127.0.0.1/tcp/0");
         let mut node = command
             .stdout(Stdio::null())
             .stderr(errors)
@@ -99,18 +99,18 @@ fn a_log_that_cannot_be_written_ends_no_node() {
 
 #[test]
 fn a_hangup_takes_new_settings_all_or_none() {
-    let (desk, http) = (Desk::new(), free());
+    let (sandbox, http) = (Sandbox::new(), free());
     let write = |settings: &str| {
         let text = format!(
             "role = \"registry\"\nhome_chain_id = 1\nhome_rpc = [\"http://127.0.0.1:1\"]\n\
              registry = \"{REGISTRY}\"\nepoch_manager = \"{REGISTRY}\"\nhttp = \"{http}\"\n\
              listen = [\"/ip4/127.0.0.1/tcp/0\"]\n{settings}"
         );
-        desk.write("node.toml", text)
+        sandbox.write("node.toml", text)
     };
     let config = write("");
-    let log = std::fs::File::create(desk.path("log")).expect("a file");
-    let mut command = desk.node(&["--config", &config]);
+    let log = std::fs::File::create(sandbox.path("log")).expect("a file");
+    let mut command = sandbox.node(&["--config", &config]);
     command.env("QUORATE_PEER_SECRET", "22".repeat(32));
     let mut node = command.stderr(log).spawn().expect("started");
     wait_alive(&mut node, &http);
@@ -141,7 +141,7 @@ fn a_hangup_takes_new_settings_all_or_none() {
     assert!(!is_served(&http, "a.example"));
     kill(&node, "-TERM");
     assert_eq!(node.wait().expect("ended").code(), Some(0));
-    let log = std::fs::read_to_string(desk.path("log")).expect("a log");
+    let log = std::fs::read_to_string(sandbox.path("log")).expect("a log");
     for told in [
         "settings read again changed=\"http_hosts log\"",
         "new settings refused",

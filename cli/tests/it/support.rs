@@ -6,11 +6,11 @@ pub(crate) const CODES: [i32; 11] = [0, 1, 2, 3, 4, 5, 6, 7, 64, 78, 130];
 pub(crate) const REGISTRY: &str = "0x5FbDB2315678afecb367f032d93F642f64180aa3";
 
 /// The program in a folder of its own, which is its home, without variables of ours.
-pub(crate) struct Desk {
+pub(crate) struct Sandbox {
     pub(crate) dir: tempfile::TempDir,
 }
 
-impl Desk {
+impl Sandbox {
     pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         std::fs::write(dir.path().join("password"), "p\n").expect("written");
@@ -43,20 +43,20 @@ impl Desk {
         command
     }
 
-    pub(crate) fn run(&self, line: &[&str]) -> Said {
-        Said::of(&self.node(line).output().expect("run"))
+    pub(crate) fn run(&self, line: &[&str]) -> RunOutput {
+        RunOutput::of(&self.node(line).output().expect("run"))
     }
 }
 
 /// How a run ended.
 #[derive(Debug)]
-pub(crate) struct Said {
+pub(crate) struct RunOutput {
     pub(crate) code: Option<i32>,
     pub(crate) out: String,
     pub(crate) err: String,
 }
 
-impl Said {
+impl RunOutput {
     pub(crate) fn of(output: &Output) -> Self {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Self {
