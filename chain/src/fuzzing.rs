@@ -9,7 +9,7 @@ mod corpora;
 
 pub use crate::evm::fuzzing::{proof, rpc_answer, search, trie};
 
-/// A target: bytes from anybody.
+/// A target: bytes from any source.
 pub type Check = fn(&[u8]);
 
 /// All targets of this crate, by name.

@@ -55,8 +55,8 @@ fn system_time() -> Timestamp {
 }
 
 /// How far ahead of this clock a sequence in Unix milliseconds may be. Clocks that are set by NTP differ by
-/// milliseconds, and from some 0.75 s on a node complains about its own; this is for those that nobody sets.
-/// What is further ahead is believed of nobody: it would outlive whoever made it.
+/// milliseconds, and from some 0.75 s on a node complains about its own; this is for those that no operator sets.
+/// What is further ahead is believed of no operator: it would outlive the process that made it.
 pub(crate) const MAX_AHEAD_MS: u64 = 10 * 60_000;
 
 /// Whether a sequence in Unix milliseconds is too far ahead of this clock.

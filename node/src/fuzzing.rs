@@ -19,7 +19,7 @@ pub use crate::signing::log_file::fuzzing::signing_log;
 pub use crate::sync::fuzzing::sync_stream;
 use crate::{keys, network::rpc};
 
-/// A target: bytes from anybody.
+/// A target: bytes from any sender.
 pub type Check = fn(&[u8]);
 
 /// All targets of this crate, by name.

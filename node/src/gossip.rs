@@ -176,7 +176,7 @@ impl Gossip {
         self.drop(message, Acceptance::Ignore, reason).await;
     }
 
-    /// The author's fault: it costs its peer, if it came from there, and nobody else.
+    /// The author's fault: it costs its peer, if it came from there, and no other peer.
     async fn blame(&self, message: &GossipMessage, guilt: &Blame) {
         let Blame {
             author,

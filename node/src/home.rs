@@ -229,7 +229,7 @@ impl Home {
         }
     }
 
-    /// A set that lacks members is never used nor kept: its hash is another one, and whoever it lacks
+    /// A set that lacks members is never used nor kept: its hash is another one, and a member that it lacks
     /// would not be heard.
     async fn load(&self, epoch: Epoch, head: BlockRef) -> Result<OperatorSet, NodeError> {
         let set = self.reader.operator_set(epoch, head.hash).await?;

@@ -173,7 +173,7 @@ async fn serve(stream: Stream, service: Service, _place: StreamSlot) {
         let _ = frame::write_from(&mut writer, &mut outgoing, WRITE_TIME).await;
     };
     let read = service.read(reader, replies);
-    // Whichever side ends first: without a writer there is nobody to answer.
+    // Whichever side ends first: without a writer there is no user to answer.
     tokio::pin!(read);
     tokio::pin!(write);
     tokio::select! {

@@ -253,8 +253,8 @@ pub struct RequestLimits {
 }
 
 impl Default for RequestLimits {
-    /// A range of addresses gets what an operator can spare for strangers that pay nothing. A user, on a network
-    /// whose ranges are exempt, about what one operator of some can announce.
+    /// A range of addresses gets what an operator can spare for unknown peers that pay nothing. A user, on a
+    /// network whose ranges are exempt, about what one operator of some can announce.
     fn default() -> Self {
         Self {
             user_per_second: 500,

@@ -3,7 +3,7 @@
 //! # Design Decisions
 //!
 //! - One signed struct for all kinds. A kind defines what its slot and its fact are, and nothing
-//!   else that verifiers, judges and signing logs would have to know: whoever sees two facts of one
+//!   else that verifiers, judges and signing logs would have to know: a party that sees two facts of one
 //!   slot sees a contradiction, also of a kind that it has never heard of.
 //! - The preimage of every slot begins with the byte of its kind, so no two kinds share a slot.
 
@@ -65,7 +65,7 @@ impl SignedAttestation {
         }
     }
 
-    /// Of a statement that nobody has told, or whose kind is not known here.
+    /// Of a statement that no peer has told, or whose kind is not known here.
     #[must_use]
     pub const fn bare(attestation: Attestation, signature: Signature) -> Self {
         Self {

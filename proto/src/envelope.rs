@@ -61,7 +61,7 @@ pub struct Envelope {
     pub batch: Batch,
 }
 
-/// A received envelope whose size and form were checked, and whose peer signature was not. Whoever
+/// A received envelope whose size and form were checked, and whose peer signature was not. The peer that
 /// sent it may have written any name on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sealed {
@@ -72,7 +72,7 @@ pub struct Sealed {
 
 impl Sealed {
     /// Decodes a gossip message and checks its size and its form, in the order of their cost. The
-    /// message has one form only, so whoever forwards it cannot make a second one of it.
+    /// message has one form only, so a peer that forwards it cannot make a second one of it.
     ///
     /// # Errors
     /// [`EnvelopeError`].
@@ -200,7 +200,7 @@ impl PeerBinding {
 
 impl Envelope {
     /// Encodes and signs a batch for `topic`. It must have 1 to [`limits::MAX_BATCH_ITEMS`] entries
-    /// of that topic's kind and at most [`limits::MAX_BATCH_BYTES`], or nobody will open it.
+    /// of that topic's kind and at most [`limits::MAX_BATCH_BYTES`], or no receiver will open it.
     #[must_use]
     pub fn seal(batch: &Batch, author: &PeerBinding, topic: &str, secret: &PeerSecret) -> Vec<u8> {
         let batch = wire::Batch::from(batch).encode_to_vec();

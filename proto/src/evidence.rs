@@ -5,11 +5,11 @@
 //! - A *signer* is an operator, as in the signing log: a new key goes on with the log of the old one,
 //!   so two facts contradict each other whichever of its keys signed them, each in its own epoch.
 //! - What counts is what is signed, the attestation. So evidence can be verified, kept, forwarded and
-//!   judged also where nobody knows the statements, or their kind.
+//!   judged also where no node knows the statements, or their kind.
 //! - The same fact in two epochs is no contradiction: the log keeps facts, not digests.
 //! - A refusal is no statement, so it contradicts nothing. One false statement is no evidence.
 //! - What is one pair has one form (the lower fact first), and what is one case (operator and slot)
-//!   has one id, so that nobody makes many out of one.
+//!   has one id, so that no sender makes many out of one.
 //! - A key that a set gives to two operators accuses neither: the signature does not say for whom.
 //!   The registry never lets that happen.
 
@@ -73,7 +73,7 @@ pub enum EvidenceError {
         /// The key.
         key: Address,
     },
-    /// The set of an epoch is not at hand: nobody is to blame, but nothing can be said.
+    /// The set of an epoch is not at hand: the sender is not to blame, but nothing can be said.
     #[error("the operator set of epoch {0} is not known here")]
     UnknownEpoch(Epoch),
     /// Not a signature at all.
@@ -82,7 +82,7 @@ pub enum EvidenceError {
 }
 
 impl EvidenceError {
-    /// Whether whoever presents it as evidence is to blame.
+    /// Whether the peer that presents it as evidence is to blame.
     #[must_use]
     pub const fn is_fault(&self) -> bool {
         !matches!(self, Self::UnknownEpoch(_))
@@ -130,7 +130,7 @@ impl EquivocationEvidence {
     }
 
     /// Checks that the operator had stake in the epochs of both attestations, and that each is signed
-    /// by its signing key of that epoch, which nobody else had. `set_of` gives the operator set of an
+    /// by its signing key of that epoch, which no other operator had. `set_of` gives the operator set of an
     /// epoch as the home chain has it.
     ///
     /// # Errors

@@ -168,7 +168,7 @@ pub(crate) fn evidence_across_keys() -> EquivocationEvidence {
     EquivocationEvidence::new(operator(4), pair).expect("a contradiction")
 }
 
-/// Operator 2 signed two facts of a kind that nobody here knows.
+/// Operator 2 signed two facts of a kind that this build does not know.
 pub(crate) fn evidence_of_an_unknown_kind() -> EquivocationEvidence {
     let pair = [7, 8].map(|fact| {
         let attestation = Attestation {
@@ -208,7 +208,7 @@ pub(crate) fn presence(number: u8, sequence: u64) -> Presence {
     }
 }
 
-/// What the registry gave to everybody.
+/// What the registry gave to all operators.
 pub(crate) fn challenge() -> B256 {
     B256::repeat_byte(0x5a)
 }

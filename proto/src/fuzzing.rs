@@ -1,4 +1,4 @@
-//! What must hold for any bytes that somebody sends: what is accepted has one form, keeps to its
+//! What must hold for any bytes that a peer sends: what is accepted has one form, keeps to its
 //! bounds, and verifies only where it would verify again.
 //!
 //! The fuzz targets call these functions, and the tests run them over the corpora. What is signed in
@@ -34,7 +34,7 @@ pub use self::sync::sync;
 use crate::fixtures::{OPERATORS, next_set, secret};
 use crate::{Address, Epoch, OperatorSet, WireError, fixtures};
 
-/// A target: bytes from anybody.
+/// A target: bytes from any source.
 pub type Check = fn(&[u8]);
 
 /// All targets of this crate, by name.

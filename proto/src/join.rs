@@ -59,7 +59,7 @@ pub enum JoinError {
 }
 
 impl JoinError {
-    /// Whether whoever holds the operator's signing key never causes it. Counts against the caller.
+    /// Whether the holder of the operator's signing key never causes it. Counts against the caller.
     #[must_use]
     pub const fn is_fault(&self) -> bool {
         !matches!(self, Self::StaleChallenge)

@@ -85,7 +85,7 @@ pub const MAX_TIMELINE_EVENTS: usize = 1_024;
 /// the answers of 500 operators at 350 bytes each, a reply of 230 KiB fits its frame.
 pub const MAX_TIMELINE_BYTES: usize = 56 * 1024;
 
-/// Events in one message to somebody who follows them: of 100 bytes each, 25 KiB.
+/// Events in one message to a client that follows them: of 100 bytes each, 25 KiB.
 pub const MAX_LIVE_EVENTS: usize = 256;
 
 /// Bytes of the text that says why a task ended, in a timeline: twenty operators by name. The whole list

@@ -47,8 +47,8 @@ pub enum SetError {
 
 impl OperatorSet {
     /// Sorts the members by address and leaves out those without weight. The threshold follows from
-    /// the total; where that is zero nobody can certify anything. `fixed_at` is the time, in Unix seconds, from which on it could not change any more:
-    /// that of the first block of the grace period before its epoch.
+    /// the total; where that is zero no signers can certify anything. `fixed_at` is the time, in Unix seconds,
+    /// from which on it could not change any more: that of the first block of the grace period before its epoch.
     ///
     /// # Errors
     /// [`SetError`] for a member that appears twice or is too heavy, and for too many of them.
@@ -130,7 +130,7 @@ impl OperatorSet {
         self.fixed_at
     }
 
-    /// Whether the weights of its members add up to the total, so that nobody is left out.
+    /// Whether the weights of its members add up to the total, so that no operator is left out.
     #[must_use]
     pub fn is_whole(&self) -> bool {
         let weights = self.members.iter().map(|member| member.weight);

@@ -94,7 +94,7 @@ impl MemberBits {
     }
 }
 
-/// What somebody holds of a task: whose signatures, and whose refusals. Nobody is in both.
+/// What a node holds of a task: whose signatures, and whose refusals. No member is in both.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct TaskState {
     /// Who signed.
@@ -113,7 +113,7 @@ impl TaskState {
         }
     }
 
-    /// Whether nobody has answered. Such a task is not compared: anybody could have made it up.
+    /// Whether no member has answered. Such a task is not compared: any peer could have made it up.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.signed.is_empty() && self.refused.is_empty()
@@ -199,7 +199,7 @@ impl TryFrom<&wire::SyncTaskState> for TaskState {
 pub struct SyncItem {
     /// What it is about.
     pub statement: Statement,
-    /// When the sender first saw it, in Unix milliseconds; nobody has signed that.
+    /// When the sender first saw it, in Unix milliseconds; no member has signed that.
     pub created_ms: u64,
     /// Ascending by member: those that signed, then those that refused.
     pub answers: Vec<(usize, Outcome)>,
@@ -227,7 +227,7 @@ impl SyncItem {
                 operator,
                 statement: self.statement,
                 outcome: outcome.clone(),
-                // What the sender says of it, nobody could check.
+                // What the sender says of it, no receiver could check.
                 basis: ReadBasis::Unspecified,
             });
         }

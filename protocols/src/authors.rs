@@ -1,6 +1,6 @@
-//! What operators may publish, and what became of those that publish more, or rubbish.
+//! What operators may publish, and what became of those that publish more, or what no honest operator signs.
 //!
-//! The author of a message is who signed its envelope, whoever forwarded it. Its messages, its entries
+//! The author of a message is who signed its envelope, whichever peer forwarded it. Its messages, its entries
 //! and its announcements are each counted against a bucket of its own. What it publishes beyond that is
 //! not forwarded; who signs what no honest operator signs is not listened to for a while.
 //!
@@ -9,8 +9,8 @@
 //! - Totals are for all operators together: what a node can bear does not grow with their number. Half
 //!   of a total is split by stake, so that it takes stake to be loud; half of it evenly, because every
 //!   operator answers every task, whatever its stake.
-//! - Excess is nobody's fault: buckets of two nodes are never quite alike. It is counted, and shown.
-//! - Faults are counted only against envelopes that were verified: nobody can bring blame on another
+//! - Excess is no author's fault: buckets of two nodes are never quite alike. It is counted, and shown.
+//! - Faults are counted only against envelopes that were verified: no sender can bring blame on another
 //!   operator, nor use its allowance up.
 
 use quorate_proto::{Address, OperatorSet, Timestamp, U256, limits};
@@ -118,7 +118,7 @@ pub enum Excess {
     /// Too many announcements.
     #[error("more tasks than the author's share")]
     Tasks,
-    /// It signed rubbish before.
+    /// Before, it signed what no honest operator signs.
     #[error("author is not listened to")]
     Muted,
 }
@@ -183,7 +183,7 @@ impl Author {
 }
 
 impl Authors {
-    /// Nobody has published yet.
+    /// No operator has published yet.
     #[must_use]
     pub fn new(totals: Totals) -> Self {
         Self {
@@ -192,8 +192,8 @@ impl Authors {
         }
     }
 
-    /// Whether a message in the name of `author` is worth to be verified. Takes nothing: anybody can
-    /// write anybody's name on a message.
+    /// Whether a message in the name of `author` is worth to be verified. Takes nothing: any peer can
+    /// write any operator's name on a message.
     ///
     /// # Errors
     /// [`Excess`]; the message is counted as ignored.
@@ -293,7 +293,7 @@ impl Authors {
     }
 
     /// Takes a message that came over its author's own connection. True where these are far beyond its
-    /// share, which the peer answers for; nobody else could have sent them.
+    /// share, which the peer answers for; no other peer could have sent them.
     pub fn is_gross(&mut self, now: Timestamp, set: &OperatorSet, author: Address) -> bool {
         let allowance = self.totals.share(set, author);
         let known = self.author(now, allowance, author);

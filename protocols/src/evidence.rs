@@ -4,10 +4,10 @@
 //!
 //! - Evidence that comes in is checked by the driver first ([`EquivocationEvidence::verify`]).
 //! - One case per operator and slot, whatever pair of attestations proves it: what came first stands.
-//! - Whoever equivocates can sign as many pairs as it likes, and every one of them is true. So it is
+//! - An operator that equivocates can sign as many pairs as it likes, and every one of them is true. So it is
 //!   not how many there are that counts, and the books are bounded per operator: by the hour, so that
-//!   nobody spreads a flood against itself, and in all, where a new case replaces the oldest.
-//! - Everybody publishes what it found itself, and nobody what it heard: the mesh forwards that.
+//!   no operator spreads a flood against itself, and in all, where a new case replaces the oldest.
+//! - Every node publishes what it found itself, and none what it heard: the mesh forwards that.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
@@ -48,7 +48,7 @@ pub enum Output {
     Publish(EquivocationEvidence),
 }
 
-/// Why evidence changes nothing. Nobody is to blame.
+/// Why evidence changes nothing. No operator and no peer is to blame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Ignored {
     /// That case is known.

@@ -9,15 +9,15 @@
 //!   may tell a range of blocks again. A registration before the exit is effective cancels it. An
 //!   exit that was effective ends binding, misses and suspension: who returns joins again.
 //! - Silence is a miss, a refusal is not. A miss counts only if at least the threshold weight
-//!   answered that very task here within the window: a registry that is cut off hears nobody, and
+//!   answered that very task here within the window: a registry that is cut off hears no operator, and
 //!   that is not the operators' fault. Nor does one count against who was not active yet when
 //!   the task began.
 //! - Misses need not follow each other. They are counted from when the operator became active
 //!   or was reinstated; where epochs reinstate ([`Reinstatement::NextEpoch`]), each epoch starts at
 //!   none for all. Good answers do not make up for misses; they are counted apart.
 //! - Registries that count differently meet at what more than half of all of them say, those that
-//!   are silent counted as disagreeing. So a minority that lies suspends nobody and reinstates
-//!   nobody, and one that lost its disk learns again what the others know.
+//!   are silent counted as disagreeing. So a minority that lies suspends no operator and reinstates
+//!   none, and a registry that lost its disk learns again what the others know.
 //! - Nothing here falls due by time: epochs begin and windows close elsewhere, so there is no
 //!   `next_wake`.
 
@@ -47,7 +47,7 @@ pub struct Membership {
 }
 
 impl Membership {
-    /// A registry that knows nobody.
+    /// A registry that knows no operator.
     #[must_use]
     pub const fn new(policy: Policy) -> Self {
         Self {
@@ -72,7 +72,7 @@ impl Membership {
         }
     }
 
-    /// From now on another policy holds. Nobody is looked at again because of it alone.
+    /// From now on another policy holds. No operator is looked at again because of it alone.
     pub const fn set_policy(&mut self, policy: Policy) {
         self.policy = policy;
     }

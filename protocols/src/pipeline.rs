@@ -237,7 +237,7 @@ impl Pipeline {
         Ok(outputs)
     }
 
-    /// Somebody announces what was known by refusals only.
+    /// An operator announces what was known by refusals only.
     fn adopt(
         &mut self,
         now: Timestamp,
@@ -357,7 +357,7 @@ impl Pipeline {
             if self.recent.get(now, id).is_some() {
                 return Ok(outputs);
             }
-            // A signature is its operator's own doing; a refusal is somebody else's task.
+            // A signature is its operator's own doing; a refusal is another operator's task.
             let origin = match response.outcome {
                 Outcome::Signed(_) => Origin::Of(response.operator),
                 Outcome::Refused(_) => Origin::Orphan,

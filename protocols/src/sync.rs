@@ -18,7 +18,7 @@
 //!   others lack, each is then compared once more for itself; that second time is the last.
 //! - One question at a time per peer, so what is in flight is bounded by the number of peers.
 //! - Something may be left out for now: there is no room for it, or the peer has brought its fill of
-//!   what nobody certified. Then its epoch counts as not compared, and is compared again when more
+//!   what has no certificate. Then its epoch counts as not compared, and is compared again when more
 //!   may be taken.
 //! - What a peer says to hold bounds what it may send. Every item was verified before the machine
 //!   hears of it; who lies is shunned, and what it was to bring is asked of others.

@@ -6,7 +6,7 @@
 //! - Only the entry node asks again; the others answer each announcement. An operator that has
 //!   signed sends the same response again, so a lost message costs one window, not the task.
 //! - A certified task stays until the window closes in which it was certified, so that late
-//!   responses are still seen: whoever answers within the window did not miss the task.
+//!   responses are still seen: an operator that answers within the window did not miss the task.
 
 use std::sync::Arc;
 

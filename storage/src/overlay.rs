@@ -22,7 +22,7 @@ struct Pending<V> {
     holders: usize,
 }
 
-/// An overlay that nobody else changes: what is looked up and put meanwhile is one step.
+/// An overlay that no other thread changes: what is looked up and put meanwhile is one step.
 pub(crate) struct Locked<'a, K, V> {
     overlay: &'a Overlay<K, V>,
     pending: MutexGuard<'a, BTreeMap<K, Pending<V>>>,

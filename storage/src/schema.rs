@@ -66,7 +66,7 @@ tables! {
     pub PRUNED = 22, Point: [u8; 16] => store::PrunedRecord;
     /// Operator: why its log may be signed with, and who does. Only [`crate::Signers`] writes here.
     pub(crate) SIGNERS = 19, Point: Address => store::SignerRecord;
-    /// (slot, task): tasks that ended without certificate although somebody had signed.
+    /// (slot, task): tasks that ended without certificate although an operator had signed.
     pub UNCERTIFIED = 23, Scan: (Id, Id) => store::Empty;
     /// Chain id: this node has read a proof of its state. Written once, and kept for good.
     pub PROVEN_CHAINS = 30, Scan: u64 => store::Empty;

@@ -20,7 +20,7 @@ pub const MAX_SIGNING_KEYS: usize = 64;
 /// # Contract
 ///
 /// A log belongs to an operator, whatever key it signs with. It is signed with only under a
-/// [`Lease`], which is given only where somebody has said why that is safe ([`Signers::establish`],
+/// [`Lease`], which is given only where a caller has said why that is safe ([`Signers::establish`],
 /// [`Signers::begin`]), nothing speaks against it since (the store was restored from a backup,
 /// another store has signed), and only for a key that the log covers. Every write here is synced.
 #[derive(Debug, Clone)]
@@ -31,7 +31,7 @@ pub struct Signers {
 /// How an operator's log stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogStanding {
-    /// Nobody has said that it may be signed with.
+    /// No caller has said that it may be signed with.
     Unknown,
     /// It was good at some time before this one, in Unix milliseconds: it came from a backup then.
     Restored(u64),

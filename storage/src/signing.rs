@@ -31,7 +31,7 @@ type SlotKey = (Address, Id);
 ///
 /// A [`Permit`] is needed to sign. It comes only from [`Reservation::commit`], after the record is
 /// on disk; a reservation comes only from here, and only while no other fact holds the slot, be it
-/// on disk or reserved by somebody else in this process (the store's lock keeps other processes
+/// on disk or reserved by another caller in this process (the store's lock keeps other processes
 /// out). The table takes no other writes, and loses only what [`SigningLog::forget`] finds outdated. The same fact may be signed again, also in
 /// a later epoch or with another key: the digest differs then, the truth does not. The record keeps
 /// the newest epoch in which it was.
@@ -225,7 +225,7 @@ impl Reservation {
         Permits { ack, entries }.await
     }
 
-    /// `batch` with the records, each of the newest epoch that anybody asked for.
+    /// `batch` with the records, each of the newest epoch that any caller asked for.
     fn into_records(self, mut batch: Batch) -> (Batch, Vec<SigningEntry>) {
         let reserved = self.queue.store().reserved();
         for entry in &self.entries {

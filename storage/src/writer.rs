@@ -49,7 +49,7 @@ struct Shared {
     store: Store,
     state: Mutex<State>,
     work: Condvar,
-    /// Called when there is room again; whoever waits looks anew.
+    /// Called when there is room again; each caller that waits looks anew.
     room: Notify,
 }
 
@@ -92,7 +92,7 @@ impl Job {
     }
 
     /// Lets go of what overlays show of the batch, then answers: what was written can be read by now,
-    /// and whoever hears of a refusal finds slots of the signing log free.
+    /// and a caller that hears of a refusal finds slots of the signing log free.
     fn answer(self, outcome: Result<(), StoreError>) {
         drop(self.batch);
         let _ = self.done.send(outcome);
@@ -148,7 +148,7 @@ impl WriteQueue {
         ack
     }
 
-    /// As [`WriteQueue::submit`], once there is room: whoever has more to write than the disk takes
+    /// As [`WriteQueue::submit`], once there is room: a caller that has more to write than the disk takes
     /// waits here, instead of being refused. What is not accepted yet when the future is dropped is
     /// not written.
     pub async fn submit_in_turn(&self, batch: Batch, durability: Durability) -> Ack {
@@ -170,7 +170,7 @@ impl WriteQueue {
         self.submit_in_turn(batch, durability).await.await
     }
 
-    /// As [`WriteQueue::submit`], where nobody else can wait for room: taken though the queue is full.
+    /// As [`WriteQueue::submit`], where no caller can wait for room: taken though the queue is full.
     /// For a row of a few hundred bytes, with one of it under way.
     pub(crate) fn submit_small(&self, batch: Batch, durability: Durability) -> Ack {
         let (job, ack) = Job::new(batch, durability);

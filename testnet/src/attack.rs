@@ -1,4 +1,4 @@
-//! Hostile peers, for scenarios and the flood bench: unknown ones that send rubbish, repetitions and slow
+//! Hostile peers, for scenarios and the flood bench: unknown ones that send malformed messages, repetitions and slow
 //! streams, and an operator that signs what looks valid.
 
 use std::path::PathBuf;
@@ -25,7 +25,7 @@ pub use users::QuestionRange;
 
 /// How often the rates are kept to.
 const TICK: Duration = Duration::from_millis(10);
-/// Bytes of a message of rubbish: as many as an honest response has.
+/// Bytes of a malformed message: as many as an honest response has.
 const RUBBISH: usize = 400;
 /// How long a connection may take that a node does not want.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -74,7 +74,7 @@ impl MaliciousOperator {
         })
     }
 
-    /// A fact that nobody has heard of, and that is not true.
+    /// A fact that no node has heard of, and that is not true.
     fn junk(&self, number: u64) -> Statement {
         Statement::StateProof(StateProof {
             user: Address::repeat_byte(0x66),
@@ -159,7 +159,7 @@ pub struct AttackPlan {
     pub culprit: (usize, Address),
     /// Whom to attack.
     pub nodes: Vec<Multiaddr>,
-    /// Messages per second of rubbish, by unknown peers.
+    /// Malformed messages per second, by unknown peers.
     pub garbage: u64,
     /// Messages per second that were heard before, by an unknown peer.
     pub duplicates: u64,
@@ -240,7 +240,7 @@ pub async fn burn(options: &BurnOptions) -> Result<()> {
     Ok(())
 }
 
-/// Of a peer key that nobody has seen yet.
+/// Of a peer key that no node has seen yet.
 fn secret(name: &str) -> Result<[u8; 32]> {
     let since = SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos();
     Ok(Sha256::digest(format!("{name} {since}")).into())
@@ -293,7 +293,7 @@ async fn at_rate<F: Future<Output = Result<()>>>(
     }
 }
 
-/// Rubbish by a peer that comes back under another name as soon as nobody hears it any more.
+/// Malformed messages by a peer that comes back under another name as soon as no node hears it any more.
 async fn garbage(plan: &AttackPlan) -> Result<()> {
     let stranger = tokio::sync::Mutex::new(plan.peer("garbage", false).await?);
     let number = AtomicU64::new(0);

@@ -249,7 +249,7 @@ impl Chaos {
         Ok(())
     }
 
-    /// Mends what has lasted long enough, and sees to it that nobody ended who was not made to.
+    /// Mends what has lasted long enough, and sees to it that no node ended that was not made to.
     async fn mend_until(&mut self, at: Instant, world: &mut ChaosNetwork) -> Result<()> {
         loop {
             let now = Instant::now();

@@ -1,4 +1,4 @@
-//! Prepares a network on two chains that run elsewhere, for nodes that somebody else starts: what
+//! Prepares a network on two chains that run elsewhere, for nodes that another process starts: what
 //! docker-compose needs.
 
 use std::path::{Path, PathBuf};

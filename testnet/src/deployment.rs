@@ -46,7 +46,7 @@ impl Default for DeploymentOptions {
     }
 }
 
-/// Blocks mined after a change, so that it is final for whoever waits for a few confirmations.
+/// Blocks mined after a change, so that it is final for nodes that wait for a few confirmations.
 const SETTLE: u64 = 5;
 
 /// EIP-155 id of the home chain.
@@ -314,7 +314,7 @@ impl Deployment {
         Ok(())
     }
 
-    /// Has so many strangers stake this much and register, where the registry takes them. Nobody runs nodes for
+    /// Has so many strangers stake this much and register, where the registry takes them. No nodes are run for
     /// them.
     ///
     /// # Errors

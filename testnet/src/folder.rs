@@ -140,7 +140,7 @@ fn write_keys(dir: &Path, keys: &OperatorKeys, operator: bool) -> Result<()> {
     if operator {
         let signing = Secret::new(keys.signing.to_bytes());
         store.import(KeyKind::Signing, "default", &signing, &password, saving)?;
-        // Known to everybody, but this network is new, and so is every log in it.
+        // Not secret, but this network is new, and so is every log in it.
         store.note_unused("default", &signing)?;
     }
     Ok(())

@@ -17,7 +17,7 @@ impl OperatorKeys {
     /// The keys of the node with this number.
     ///
     /// # Panics
-    /// Never for numbers that anybody has tried: a hash that is no secret key has a chance of
+    /// Never for numbers that have been tried: a hash that is no secret key has a chance of
     /// 2^-128.
     #[must_use]
     pub fn of(number: usize) -> Self {

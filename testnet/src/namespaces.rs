@@ -3,7 +3,7 @@
 //! Each host has two links: one into a bridge, where the nodes meet, and one to this machine alone,
 //! for its chain providers, its users and its pages. Only the first is ever cut, so a node that is
 //! cut off from the mesh can still be asked what it thinks. A host may be behind a router of its own that
-//! lets nobody in (NAT).
+//! lets no other host in (NAT).
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::process::Command;
@@ -20,7 +20,7 @@ pub enum Side {
     Main,
     /// With the others that were put there.
     Other,
-    /// With nobody.
+    /// With no other host.
     Nowhere,
 }
 
@@ -129,7 +129,7 @@ impl Namespaces {
         &self.hosts
     }
 
-    /// Puts a host behind a router that has its address in the mesh from now on, and lets nobody in who was
+    /// Puts a host behind a router that has its address in the mesh from now on, and lets no host in that was
     /// not called from inside. The host has another address, and cannot be cut off any more.
     ///
     /// # Errors

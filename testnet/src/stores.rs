@@ -8,7 +8,7 @@ use quorate_storage::{Identity, Store, WriteQueue};
 
 use crate::{Deployment, NodeProcess};
 
-/// Its store. Nobody else may have it open.
+/// Its store. No other process may have it open.
 ///
 /// # Errors
 /// It runs still, or its store is damaged.

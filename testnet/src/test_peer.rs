@@ -125,7 +125,7 @@ impl TestPeer {
         self.meet_at(&node.address).await
     }
 
-    /// Connects to whoever is there and waits until it takes gossip.
+    /// Connects to the node at this address and waits until it takes gossip.
     ///
     /// # Errors
     /// It does not within 15 s.

@@ -1,4 +1,4 @@
-//! What must hold for the answers of providers, whoever they are.
+//! What must hold for the answers of any provider.
 
 mod answers;
 mod proofs;

@@ -113,13 +113,13 @@ pub struct Status {
 /// Whether others reach a node, as they say themselves after they tried.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reachability {
-    /// `public` where somebody reached it, `private` where nobody who tried did, else `unknown`.
+    /// `public` where a peer reached it, `private` where no peer that tried did, else `unknown`.
     pub state: String,
     /// Where it was reached, the newest last; empty unless public.
     pub addresses: Vec<String>,
     /// Since when that is the state; `None` where it never was another one.
     pub since_ms: Option<u64>,
-    /// When somebody last tried.
+    /// When a peer last tried.
     pub checked_ms: Option<u64>,
 }
 
@@ -333,7 +333,7 @@ pub struct SaidByProvider {
     pub answer: String,
     /// More about that.
     pub detail: Option<String>,
-    /// Until the answer, or until nobody waited any more.
+    /// Until the answer, or until the node waited no more.
     pub ms: f64,
 }
 
@@ -373,7 +373,7 @@ pub struct Operators {
     pub fixed_at: u64,
     /// Ascending by address.
     pub operators: Vec<OperatorLine>,
-    /// At a registry: everybody who ever registered, ascending by address.
+    /// At a registry: every operator that ever registered, ascending by address.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub members: Vec<MemberLine>,
 }

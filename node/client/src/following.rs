@@ -59,7 +59,7 @@ impl Client {
     }
 
     /// Follows what happens to tasks at this operator. The stream carries it until the client goes.
-    /// Read on or drop it: what nobody takes holds up the other replies on this connection.
+    /// Read on or drop it: what the caller does not take holds up the other replies on this connection.
     ///
     /// # Errors
     /// [`ClientError`].

@@ -23,7 +23,7 @@ use crate::{Answer, HandedOver, HeldEvidence, Progress, RequestFailure};
 
 pub use self::frames::frame;
 
-/// A target: bytes from anybody.
+/// A target: bytes from any sender.
 pub type Check = fn(&[u8]);
 
 /// All targets of this crate, by name.

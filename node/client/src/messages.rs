@@ -120,7 +120,7 @@ pub struct Refused {
 /// Why there is no answer.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ClientError {
-    /// Nobody answers there.
+    /// No peer answers there.
     #[error("cannot reach {address}: {reason}")]
     Unreachable {
         /// Where.
@@ -128,7 +128,7 @@ pub enum ClientError {
         /// Why.
         reason: String,
     },
-    /// Whoever answers there serves no requests of that network.
+    /// The peer that answers there serves no requests of that network.
     #[error("the peer at {address} serves {}; {cure}", describe(found))]
     NoSuchNetwork {
         /// Where.

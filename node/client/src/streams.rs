@@ -60,7 +60,7 @@ struct Served(Arc<Mutex<Queues>>);
 
 type Queues = HashMap<StreamProtocol, mpsc::Sender<(PeerId, Stream)>>;
 
-/// A stream that somebody waits for.
+/// A stream that a caller waits for.
 #[derive(Debug)]
 pub struct Open {
     protocol: StreamProtocol,
@@ -163,7 +163,7 @@ impl Streams {
     }
 
     fn not_reached(&mut self, peer: PeerId, error: &DialError) {
-        // Somebody else dials: that one is waited for.
+        // Another behaviour dials: its dial is waited for.
         if matches!(error, DialError::DialPeerConditionFalse(_)) {
             return;
         }

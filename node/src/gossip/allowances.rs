@@ -1,4 +1,4 @@
-//! What operators may publish, shared between the gossip task and whoever shows it.
+//! What operators may publish, shared between the gossip task and the parts of the node that show it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

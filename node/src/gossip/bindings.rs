@@ -12,10 +12,10 @@ use crate::clock;
 use crate::network::peer_id_of;
 
 /// Who speaks for which operator, as heard; kept in the store, so that an older binding is
-/// recognised after a restart. Shared with whoever shows it.
+/// recognised after a restart. Shared with the parts of the node that show it.
 ///
 /// A binding lives as long as the key that made it: where the newest set has another one for the operator,
-/// whoever held the old key could otherwise keep the operator out. Nothing here waits for the disk, since
+/// a holder of the old key could otherwise keep the operator out. Nothing here waits for the disk, since
 /// the swarm reads this table.
 #[derive(Clone)]
 pub(crate) struct Bindings {

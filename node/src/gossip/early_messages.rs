@@ -1,7 +1,7 @@
 //! Messages that wait for the epoch after the newest one known here.
 //!
 //! Whether their authors are operators of that epoch cannot be told yet. So they take no place of the
-//! messages that can be validated, and there is little room for those of strangers.
+//! messages that can be validated, and there is little room for those of unknown peers.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -133,7 +133,7 @@ impl EarlyMessages {
     }
 
     /// Whether the home chain is to be looked at now for their sake. Each look costs its providers
-    /// requests, and anybody can have a message wait.
+    /// requests, and any peer can have a message wait.
     pub(super) fn hurries(&mut self, now: Instant) -> bool {
         let is_due = self.hurried.is_none_or(|last| now >= last + HURRY);
         if is_due {

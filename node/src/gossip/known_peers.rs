@@ -1,6 +1,6 @@
 //! For whom a part of what is limited is kept.
 //!
-//! Peer ids cost nothing. Whatever is shared by all peers alike, somebody with enough of them can take
+//! Peer ids cost nothing. Whatever is shared by all peers alike, an attacker with enough of them can take
 //! altogether, and with it the mesh's way to catch up.
 
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use libp2p::PeerId;
 use crate::gossip::Bindings;
 use crate::home::HomeHandle;
 
-/// Knows the peers that nobody can make up: those that speak for an operator of a live set, and those
+/// Knows the peers that no attacker can make up: those that speak for an operator of a live set, and those
 /// from the settings.
 #[derive(Clone)]
 pub(crate) struct KnownPeers {
@@ -35,7 +35,7 @@ impl KnownPeers {
         Self::new(bindings, HomeHandle::of(view), configured)
     }
 
-    /// Whether this peer is one of them. Where no set is known, whoever spoke for an operator before.
+    /// Whether this peer is one of them. Where no set is known, any peer that spoke for an operator before.
     pub(crate) fn contains(&self, peer: &PeerId) -> bool {
         if self.configured.contains(peer) {
             return true;

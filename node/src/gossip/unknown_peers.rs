@@ -1,4 +1,4 @@
-//! What strangers may cost: peers that neither speak for an operator nor are in the settings.
+//! What unknown peers may cost: those that neither speak for an operator nor are in the settings.
 
 use libp2p::PeerId;
 use quorate_protocols::limiter::{Accounts, Bucket, Rate};
@@ -11,13 +11,13 @@ const USELESS: Rate = Rate {
     per_second: 16,
     burst: 256,
 };
-/// Messages by authors in no live set, of all strangers, whose signature is verified: anybody can make
-/// them, and nobody is to blame for them. At 70 us each that takes 0.2 % of a core.
+/// Messages by authors in no live set, of all unknown peers, whose signature is verified: any peer can make
+/// them, and no peer is to blame for them. At 70 us each that takes 0.2 % of a core.
 const UNKNOWN: Rate = Rate {
     per_second: 32,
     burst: 256,
 };
-/// Strangers whose useless messages are counted, 70 bytes each: as many as may be connected.
+/// Unknown peers whose useless messages are counted, 70 bytes each: as many as may be connected.
 const MAX: usize = 1_024;
 
 /// The counts.

@@ -27,21 +27,21 @@ use crate::home::EpochView;
 use crate::network::GossipMessage;
 use crate::tasks::evidence::EvidenceStore;
 
-/// Of the useless messages that others than strangers forward, every so many is verified nevertheless,
+/// Of the useless messages that known peers forward, every so many is verified nevertheless,
 /// so that a peer which makes them up is found out.
 const SAMPLE: u32 = 16;
 
 /// Of an epoch whose tasks this node does not finish any more.
 const OVER: &str = "epoch is over";
-/// Of an epoch after the coming one: to wait for it would take longer than anybody waits.
+/// Of an epoch after the coming one: to wait for it would take longer than any user waits.
 const FAR: &str = "epoch is far away";
 
-/// No clock that anybody looks after has made it.
+/// No clock that an operator looks after has made it.
 const FUTURE: &str = "binding is of the future";
 /// Its operator has moved to another peer, or to another key.
 const REPLACED: &str = "binding was replaced";
 
-/// By a stranger.
+/// By an unknown peer.
 const WASTE: &str = "too much of no use";
 
 /// Validates messages one after the other. Owns what must be remembered between them.
@@ -195,7 +195,7 @@ impl Validator {
         Ok(entries)
     }
 
-    /// Of somebody who is in no set that is known here. It may be in the coming one.
+    /// Of an author who is in no set that is known here. It may be in the coming one.
     fn of_no_member(
         &mut self,
         view: &EpochView,
@@ -205,7 +205,7 @@ impl Validator {
         let verdict = if let Some(epoch) = epochs(sealed).find(|epoch| view.is_coming(*epoch)) {
             ValidationOutcome::Ahead(epoch)
         } else if epochs(sealed).any(|epoch| view.is_far(epoch)) {
-            // This node may be far behind, so nobody is to blame.
+            // This node may be far behind, so no peer is to blame.
             ValidationOutcome::Useless(FAR)
         } else if epochs(sealed).any(|epoch| view.has_turned() && view.may_end(epoch)) {
             ValidationOutcome::Useless(OVER)
@@ -270,11 +270,11 @@ impl Validator {
         match bound.window.look(case.sealed.batch().sequence, case.tag) {
             Seen::New => Ok(()),
             // Gossipsub forgets contents only after 15 s. Who repeats one then does it on purpose, or got
-            // it late, since a process was paused or a line was cut: strangers have no such excuse.
+            // it late, since a process was paused or a line was cut: unknown peers have no such excuse.
             Seen::Same if !self.regulars.contains(case.source) => {
                 Err(ValidationOutcome::Bad("replay"))
             }
-            // Of another content it is the author's doing. Whoever forwards it may have seen it first.
+            // Of another content it is the author's doing. The peer that forwards it may have seen it first.
             Seen::Same | Seen::Spent => Err(ValidationOutcome::Useless("sequence number was used")),
         }
     }
@@ -316,8 +316,8 @@ impl Validator {
         Ok(())
     }
 
-    /// Whether the sender made a useless message up: strangers are not believed, the others at times.
-    /// Nor may strangers send what is useless without end, genuine as it may be.
+    /// Whether the sender made a useless message up: unknown peers are not believed, known ones at times.
+    /// Nor may unknown peers send what is useless without end, genuine as it may be.
     fn useless(&mut self, case: &Case<'_>, verdict: ValidationOutcome) -> ValidationOutcome {
         self.useless = self.useless.wrapping_add(1);
         let is_stranger = !self.regulars.contains(case.source);
@@ -521,7 +521,7 @@ fn check_epochs(view: &EpochView, sealed: &Sealed) -> Checked {
     if statements(sealed).any(is_live) {
         return Ok(());
     }
-    // Either this node is far behind, or somebody makes epochs up.
+    // Either this node is far behind, or the sender makes epochs up.
     if epochs(sealed).any(|epoch| view.is_far(epoch)) {
         return Err(ValidationOutcome::Useless(FAR));
     }

@@ -46,7 +46,7 @@ impl Verified {
 pub(crate) enum ValidationOutcome {
     /// Forward it, and work with its entries.
     Good(Vec<Verified>),
-    /// Nobody is to blame, but it is of no use.
+    /// No party is to blame, but it is of no use.
     Useless(&'static str),
     /// More than this operator's share.
     Excess(Address, &'static str),

@@ -1,6 +1,6 @@
 //! Whether a node can do its part now, and if not, why.
 //!
-//! Most reasons are read off when somebody asks. What only one part of the node knows, that part
+//! Most reasons are read off when a caller asks. What only one part of the node knows, that part
 //! notes with [`Readiness::block`] and takes back with [`Readiness::clear`].
 
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ pub(crate) enum Cause {
     Draining,
     /// The store takes no writes.
     Store,
-    /// The signing log is not known to be whole, or somebody else signs for the operator.
+    /// The signing log is not known to be whole, or another process signs for the operator.
     SigningLog,
     /// The signing key is out of reach.
     Signer,
@@ -86,7 +86,7 @@ impl Readiness {
     }
 }
 
-/// How things stand when somebody asks.
+/// How things stand when a caller asks.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Situation {
     /// The set of the current epoch.
@@ -171,7 +171,7 @@ impl Situation {
     }
 
     /// Whether the threshold is out of reach of this operator and those that are connected. Who was
-    /// never heard of may be any of the peers that speak for nobody yet.
+    /// never heard of may be any of the peers that speak for no operator yet.
     fn missing_weight(&self) -> Option<(Cause, String)> {
         let (set, (me, _)) = (self.set.as_ref()?, self.me?);
         let weight = |operators: &[Address]| {

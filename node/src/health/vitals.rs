@@ -36,7 +36,7 @@ const CLOCK_PEERS: usize = 9;
 /// An answer that takes longer says nothing exact.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// What the task has found; shared with whoever shows it.
+/// What the task has found; shared with the parts of the node that show it.
 #[derive(Clone, Default)]
 pub(crate) struct Vitals(Arc<VitalsShared>);
 

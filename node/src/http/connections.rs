@@ -143,7 +143,7 @@ impl Listener for Bounded {
         }
     }
 
-    /// Of no connection; there is no address to tell that anybody asks for.
+    /// Of no connection; there is no address to tell that any caller asks for.
     fn local_addr(&self) -> io::Result<HttpConnection> {
         Err(io::ErrorKind::Unsupported.into())
     }

@@ -71,7 +71,7 @@ pub(super) async fn one(State(facts): HttpState, Path(id): Path<String>) -> Resp
     }
 }
 
-/// Somebody holds two signatures of this node's operator and key on two facts. An operator that was
+/// There is evidence with two signatures of this node's operator and key on two facts. An operator that was
 /// judged and came back with another key has no such problem.
 pub(super) fn problem(facts: &HttpContext) -> Option<String> {
     let (operator, key) = facts.me?;

@@ -13,8 +13,8 @@ use axum::response::{IntoResponse, Response};
 
 use crate::settings::LiveSettings;
 
-/// Names under which the pages are served. Addresses always are, whichever this machine has: nobody
-/// else can make one point here.
+/// Names under which the pages are served. Addresses always are, whichever this machine has: no other
+/// party can make one point here.
 #[derive(Clone, Debug)]
 pub(super) struct Hosts(pub(super) LiveSettings);
 

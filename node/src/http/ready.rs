@@ -1,4 +1,4 @@
-//! Liveness and readiness, for whoever supervises the process or sends users to it.
+//! Liveness and readiness, for the supervisor of the process, or a load balancer that sends users to it.
 
 use std::collections::HashSet;
 
@@ -58,7 +58,7 @@ impl HttpContext {
         situation.judge()
     }
 
-    /// Registries and peers of known operators are no strangers; users may look like some.
+    /// Registries and peers of known operators are not unknown peers; users may look like such.
     async fn look_for_operators(&self, set: &OperatorSet, situation: &mut Situation) {
         let peers = self.node.network.peers().await;
         let mut peers: HashSet<PeerId> = peers.into_iter().map(|info| info.peer).collect();

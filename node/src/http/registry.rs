@@ -67,7 +67,7 @@ fn line(event: &wire::LifecycleEvent) -> Option<EventLine> {
     })
 }
 
-/// Everybody that this registry knows; empty elsewhere.
+/// Every member that this registry knows; empty elsewhere.
 pub(super) async fn members(facts: &HttpContext, set: &OperatorSet) -> Vec<MemberLine> {
     let Some(members) = &facts.members else {
         return Vec::new();

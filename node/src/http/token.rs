@@ -1,5 +1,5 @@
-//! What shows that somebody owns a node, and so may change a registry's mind or take copies of a
-//! store: a token in its data folder, which only its own user can read. Whoever can read that folder
+//! What shows that a caller owns a node, and so may change a registry's mind or take copies of a
+//! store: a token in its data folder, which only its own user can read. A user who can read that folder
 //! owns the node anyway.
 
 use std::io::Write as _;

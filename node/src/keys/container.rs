@@ -1,6 +1,6 @@
 //! The encrypted file: Web3 Secret Storage, version 3.
 //!
-//! Written with scrypt and AES-128-CTR, read also with PBKDF2. A file is somebody else's input:
+//! Written with scrypt and AES-128-CTR, read also with PBKDF2. A file is another party's input:
 //! every length and cost in it is checked before it is used, so that none of them can make this
 //! program panic or take the memory of the machine.
 

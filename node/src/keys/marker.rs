@@ -1,7 +1,7 @@
 //! The note beside a signing key that it has never signed: `<name>.signing.new`.
 //!
-//! A node signs with an empty log only where it knows that there is nothing to be in it. Whoever
-//! makes a key knows that, so the note is made with the key, and the first start takes it away. It
+//! A node signs with an empty log only where it knows that there is nothing to be in it. The process
+//! that makes a key knows that, so the note is made with the key, and the first start takes it away. It
 //! must not come back with a copy of the folder: it names its own file as the file system does, and
 //! a copy is another file.
 

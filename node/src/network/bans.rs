@@ -25,7 +25,7 @@ pub(crate) enum Offence {
     InvalidFrame,
     /// An answer on the sync stream that does not hold.
     FalseAnswer,
-    /// The operator that it speaks for signed rubbish, and is not listened to for a while.
+    /// The operator that it speaks for signed invalid messages, and is not listened to for a while.
     Muted,
 }
 

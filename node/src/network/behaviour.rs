@@ -31,7 +31,7 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// 1,000 messages/s that is 15,000 ids of about 100 bytes.
 const DUPLICATE_CACHE: Duration = Duration::from_secs(15);
 /// Bytes above the largest message that gossipsub still reads. It cuts the stream where its buffer, which
-/// may hold the beginning of the next message, is larger than its limit, and tells nobody: what is a
+/// may hold the beginning of the next message, is larger than its limit, and does not tell this node: what is a
 /// little too large has to come through, to be rejected and counted.
 const OVERSIZE: usize = 64 * 1024;
 /// How long gossipsub remembers the score of a peer that is gone, some 500 bytes each. Who is shut out is
@@ -80,7 +80,7 @@ pub(super) fn node_swarm(config: &NetworkConfig) -> Result<Swarm<Behaviour>, Net
     Ok(swarm)
 }
 
-/// A process that was killed closes nothing, and over QUIC nobody notices before this time; libp2p
+/// A process that was killed closes nothing, and over QUIC no peer notices before this time; libp2p
 /// waits for 10 s.
 fn quic_config(mut config: quic::Config) -> quic::Config {
     config.max_idle_timeout = 6_000;
@@ -197,7 +197,7 @@ pub(super) fn graylist_threshold() -> f64 {
     PeerScoreThresholds::default().graylist_threshold
 }
 
-/// Invalid messages cost; silence does not, because topics are quiet when nobody asks.
+/// Invalid messages cost; silence does not, because topics are quiet when no user asks.
 fn topic_score() -> TopicScoreParams {
     TopicScoreParams {
         topic_weight: 1.0,

@@ -42,7 +42,7 @@ const MAX_PENDING: usize = 512;
 /// nothing take them all, each with as many as it may.
 const KEPT_PENDING: usize = 128;
 /// Of one range. Honest peers need one for the 0.1 to 2 s that a handshake takes, so that 16 are some 8 new
-/// peers a second; a rack that starts again comes through within seconds, since everybody dials again.
+/// peers a second; a rack that starts again comes through within seconds, since every peer dials again.
 const MAX_PENDING_PER_RANGE: usize = 16;
 /// Addresses of operators and configured peers that are known, 60 bytes each.
 const MAX_KNOWN: usize = 4 * limits::MAX_OPERATORS;

@@ -48,7 +48,7 @@ struct Stranger {
 pub(super) enum Dial {
     /// This peer at these addresses.
     Peer(PeerId, Vec<Multiaddr>),
-    /// Whoever answers there.
+    /// Any peer that answers there.
     Address(Multiaddr),
 }
 

@@ -50,7 +50,7 @@ impl GossipMessage {
 pub(crate) enum Acceptance {
     /// Forwarded.
     Accept,
-    /// Dropped; nobody is to blame.
+    /// Dropped; no peer is to blame.
     Ignore,
     /// Dropped; the sender loses score, for this reason.
     Reject(&'static str),

@@ -122,7 +122,7 @@ fn describe(address: &Multiaddr, error: &io::Error) -> String {
     format!("cannot listen on {address}: {error}; {cure}")
 }
 
-/// Binds the address once, all by itself: the transport shares a TCP port with whoever shares it, too, so
+/// Binds the address once, all by itself: the transport shares a TCP port with any process that shares it, too, so
 /// that two nodes would each get a part of the connections.
 fn probe(address: &Multiaddr) -> io::Result<()> {
     let Some((at, kind)) = place(address) else {

@@ -1,7 +1,7 @@
 //! What is kept of peers from one run to the next, so that a restarted node finds the mesh without its
 //! bootstrap peers.
 //!
-//! Anybody can call and say where it listens. So only peers are kept that have something to do with the
+//! Any peer can call and say where it listens. So only peers are kept that have something to do with the
 //! network, few of them, and none is written often.
 
 use std::collections::HashMap;

@@ -22,8 +22,8 @@ const DIALS_PER_PEER: usize = 3;
 ///
 /// # Design Decisions
 ///
-/// - Version 1 dials back to nobody but the address that a peer is seen at. Version 2 dials what a peer
-///   names, so that strangers could look through this node at the network behind it; and it tries each
+/// - Version 1 dials back only to the address that a peer is seen at. Version 2 dials what a peer
+///   names, so that unknown peers could look through this node at the network behind it; and it tries each
 ///   address once only, while reachability changes.
 /// - What others claim to have reached is shown, never announced: it is their word alone. Addresses
 ///   to be announced are set (`external`).
@@ -32,7 +32,7 @@ const DIALS_PER_PEER: usize = 3;
 pub(crate) type Probe = Filtered<autonat::Behaviour>;
 
 /// Direct connections instead of relayed ones. Peers are told addresses of the internet only, where others
-/// see this node: the rest of a network is nobody's business.
+/// see this node: the rest of a network does not concern them.
 pub(crate) type Punch = Filtered<dcutr::Behaviour>;
 
 /// A behaviour that neither hears nor says everything.
@@ -55,7 +55,7 @@ impl Probe {
             throttle_clients_period: Duration::from_secs(60),
             throttle_clients_global_max: DIALS_PER_MINUTE,
             throttle_clients_peer_max: DIALS_PER_PEER,
-            // Dials go to where the peer is seen, so they reach nobody else in a private network.
+            // Dials go to where the peer is seen, so they reach no other machine in a private network.
             only_global_ips: false,
             ..autonat::Config::default()
         };

@@ -13,7 +13,7 @@ pub(crate) enum Range {
     V4([u8; 3]),
     /// The first six bytes.
     V6([u8; 6]),
-    /// Whoever comes through a relay, from wherever.
+    /// Any peer that comes through a relay, from wherever.
     Relayed,
 }
 
@@ -87,7 +87,7 @@ impl fmt::Display for Range {
     }
 }
 
-/// Loopback, private or link-local: whoever calls from there is on this machine or network.
+/// Loopback, private or link-local: a peer that calls from there is on this machine or network.
 pub(super) fn is_local(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => {
@@ -122,7 +122,7 @@ mod tests {
             ("/ip6/2001:db8:7:1::1/tcp/1", "2001:db8:7::/48"),
             ("/ip6/2001:db8:7:ffff::1/tcp/1", "2001:db8:7::/48"),
             ("/ip6/2001:db8:8::1/tcp/1", "2001:db8:8::/48"),
-            // Whoever is seen through an IPv6 socket is the same customer.
+            // A peer that is seen through an IPv6 socket is the same customer.
             ("/ip6/::ffff:203.0.113.9/tcp/1", "203.0.113.0/24"),
         ] {
             assert_eq!(limited(address, Limited::Global).as_deref(), Some(range));

@@ -13,12 +13,12 @@ const MAX_ADDRESSES: usize = 8;
 /// Whether a node can be reached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum ReachState {
-    /// Nobody has tried yet, or nobody could.
+    /// No peer has tried yet, or none could.
     #[default]
     Unknown,
-    /// Somebody reached it.
+    /// A peer reached it.
     Public,
-    /// Nobody who tried reached it.
+    /// No peer that tried reached it.
     Private,
 }
 
@@ -40,7 +40,7 @@ pub(crate) struct Reachability {
     pub(crate) since: Option<Timestamp>,
     /// Where it was reached, the newest last.
     pub(crate) addresses: Vec<Multiaddr>,
-    /// When somebody last tried.
+    /// When a peer last tried.
     pub(crate) checked: Option<Timestamp>,
 }
 

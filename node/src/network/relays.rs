@@ -1,6 +1,6 @@
 //! At which relays this node keeps a place, so that others reach it through them where they cannot dial it.
 //!
-//! Relays are peers from the settings that offer it: whoever relays for a node sees who calls it, and can
+//! Relays are peers from the settings that offer it: a peer that relays for a node sees who calls it, and can
 //! keep callers away.
 
 use std::collections::HashMap;

@@ -13,7 +13,7 @@ pub(crate) struct StreamLimit {
     pub(crate) per_peer: usize,
     pub(crate) per_range: usize,
     pub(crate) in_all: usize,
-    /// Of all these, kept for regulars.
+    /// Of all these, kept for known peers.
     pub(crate) for_regulars: usize,
 }
 
@@ -47,7 +47,7 @@ impl Open {
         (room.in_all - room.for_regulars).saturating_sub(self.strangers)
     }
 
-    /// Strangers leave regulars their places; regulars may take all.
+    /// Unknown peers leave known peers their places; known peers may take all.
     const fn has_room(&self, room: &StreamLimit, is_regular: bool) -> bool {
         let all = self.regulars + self.strangers;
         let for_strangers = room.in_all - room.for_regulars;
@@ -62,7 +62,7 @@ impl StreamSlots {
     }
 
     /// `None` where this peer, its range (unless that is exempt), or all together have as many as they
-    /// may. Regulars pay nothing for their neighbours: their range does not count.
+    /// may. Known peers pay nothing for their neighbours: their range does not count.
     pub(crate) fn take(
         &self,
         peer: PeerId,

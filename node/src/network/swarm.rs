@@ -30,7 +30,7 @@ use crate::clock;
 use crate::gossip::Bindings;
 use crate::settings::{LiveSettings, Reach};
 
-/// Commands that wait for the swarm. When it is full, whoever has another one waits.
+/// Commands that wait for the swarm. When it is full, a caller with another one waits.
 const COMMANDS: usize = 1_024;
 
 /// How long the swarm goes on after the node's end, so that last answers reach their users.
@@ -176,7 +176,7 @@ impl Network {
         }
     }
 
-    /// Remembers where a peer listens, if it has something to do with the network: anybody can call and
+    /// Remembers where a peer listens, if it has something to do with the network: any peer can call and
     /// say so.
     fn remember(&mut self, peer: PeerId, listens: &[Multiaddr], haste: Haste) {
         let dialled = self
@@ -202,7 +202,7 @@ impl Network {
         }
     }
 
-    /// Tells the gate from where operators and configured peers call, or said that they listen.
+    /// Tells the connection limits from where operators and configured peers call, or said that they listen.
     fn keep_places(&mut self) {
         let counts = |peer: &PeerId| self.dialer.is_configured(peer) || self.bindings.serves(peer);
         let configured = self.dialer.configured().filter_map(ip_of);

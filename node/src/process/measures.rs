@@ -65,7 +65,7 @@ pub(crate) fn declare() {
         .increment(0);
 }
 
-/// Counts measurements into their buckets until `token` is cancelled, also where nobody looks at them.
+/// Counts measurements into their buckets until `token` is cancelled, also where no client reads them.
 pub(crate) async fn count(
     handle: PrometheusHandle,
     token: CancellationToken,

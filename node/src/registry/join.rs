@@ -35,7 +35,7 @@ const LOOK: Duration = Duration::from_secs(3);
 const MIN_PAUSE: Duration = Duration::from_millis(500);
 /// Longest pause before a registry that is out of reach is tried again.
 const MAX_PAUSE: Duration = Duration::from_secs(5);
-/// Longest pause after a refusal, which takes somebody to mend it, or an epoch: the next one ends
+/// Longest pause after a refusal, which takes the operator to mend it, or an epoch: the next one ends
 /// the pause. Longer than a registry takes to forget a failed join.
 const MAX_REFUSED_PAUSE: Duration = Duration::from_secs(20);
 /// Pages of operators that are believed of one registry: more than there are members at all.
@@ -123,7 +123,7 @@ impl Join {
         (join, standings)
     }
 
-    /// Runs until `token` is cancelled; joins nobody without the lease.
+    /// Runs until `token` is cancelled; joins no registry without the lease.
     pub(crate) async fn run(mut self, token: CancellationToken) -> Result<(), NodeError> {
         let mut listen = self.inner.network.listen.clone();
         let mut sessions = JoinSet::new();
@@ -285,7 +285,7 @@ impl JoinShared {
         self.network.own_addresses().iter().map(place).collect()
     }
 
-    /// Everybody who takes part, page by page; the newest epoch with whose set they were verified.
+    /// Every operator that takes part, page by page; the newest epoch with whose set they were verified.
     /// Bindings made by keys that no known set has are passed over, so each new set calls for another
     /// look.
     async fn learn_operators(&self, client: &mut JoinClient) -> Result<Option<Epoch>, JoinFailure> {

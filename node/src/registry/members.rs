@@ -1,6 +1,6 @@
 //! Who takes part, as this registry sees it: the driver of the membership machine.
 //!
-//! One task owns the machine and all that it wrote. Whoever tells it something has its answer once
+//! One task owns the machine and all that it wrote. A caller that tells it something has its answer once
 //! the consequences are on disk, so nothing is said that a restart would forget. What the home
 //! chain said is written in one batch with the cursor of its reader: a kill at any point neither
 //! skips an event nor repeats one.
@@ -25,7 +25,7 @@ use crate::settings::LiveSettings;
 use crate::{NodeError, clock};
 
 /// Commands that wait: closed tasks of a second at 1,000 tasks/s. A closed task that finds no
-/// place is not counted, to nobody's harm.
+/// place is not counted, to no operator's harm.
 const QUEUE: usize = 1_024;
 /// Commands handled before what they caused is written.
 const GROUP: usize = 256;

@@ -28,7 +28,7 @@ pub(crate) struct Sighting {
     pub(crate) latency: Duration,
 }
 
-/// Shared with whoever shows it.
+/// Shared with the pages that show it.
 #[derive(Clone, Default)]
 pub(crate) struct Sightings(Arc<RwLock<HashMap<Address, Sighting>>>);
 

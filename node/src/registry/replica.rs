@@ -235,7 +235,7 @@ impl ReplicaShared {
                 "a registry has a binding that the operator's key did not make");
             return self.forget_binding(peer, operator);
         };
-        // Before the transition, so that whoever hears of that is told it.
+        // Before the transition, so that a subscriber that hears of that is told it.
         let counts = self.services.keep_binding(binding, key);
         let joined = Input::Joined {
             operator,

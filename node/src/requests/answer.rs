@@ -112,7 +112,7 @@ impl Answerer {
         }
     }
 
-    /// Why nothing came of a question, for whoever asks later. What began a task is in its record.
+    /// Why nothing came of a question, for a reader who asks later. What began a task is in its record.
     fn note_refusal(&self, last: &Result<ReplyKind, Failure>) {
         if let Err(failure) = last
             && failure.progress.is_none()

@@ -51,7 +51,7 @@ impl Speaker {
         let record = store.signer(&operator.into_array())?;
         lease::refuse_beside_holder(signer.address(), &record)?;
         // Above all that the operator was bound by before, also where the clock was set back. What a
-        // wrong clock made is no measure: nobody listens to a binding of the future.
+        // wrong clock made is no measure: no peer listens to a binding of the future.
         let last = Some(record.sequence).filter(|last| !clock::is_ahead(*last));
         let next = last.map_or(0, |last| last.saturating_add(1));
         let sequence = clock::now().millis().max(next);

@@ -61,7 +61,7 @@ pub struct Setting {
     pub long: &'static str,
     /// What stands between items in flags and environment; `None` for a single value.
     pub delimiter: Option<char>,
-    /// Whether values are shown to nobody.
+    /// Whether values are shown to no user.
     pub secret: bool,
     /// Reads the text of a flag or of the environment: one item of a list.
     pub parse: fn(&str) -> Result<Value, ParseError>,
@@ -133,7 +133,7 @@ impl Setting {
 pub trait SettingValue {
     /// What stands between items in one text.
     const DELIMITER: Option<char> = None;
-    /// Whether it is shown to nobody.
+    /// Whether it is shown to no user.
     const SECRET: bool = false;
 
     /// Reads a text.

@@ -1,12 +1,12 @@
 //! Keeps an operator to one writer: nothing is signed before it is known that the signing log is good
-//! for it and nobody else signs for the operator, and nothing any more once somebody does.
+//! for it and no other process signs for the operator, and nothing any more once another one does.
 //!
 //! # Design Decisions
 //!
 //! Everything that an operator ever says of itself (its bindings, its presences) carries a sequence that
 //! the store has synced before, whatever key signs it. So one rule tells all: what is heard with a higher
 //! sequence than the store knows, under a key that the operator has or had a moment ago, was said by a
-//! process with another store. Nobody else can make it, an old one does no harm, and no word of a peer
+//! process with another store. No other party can make it, an old one does no harm, and no word of a peer
 //! is believed. Where the log begins with its key, what older keys say is known to be missing: only that
 //! they still say something counts.
 
@@ -40,7 +40,7 @@ use crate::{NodeError, clock};
 
 /// How often the lease is renewed and shown to others: one synced write and one signature each.
 const RENEW: Duration = Duration::from_secs(5);
-/// How long the pages tell why a node ends, for whoever watches them.
+/// How long the pages tell why a node ends, for users who watch them.
 const NOTICE: Duration = Duration::from_secs(5);
 /// Bindings of this operator that wait to be looked at; one that is foreign is enough.
 const HEARD: usize = 16;
@@ -60,7 +60,7 @@ pub(crate) enum LeaseState {
     /// It is being found out.
     Checking,
     Held,
-    /// Not before somebody has mended this.
+    /// Not before the operator has mended this.
     Refused(String),
     /// Never again in this process.
     Lost(String),
@@ -158,7 +158,7 @@ pub(crate) struct LeaseParts {
     pub(crate) home: HomeHandle,
     pub(crate) reader: Arc<dyn HomeReader>,
     pub(crate) others: Others,
-    /// Bindings of this operator that were heard, whoever made them.
+    /// Bindings of this operator that were heard, whichever process made them.
     pub(crate) heard: mpsc::Receiver<PeerBinding>,
 }
 
@@ -287,7 +287,7 @@ impl LeaseTask {
         Ok(lease)
     }
 
-    /// Renews the lease and shows it, until somebody else turns out to sign for the operator.
+    /// Renews the lease and shows it, until another process turns out to sign for the operator.
     async fn keep(&mut self, lease: &Lease) -> Result<std::convert::Infallible, NodeError> {
         let mut period = tokio::time::interval(RENEW);
         period.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

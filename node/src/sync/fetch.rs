@@ -300,7 +300,7 @@ impl Fetcher {
         Ok(Input::Tasks { peer, left_out })
     }
 
-    /// Page by page: nobody tells of these tasks once more, as the cursor is behind them. Each page
+    /// Page by page: no peer tells of these tasks once more, as the cursor is behind them. Each page
     /// makes the question shorter, so there are no more of them than tasks.
     async fn tasks_of(
         &self,

@@ -110,7 +110,7 @@ fn add_signers(
     }
 }
 
-/// Tasks that somebody asked for by their ids.
+/// Tasks that a peer asked for by their ids.
 pub(super) fn of_tasks(
     store: &Store,
     sets: &crate::home::set_history::Sets,

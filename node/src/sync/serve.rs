@@ -33,8 +33,8 @@ const STREAMS: usize = 128;
 const STREAMS_FOR_REGULARS: usize = STREAMS / 2;
 /// Streams of one range of addresses: half of all.
 const STREAMS_PER_RANGE: usize = 64;
-/// Questions that are worked on at a time, each on a blocking thread; the same again for strangers, who
-/// so never stand in line before the others.
+/// Questions that are worked on at a time, each on a blocking thread; the same again for unknown peers,
+/// who so never stand in line before the others.
 const WORKING: usize = 1;
 /// Bytes that one peer gets: a second, 35,000 tasks of five operators, more than it can verify; at once, 10,000
 /// tasks of ten operators.
@@ -46,9 +46,9 @@ const RATE: Rate = Rate {
 const QUESTION: usize = 4_096;
 /// Peers whose rate is remembered.
 const METERED: usize = 1_024;
-/// A stream on which nobody asks is closed; followers ask every few seconds.
+/// A stream on which the peer asks nothing is closed; followers ask every few seconds.
 const IDLE: Duration = Duration::from_secs(120);
-/// The same for strangers, whose places are few.
+/// The same for unknown peers, whose places are few.
 const IDLE_STRANGER: Duration = Duration::from_secs(10);
 
 /// What is read for an answer.
@@ -139,7 +139,7 @@ async fn serve(shared: Arc<ServeShared>, peer: PeerId, mut stream: Stream, _plac
         };
         let reply = shared.reply(request, is_regular).await;
         let pause = shared.meters.take(clock::now(), peer, reply.encoded_len());
-        // Whoever asks for more than its share waits for it.
+        // A peer that asks for more than its share waits for it.
         tokio::time::sleep(pause).await;
         let replies = [reply];
         let write = frame::write(&mut stream, &replies);

@@ -3,7 +3,7 @@
 //! A peer names the set, which alone is worth nothing. It is believed where the set before, which this
 //! node knows, has certified it; or where the home chain says the same at a final block: the contract
 //! keeps keys and weights of all epochs, so who the members are is all that must be told, and their
-//! weights add up to the total only if nobody was left out.
+//! weights add up to the total only if no member was left out.
 
 use libp2p::PeerId;
 use quorate_proto::store::{OperatorSetRecord, SetSource};

@@ -29,7 +29,7 @@ pub(super) enum RequestedItems {
     These(HashSet<TaskId>),
 }
 
-/// How much each peer brought of what nobody has certified.
+/// How much each peer brought of what no set has certified.
 #[derive(Default)]
 pub(super) struct Allowance(Mutex<HashMap<PeerId, (Timestamp, usize)>>);
 

@@ -380,7 +380,7 @@ impl TaskDriver {
         }
     }
 
-    /// Somebody's task was not taken. A flood of them is shown by figures, not in the log.
+    /// An author's task was not taken. A flood of them is shown by figures, not in the log.
     fn note_refused(&self, refused: &Refused) {
         metrics::counter!("quorate_tasks_refused_total").increment(1);
         let (author, reason) = match refused {

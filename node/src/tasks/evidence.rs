@@ -1,8 +1,8 @@
-//! The book of evidence: who signed two facts for one slot, and what proves it.
+//! The evidence store: who signed two facts for one slot, and what proves it.
 //!
 //! Shared by the gossip task, which checks what others publish before it is forwarded, the task driver,
-//! which finds evidence itself and writes all of it, and whoever shows it. What the book says is
-//! decided by [`Docket`]; the evidence itself is in the store.
+//! which finds evidence itself and writes all of it, and the pages and requests that show it. What the evidence
+//! store says is decided by [`Docket`]; the evidence itself is in the node's store.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -18,7 +18,7 @@ use crate::home::EpochView;
 use crate::{NodeError, clock};
 use quorate_client::record;
 
-/// The book of evidence. Clones share it.
+/// The evidence store. Clones share it.
 #[derive(Clone)]
 pub(crate) struct EvidenceStore {
     docket: Arc<Mutex<Docket>>,
@@ -175,7 +175,7 @@ impl EvidenceStore {
     }
 }
 
-/// Adds what the book decided to a batch; what is to be published is returned.
+/// Adds what the evidence store decided to a batch; what is to be published is returned.
 pub(crate) fn write(
     outputs: Vec<Output>,
     heard_from: Option<Address>,

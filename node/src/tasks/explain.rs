@@ -201,7 +201,7 @@ pub(crate) fn newest(store: &Store, limit: usize) -> Result<Vec<TaskLine>, NodeE
     Ok(lines)
 }
 
-/// Every member of the set, and whoever answered, ascending by address.
+/// Every member of the set, and every operator that answered, ascending by address.
 fn operators_of(
     store: &Store,
     id: TaskId,

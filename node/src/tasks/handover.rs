@@ -4,7 +4,7 @@
 //! the order of their addresses, rotated by the epoch, [`STEP_MS`] apart. The first one is enough
 //! while all is well; the others make up for it where it is down. Turns come round until there is
 //! a certificate, also in the time in which the old set may still finish its tasks. After that a
-//! certificate is made only where somebody asks for it, see [`crate::home::EpochView::past_sets`].
+//! certificate is made only where a user asks for it, see [`crate::home::EpochView::past_sets`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -155,7 +155,7 @@ impl HandOverTurns {
     }
 }
 
-/// The place in the order of turns; strangers come last.
+/// The place in the order of turns; operators outside the set come last.
 fn rank_of(me: Address, set: &OperatorSet) -> u64 {
     let members = set.members().len() as u64;
     let Some(position) = set.position(me) else {

@@ -25,7 +25,7 @@ pub(crate) enum Effect {
     Publish(Item),
     /// To a user; dropped where the user went away.
     Tell(mpsc::Sender<Update>, Update),
-    /// To whoever brought what another node had.
+    /// To the caller that brought what another node had.
     TakenOver(oneshot::Sender<Imported>, Imported),
 }
 

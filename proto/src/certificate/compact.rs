@@ -47,7 +47,7 @@ pub enum CompactError {
     /// A bit for which the set has no member.
     #[error("the bitmap names signers beyond the {0} members of the set")]
     BeyondSet(usize),
-    /// Nobody signed.
+    /// No operator signed.
     #[error("a certificate has at least one signer")]
     NoSigner,
     /// A signer that the set does not have.

@@ -237,7 +237,7 @@ pub fn signature(bytes: &[u8]) {
     }
 }
 
-/// The second signature that everybody can make of one is none.
+/// The second signature that every reader can make of one is none.
 fn check_malleable(signature: &[u8; 65], digest: B256, signer: Address) {
     let order: U256 = "0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141"
         .parse()

@@ -7,8 +7,8 @@ use crate::{TaskId, WireError};
 /// Parts of an epoch: by the first byte of the task id.
 pub const BUCKETS: usize = 256;
 
-/// How many tasks, and the sum of their hashes modulo 2^256. A sum and no exclusive or, since whoever
-/// may choose some of the hashes can make an exclusive or come out as he likes.
+/// How many tasks, and the sum of their hashes modulo 2^256. A sum and no exclusive or, since a peer that
+/// may choose some of the hashes can make an exclusive or come out as it likes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fingerprint {
     /// How many tasks.

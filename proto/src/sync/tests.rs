@@ -70,7 +70,7 @@ fn an_item_goes_and_comes_back_with_its_responses() {
     let back = SyncItem::try_from(&message).unwrap();
     assert_eq!(back, item());
     let responses = back.responses(&set()).unwrap();
-    // What the author said of its read does not come along: nobody could check it.
+    // What the author said of its read does not come along: no receiver could check it.
     let expected = Response {
         basis: ReadBasis::Unspecified,
         ..signed(1)

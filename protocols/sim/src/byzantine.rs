@@ -104,7 +104,7 @@ impl Engine {
         }
     }
 
-    /// A message was heard by somebody who may mean ill.
+    /// A message was heard by a node that may mean ill.
     pub(super) fn overhear(&mut self, node: usize, parcel: &Arc<Parcel>) {
         match self.world.plan.behaviour(node) {
             Behaviour::Replayer if !parcel.replayed => self.replay(node, parcel),

@@ -194,7 +194,7 @@ impl Checker {
         )
     }
 
-    /// What ends without certificate ends in time, has none, and everybody is accounted for.
+    /// What ends without certificate ends in time, has none, and every member of the set is accounted for.
     pub(super) fn ended(
         &mut self,
         world: &World,
@@ -228,7 +228,7 @@ impl Checker {
         })
     }
 
-    /// Evidence is against those who did it, and would convince anybody.
+    /// Evidence is against those who did it, and would convince any verifier.
     pub(super) fn evidence(&mut self, world: &World, a: &Response, b: &Response) -> Check {
         let operator = world.number(a.operator);
         let guilty = world.may_equivocate(a.operator);

@@ -329,7 +329,7 @@ impl Engine {
             self.nodes[node].store.lose_latest(self.now);
         }
         self.check.crashed(node);
-        // Who asks at this very moment finds nobody.
+        // A user who asks at this very moment finds no node.
         let now = self.now;
         let waits = |r: &&mut Request| r.node == node && r.at < now && r.end.is_none();
         for request in self.requests.iter_mut().filter(waits) {

@@ -54,7 +54,7 @@ pub(super) struct Parcel {
     pub(super) from: usize,
     pub(super) task: TaskId,
     pub(super) message: Message,
-    /// Whether somebody else sends it once more.
+    /// Whether another operator sends it once more.
     pub(super) replayed: bool,
 }
 

@@ -110,7 +110,7 @@ impl Sim {
         self.behaves(node, Behaviour::Withholder)
     }
 
-    /// An operator that sends what it heard from anybody again, also of epochs that are over.
+    /// An operator that sends what it heard from any node again, also of epochs that are over.
     #[must_use]
     pub fn replayer(self, node: usize) -> Self {
         self.behaves(node, Behaviour::Replayer)

@@ -16,7 +16,7 @@
 //!   that finds nothing must not be one that sees nothing.
 //! - What honest operators owe depends on what happens to them, and all of that is in the plan:
 //!   who can be deceived by its providers, which tasks have to be certified.
-//! - One message is one event. It is sent to everybody directly, with a fate for each; or spreads
+//! - One message is one event. It is sent to every node directly, with a fate for each; or spreads
 //!   by gossip ([`Sim::gossip`]), with a fate for each hop, when copies and bytes are counted.
 //!   Batching is for the tests with a real mesh.
 
@@ -115,7 +115,7 @@ impl Sim {
         self
     }
 
-    /// As [`Sim::gossip`], but the author tells everybody itself (gossipsub's `flood_publish`).
+    /// As [`Sim::gossip`], but the author tells every node itself (gossipsub's `flood_publish`).
     #[must_use]
     pub const fn flooding_gossip(mut self, degree: usize) -> Self {
         self.plan.gossip = Some(Gossip {

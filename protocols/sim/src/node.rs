@@ -23,7 +23,7 @@ pub(super) struct Node {
     pub(super) epochs: EpochMachine,
     pub(super) pipeline: Pipeline,
     pub(super) store: Store,
-    /// Messages that this life heard: an author's numbers are remembered, so that nobody can repeat
+    /// Messages that this life heard: an author's numbers are remembered, so that no other node can repeat
     /// its words.
     pub(super) heard: HashSet<u64>,
     /// What it heard from others, where it means to repeat it.
@@ -103,7 +103,7 @@ pub(super) struct Store {
 const UNSYNCED: u64 = 1_000_000;
 
 impl Store {
-    /// Signs, and has it in the log before anybody sees it; or refuses because the log says so, or
+    /// Signs, and has it in the log before any other node sees it; or refuses because the log says so, or
     /// because there is none.
     pub(super) fn sign(
         &mut self,

@@ -23,7 +23,7 @@ pub struct Outcome {
     pub traffic: Vec<Traffic>,
     /// What the users got, in the order in which they asked.
     pub answers: Vec<Answer>,
-    /// Operators against whom somebody holds evidence.
+    /// Operators against whom a node holds evidence.
     pub evidence: BTreeSet<usize>,
     /// For each certificate at each node the microseconds since its task was first opened
     /// anywhere; ascending.
@@ -49,7 +49,7 @@ pub struct Mischief {
     pub displaced: u64,
     /// Messages that only some got.
     pub withheld: u64,
-    /// Messages repeated by somebody else.
+    /// Messages repeated by another operator.
     pub replayed: u64,
     /// Messages made up in others' names.
     pub forged: u64,

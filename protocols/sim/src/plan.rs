@@ -62,7 +62,7 @@ pub(super) enum Behaviour {
     Turncoat,
     /// It sends what it says to some, each time others.
     Withholder,
-    /// It repeats what anybody said.
+    /// It repeats what any node said.
     Replayer,
     /// It signs for another epoch.
     WrongEpoch,
@@ -88,7 +88,7 @@ impl Behaviour {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Gossip {
     pub(super) degree: usize,
-    /// The author sends to everybody, and not to its neighbours only.
+    /// The author sends to every node, and not to its neighbours only.
     pub(super) flood_publish: bool,
 }
 

@@ -12,7 +12,7 @@ pub enum Rule {
     WriteFirst,
     /// Who lost its signing log does not sign. Left out: it begins an empty one.
     LogLost,
-    /// k of n providers, whoever is down. Left out: more than half of those that answer.
+    /// k of n providers, whichever of them are down. Left out: more than half of those that answer.
     ProviderQuorum,
     /// What comes in is verified. Left out: everything is taken.
     Verification,
@@ -20,7 +20,7 @@ pub enum Rule {
     BirthEpoch,
     /// Who did not answer is asked again. Left out: once only.
     Retry,
-    /// Two facts that meet become evidence. Left out: nobody keeps it.
+    /// Two facts that meet become evidence. Left out: no node keeps it.
     Evidence,
     /// Machines are woken when they want to be. Left out: pipelines never are.
     Wake,

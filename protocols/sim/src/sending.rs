@@ -9,7 +9,7 @@ use super::event::{Message, Parcel, What};
 use super::mesh::{self, Mesh, Way};
 use super::plan::Behaviour;
 
-/// Who of all nodes gets a message; `None` for everybody.
+/// Who of all nodes gets a message; `None` for all of them.
 pub(super) type Audience<'a> = Option<&'a [bool]>;
 
 pub(super) fn is_meant(audience: Audience<'_>, node: usize) -> bool {

@@ -178,7 +178,7 @@ impl World {
         proof_of(statement).key.saturating_to()
     }
 
-    /// The same statement with the other value of the two that anybody reads.
+    /// The same statement with the other value of the two that any node reads.
     pub(super) fn opposite(statement: &Statement) -> Statement {
         let value = if Self::is_true(statement) { lie } else { truth };
         let question = Self::question(statement);

@@ -164,7 +164,7 @@ fn memory_is_bounded_and_keeps_the_muted() {
 }
 
 proptest! {
-    /// However stakes are spread, all shares together are no more than the whole, and whoever has more
+    /// However stakes are spread, all shares together are no more than the whole, and an operator that has more
     /// stake has no smaller share.
     #[test]
     fn shares_never_exceed_the_whole(weights in prop::collection::vec(1_u64..u64::MAX / 64, 1..60)) {

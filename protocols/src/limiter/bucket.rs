@@ -1,4 +1,4 @@
-//! Token buckets: how much of something somebody may have per second, and at once.
+//! Token buckets: how much of something one party may have per second, and at once.
 //!
 //! A bucket fills with time up to its burst. What is taken is gone until time has refilled it. Time is
 //! an argument, so a bucket is a plain value of two numbers.

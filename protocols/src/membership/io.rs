@@ -60,7 +60,7 @@ pub enum Input {
         /// How many registries there are, this one and those that are silent included.
         registries: usize,
     },
-    /// A suspended operator may answer again, by whoever runs the registry.
+    /// A suspended operator may answer again, by the administrator of the registry.
     Reinstated {
         /// Who.
         operator: Address,
@@ -130,7 +130,7 @@ pub enum Refused {
 }
 
 impl Refused {
-    /// Whether the same input may succeed later. None of them is anybody's fault.
+    /// Whether the same input may succeed later. None of them is the fault of the operator or of the caller.
     #[must_use]
     pub const fn is_retryable(&self) -> bool {
         matches!(self, Self::UnknownOperator(_))

@@ -66,7 +66,7 @@ fn began(epoch: u32, weights: &[u64]) -> Input {
     }
 }
 
-/// Four operators are asked in epoch `epoch`; these sign, nobody refuses.
+/// Four operators are asked in epoch `epoch`; these sign, none refuses.
 fn closed(epoch: u32, began: u64, signed: &[u8]) -> Input {
     Input::TaskClosed(ClosedTask {
         task: TaskId(B256::repeat_byte(7)),
@@ -456,11 +456,11 @@ fn what_was_kept_is_restored() {
 fn an_epoch_that_was_slept_through_is_made_up_for() {
     let machine = four(MANUAL);
     let mut again = Membership::restore(MANUAL, machine.members().cloned());
-    // Before the epoch is known nobody is put out.
+    // Before the epoch is known no operator is put out.
     assert_eq!(tell(&mut again, 0, deregistered(4, 150)), []);
     let left = (Some(Active), Unactive, Cause::Deregistered);
     assert_eq!(tell(&mut again, 0, began(7, &[1, 1, 1])), [left]);
-    // Nor does anybody come back by leaving twice.
+    // Nor does an operator come back by leaving twice.
     let mut again = Membership::restore(MANUAL, again.members().cloned());
     assert_eq!(tell(&mut again, 0, deregistered(4, 750)), []);
     let back = (Some(Unactive), WaitingJoin, Cause::Registered);

@@ -7,7 +7,7 @@ use super::recent::MAX_RECENT_TASKS;
 
 impl Pipeline {
     /// Whether what is kept in memory is within its bounds, with one slot and one wake for each open task;
-    /// for whoever checks that it always is.
+    /// for the simulator, which checks that it always is.
     #[must_use]
     pub fn is_bounded(&self) -> bool {
         let tasks = self.tasks.len();

@@ -5,7 +5,7 @@
 //!
 //! # Design Decisions
 //!
-//! - It is a limit, no punishment: answers of a doubted operator count as before, nobody is told, and
+//! - It is a limit, no punishment: answers of a doubted operator count as before, no operator is told, and
 //!   nothing of it outlives a minute and a half. Whose providers lied for a while is believed again when its
 //!   tasks are.
 //! - This node may be the one that is wrong. A certificate for what it refused shows it, and ends all of

@@ -32,7 +32,7 @@ pub(super) enum Own {
 }
 
 impl Entry {
-    /// Nobody but its author has signed it, and this node had no part in it.
+    /// No operator but its author has signed it, and this node had no part in it.
     pub(super) fn is_lonely(&self) -> bool {
         matches!(self.own, Own::Idle | Own::Spectator) && self.task.report().progress.signed <= 1
     }

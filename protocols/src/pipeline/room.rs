@@ -2,7 +2,7 @@
 //!
 //! A quarter of the places is for what users ask this node. The rest is shared by the operators that
 //! announce tasks: one that announces junk fills its own share, and no other, and its share shrinks while
-//! it does. What is certified was no junk, and is counted against nobody while it waits for late responses.
+//! it does. What is certified was no junk, and is counted against no operator while it waits for late responses.
 
 use quorate_proto::{Address, OperatorSet, Timestamp, limits};
 
@@ -17,7 +17,7 @@ pub(super) const OWN_TASKS: usize = limits::MAX_OPEN_TASKS / 4;
 pub(super) const FOREIGN_TASKS: usize = limits::MAX_OPEN_TASKS - OWN_TASKS;
 /// Tasks of one operator at least, whatever its stake; 192 operators of no stake could fill the node.
 pub(super) const MIN_SHARE: usize = 32;
-/// Tasks that are known by refusals only: nobody who could be blamed has announced them here. A refusal
+/// Tasks that are known by refusals only: no operator that could be blamed has announced them here. A refusal
 /// overtakes its announcement by milliseconds at most.
 pub(super) const ORPHANS: usize = 512;
 

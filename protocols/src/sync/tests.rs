@@ -566,7 +566,7 @@ fn who_sends_more_than_it_says_to_hold_is_shunned_and_another_one_asked() {
     }
     assert_eq!(lied, 1);
     assert_eq!(story.store, full);
-    // For a minute nobody asks it.
+    // For a minute the machine does not ask it.
     for _ in 0..50 {
         story.now = story.machine.next_wake().unwrap().max(story.now);
         for output in story.machine.handle(story.now, Input::Wake) {

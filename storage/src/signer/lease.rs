@@ -45,7 +45,7 @@ impl Lease {
     /// may be shown to others once the acknowledgement is there.
     ///
     /// # Errors
-    /// [`StoreError::LogNotWhole`] where somebody else holds the log by now.
+    /// [`StoreError::LogNotWhole`] where another process holds the log by now.
     pub fn renew(&self, now_ms: u64) -> Result<(u64, Ack), StoreError> {
         let mut record = self.held()?;
         record.sequence = next(record.sequence, now_ms);

@@ -55,7 +55,7 @@ fn nobody_signs_with_an_unknown_log() {
     }
 }
 
-/// The sequences go on too, so that nothing said with the key before is taken for somebody else's.
+/// The sequences go on too, so that nothing said with the key before is taken for another store's.
 #[test]
 fn another_key_goes_on_with_the_log_once_that_is_noted() {
     let (_dir, queue, _guard) = fresh(EngineKind::RocksDb);

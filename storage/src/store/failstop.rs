@@ -11,7 +11,7 @@ use futures::{
 
 use crate::StoreError;
 
-/// Remembers the first failure and tells it to whoever waits for it.
+/// Remembers the first failure and tells it to every caller that waits for it.
 pub(super) struct FailStop {
     cause: OnceLock<StoreError>,
     tell: Mutex<Option<oneshot::Sender<StoreError>>>,

@@ -109,7 +109,7 @@ fn a_short_signing_record_is_corrupt() {
     );
 }
 
-/// Data without an identity belong to nobody known.
+/// Data without an identity belong to no known network.
 #[test]
 fn data_of_nobody_are_refused() {
     for kind in EngineKind::ALL {

@@ -214,7 +214,7 @@ fn large(number: u64) -> Batch {
     batch
 }
 
-/// A disk that is slower than what comes makes its writers wait, and refuses nobody.
+/// A disk that is slower than what comes makes its writers wait, and refuses none of them.
 #[test]
 fn who_waits_for_its_turn_is_written_in_order() {
     let double = Double::default();

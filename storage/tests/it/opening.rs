@@ -238,7 +238,7 @@ fn write_ahead_log(dir: &Path) -> std::path::PathBuf {
         .unwrap()
 }
 
-/// The end of the log may be torn by a crash; nobody was told that it is there.
+/// The end of the log may be torn by a crash; no caller was told that it is there.
 #[test]
 fn a_torn_end_of_the_log_is_cut() {
     let dir = tempfile::tempdir().unwrap();

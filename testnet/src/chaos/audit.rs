@@ -40,7 +40,7 @@ pub(super) struct Findings {
     apart: Vec<String>,
     /// A certificate that the registry rejects.
     rejected: Vec<String>,
-    /// Evidence against somebody; all were honest.
+    /// Evidence against an operator; all were honest.
     accused: Vec<String>,
     /// A peer that was shut out for misconduct; all were honest.
     shut_out: Vec<String>,
@@ -250,7 +250,7 @@ async fn on_chain(
     Ok(())
 }
 
-/// Every value that anybody signed, certified or not.
+/// Every value that any operator signed, certified or not.
 async fn values(
     world: &ChaosNetwork,
     books: &StoredRecords,

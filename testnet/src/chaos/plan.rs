@@ -113,7 +113,7 @@ impl Planner {
         }
     }
 
-    /// The next step, while these faults last. Nobody is hit twice at a time; `None` where nobody is left.
+    /// The next step, while these faults last. No node is hit twice at a time; `None` where none is left.
     pub(super) fn next(&mut self, active: &[&Fault]) -> Option<PlannedFault> {
         let hit: Vec<usize> = active.iter().flat_map(|fault| fault.victims()).collect();
         let free: Vec<usize> = (0..self.operators).filter(|n| !hit.contains(n)).collect();

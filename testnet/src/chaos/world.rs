@@ -199,7 +199,7 @@ impl ChaosNetwork {
         }));
     }
 
-    /// Nobody may end who was not made to.
+    /// No node may end that was not made to.
     pub(super) async fn look(&mut self) -> Result<()> {
         let nodes = self
             .network

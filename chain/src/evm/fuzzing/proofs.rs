@@ -1,4 +1,4 @@
-//! Proofs of a state that is known, and of states that somebody made up.
+//! Proofs of a state that is known, and of states that a prover made up.
 
 use std::sync::LazyLock;
 
@@ -77,7 +77,7 @@ pub fn proof(bytes: &[u8]) {
     made_up(text);
 }
 
-/// Whoever chooses the root can prove what he likes, but not two things of one slot.
+/// A prover that chooses the root can prove what it likes, but not two things of one slot.
 fn made_up(text: &str) {
     let Some(root) = own_root(text) else {
         return;

@@ -1,4 +1,4 @@
-//! Searches whose steps somebody else answers.
+//! Searches whose steps the fuzzer's input answers.
 
 use alloy::primitives::{Address, B256, U256};
 

@@ -403,7 +403,7 @@ async fn a_provider_that_has_had_enough_is_asked_less_often() {
         assert!(text.contains("answered with HTTP status 429"), "{text}");
         assert!(took < CALL_TIMEOUT + Duration::from_millis(500), "{took:?}");
     }
-    // Pauses of 0.1, 0.2, 0.4, 0.8 and 1.6 s; 3.2 s is more than anybody waits for.
+    // Pauses of 0.1, 0.2, 0.4, 0.8 and 1.6 s; 3.2 s is more than any caller waits for.
     let asked = asked.load(std::sync::atomic::Ordering::SeqCst);
     assert!((4..=8).contains(&asked), "{asked} requests");
 }

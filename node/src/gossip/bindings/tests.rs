@@ -65,7 +65,7 @@ fn what_no_clock_can_have_made_is_not_kept() {
     assert!(!keep(&bindings, 1, 1 << 62));
     assert!(!keep(&bindings, 1, now + clock::MAX_AHEAD_MS + 60_000));
     assert_eq!(sequence(&bindings), None);
-    // A clock that is a little wrong is nobody's fault.
+    // A clock that is a little wrong is not the operator's fault.
     let ahead = now + clock::MAX_AHEAD_MS - 60_000;
     assert!(keep(&bindings, 1, ahead));
     assert_eq!(stored(&store, writer), Some(ahead));

@@ -62,7 +62,7 @@ impl Member {
     }
 }
 
-/// A peer from the settings that speaks for nobody.
+/// A peer from the settings that speaks for no operator.
 fn registry() -> PeerId {
     Member::new(90).peer_id()
 }
@@ -452,7 +452,7 @@ fn nobody_is_to_blame_for_epochs_that_this_node_skipped() {
     assert!(matches!(verdict, ValidationOutcome::Useless(OVER)));
 }
 
-/// Each would cost a signature's verification otherwise, as fast as anybody can send.
+/// Each would cost a signature's verification otherwise, as fast as any peer can send.
 #[test]
 fn authors_that_nobody_knows_are_verified_now_and_then() {
     let mut scene = Scene::new();
@@ -479,7 +479,7 @@ fn authors_that_nobody_knows_are_verified_now_and_then() {
     ));
 }
 
-/// What was recorded long ago is genuine, and nobody has use for it.
+/// What was recorded long ago is genuine, and no node has use for it.
 #[test]
 fn strangers_may_not_send_what_is_useless_without_end() {
     let mut scene = Scene::new();
@@ -721,7 +721,7 @@ fn evidence_is_checked_before_it_is_forwarded() {
     let verdict = scene.from(0, Kind::Evidence, &evidence(1, proven));
     assert!(matches!(verdict, ValidationOutcome::Good(entries) if entries.len() == 1));
 
-    // The same pair, laid at somebody else's door.
+    // The same pair, laid to another operator.
     let pair = proven.attestations().map(|signed| *signed);
     let forged = EquivocationEvidence::new(scene.members[2].address, pair).unwrap();
     let verdict = scene.from(0, Kind::Evidence, &evidence(2, forged));

@@ -83,7 +83,7 @@ fn every_reason_is_told_by_its_code() {
         ),
     ];
     for (number, (change, reasons, degraded)) in table.into_iter().enumerate() {
-        // With everybody connected, so that who has no stake still lacks nobody.
+        // With every operator connected, so that who has no stake still lacks no operator.
         let mut situation = Situation {
             connected: (1..6).map(operator).collect(),
             ..fine()
@@ -98,7 +98,7 @@ fn every_reason_is_told_by_its_code() {
 
 #[test]
 fn the_threshold_must_be_in_reach() {
-    // Connected, never heard of, strangers, ready.
+    // Connected, never heard of, unknown peers, ready.
     let table: [(&[u8], &[u8], usize, bool); 8] = [
         (&[2, 3], &[], 0, true),
         (&[2], &[], 0, false),
@@ -107,7 +107,7 @@ fn the_threshold_must_be_in_reach() {
         (&[2], &[4, 5], 1, true),
         (&[], &[2, 3, 4, 5], 1, false),
         (&[], &[2, 3, 4, 5], 2, true),
-        // Who is known and away is not among the strangers.
+        // Who is known and away is not among the unknown peers.
         (&[3], &[], 5, false),
         (&[], &[], 0, false),
     ];

@@ -1,4 +1,4 @@
-//! Whether others hear this operator. A node that nobody hears finds no fault in itself: it signs, and its
+//! Whether others hear this operator. A node that no peer hears finds no fault in itself: it signs, and its
 //! weight is missing elsewhere. So its peers say, each time it shows that it is there, by which of its
 //! bindings they know it.
 
@@ -12,13 +12,13 @@ use crate::clock;
 const FRESH_MS: u64 = 30_000;
 /// Peers that are remembered: those that are configured, or 8.
 const MAX_PEERS: usize = 256;
-/// What was signed this long ago has reached whoever hears this node.
+/// What was signed this long ago has reached every peer that hears this node.
 const REACH_MS: u64 = 15_000;
 
 /// What the peers know of this operator.
 #[derive(Debug, Default)]
 pub(super) struct Hearing {
-    /// The sequence of this node's own binding; zero where it speaks for nobody.
+    /// The sequence of this node's own binding; zero where it speaks for no operator.
     own: u64,
     /// By peer: the sequence that it told, and when.
     told: HashMap<PeerId, (u64, u64)>,

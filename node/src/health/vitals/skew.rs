@@ -18,7 +18,7 @@ pub(crate) struct Skew {
 }
 
 impl Skew {
-    /// Whether somebody should do something about it.
+    /// Whether the operator should do something about it.
     pub(crate) const fn is_large(&self) -> bool {
         self.offset_ms.unsigned_abs() > LARGE_MS + self.uncertainty_ms
     }

@@ -30,7 +30,7 @@ pub struct Restored {
 /// [`BackupError`] says what is wrong.
 pub fn verify(from: &Path) -> Result<Manifest, BackupError> {
     let manifest = Manifest::read(from)?;
-    // The names are somebody else's input; none may lead out of the folder.
+    // The names are another party's input; none may lead out of the folder.
     for file in &manifest.files {
         let plain = |part: Component<'_>| matches!(part, Component::Normal(_));
         if !Path::new(&file.path).components().all(plain) {

@@ -224,7 +224,7 @@ fn who_comes_through_relays_shares_a_place_of_its_own() {
         let caller = Multiaddr::empty().with_p2p(PeerId::random()).unwrap();
         gate.handle_pending_inbound_connection(id(number), local, &caller)
     };
-    // Through any relay, and also where that is one of the regulars.
+    // Through any relay, and also where that is one of the known peers.
     for number in 0..3 {
         assert!(pending(&mut gate, number, &by_relay()).is_ok());
     }

@@ -33,7 +33,7 @@ struct RegistryEntry {
     apart: u32,
 }
 
-/// Shared with whoever shows it.
+/// Shared with the pages that show it.
 #[derive(Clone, Default)]
 pub(crate) struct RegistryStandings(Arc<RwLock<BTreeMap<PeerId, RegistryEntry>>>);
 

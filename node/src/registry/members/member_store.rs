@@ -1,4 +1,4 @@
-//! The machine with its books: members, the event log, and the updates for subscribers.
+//! The machine with its stores: members, the event log, and the updates for subscribers.
 
 use std::collections::BTreeSet;
 
@@ -102,7 +102,7 @@ impl MemberStore {
             self.counted.extend(closed.signed.iter().copied());
         }
         let outputs = self.machine.handle(now, input)?;
-        // Events of operators that nobody speaks for do not change it, and come by the thousand.
+        // Events of operators that no peer speaks for do not change it, and come by the thousand.
         let matters = |output: &Output| match output {
             Output::Keep(member) => member.binding.is_some() || member.misses > 0,
             Output::Bound { .. } => true,

@@ -114,7 +114,7 @@ impl Services {
                 clock::MAX_AHEAD_MS / 1_000
             )));
         }
-        // Before the transition: whoever hears of that is told these with it. They are the
+        // Before the transition: a subscriber that hears of that is told these with it. They are the
         // operator's word even where the transition is refused.
         let counts = self.keep_binding(request.binding, keys.signing_key);
         let addresses = request

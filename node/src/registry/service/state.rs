@@ -9,7 +9,7 @@ use crate::network::peer_id_of;
 use crate::network::rpc::refuse;
 use crate::registry::members::{self, EventFilter, MemberPage, PageFilter};
 
-/// Peers named to somebody who has just joined; the rest comes with the operators.
+/// Peers named to an operator that has just joined; the rest comes with the operators.
 const SOME_PEERS: usize = 32;
 
 impl Services {

@@ -1,6 +1,6 @@
 //! Updates for subscribers: those that they missed, then each as soon as it is written.
 //!
-//! Subscribers read the store, so none of them holds up anybody or costs memory while it is slow.
+//! Subscribers read the store, so none of them holds up another task or costs memory while it is slow.
 
 use quorate_proto::{Address, RegistryErrorCode, wire};
 use quorate_storage::{Page, StoreError, schema};
@@ -106,7 +106,7 @@ impl Services {
     }
 }
 
-/// Whether somebody speaks for the operator: always but before its join and after its exit.
+/// Whether a peer speaks for the operator: always but before its join and after its exit.
 fn is_bound(state: &wire::OperatorState) -> bool {
     let gone = state.status() == wire::OperatorStatus::Unactive
         && state.cause() == wire::LifecycleCause::Deregistered;

@@ -58,7 +58,7 @@ impl Answerer {
             .node
             .driver
             .ask(statement, signers.clone(), ReadTrace::default());
-        // The task runs on by itself; whoever asked asks again.
+        // The task runs on by itself; the user who asked asks again.
         drop(asked.await);
         Ok(())
     }

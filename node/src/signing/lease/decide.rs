@@ -20,7 +20,7 @@ pub(super) struct LogQuestion<'a> {
     pub(super) record: &'a SignerRecord,
     /// The key that this process has.
     pub(super) key: Address,
-    /// Somebody who made the key notes that it has signed nothing.
+    /// The note that was made with the key says that it has signed nothing.
     pub(super) noted: bool,
     pub(super) history: &'a History,
     pub(super) accept_risk: bool,
@@ -108,7 +108,7 @@ impl LogQuestion<'_> {
         }
         match (self.is_covered(), self.is_fresh()) {
             (true, _) => Decision::GoOn,
-            // Somebody may have gone on with the store that it came from, with the keys of then.
+            // Another process may have gone on with the store that it came from, with the keys of then.
             (false, true) if self.record.unproven => Decision::Young,
             (false, true) => Decision::GoOn,
             (false, false) => Decision::Refuse(Why::UnknownKey),
@@ -158,7 +158,7 @@ impl LogQuestion<'_> {
             *epoch > after && !key.is_zero() && **key != self.key && !of_log(key)
         });
         let found = strangers.next().map(|(epoch, key)| (*key, Epoch(epoch)));
-        // Of epochs that were not looked at nobody knows.
+        // Of epochs that were not looked at nothing is known.
         let unseen = self.history.first > after.saturating_add(1);
         found.or(unseen.then_some((Address::ZERO, Epoch(after.saturating_add(1)))))
     }

@@ -121,7 +121,7 @@ impl LeaseTask {
         Ok(())
     }
 
-    /// What to tell. That somebody else went on is noted: another key must not make it forgotten.
+    /// What to tell. That another process went on is noted: another key must not make it forgotten.
     async fn refused(&self, why: Why) -> Result<String, NodeError> {
         if let Why::Behind(sequence) = why
             && standing(&self.parts.record) != LogStanding::Unknown

@@ -38,7 +38,7 @@ const _: () = assert!(LISTEN.as_secs() > 2 * RENEW.as_secs() + PATIENCE.as_secs(
 #[derive(Clone, Copy, Debug)]
 pub(super) struct AskPace {
     /// How long it waits for peers that do not answer. A node without any of them cannot do harm
-    /// either: nobody hears what it signs. Those that come later are asked as long as it runs.
+    /// either: no peer hears what it signs. Those that come later are asked as long as it runs.
     pub(super) check: Duration,
     /// How long it looks for a sign of life where another process may be there: in this time a live
     /// one renews its lease twice, and tells.
@@ -110,7 +110,7 @@ impl Others {
         }
     }
 
-    /// Whether all that are configured have answered once, or anybody where none is.
+    /// Whether all configured peers have answered once, or any peer where none is configured.
     fn all_answered(&self) -> bool {
         match self {
             Self::Peers(peers) => peers.all_answered(),
@@ -234,7 +234,7 @@ impl LeaseTask {
     /// Looks whether others sign for the operator: the newest that this log should hold and does not.
     ///
     /// # Errors
-    /// [`NodeError::KeyInUse`] where somebody is there now: what it says of itself moves on.
+    /// [`NodeError::KeyInUse`] where another process is there now: what it says of itself moves on.
     pub(super) async fn check_others(&mut self) -> Result<Option<PeerReport>, NodeError> {
         let began = Instant::now();
         let must_listen = self.may_be_held();

@@ -132,7 +132,7 @@ async fn a_store_that_others_have_passed_is_behind() {
     let mut scene = Scene::of(start.clone()).await;
     let text = scene.is_refused().await;
     assert!(text.contains("until 1500"), "{text}");
-    // Also when nobody remembers any more.
+    // Also when no peer remembers any more.
     let mut scene = scene.again(counts).await;
     let text = scene.is_refused().await;
     assert!(text.contains("until 1500"), "{text}");
@@ -161,7 +161,7 @@ async fn a_process_that_is_there_now_cannot_be_accepted() {
     }
 }
 
-/// Nobody but the holder of a key stops a node, and the operator's own past does not either.
+/// No process but the holder of a key stops a node, and the operator's own past does not either.
 #[tokio::test]
 async fn what_others_make_up_stops_nobody() {
     let stranger = secret(2);

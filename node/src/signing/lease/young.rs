@@ -30,8 +30,8 @@ pub(crate) enum Youth {
 /// A log whose key counts, and not for long yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Young {
-    /// When the first epoch of its key had begun, in Unix seconds: of the home chain, and by the clock of whoever
-    /// saw that in a final block. Until it was seen, the key before went on.
+    /// When the first epoch of its key had begun, in Unix seconds: of the home chain, and by the clock of the
+    /// process that saw that in a final block. Until it was seen, the key before went on.
     pub(crate) since: u64,
     /// From when on it is good for all facts.
     pub(crate) until: SigningMoment,

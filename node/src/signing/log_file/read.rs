@@ -1,4 +1,4 @@
-//! Reads a file without holding it: whoever wants its parts gets them one by one.
+//! Reads a file without holding it: the caller gets its parts one by one.
 //!
 //! The parts come in the order in which they are written: the head before the entries, and these
 //! ascending by slot. So nothing has to be remembered to find one that is there twice.

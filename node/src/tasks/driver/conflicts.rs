@@ -2,7 +2,7 @@
 //!
 //! Nothing is written for this in the usual case. Certified tasks are found by their question, and
 //! honest operators all sign the certified fact, so a task that agrees with the certificate has no
-//! rivals among them. Tasks that ended without certificate although somebody signed them have an
+//! rivals among them. Tasks that ended without certificate although an operator signed them have an
 //! index of their own; that they are many for one slot takes as many signers, or one who is guilty.
 
 use std::collections::HashMap;

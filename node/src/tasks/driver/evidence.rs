@@ -72,7 +72,7 @@ impl TaskDriver {
     }
 
     /// Once an epoch one operator, each in its turn, publishes the newest evidence again, for those
-    /// that were away when it was published first. Whoever knows it looks no further.
+    /// that were away when it was published first. A node that knows it looks no further.
     pub(super) fn remind(&mut self, ended: Epoch) -> Result<(), NodeError> {
         let Some((me, set)) = self.me.as_ref().zip(self.home.view().current) else {
             return Ok(());

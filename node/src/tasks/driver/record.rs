@@ -127,7 +127,7 @@ impl FlightRecord {
         }
     }
 
-    /// Somebody who missed the certificate gets it.
+    /// A peer that missed the certificate gets it.
     pub(super) fn sent_result(&mut self, task: TaskId) {
         self.note_known(task, event::sent(TimelineItem::Result));
     }

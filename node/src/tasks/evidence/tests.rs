@@ -147,7 +147,7 @@ fn a_past_epoch_is_checked_with_the_set_that_was_kept() {
     batch.put(schema::SETS, &past.0, &OperatorSetRecord::from(&set(past)));
     scene.store.write(&batch, Durability::Buffered).unwrap();
     let evidence = book.between(&scene.view, &old, &new).unwrap().unwrap();
-    // Once it is known, nobody looks at signatures again.
+    // Once it is known, its signatures are not looked at again.
     book.take(Input::Found(evidence)).unwrap();
     assert_eq!(book.between(&scene.view, &old, &new), Ok(None));
 }

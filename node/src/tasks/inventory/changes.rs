@@ -15,7 +15,7 @@ pub(super) struct RecentChanges {
     /// Number of the first entry.
     first: u64,
     entries: VecDeque<Change>,
-    /// Tasks that have an entry which nobody was told yet: one is enough.
+    /// Tasks that have an entry which no peer was told yet: one is enough.
     untold: HashMap<TaskId, u64>,
 }
 
@@ -26,7 +26,7 @@ struct Change {
     task: TaskId,
 }
 
-/// What changed since somebody asked.
+/// What changed since a peer asked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct News {
     pub(crate) instance: u64,

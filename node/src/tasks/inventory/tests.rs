@@ -44,7 +44,7 @@ fn what_is_in_memory_is_what_a_restart_finds() {
                 store.write(&batch, Durability::Buffered).unwrap();
             }
         }
-        // Known, and answered by nobody.
+        // Known, and answered by no operator.
         let mut batch = Batch::new();
         let unanswered = (EPOCH, task(9_999));
         inventory.note(&mut batch, unanswered, 5, |_| {}).unwrap();

@@ -1,4 +1,4 @@
-//! Tells whoever follows the node what happens, as it happens.
+//! Tells followers of the node what happens, as it happens.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ const WAITING: usize = 1_024;
 /// Followers over HTTP, which are the node's own people.
 const MAX_LOCAL: usize = 8;
 
-/// Followers over streams, who may be anybody.
+/// Followers over streams, who may be any users of the network.
 const MAX_REMOTE: usize = 4;
 
 /// Something that happened.
@@ -38,7 +38,7 @@ pub(crate) struct LiveFeed {
     remote: Arc<Semaphore>,
 }
 
-/// Somebody who follows.
+/// One follower.
 pub(crate) struct LiveFollower {
     receiver: broadcast::Receiver<Arc<LiveEvent>>,
     _place: OwnedSemaphorePermit,
@@ -63,17 +63,17 @@ impl Default for LiveFeed {
 }
 
 impl LiveFeed {
-    /// Whether anybody listens; nothing need be made otherwise.
+    /// Whether there is a follower; nothing need be made otherwise.
     pub(crate) fn is_followed(&self) -> bool {
         self.sender.receiver_count() > 0
     }
 
     pub(crate) fn tell(&self, news: LiveEvent) {
-        // An error means that nobody listens.
+        // An error means that there is no follower.
         let _ = self.sender.send(Arc::new(news));
     }
 
-    /// A place for somebody on this machine; `None` where all are taken.
+    /// A place for a user on this machine; `None` where all are taken.
     pub(crate) fn follow(&self) -> Option<LiveFollower> {
         self.take(&self.local)
     }
@@ -156,7 +156,7 @@ mod tests {
         let feed = LiveFeed::default();
         let local: Vec<LiveFollower> = std::iter::from_fn(|| feed.follow()).collect();
         assert_eq!(local.len(), MAX_LOCAL);
-        // Users of the network take nobody's place on this machine, and the other way round.
+        // Users of the network take no place of the users on this machine, and the other way round.
         let remote: Vec<LiveFollower> = std::iter::from_fn(|| feed.follow_from_afar()).collect();
         assert_eq!(remote.len(), MAX_REMOTE);
         drop((local, remote));

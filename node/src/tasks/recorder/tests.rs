@@ -156,7 +156,7 @@ fn a_record_has_bounds_and_counts_what_it_leaves_out() {
             row.encoded_len()
         );
         assert_eq!(row.events.len() + row.cut as usize, count + 2, "{name}");
-        // How it ended is always told, with everybody who was missing.
+        // How it ended is always told, with every operator that was missing.
         let last = row.events.last().and_then(|event| event.kind.clone());
         assert_eq!(last, Some(ended(500)), "{name}");
         assert_eq!(row.cut > 0, count > 100, "{name}: {}", row.cut);

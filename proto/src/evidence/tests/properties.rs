@@ -26,7 +26,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     /// Operators believe what liars tell them, change their minds and their keys; each keeps to its one
-    /// signing log. Nothing that anybody can put together from what they said accuses anyone.
+    /// signing log. Nothing that an accuser can put together from what they said accuses anyone.
     #[test]
     fn who_keeps_a_signing_log_is_never_accused(
         wishes in wishes(),
@@ -87,7 +87,7 @@ proptest! {
         prop_assert_eq!(evidence.verify(&domain(), sets), Ok(()));
     }
 
-    /// Whatever is changed in it, it convicts nobody, unless the change says nothing.
+    /// Whatever is changed in it, it convicts no operator, unless the change says nothing.
     #[test]
     fn changed_evidence_convicts_nobody(place: prop::sample::Index, flip in 1..=u8::MAX) {
         let evidence = EquivocationEvidence::between(

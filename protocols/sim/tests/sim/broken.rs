@@ -1,4 +1,4 @@
-//! The checks are checked: whoever leaves out a rule is found out within a few seeds.
+//! The checks are checked: a story that leaves out a rule is found out within a few seeds.
 
 use quorate_sim::{Failure, Rule, Sim};
 

@@ -53,7 +53,7 @@ pub(crate) fn story(seed: u64) -> Sim {
     faults(rng, sim, operators)
 }
 
-/// A bad day on which everybody means well: some loss, slow and confused delivery, lagging and
+/// A bad day on which every node means well: some loss, slow and confused delivery, lagging and
 /// skewed views, epochs that turn under way with sets that change.
 pub(crate) fn weather(seed: u64) -> Sim {
     let rng = &mut ChaCha8Rng::seed_from_u64(seed);

@@ -147,7 +147,7 @@ fn is_an_arrow(from: Option<OperatorStatus>, to: OperatorStatus, cause: Cause) -
     )
 }
 
-/// What the event log says of everybody.
+/// What the event log says of every operator.
 #[derive(Default)]
 struct Log(BTreeMap<Address, (OperatorStatus, Cause)>);
 

@@ -98,7 +98,7 @@ fn one_operators_junk_takes_no_place_of_another() {
         names(&tell(&mut node, 1, ask(ALICE, ours))),
         ["opened", "announce", "attest", "progress"]
     );
-    // What is certified counts against nobody.
+    // What is certified counts against no operator.
     tell(&mut node, 2, learned(keyed(1, 0, 666)));
     tell(&mut node, 2, by(3, keyed(1, 2_000_000, 7)));
     // Nor what a user here asks for.

@@ -28,7 +28,7 @@ fn headers_of_every_fork_are_proven() {
     }
 }
 
-/// Ethereum's first block, whose hash everybody knows.
+/// Ethereum's first block, whose hash is public knowledge.
 #[test]
 fn the_genesis_block_of_mainnet_is_proven() {
     let empty = b256!("0x56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421");

@@ -79,7 +79,7 @@ proptest! {
         }
     }
 
-    /// Whoever chooses the root can make any nodes belong together.
+    /// A prover that chooses the root can make any nodes belong together.
     #[test]
     fn hostile_nodes_never_panic(nodes in vec(vec(any::<u8>(), 0..80), 0..6), key in any::<[u8; 32]>()) {
         let nodes: Vec<Bytes> = nodes.into_iter().map(Bytes::from).collect();

@@ -1,4 +1,4 @@
-//! An operator changes its key, and somebody has the old one.
+//! An operator changes its key, and another party has the old one.
 
 use super::*;
 use crate::clock;

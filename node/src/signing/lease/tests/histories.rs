@@ -49,7 +49,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => Just(vec![Step::Backup, restart()]),
         2 => any_of().prop_map(move |backup| vec![Step::Restore(backup), restart()]),
         1 => one(Step::LoseStore),
-        // Nobody restarts before another key counts, and the old one is forgotten.
+        // The node is not restarted before another key counts, and the old one is forgotten.
         2 => (any_of(), 1..4_u32).prop_map(move |(file, epochs)| {
             let begin = vec![Step::LoseStore, Step::Import(file), Step::ChangeKey { noted: true }];
             [begin, vec![Step::Skip(epochs), restart()]].concat()

@@ -42,7 +42,7 @@ fn bounds() -> (u64, SigningMoment) {
 
 #[tokio::test]
 async fn another_key_goes_on_with_the_log_of_its_store() {
-    // Made here; or known before it counts, whoever made it.
+    // Made here; or known before it counts, whichever process made it.
     let early = Start {
         keys: vec![(0, 1), (EPOCH + 1, 2)],
         ..changed()
@@ -173,7 +173,7 @@ async fn another_key_is_no_way_around_a_log_that_lacks_something() {
     assert_eq!(scene.origin(), LogOrigin::NewKey);
 }
 
-/// Nobody knows whether the store that a log came from was gone on with.
+/// It is not known whether another process went on with the store that a log came from.
 #[tokio::test]
 async fn an_imported_log_is_whole_for_the_next_key_where_it_goes_far_enough() {
     let (since, _) = bounds();

@@ -154,7 +154,7 @@ impl World {
             note,
             view: self.view(),
             sequence: self.now() * 1_000,
-            // Whoever made the store before is known to have ended.
+            // The process that made the store before is known to have ended.
             listen: Duration::ZERO,
         };
         let mut scene = Scene::with(queue, (folder, guard), start, more);
@@ -207,7 +207,7 @@ impl World {
     pub(super) async fn skip(&mut self, epochs: u32) {
         self.epoch += epochs;
         self.seconds = 10;
-        // Peers forget whoever has no key that counts any more.
+        // Peers forget a presence whose key does not count any more.
         let live = self.live();
         self.seen = self
             .seen

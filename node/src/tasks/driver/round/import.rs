@@ -103,7 +103,7 @@ impl RoundBatch {
     }
 
     /// Makes the certificate of a task that ended here without one, where the signatures suffice by now.
-    /// Nobody sends again what is complete but for that.
+    /// No peer sends again what is complete but for that.
     pub(super) fn certify_ended(
         &mut self,
         statement: &Statement,

@@ -251,7 +251,7 @@ async fn what_is_on_disk_is_not_kept_beside_it() {
     assert_eq!(kept(&scene.ledger), (true, true));
 }
 
-/// The task that it answers was not known as a rival when the open one opened: nobody had signed it.
+/// The task that it answers was not known as a rival when the open one opened: no operator had signed it.
 #[tokio::test]
 async fn a_late_signature_contradicts_a_task_that_is_open() {
     let (mut scene, signature, set) = (Scene::new(), signature(), set());
