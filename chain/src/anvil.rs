@@ -78,9 +78,8 @@ pub struct AnvilChain {
     provider: DynProvider,
 }
 
-/// How often a receipt is looked for; alloy's own choice for a host in a network is 7 s. A local network
-/// begins with some twenty transactions, one after the other.
-const POLL: Duration = Duration::from_millis(10);
+/// How often a receipt is looked for; alloy's own choice for a host in a network is 7 s.
+const POLL: Duration = Duration::from_millis(100);
 
 impl AnvilChain {
     /// Starts a chain on a free port of the loopback interface.

@@ -87,7 +87,7 @@ impl NodeFolder<'_> {
             "role = {role:?}\ndata_dir = {data:?}\nengine = {engine:?}\nhttp = {http:?}\nhttp_hosts = [{name:?}]\nlog = {log:?}\n\
              key_dir = {keys:?}\nlisten = {listen:?}\n\
              home_chain_id = {HOME_CHAIN}\nhome_rpc = {home:?}\nregistry = \"{registry}\"\n\
-             epoch_manager = \"{epochs}\"\nhome_finality = {CONFIRMATIONS}\nhome_poll_ms = 100\n",
+             epoch_manager = \"{epochs}\"\nhome_finality = {CONFIRMATIONS}\nhome_poll_ms = 200\n",
             role = self.role(),
             data = dir.join("data"),
             engine = self.engine,
@@ -111,7 +111,7 @@ impl NodeFolder<'_> {
             write!(
                 config,
                 "\n[[chains]]\nchain_id = {SOURCE_CHAIN}\nrpc = {rpc:?}\nstate_manager = \"{states}\"\n\
-                 finality = {CONFIRMATIONS}\npoll_ms = 100\n",
+                 finality = {CONFIRMATIONS}\npoll_ms = 200\n",
                 rpc = self.source,
                 states = deployment.state_manager
             )?;
