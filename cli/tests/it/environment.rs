@@ -170,7 +170,7 @@ fn addresses_and_times_that_are_mistyped_are_refused_by_every_command() {
 /// As in a container with `user: "54321"`.
 #[cfg(unix)]
 #[test]
-#[ignore = "only root may be somebody else"]
+#[ignore = "only root may run as another user"]
 fn a_user_without_a_home_is_asked_for_folders() {
     use std::os::unix::fs::PermissionsExt as _;
     use std::os::unix::process::CommandExt as _;

@@ -19,13 +19,16 @@ use libp2p::swarm::{
     THandlerInEvent, THandlerOutEvent, ToSwarm,
 };
 use libp2p::{InboundUpgrade, Multiaddr, OutboundUpgrade, PeerId, Stream, StreamProtocol};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 /// Streams of one protocol that wait: what opens while its server takes a breath. When it is full,
 /// another one is dropped.
 const WAITING: usize = 1_024;
-/// Streams to be opened that wait for the swarm; who wants another one waits.
+/// Streams to be opened that wait for the swarm; a caller that wants another one waits.
 const OPENS: usize = 64;
+/// Streams that are being opened: in the channel, until their peers are connected, and until they are negotiated.
+/// A caller that wants another one waits. More than all callers of a node have under way at a time.
+const OPENING: usize = 1_024;
 
 /// Streams that were opened, and by whom.
 pub type Incoming = mpsc::Receiver<(PeerId, Stream)>;
@@ -51,6 +54,7 @@ pub enum OpenError {
 #[derive(Clone)]
 pub struct StreamHandle {
     opens: mpsc::Sender<(PeerId, Open)>,
+    places: Arc<Semaphore>,
     served: Served,
 }
 
@@ -65,6 +69,8 @@ type Queues = HashMap<StreamProtocol, mpsc::Sender<(PeerId, Stream)>>;
 pub struct Open {
     protocol: StreamProtocol,
     reply: Reply,
+    /// Goes with it through every queue, which so are bounded together, also where the caller is gone.
+    _place: OwnedSemaphorePermit,
 }
 
 type Reply = oneshot::Sender<Result<Stream, OpenError>>;
@@ -75,8 +81,13 @@ impl StreamHandle {
     /// # Errors
     /// [`OpenError`].
     pub async fn open(&self, peer: PeerId, protocol: StreamProtocol) -> Result<Stream, OpenError> {
+        let place = self.places.clone().acquire_owned().await;
         let (reply, opened) = oneshot::channel();
-        let open = Open { protocol, reply };
+        let open = Open {
+            protocol,
+            reply,
+            _place: place.map_err(|_| OpenError::Lost)?,
+        };
         let sent = self.opens.send((peer, open)).await;
         sent.map_err(|_| OpenError::Lost)?;
         opened.await.unwrap_or(Err(OpenError::Lost))
@@ -129,6 +140,7 @@ impl Default for Streams {
         let (sender, opens) = mpsc::channel(OPENS);
         let handle = StreamHandle {
             opens: sender,
+            places: Arc::new(Semaphore::new(OPENING)),
             served: Served::default(),
         };
         Self {

@@ -28,7 +28,7 @@ async fn witness(network: &LocalNetwork) -> Result<TestPeer> {
     Ok(witness)
 }
 
-/// Every certificate that anybody was delivered can be had from somebody else, and holds.
+/// Every certificate that a user was delivered can be had from another operator, and holds.
 async fn retrievable(
     network: &LocalNetwork,
     delivered: &[Delivered],

@@ -95,3 +95,21 @@ async fn a_peer_that_nobody_can_reach_is_told() {
         "{opened:?}"
     );
 }
+
+/// Without a swarm that runs, none of them is ever opened.
+#[tokio::test]
+async fn streams_that_are_being_opened_have_a_bound() {
+    let (_swarm, handle) = swarm();
+    let peer = PeerId::random();
+    let mut waiting: Vec<_> = (0..=OPENING)
+        .map(|_| Box::pin(handle.open(peer, PROTOCOL)))
+        .collect();
+    for open in &mut waiting {
+        assert!(futures::poll!(open).is_pending());
+    }
+    assert_eq!(
+        handle.opens.max_capacity() - handle.opens.capacity(),
+        OPENING
+    );
+    assert_eq!(handle.places.available_permits(), 0);
+}
