@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.37;
 
+import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
+
 import {IEpochManager} from "./IEpochManager.sol";
 import {IStakeRegistry} from "./IStakeRegistry.sol";
 import {IWeightSource} from "./IWeightSource.sol";
@@ -48,15 +50,16 @@ interface IAllocationManager {
 
 /// @notice The part of EigenLayer's DelegationManager that is used here.
 interface IDelegationManager {
-    /// @notice Blocks for which stake that was asked back can still be slashed.
+    /// @notice Blocks for which shares whose withdrawal was queued can still be slashed.
     function minWithdrawalDelayBlocks() external view returns (uint32);
 }
 
 /// @title Stake of EigenLayer's operator sets
 /// @notice An operator weighs what it has allocated to one operator set and can be slashed for, by strategy times its
 /// multiplier. This contract is that set's slasher. EigenLayer tells nobody of changes and holds nothing back, it only lets
-/// stake be slashed for a while after it was asked back. So a third of that delay is for weights that nobody has read
-/// again, {freshEpochs} at most; a third is what certificates and evidence count on; a third is for the verdict.
+/// stake be slashed for a while after it was deallocated or its withdrawal was queued: the shorter of these two delays is
+/// what there is. A third of it is for weights that were not read again, {freshEpochs} at most; a third is what certificates
+/// and evidence count on; a third is for the verdict.
 contract EigenWeightSource is IWeightSource {
     /// @notice Sum of all multipliers.
     uint256 public constant MULTIPLIERS = 10_000;
@@ -95,7 +98,7 @@ contract EigenWeightSource is IWeightSource {
 
     /// @notice Strategies ascend, have a multiplier each, and these sum up to {MULTIPLIERS}.
     error InvalidStrategies();
-    /// @notice A third of the deallocation delay must cover three epochs, and two with their grace periods.
+    /// @notice A third of EigenLayer's shorter delay must cover three epochs, and two with their grace periods.
     error DelayTooShort();
 
     /// @param manager Schedule of the registry.
@@ -118,7 +121,7 @@ contract EigenWeightSource is IWeightSource {
         registry = registry_;
         allocations = eigen;
         (avs, operatorSetId) = (set.avs, set.id);
-        _delay = eigen.DEALLOCATION_DELAY();
+        _delay = Math.min(eigen.DEALLOCATION_DELAY(), eigen.delegation().minWithdrawalDelayBlocks());
         uint64 third = uint64(_delay) / 3;
         uint64 length = manager.epochLength();
         uint64 epochs = third / length;

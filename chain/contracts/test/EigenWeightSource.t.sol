@@ -2,7 +2,7 @@
 pragma solidity 0.8.37;
 
 import {Attestations, SignedAttestation} from "../src/Attestations.sol";
-import {EigenOperatorSet, EigenWeightSource, IAllocationManager} from "../src/EigenWeightSource.sol";
+import {EigenOperatorSet, EigenWeightSource, IAllocationManager, IDelegationManager} from "../src/EigenWeightSource.sol";
 import {EpochManager} from "../src/EpochManager.sol";
 import {IEquivocationJudge} from "../src/IEquivocationJudge.sol";
 import {IWeightSource} from "../src/IWeightSource.sol";
@@ -30,33 +30,31 @@ contract EigenWeightSourceTest is RegistryFixture {
 
     function setUp() public override {
         super.setUp();
-        eigen = new FakeAllocations(EigenOperatorSet(AVS, ID), _strategies(), DELAY, ALLOCATION_DELAY);
-        source = _source(_afterNext(), epochs);
-        registry = new StakeRegistry(epochs, source, MINIMUM, decider, directory);
-        judge = registry.judge();
-        eigen.setSlasher(address(source));
         (alice, bob) = (_operator(1), _operator(2));
-        _stake(alice, 10_000, 10_000);
-        _stake(bob, 10_000, 10_000);
+        _useEigen(DELAY, DELAY);
         _goTo(1, 0);
     }
 
     // What it is made of
 
     function test_callsWhatEigenLayerHas() public pure {
-        bytes4[4] memory own = [
+        bytes4[6] memory own = [
             IAllocationManager.getMinimumSlashableStake.selector,
             IAllocationManager.slashOperator.selector,
             IAllocationManager.isMemberOfOperatorSet.selector,
-            IAllocationManager.DEALLOCATION_DELAY.selector
+            IAllocationManager.DEALLOCATION_DELAY.selector,
+            IAllocationManager.delegation.selector,
+            IDelegationManager.minWithdrawalDelayBlocks.selector
         ];
-        string[4] memory theirs = [
+        string[6] memory theirs = [
             "getMinimumSlashableStake((address,uint32),address[],address[],uint32)",
             "slashOperator(address,(address,uint32,address[],uint256[],string))",
             "isMemberOfOperatorSet(address,(address,uint32))",
-            "DEALLOCATION_DELAY()"
+            "DEALLOCATION_DELAY()",
+            "delegation()",
+            "minWithdrawalDelayBlocks()"
         ];
-        for (uint256 i; i < 4; ++i) {
+        for (uint256 i; i < own.length; ++i) {
             vm.assertEq(bytes32(own[i]), bytes32(bytes4(keccak256(bytes(theirs[i])))));
         }
     }
@@ -103,6 +101,21 @@ contract EigenWeightSourceTest is RegistryFixture {
         // 2 * (166 + 85) is more than 500.
         _refuse(new EpochManager(166, 85), BLOCK_SECONDS);
         _refuse(epochs, 0);
+    }
+
+    /// @dev Stake leaves by deallocation or by withdrawal, whichever is sooner.
+    function test_countsOnTheShorterOfBothDelays() public {
+        eigen = _eigen(DELAY, 600);
+        _stake(alice, 10_000, 10_000);
+        EigenWeightSource shorter = _source(address(registry), new EpochManager(60, 30));
+        vm.assertEq(shorter.withdrawalBlocks(), 200);
+        vm.assertEq(shorter.freezeBlocks(), 200);
+        vm.assertEq(shorter.freshEpochs(), 1);
+        eigen = _eigen(600, DELAY);
+        vm.assertEq(_source(address(registry), new EpochManager(60, 30)).withdrawalBlocks(), 200);
+        _refuse(epochs, BLOCK_SECONDS);
+        eigen = _eigen(DELAY, 600);
+        _refuse(epochs, BLOCK_SECONDS);
     }
 
     // Weights
@@ -217,13 +230,16 @@ contract EigenWeightSourceTest is RegistryFixture {
     function test_stakeCanBeTakenUntilTheLastVerdict() public {
         uint64 read = _fixedBlock(2);
         uint32 last = 3 + FRESH - 1;
-        for (uint256 way; way < 2; ++way) {
+        for (uint256 way; way < 4; ++way) {
             setUp();
+            // A longer deallocation delay does not hold back who withdraws.
+            if (way == 3) _useEigen(2 * DELAY, DELAY);
             _rollTo(read);
             _register(alice);
             vm.assertEq(registry.getOperatorWeightAtEpoch(alice.account, 3), 5_000);
             if (way == 0) eigen.deregister(alice.account);
-            else _deallocate(alice);
+            else if (way == 1) _deallocate(alice);
+            else _withdraw(alice);
 
             vm.assertEq(registry.getOperatorWeightAtEpoch(alice.account, last), 5_000);
             vm.assertEq(registry.getOperatorWeightAtEpoch(alice.account, last + 1), 0);
@@ -237,6 +253,8 @@ contract EigenWeightSourceTest is RegistryFixture {
             judge.settle(alice.account);
             vm.assertEq(eigen.slashed(alice.account, TOKEN), HALF);
             vm.assertEq(eigen.slashed(alice.account, ETHER_LIKE), HALF);
+            vm.assertEq(eigen.slashedShares(alice.account, TOKEN), 5_000);
+            vm.assertEq(eigen.slashedShares(alice.account, ETHER_LIKE), 5_000);
         }
     }
 
@@ -311,6 +329,26 @@ contract EigenWeightSourceTest is RegistryFixture {
     function _deallocate(Operator memory op) private {
         eigen.allocate(op.account, ETHER_LIKE, 0);
         eigen.allocate(op.account, TOKEN, 0);
+    }
+
+    function _useEigen(uint32 deallocationDelay, uint32 withdrawalDelay) private {
+        eigen = _eigen(deallocationDelay, withdrawalDelay);
+        source = _source(_afterNext(), epochs);
+        registry = new StakeRegistry(epochs, source, MINIMUM, decider, directory);
+        judge = registry.judge();
+        eigen.setSlasher(address(source));
+        _stake(alice, 10_000, 10_000);
+        _stake(bob, 10_000, 10_000);
+    }
+
+    function _withdraw(Operator memory op) private {
+        eigen.undelegate(op.account, ETHER_LIKE, 10_000);
+        eigen.undelegate(op.account, TOKEN, 10_000);
+    }
+
+    function _eigen(uint32 deallocationDelay, uint32 withdrawalDelay) private returns (FakeAllocations) {
+        EigenOperatorSet memory set = EigenOperatorSet(AVS, ID);
+        return new FakeAllocations(set, _strategies(), deallocationDelay, withdrawalDelay, ALLOCATION_DELAY);
     }
 
     function _source(address registry_, EpochManager manager) private returns (EigenWeightSource) {

@@ -34,7 +34,7 @@ contract GasTest is Fixture {
     uint256 internal constant REPLACEMENT_LIMIT = 2_800_000;
     /// @dev 52 bytes of code at 200 gas, 128 bytes of calldata, hash and checks.
     uint256 internal constant UPDATE_LIMIT_PER_MEMBER = 18_000;
-    /// @dev 32 bytes of code, the reads of key, weight and Ed25519 key, and its address in calldata.
+    /// @dev 32 bytes of code, the reads of key and weight, and its address in calldata.
     uint256 internal constant SEAL_LIMIT_PER_MEMBER = 18_000;
     uint256 internal constant STORE_LIMIT_FIXED = 250_000;
 

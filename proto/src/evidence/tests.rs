@@ -342,3 +342,46 @@ fn only_one_form_is_read() {
     signed.signature[64] = 55 - signed.signature[64];
     assert!(EquivocationEvidence::try_from(&malleable).is_err());
 }
+
+/// Of any two certificates that contradict each other more than a third of the weight is convicted.
+#[test]
+fn two_thirds_that_certify_two_answers_convict_more_than_a_third() {
+    let set = first_set();
+    let weight = |signers: &[&Operator]| signers.iter().map(|member| member.weight).sum::<U256>();
+    let parts: Vec<Vec<&Operator>> = (0..1_u8 << set.members().len())
+        .map(|bits| {
+            let taken = |index: &usize| bits >> index & 1 == 1;
+            (0..set.members().len())
+                .filter(taken)
+                .map(|index| &set.members()[index])
+                .collect()
+        })
+        .filter(|signers: &Vec<&Operator>| weight(signers) >= set.threshold())
+        .collect();
+    assert!(parts.len() > 1);
+    for (one, other) in parts
+        .iter()
+        .flat_map(|one| parts.iter().map(move |other| (one, other)))
+    {
+        let both: Vec<&Operator> = one
+            .iter()
+            .filter(|signer| other.contains(signer))
+            .copied()
+            .collect();
+        assert!(
+            weight(&both) * U256::from(3) > set.total_weight(),
+            "{one:?} {other:?}"
+        );
+        for signer in both {
+            let number = (1..=4)
+                .find(|number| operator(*number) == signer.address)
+                .unwrap();
+            let (a, b) = (
+                signed(number, value(1, 1, 7)),
+                signed(number, value(1, 1, 8)),
+            );
+            let evidence = EquivocationEvidence::between(&a, &b).unwrap();
+            assert_eq!(evidence.verify(&domain(), |_| Some(&set)), Ok(()));
+        }
+    }
+}

@@ -85,6 +85,13 @@ fn its_limits_are_those_of_the_code() {
 }
 
 #[test]
+fn the_largest_set_is_that_of_the_contracts() {
+    let contract = read("../chain/contracts/src/OperatorSets.sol");
+    let line = format!("MAX_MEMBERS = {};", limits::MAX_OPERATORS);
+    assert!(contract.contains(&line), "{line}");
+}
+
+#[test]
 fn its_codes_are_those_of_the_code() {
     let page = page();
     for code in (0..)

@@ -169,9 +169,12 @@ async fn the_command_line_asks_and_checks() -> Outcome {
         .await?
         .says(0, &[])?;
     std::fs::write(set, &operators.stdout)?;
-    node(&["verify", file, "--set", set])
+    let off_chain = ["verify", file, "--set", set];
+    node(&off_chain).await?.says(0, &["Against set", "valid"])?;
+    // Nothing holds for no second at all.
+    node(&[&off_chain[..], &["--lifetime", "0"]].concat())
         .await?
-        .says(0, &["Against set", "valid"])?;
+        .says(7, &["have the value certified again"])?;
     altered(&desk, &shown, &on_chain, set).await
 }
 

@@ -13,6 +13,11 @@ contract FakeAllocations is IAllocationManager, IDelegationManager {
         uint256 effectBlock;
     }
 
+    struct QueuedShares {
+        uint256 shares;
+        uint256 queuedAt;
+    }
+
     error OperatorNotSlashable();
     error InvalidCaller();
     error InvalidWadToSlash();
@@ -29,32 +34,35 @@ contract FakeAllocations is IAllocationManager, IDelegationManager {
     uint32 internal immutable _id;
 
     address public slasher;
-    /// @dev As long as the other delay, unless a test says otherwise.
-    uint32 public minWithdrawalDelayBlocks;
+    uint32 public immutable minWithdrawalDelayBlocks;
     bool public paused;
     /// @dev In magnitude over all slashes.
     mapping(address operator => mapping(address strategy => uint256)) public slashed;
+    mapping(address operator => mapping(address strategy => uint256)) public slashedShares;
     mapping(address strategy => bool) internal _counts;
     mapping(address operator => bool) internal _registered;
     mapping(address operator => uint256) internal _slashableUntil;
     mapping(address operator => mapping(address strategy => uint256)) internal _shares;
+    mapping(address operator => mapping(address strategy => QueuedShares)) internal _queued;
     mapping(address operator => mapping(address strategy => uint256)) internal _maxMagnitude;
     mapping(address operator => mapping(address strategy => Allocation)) internal _allocations;
 
-    constructor(EigenOperatorSet memory set, address[] memory strategies, uint32 delay, uint256 allocationDelay) {
+    constructor(
+        EigenOperatorSet memory set,
+        address[] memory strategies,
+        uint32 deallocationDelay,
+        uint32 withdrawalDelay,
+        uint256 allocationDelay
+    ) {
         (_avs, _id) = (set.avs, set.id);
-        (DEALLOCATION_DELAY, _allocationDelay) = (delay, allocationDelay);
-        minWithdrawalDelayBlocks = delay;
+        (DEALLOCATION_DELAY, _allocationDelay) = (deallocationDelay, allocationDelay);
+        minWithdrawalDelayBlocks = withdrawalDelay;
         for (uint256 i; i < strategies.length; ++i) {
             _counts[strategies[i]] = true;
         }
     }
 
     // What its operators, their delegators and the AVS do
-
-    function setWithdrawalDelay(uint32 delay) external {
-        minWithdrawalDelayBlocks = delay;
-    }
 
     function delegation() external view returns (IDelegationManager) {
         return this;
@@ -88,8 +96,10 @@ contract FakeAllocations is IAllocationManager, IDelegationManager {
         if (_maxMagnitude[operator][strategy] == 0) _maxMagnitude[operator][strategy] = WAD;
     }
 
+    /// @dev Queues a withdrawal, one at a time.
     function undelegate(address operator, address strategy, uint256 shares) external {
         _shares[operator][strategy] -= shares;
+        _queued[operator][strategy] = QueuedShares(shares, block.number);
     }
 
     function allocate(address operator, address strategy, uint256 magnitude) external {
@@ -154,8 +164,17 @@ contract FakeAllocations is IAllocationManager, IDelegationManager {
         Allocation memory present = _updated(operator, strategy);
         uint256 taken = (present.magnitude * wads) / WAD;
         if (taken == 0) return 0;
-        shares = (_shares[operator][strategy] * taken) / _maxMagnitude[operator][strategy];
+        uint256 most = _maxMagnitude[operator][strategy];
+        shares = (_shares[operator][strategy] * taken) / most;
         _shares[operator][strategy] -= shares;
+        // What waits to be withdrawn is slashed, too, until it may leave.
+        QueuedShares storage queued = _queued[operator][strategy];
+        if (block.number <= queued.queuedAt + minWithdrawalDelayBlocks) {
+            uint256 leaving = (queued.shares * taken) / most;
+            queued.shares -= leaving;
+            shares += leaving;
+        }
+        slashedShares[operator][strategy] += shares;
         _maxMagnitude[operator][strategy] -= taken;
         present.magnitude -= taken;
         present.next -= (present.next * wads) / WAD;
