@@ -4,17 +4,19 @@
 //! Who forwards a message answers for what is cheap to see and for the envelope's signature. Whose
 //! signature the envelope has answers for what is in it.
 
-use std::cell::Cell;
+mod entries;
+mod epochs;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use libp2p::PeerId;
 use quorate_proto::{
-    Address, Certificate, CertificateError, Domain, Epoch, EquivocationEvidence, Kind, OperatorSet,
-    PeerBinding, Response, ResponseError, Sealed, Statement, U256,
+    Address, Domain, Epoch, EquivocationEvidence, Kind, OperatorSet, PeerBinding, Sealed,
 };
 use quorate_protocols::authors::Excess;
 
+use self::epochs::{check_epochs, epochs, set_of};
 use super::allowances::Allowances;
 use super::bindings::Bindings;
 use super::signature_cache::SignatureCache;
@@ -348,116 +350,6 @@ impl Validator {
             reason,
         }))
     }
-
-    fn check_entries(&self, case: &Case<'_>) -> Result<Vec<Verified>, ValidationOutcome> {
-        let batch = case.sealed.batch();
-        let author = case.author().operator;
-        let mut good = Vec::new();
-        for task in &batch.tasks {
-            let Some(set) = case.view.signers_of(&task.statement) else {
-                continue;
-            };
-            if set.get(author).is_none() {
-                return Err(self.guilty(case, "author is no operator of that epoch"));
-            }
-            let (statement, attempt, set) = (task.statement, task.attempt, set.clone());
-            good.push(Verified::Task {
-                author,
-                statement,
-                attempt,
-                set,
-            });
-        }
-        for response in &batch.responses {
-            let Some(set) = case.view.signers_of(&response.statement) else {
-                continue;
-            };
-            if response.operator != author {
-                return Err(self.guilty(case, "response of another operator"));
-            }
-            if let Err(error) = self.check_response(response, set) {
-                tracing::debug!(%author, %error, "invalid response");
-                return Err(self.guilty(case, "response signature"));
-            }
-            let (response, set) = (response.clone(), set.clone());
-            good.push(Verified::Response { response, set });
-        }
-        good.extend(self.check_results(case)?);
-        good.extend(self.check_evidence(case)?);
-        Ok(good)
-    }
-
-    /// Certificates are as good as their signatures, each of which may have to be recovered.
-    fn check_results(&self, case: &Case<'_>) -> Result<Vec<Verified>, ValidationOutcome> {
-        let author = case.author().operator;
-        let recovered = Cell::new(0);
-        let mut good = Vec::new();
-        for certificate in &case.sealed.batch().results {
-            let Some(set) = case.view.signers_of(certificate.statement()) else {
-                continue;
-            };
-            if let Err(error) = self.check_certificate(certificate, set, &recovered) {
-                tracing::debug!(%author, %error, "invalid certificate");
-                return Err(self.guilty(case, "certificate"));
-            }
-            let (certificate, set) = (certificate.clone(), set.clone());
-            good.push(Verified::Result { certificate, set });
-        }
-        if recovered.get() > 0 {
-            self.allowances.charge(case.set, author, recovered.get());
-        }
-        Ok(good)
-    }
-
-    /// All of it must hold as far as this node can tell. Of what it cannot tell, for want of a set,
-    /// it takes nothing, and forwards nothing that holds nothing else.
-    fn check_evidence(&self, case: &Case<'_>) -> Result<Vec<Verified>, ValidationOutcome> {
-        /// Signatures in one piece of evidence.
-        const RECOVERED: u32 = 2;
-        let author = case.author().operator;
-        let mut good = Vec::new();
-        let all = &case.sealed.batch().evidence;
-        let new = |one: &&EquivocationEvidence| self.book.admits(one).is_ok();
-        for evidence in all.iter().filter(new) {
-            match self.book.verify(case.view, evidence) {
-                Ok(()) => {
-                    self.allowances.charge(case.set, author, RECOVERED);
-                    let evidence = Box::new(*evidence);
-                    good.push(Verified::Evidence { author, evidence });
-                }
-                Err(error) if error.is_fault() => {
-                    tracing::debug!(%author, %error, "invalid evidence");
-                    return Err(self.guilty(case, "evidence"));
-                }
-                Err(error) => tracing::debug!(%author, %error, "evidence cannot be checked"),
-            }
-        }
-        match all.is_empty() || !good.is_empty() {
-            true => Ok(good),
-            false => Err(ValidationOutcome::Useless(
-                "operator set of the evidence is not kept",
-            )),
-        }
-    }
-
-    fn check_response(&self, response: &Response, set: &OperatorSet) -> Result<(), ResponseError> {
-        let domain = &self.domain;
-        response.verify_with(set, domain, |signature, digest| {
-            self.known.recover(*signature, digest, &Cell::new(0))
-        })
-    }
-
-    fn check_certificate(
-        &self,
-        certificate: &Certificate,
-        set: &OperatorSet,
-        recovered: &Cell<u32>,
-    ) -> Result<U256, CertificateError> {
-        let domain = &self.domain;
-        certificate.verify_with(set, domain, |signer, digest| {
-            self.known.recover(signer.signature, digest, recovered)
-        })
-    }
 }
 
 const fn reason_of(excess: Excess) -> &'static str {
@@ -469,66 +361,10 @@ const fn reason_of(excess: Excess) -> &'static str {
     }
 }
 
-/// The newest set that the author is in: of those whose tasks may be under way, or, where the message holds
-/// nothing but what past sets may still sign, of those.
-fn set_of<'a>(
-    view: &'a EpochView,
-    author: Address,
-    sealed: &Sealed,
-) -> Option<&'a Arc<OperatorSet>> {
-    let is_member = |set: &&Arc<OperatorSet>| set.get(author).is_some();
-    let live = view.sets().iter().rev().find(is_member);
-    live.or_else(|| {
-        let is_late = |statement: &Statement| {
-            view.set(statement.epoch()).is_none() && view.signers_of(statement).is_some()
-        };
-        let is_bridge = sealed.batch().evidence.is_empty() && statements(sealed).all(is_late);
-        let past = view.past_sets().iter().rev();
-        past.filter(|_| is_bridge).find(is_member)
-    })
-}
-
-/// The epochs of all entries.
-fn epochs(sealed: &Sealed) -> impl Iterator<Item = Epoch> {
-    statements(sealed).map(Statement::epoch)
-}
-
-/// What all entries are about, apart from evidence.
-fn statements(sealed: &Sealed) -> impl Iterator<Item = &Statement> {
-    let batch = sealed.batch();
-    let tasks = batch.tasks.iter().map(|task| &task.statement);
-    let responses = batch.responses.iter().map(|response| &response.statement);
-    let results = batch.results.iter().map(Certificate::statement);
-    tasks.chain(responses).chain(results)
-}
-
 /// A part of a content's hash, to tell it from another one.
 fn tag_of(data: &[u8]) -> u32 {
     let hash = quorate_proto::keccak256(data);
     u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]])
-}
-
-/// Entries of an epoch that is over, or far away, are left out; a batch of nothing else is useless, and
-/// bad where its epoch has been over for long everywhere: no honest node still forwards it.
-fn check_epochs(view: &EpochView, sealed: &Sealed) -> Checked {
-    // Evidence is of any epoch.
-    if !sealed.batch().evidence.is_empty() {
-        return Ok(());
-    }
-    let is_live = |statement: &Statement| {
-        view.is_coming(statement.epoch()) || view.signers_of(statement).is_some()
-    };
-    if statements(sealed).any(is_live) {
-        return Ok(());
-    }
-    // Either this node is far behind, or the sender makes epochs up.
-    if epochs(sealed).any(|epoch| view.is_far(epoch)) {
-        return Err(ValidationOutcome::Useless(FAR));
-    }
-    match epochs(sealed).any(|epoch| view.may_end(epoch)) {
-        true => Err(ValidationOutcome::Useless(OVER)),
-        false => Err(ValidationOutcome::Bad("epoch is long over")),
-    }
 }
 
 #[cfg(test)]

@@ -2,8 +2,9 @@ mod past;
 mod rotation;
 
 use quorate_proto::{
-    B256, Batch as GossipBatch, Envelope, Kind, Operator, Outcome, PeerSecret, ReadBasis,
-    SecretKey, SignedAttestation, SignerSignature, StateProof, Task,
+    B256, Batch as GossipBatch, Certificate, Envelope, Kind, Operator, Outcome, PeerSecret,
+    ReadBasis, Response, SecretKey, SignedAttestation, SignerSignature, StateProof, Statement,
+    Task, U256,
 };
 use quorate_protocols::authors::Totals;
 use quorate_storage::{EngineKind, WriteQueue, WriterGuard};
