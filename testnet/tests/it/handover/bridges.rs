@@ -38,10 +38,10 @@ async fn a_set_that_cannot_sign_is_skipped_by_the_one_before_it() -> Outcome {
     ensure!(
         pushed
             .stderr
-            .contains(&format!("RequestWriter the set of epoch {second}"))
+            .contains(&format!("Asking the set of epoch {second}"))
             && pushed
                 .stderr
-                .contains(&format!("RequestWriter the set of epoch {first}")),
+                .contains(&format!("Asking the set of epoch {first}")),
         "{}",
         pushed.stderr
     );
