@@ -6,6 +6,7 @@
 //! simulator, `quorate-sim`, where a seed decides about latency, loss, partitions and crashes.
 
 pub mod authors;
+pub mod delivery;
 pub mod epoch;
 pub mod evidence;
 pub mod limiter;
