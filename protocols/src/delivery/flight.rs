@@ -38,7 +38,7 @@ pub(super) struct Flight {
     pub(super) unread: u32,
     pub(super) checking: bool,
     /// The head when its last transaction was made: that can be mined in a later block only.
-    made_at: u64,
+    pub(super) made_at: u64,
     /// The operator knows that it is stuck.
     pub(super) told: bool,
 }

@@ -28,6 +28,7 @@ impl Lane {
     pub(super) fn take_off(&mut self, turn: &mut Turn<'_>, record: NonceRecord) {
         let nonce = record.nonce;
         let mut flight = Flight::new(record, &self.policy);
+        flight.made_at = self.view.map_or(0, |view| view.height);
         turn.outputs.push(flight.keep());
         turn.outputs.push(flight.send(turn.now, &self.policy));
         self.flights.insert(nonce, flight);

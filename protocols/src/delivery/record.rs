@@ -34,7 +34,7 @@ impl fmt::Display for LaneId {
 
 /// Names what several deliveries have in common: a bridge's route, a feed. What the contract refuses to its sender stops one route, not
 /// the lane.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Route(pub B256);
 
 /// What is to be delivered. The payload is the shell's.

@@ -151,6 +151,11 @@ fn a_chain_that_stands_still_costs_nothing() {
     let mut shell = evm();
     shell.queue(delivery(1));
     shell.seconds(3_600);
+    assert_eq!(shell.nonce(0).unwrap().attempt, 0);
+    // It goes on, and the first block has no place.
+    shell.chain.blocks.push(Vec::new());
+    shell.tell(Input::Viewed(LANE, shell.chain.view()));
+    shell.settle();
     let record = shell.nonce(0).unwrap();
     assert_eq!((record.attempt, record.cancel.is_some()), (1, false));
     shell.finish(10);

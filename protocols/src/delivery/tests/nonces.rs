@@ -151,6 +151,38 @@ fn withdrawn_in_flight_it_ends_when_its_nonce_is_closed() {
 }
 
 #[test]
+fn withdrawn_and_undone_on_the_chain_it_is_not_tried_again() {
+    let mut shell = evm();
+    shell.chain.kinds.insert(id(1), Kind::RevertsLate);
+    shell.queue(delivery(1));
+    // Mined before the cancelling transaction, and before the relayer sees it.
+    shell.chain.mine();
+    shell.tell(Input::Withdraw(id(1)));
+    shell.finish(10);
+    assert_eq!(contents(&shell), [Some(1)]);
+    assert_eq!(shell.dead_as(1), Some(Class::Withdrawn));
+}
+
+#[test]
+fn what_was_read_long_ago_is_read_again_before_it_is_sent() {
+    let mut shell = Shell::new(LanePolicy {
+        in_flight: 1,
+        ..POLICY
+    });
+    shell.queue(delivery(1));
+    shell.queue(delivery(2));
+    assert_eq!(shell.stage(2), Some(Stage::Preparing));
+    shell.seconds(FRESH_MS / 1_000 + 1);
+    shell.chain.mine();
+    shell.tell(Input::Viewed(LANE, shell.chain.view()));
+    shell.tell(Input::Wake);
+    assert!(shell.effects.contains(&Output::AskRecord(id(2))));
+    assert_eq!(shell.machine.reserved(LANE), 1);
+    shell.finish(10);
+    assert_eq!(contents(&shell), [Some(1), Some(2)]);
+}
+
+#[test]
 fn with_lifetimes_the_same_is_sent_every_2_seconds_until_it_lapses() {
     let mut shell = svm();
     shell.providers = vec![Provider::Drops];
@@ -161,13 +193,20 @@ fn with_lifetimes_the_same_is_sent_every_2_seconds_until_it_lapses() {
     shell.seconds(20);
     assert_eq!(shell.sends, 11);
     // It lives for 10 heights, and 3 more confirm that it is over.
-    for _ in 0..13 {
+    for block in 1..=13 {
         shell.chain.mine();
         shell.tell(Input::Viewed(LANE, shell.chain.view()));
         shell.seconds(2);
+        assert_eq!(shell.sends, 11 + block);
         assert_eq!(shell.nonce(serial).map(|record| record.attempt), Some(0));
     }
-    shell.blocks(1);
+    shell.chain.mine();
+    shell.tell(Input::Viewed(LANE, shell.chain.view()));
+    shell.now = shell.now.plus_millis(2_000);
+    shell.tell(Input::Wake);
+    let receipt = format!("receipt {serial}");
+    assert_eq!(names(&shell.effects), [receipt], "its life is over");
+    shell.settle();
     assert_eq!(shell.failures(1), 1);
     shell.providers = vec![Provider::Honest];
     shell.finish(20);

@@ -198,7 +198,7 @@ fn story(scheme: Scheme, restless: bool, moves: Vec<Move>) -> Result<(), TestCas
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { max_shrink_iters: 20_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { ..ProptestConfig::default() })]
 
     #[test]
     fn every_delivery_ends_and_every_nonce_is_closed(moves in vec(any_move(), 1..120)) {
