@@ -69,7 +69,7 @@ rust-test: native contracts-tools clients-tools
 .PHONY: sim
 sim: native ## tell SEEDS stories of each kind in the simulator (10000), or the one of SEED= event by event
 	@$(if $(SEED),QUORATE_SIM_SEED=$(SEED),QUORATE_SIM_SEEDS=$(or $(SEEDS),10000)) \
-	  cargo test --workspace --locked --test sim $(if $(SEED),one_seed_of_ -- --ignored --nocapture,many_seeds)
+	  cargo test --workspace --locked --test sim --test relay $(if $(SEED),one_seed_of_ -- --ignored --nocapture,many_seeds)
 
 .PHONY: lint
 lint: fmt-check layering clippy ## formatting, dependency directions, clippy without warnings

@@ -33,6 +33,7 @@ mod node;
 mod outcome;
 mod plan;
 mod providers;
+mod relay;
 mod rule;
 mod sending;
 mod trace;
@@ -47,6 +48,7 @@ pub use self::mesh::Traffic;
 pub use self::outcome::{Answer, End, Failure, Mischief, Outcome};
 use self::plan::{Churn, Gossip, Partition, Plan};
 pub use self::providers::ProviderFault;
+pub use self::relay::{Delivered, Duty, Relays};
 pub use self::rule::Rule;
 use quorate_protocols::task::Times;
 
