@@ -1,11 +1,12 @@
 //! Deliveries: a certificate's way to one place, for bridges, bundles, settlements, claims, epoch updates and feeds.
 //!
 //! ```text
-//! Queue ─> waiting ──AskRecord──> asking ──open, Estimate──> estimating ─> ready ──Keep, Send──> flying ─┐
-//!             ^                     │  ^                                                 nonce mined and │
-//!             │ pause, fees, funds    │  └───────────────────── AskRecord ─────────────────────── confirmed ┘
-//!             └──────open, failed─────┼──done at the head──> settling ──done and confirmed──> Done
-//!                                   └──5 attempts, or never──> DeadLetter
+//! Queue ─> waiting ─AskRecord─> asking ─open, Estimate─> estimating ─> ready ─Keep, Send─> flying ─┐
+//!             ^                  │  ^                                      nonce closed by a        │
+//!             │ pause            │  └────────────── AskRecord ────────────── confirmed block ───────┘
+//!             └──open, failed────┤
+//!                                ├──done at the head──> settling ──done and confirmed──> Done
+//!                                └──never, or the fifth failure──> DeadLetter
 //! ```
 //!
 //! # Design Decisions

@@ -122,7 +122,7 @@ impl LanePolicy {
         }
     }
 
-    /// For SVM chains. Gas is compute units, fees and budgets are in millionths of a lamport.
+    /// For SVM chains. Gas is compute units; fees, budgets and balances are in millionths of a lamport.
     #[must_use]
     pub const fn svm() -> Self {
         Self {

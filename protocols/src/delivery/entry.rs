@@ -167,7 +167,6 @@ impl Entry {
     pub(super) fn judged(&mut self, now: Timestamp, says: OnChain, policy: &LanePolicy) -> Next {
         let asked = matches!(self.phase, Phase::Asking { .. });
         let verdict = self.record.verdict.take();
-        self.unanswered = 0;
         match (says, verdict) {
             (OnChain::Done { confirmed: true }, _) => Next::Done,
             (OnChain::Done { confirmed: false }, _) => {

@@ -196,8 +196,8 @@ pub enum Alert {
     },
     /// A lane or a route was stopped, until [`Input::Resume`].
     Stopped(LaneId, Option<Route>, Reason),
-    /// A nonce is held up, and with it all behind it: fees are above twice the lane's limit, or the providers refuse
-    /// even the cancelling transaction. Said once for a nonce.
+    /// A nonce is held up, and with it all behind it: twice the lane's limit, or the funds, are not enough to close it, or
+    /// the providers refuse even the cancelling transaction. Said once for a nonce.
     Stuck(LaneId, u64, Reason),
 }
 

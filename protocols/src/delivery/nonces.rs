@@ -170,7 +170,7 @@ impl Lane {
             }
         }
         if fees.is_none() && cancelling {
-            let reason = Reason::new(Class::OverBudget, "fees are above twice the lane's");
+            let reason = Reason::new(Class::OverBudget, "no more may be paid to close it");
             self.stuck(turn, nonce, reason);
         }
     }

@@ -55,6 +55,8 @@ pub(super) struct Chain {
     pub(super) base_fee: u128,
     pub(super) balance: u128,
     pub(super) kinds: BTreeMap<DeliveryId, Kind>,
+    /// So many blocks are those behind who are asked.
+    pub(super) lag: usize,
 }
 
 impl Chain {
@@ -66,6 +68,7 @@ impl Chain {
             base_fee: 10,
             balance: u128::from(u64::MAX),
             kinds: BTreeMap::new(),
+            lag: 0,
         }
     }
 
@@ -94,15 +97,16 @@ impl Chain {
     }
 
     pub(super) fn view(&self) -> View {
-        let all = self.blocks.len();
+        let all = self.blocks.len() - self.lag;
+        let confirmed = all - CONFIRMATIONS;
         let height = match self.scheme {
             Scheme::Nonces => all,
-            Scheme::Lifetimes => self.confirmed(),
+            Scheme::Lifetimes => confirmed,
         };
         View {
             height: height as u64,
             nonce: self.nonce_in(all),
-            confirmed_nonce: self.nonce_in(self.confirmed()),
+            confirmed_nonce: self.nonce_in(confirmed),
             balance: self.balance,
             base_fee: self.base_fee,
             tip: 1,
@@ -110,8 +114,13 @@ impl Chain {
     }
 
     pub(super) fn judge(&self, id: DeliveryId) -> OnChain {
-        let confirmed = self.done_in(self.confirmed()).contains(&id);
-        match confirmed || self.done_in(self.blocks.len()).contains(&id) {
+        self.judge_in(self.blocks.len() - self.lag, id)
+    }
+
+    /// As it is, whoever lags behind.
+    pub(super) fn judge_in(&self, blocks: usize, id: DeliveryId) -> OnChain {
+        let confirmed = self.done_in(blocks - CONFIRMATIONS).contains(&id);
+        match confirmed || self.done_in(blocks).contains(&id) {
             true => OnChain::Done { confirmed },
             false => OnChain::Open,
         }
@@ -224,7 +233,8 @@ impl Chain {
 
     fn execute(&mut self, tx: Tx) {
         let kind = tx.delivery.map(|id| self.kind(id));
-        let again = tx.delivery.map(|id| self.judge(id)) != Some(OnChain::Open);
+        let now = self.blocks.len();
+        let again = tx.delivery.map(|id| self.judge_in(now, id)) != Some(OnChain::Open);
         let effect = match kind {
             None => Effect::Success,
             Some(Kind::Hungry) if tx.gas < 750_000 => Effect::OutOfGas,

@@ -20,6 +20,8 @@ enum Move {
     DropOne(usize),
     UseKey,
     Fee(u128),
+    /// Whoever is asked is so many blocks behind.
+    Lag(usize),
     Providers(Vec<Provider>),
     /// The process ends; what it last wanted was not written yet.
     Crash(bool),
@@ -70,6 +72,7 @@ fn any_move() -> impl Strategy<Value = Move> {
         1 => any::<usize>().prop_map(Move::DropOne),
         1 => Just(Move::UseKey),
         2 => prop_oneof![0_u128..50, 0_u128..3_000].prop_map(Move::Fee),
+        1 => (0_usize..3).prop_map(Move::Lag),
         1 => vec(any_provider(), 1..4).prop_map(Move::Providers),
         2 => any::<bool>().prop_map(Move::Crash),
         1 => (1_u8..30).prop_map(Move::Withdraw),
@@ -134,6 +137,7 @@ fn play(shell: &mut Shell, next: Move) {
         Move::Reorg(depth, lost) => shell.chain.reorg(depth, lost),
         Move::DropOne(which) => shell.chain.drop_one(which),
         Move::UseKey => shell.chain.use_key(),
+        Move::Lag(lag) => shell.chain.lag = lag,
         Move::Fee(fee) => shell.chain.base_fee = fee,
         Move::Providers(providers) => shell.providers = providers,
         Move::Crash(unwritten) => {
@@ -179,6 +183,7 @@ fn story(scheme: Scheme, restless: bool, moves: Vec<Move>) -> Result<(), TestCas
     }
     shell.providers = vec![Provider::Honest, Provider::Drops];
     shell.chain.base_fee = 20;
+    shell.chain.lag = 0;
     ask(&mut shell, Input::Resume(LANE, None));
     shell.finish(2_500);
     for (id, reason) in &shell.dead {
