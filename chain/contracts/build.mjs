@@ -5,6 +5,8 @@ import { compile } from "./scripts/compiler.mjs";
 
 const PUBLISHED = [
   "ArbStateManager",
+  "Bridge",
+  "BridgedToken",
   "ChainDirectory",
   "EigenWeightSource",
   "EpochManager",
