@@ -2,6 +2,10 @@
 pragma solidity 0.8.37;
 
 import {Attestations} from "../src/Attestations.sol";
+import {Bridge} from "../src/Bridge.sol";
+import {BridgeToken, Mode} from "../src/BridgeTokens.sol";
+import {Home, LightStakeRegistry} from "../src/LightStakeRegistry.sol";
+import {OperatorSet} from "../src/OperatorSets.sol";
 import {
     BridgePause,
     BridgePauses,
@@ -13,12 +17,18 @@ import {
 import {Fixture} from "./support/Fixture.sol";
 
 /// @notice Slots, facts, digests and task ids in bytes that other implementations are held to as well. The file was not
-/// made by these libraries, but by hand from the definitions.
+/// made by these libraries, but by hand from the definitions. The certificates are by the set of the vectors of a
+/// hand-over.
 contract TransfersTest is Fixture {
+    /// @dev Whose second contract has the address of the vectors' bridge.
+    address internal constant DEPLOYER = 0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266;
+
     string internal json;
+    string internal sets;
 
     function setUp() public override {
         json = vm.readFile("test/vectors/transfers.json");
+        sets = vm.readFile("test/vectors/epoch-update.json");
     }
 
     function test_transfers() public view {
@@ -59,6 +69,29 @@ contract TransfersTest is Fixture {
         }
     }
 
+    function test_certificates() public view {
+        string[2] memory names = [".transfer", ".pause"];
+        string[2] memory places = [".transfers[0]", ".pauses[0]"];
+        for (uint256 i; i < 2; ++i) {
+            bytes memory certificate = _compact(_members(), _signers(), _word(places[i], ".digest"), _epoch());
+            vm.assertEq(certificate, _certificateOf(names[i]));
+        }
+    }
+
+    function test_theVectorIsPaid() public {
+        Bridge bridge = _vectorBridge();
+        Transfer memory transfer = _transfer(".transfers[0]");
+        bridge.deliver(transfer, _certificateOf(".transfer"));
+        vm.assertEq(address(bytes20(transfer.receiver)).balance, transfer.amount);
+        bridge.setPaused(
+            true,
+            uint64(_number(".pauses[0]", ".sequence")),
+            uint64(_number(".pauses[0]", ".time")),
+            _certificateOf(".pause")
+        );
+        vm.assertTrue(bridge.paused());
+    }
+
     /// @dev Whatever differs, differs in the fact; what is asked, in the slot as well.
     function testFuzz_everyFieldCounts(Transfer memory transfer, uint8 field) public pure {
         bytes32 slot = Transfers.slot(transfer);
@@ -78,6 +111,65 @@ contract TransfersTest is Fixture {
         }
         vm.assertTrue(Transfers.fact(transfer) != fact);
         vm.assertTrue((Transfers.slot(transfer) != slot) == (field < 5));
+    }
+
+    /// @dev Pays native coin for the token of the first transfer.
+    function _vectorBridge() private returns (Bridge bridge) {
+        LightStakeRegistry light = _vectorRegistry();
+        Transfer memory transfer = _transfer(".transfers[0]");
+        vm.startPrank(DEPLOYER);
+        new Bridge(light, DEPLOYER, DEPLOYER, 0, 0);
+        bridge = new Bridge(light, DEPLOYER, DEPLOYER, 0, 0);
+        vm.assertEq(bytes32(uint256(uint160(address(bridge)))), transfer.targetContract);
+        BridgeToken memory coin = BridgeToken(
+            transfer.sourceChain,
+            transfer.sourceContract,
+            transfer.token,
+            address(0),
+            Mode.Lock,
+            1,
+            uint104(transfer.amount),
+            uint104(transfer.amount)
+        );
+        bridge.announceToken(coin);
+        bridge.setToken(coin);
+        vm.deal(DEPLOYER, transfer.amount);
+        bytes32 id = bridge.idOf(transfer.sourceChain, transfer.sourceContract, transfer.token);
+        bridge.fund{value: transfer.amount}(id, transfer.amount);
+        vm.stopPrank();
+    }
+
+    function _vectorRegistry() private returns (LightStakeRegistry) {
+        uint64 time = uint64(vm.parseJsonUint(sets, ".set.time"));
+        vm.warp(time);
+        Home memory home = Home(
+            uint64(vm.parseJsonUint(json, ".homeChainId")),
+            vm.parseJsonAddress(json, ".homeRegistry"),
+            2 days,
+            address(0),
+            0
+        );
+        OperatorSet memory set = _set(_members(), vm.parseJsonUintArray(sets, ".set.weights"));
+        return _deployLight(home, _epoch(), time, set);
+    }
+
+    function _members() private view returns (Operator[] memory members) {
+        address[] memory accounts = vm.parseJsonAddressArray(sets, ".set.operators");
+        uint256[] memory secrets = vm.parseJsonUintArray(sets, ".set.secrets");
+        members = new Operator[](accounts.length);
+        for (uint256 i; i < accounts.length; ++i) {
+            members[i] = Operator(accounts[i], secrets[i], vm.addr(secrets[i]));
+        }
+    }
+
+    /// @dev As a number with a bit for each.
+    function _signers() private view returns (uint256 bits) {
+        uint256[] memory indices = vm.parseJsonUintArray(sets, ".signers");
+        for (uint256 i; i < indices.length; ++i) bits |= 1 << indices[i];
+    }
+
+    function _certificateOf(string memory name) private view returns (bytes memory) {
+        return vm.parseJsonBytes(json, string.concat(".certificates", name));
     }
 
     function _check(string memory place, bytes32 slot, bytes32 fact) private view {
