@@ -36,7 +36,7 @@ contract Bridge is IBridge, BridgeTokens, BridgeSwitch, ReentrancyGuardTransient
     /// @dev Numbers that were delivered, queued or closed.
     mapping(bytes32 route => BitMaps.BitMap) private _taken;
 
-    /// @dev Nothing moves while the bridge is paused, nor while something else moves.
+    /// @dev Nothing moves while the bridge is paused.
     modifier moving() {
         _requireRunning();
         _;

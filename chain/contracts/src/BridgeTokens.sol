@@ -202,7 +202,7 @@ abstract contract BridgeTokens is Ownable2Step {
     /// @dev Amount of the token's own units on the wire; reverts if there is dust.
     function _toWire(Entry storage entry, uint256 amount) internal view returns (uint256) {
         uint256 unit = entry.unit;
-        if (amount == 0 || amount % unit != 0) revert IBridge.InvalidAmount(unit);
+        if (amount == 0 || amount % unit != 0 || amount > type(uint112).max) revert IBridge.InvalidAmount(unit);
         return amount / unit;
     }
 

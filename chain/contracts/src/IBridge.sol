@@ -74,7 +74,7 @@ interface IBridge {
     error OtherSource();
     /// @notice The token does not go that way, or goes no more. {BridgeTokens-idOf} makes the id.
     error UnknownToken(bytes32 id);
-    /// @notice What is taken is more than nothing, and a multiple of `unit`; and less than 2^112.
+    /// @notice An amount is more than nothing, a multiple of `unit` and less than 2^112, in units of the token here.
     error InvalidAmount(uint256 unit);
     /// @notice A receiver has 1 to 64 bytes; here it has 20, and is neither zero nor this bridge.
     error InvalidReceiver();

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.37;
 
+import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
+
 import {IBridge} from "../src/IBridge.sol";
 import {IQuorumRegistry} from "../src/IQuorumRegistry.sol";
 import {Transfer, Transfers} from "../src/Transfers.sol";
@@ -102,11 +104,18 @@ contract BridgeReturnsTest is BridgeFixture {
     }
 
     function test_countsOnlyWhatFits() public {
-        uint256 amount = uint256(UNIT) << 112;
-        token.make(USER, amount);
-        vm.expectRevert();
-        vm.prank(USER);
-        bridge.send(PEER_CHAIN, PEER, address(token), amount, TO, _deadline());
+        uint256 most = type(uint112).max - (type(uint112).max % UNIT);
+        token.make(USER, 2 * most);
+        _refuse(address(token), most + UNIT, TO, _deadline(), _error(IBridge.InvalidAmount.selector, UNIT));
+        // Nor can there be more of it in all.
+        uint256 sum = LOCKED + most;
+        bytes memory reason = abi.encodeWithSelector(
+            SafeCast.SafeCastOverflowedUintDowncast.selector,
+            uint8(112),
+            sum
+        );
+        _refuse(address(token), most, TO, _deadline(), reason);
+        _sendToken(most - LOCKED);
     }
 
     // What is given back
