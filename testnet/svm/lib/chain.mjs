@@ -5,6 +5,7 @@ import { createRequire } from "node:module";
 import { decode, encode } from "./base58.mjs";
 import { describe } from "./errors.mjs";
 import { fee, loaded, parse, writableKeys } from "./transaction.mjs";
+import { LOADER, derive, u32 } from "./wallet.mjs";
 
 const { Account, Clock, LiteSvm, FailedTransactionMetadata, TransactionMetadata } = createRequire(import.meta.url)(
   "litesvm/dist/internal.js",
@@ -14,6 +15,8 @@ const { Account, Clock, LiteSvm, FailedTransactionMetadata, TransactionMetadata 
 export const BLOCKHASH_LIFE = 150;
 /** Blocks whose hashes and times are remembered. */
 const MAX_BLOCKS = 10_000;
+/** Slots that the sysvar of their hashes names; lookup tables need it. */
+const SLOT_HASHES = 32;
 /** As the runtime cuts them. */
 const LOG_LIMIT = 10_000n;
 
@@ -38,7 +41,8 @@ export class Chain {
     this.listeners = new Set();
     this.slot = 0;
     this.height = 0;
-    this.advance();
+    // Every commitment has a block from the beginning.
+    for (let i = 0; i <= finalized; i += 1) this.advance();
   }
 
   now() {
@@ -64,6 +68,8 @@ export class Chain {
     const clock = this.svm.getClock();
     const { epochStartTimestamp, epoch, leaderScheduleEpoch } = clock;
     this.svm.setClock(new Clock(BigInt(slot), epochStartTimestamp, epoch, leaderScheduleEpoch, BigInt(time)));
+    const recent = [...this.blocks.values()].slice(-SLOT_HASHES - 1, -1).reverse();
+    this.svm.setSlotHashes(recent.map((block) => ({ slot: BigInt(block.slot), hash: block.blockhash })));
   }
 
   #forget() {
@@ -192,6 +198,23 @@ export class Chain {
     const { time } = this.blocks.get(this.slot);
     this.transactions.set(signature, { err: null, logs: [], slot: this.slot, time, airdrop: true });
     return signature;
+  }
+
+  /** A program as if its loader had loaded it; `authority` may replace it. */
+  load(address, program, authority) {
+    const loader = decode(LOADER, 32);
+    const data = derive([decode(address, 32)], LOADER).address;
+    const slot = Buffer.alloc(8);
+    slot.writeBigUInt64LE(BigInt(this.slot));
+    const named = authority ? [Buffer.from([1]), decode(authority, 32)] : [Buffer.alloc(33)];
+    const put = (key, bytes, executable) => {
+      this.#remember([key]);
+      const rent = this.svm.minimumBalanceForRentExemption(BigInt(bytes.length));
+      this.svm.setAccount(decode(key, 32), new Account(rent, bytes, loader, executable, 0n));
+      this.#note([key]);
+    };
+    put(data, Buffer.concat([u32(3), slot, ...named, program]), false);
+    put(address, Buffer.concat([u32(2), decode(data, 32)]), true);
   }
 
   /** Takes everything after `slot` back, as a fork that lost; what is finalized stays. */
