@@ -54,7 +54,7 @@ const fn seeds() -> Seeds<'static> {
     [b"bridge", b"", b""]
 }
 
-/// Data: domain separator 32, chain 8, authority 32, guardian 32, lifetime 8, delay of large transfers 8, and the outline of
+/// Data: domain separator 32, chain 8, authority 32, guardian 32, lifetime 8, delay of large transfers 8, delay of an anchor 8, and the outline of
 /// the first set as in `update`. Accounts: upgrade authority ws (pays), program data, bridge w, set w, system.
 #[inline(never)]
 pub(crate) fn initialize(call: &mut Call<'_>) -> ProgramResult {
@@ -80,10 +80,16 @@ pub(crate) fn initialize(call: &mut Call<'_>) -> ProgramResult {
         pause_sequence: U64::new(0),
         newest_epoch: U32::new(0),
         newest_time: U64::new(0),
+        anchor_delay: U64::new(data.u64()?),
+        anchor_from: U64::new(0),
+        anchor: [0; 32],
     };
     let first = Outline::read(data)?;
     data.end()?;
-    if state.chain.get() == 0 || state.lifetime.get() == 0 {
+    // What is announced has to live still when it is used.
+    let delay = state.anchor_delay.get();
+    let is_delay_fit = delay > 0 && delay <= state.lifetime.get() / 2;
+    if state.chain.get() == 0 || !is_delay_fit {
         return Err(Error::InvalidConfig.into());
     }
     create(program, payer, bridge, &seeds(), 0, |bump| {
@@ -334,6 +340,15 @@ pub(crate) fn set_authority(call: &mut Call<'_>) -> ProgramResult {
     Ok(())
 }
 
+pub(crate) fn require_guardian(bridge: &Bridge, guardian: &AccountView) -> ProgramResult {
+    signer(guardian)?;
+    if bridge.guardian == *guardian.address().as_array() {
+        Ok(())
+    } else {
+        Err(Error::NotGuardian.into())
+    }
+}
+
 /// Stops everything that moves tokens. No data. Accounts: guardian s, bridge w.
 #[inline(never)]
 pub(crate) fn pause(call: &mut Call<'_>) -> ProgramResult {
@@ -346,11 +361,8 @@ pub(crate) fn pause(call: &mut Call<'_>) -> ProgramResult {
         return Err(Error::MissingAccount.into());
     };
     data.end()?;
-    signer(guardian)?;
     let bridge = load_open(program, account)?;
-    if bridge.guardian != *guardian.address().as_array() {
-        return Err(Error::NotGuardian.into());
-    }
+    require_guardian(&bridge, guardian)?;
     turn(program, account, 1, bridge.pause_sequence.get())
 }
 

@@ -74,6 +74,8 @@ pub(crate) enum Error {
     Overflow = 132,
     /// The runtime refused a hash or a signature.
     Syscall = 133,
+    /// The newest set still certifies, so there is nothing to begin anew.
+    NotExpired = 134,
 }
 
 impl From<Error> for ProgramError {

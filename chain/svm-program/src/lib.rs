@@ -65,6 +65,8 @@ fn process(program: &Address, accounts: &mut [AccountView], data: &[u8]) -> Prog
         14 => target::deliver(call),
         15 => target::release(call),
         16 => target::close(call),
+        17 => sets::announce(call),
+        18 => sets::anchor(call),
         _ => Err(Error::Malformed.into()),
     }
 }

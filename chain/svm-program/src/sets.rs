@@ -11,7 +11,7 @@ use crate::{
     hash::{self, epoch_update},
     reader::Reader,
     state::{Bridge, Member, Set, State, U32, U64, U128, change, view, weight_of},
-    sys::{Hash, now},
+    sys::{Hash, keccak, now},
 };
 
 /// As on every chain.
@@ -53,6 +53,15 @@ impl Outline {
 
     pub(crate) fn hash(&self) -> Result<Hash, ProgramError> {
         hash::set(self.count, self.total, &self.root)
+    }
+
+    /// All of it, in one hash.
+    fn name(&self) -> Result<Hash, ProgramError> {
+        keccak(&[
+            &self.epoch.to_be_bytes(),
+            &self.time.to_be_bytes(),
+            &self.hash()?,
+        ])
     }
 
     /// Makes the account in which the set is to be installed, and `bridge` know of it.
@@ -243,9 +252,7 @@ pub(crate) fn update(call: &mut Call<'_>) -> ProgramResult {
     let outline = Outline::read(data)?;
     data.end()?;
     let state = admin::load(program, bridge)?;
-    if outline.epoch <= state.newest_epoch.get() {
-        return Err(Error::EpochOrder.into());
-    }
+    require_later(&outline, &state)?;
     let statement = epoch_update(outline.epoch, &outline.hash()?, outline.time)?;
     let certificate = Certificate {
         program,
@@ -277,4 +284,91 @@ pub(crate) fn retire(call: &mut Call<'_>) -> ProgramResult {
         return Err(Error::NotYet.into());
     }
     close(account, payer, &set.payer)
+}
+
+/// An epoch that was there once must not come back: what its set has signed may still be gathered.
+fn require_later(outline: &Outline, bridge: &Bridge) -> ProgramResult {
+    if outline.epoch > bridge.newest_epoch.get() {
+        Ok(())
+    } else {
+        Err(Error::EpochOrder.into())
+    }
+}
+
+/// Whether the newest set certifies nothing any more.
+fn require_expired(bridge: &Bridge) -> Result<u64, ProgramError> {
+    let now = now()?;
+    if now
+        <= bridge
+            .newest_time
+            .get()
+            .saturating_add(bridge.lifetime.get())
+    {
+        return Err(Error::NotExpired.into());
+    }
+    Ok(now)
+}
+
+/// Says with which set to begin anew, in public, once the newest one has expired. Data: the outline, or nothing to take it
+/// back. Accounts: guardian s, bridge w.
+#[inline(never)]
+pub(crate) fn announce(call: &mut Call<'_>) -> ProgramResult {
+    let Call {
+        program,
+        data,
+        accounts: [guardian, account, ..],
+    } = call
+    else {
+        return Err(Error::MissingAccount.into());
+    };
+    let bridge = admin::load(program, account)?;
+    admin::require_guardian(&bridge, guardian)?;
+    let now = require_expired(&bridge)?;
+    let (from, anchor) = if data.is_empty() {
+        (0, [0; 32])
+    } else {
+        let outline = Outline::read(data)?;
+        require_later(&outline, &bridge)?;
+        (
+            now.saturating_add(bridge.anchor_delay.get()),
+            outline.name()?,
+        )
+    };
+    data.end()?;
+    let mut bridge = change::<Bridge>(program, account)?;
+    bridge.anchor_from = U64::new(from);
+    bridge.anchor = anchor;
+    Ok(())
+}
+
+/// Begins anew with what was announced, once its delay is over. Anybody may. Data: the outline. Accounts: payer ws, bridge w,
+/// set w, system.
+#[inline(never)]
+pub(crate) fn anchor(call: &mut Call<'_>) -> ProgramResult {
+    let Call {
+        program,
+        data,
+        accounts: [payer, bridge, set, _system, ..],
+    } = call
+    else {
+        return Err(Error::MissingAccount.into());
+    };
+    let outline = Outline::read(data)?;
+    data.end()?;
+    let state = admin::load(program, bridge)?;
+    let now = require_expired(&state)?;
+    let from = state.anchor_from.get();
+    if from == 0 || now < from {
+        return Err(Error::NotYet.into());
+    }
+    if outline.name()? != state.anchor {
+        return Err(Error::SetMismatch.into());
+    }
+    require_later(&outline, &state)?;
+    {
+        let mut bridge = change::<Bridge>(program, bridge)?;
+        bridge.anchor_from = U64::new(0);
+        bridge.anchor = [0; 32];
+    }
+    outline.open(program, payer, bridge, set)
 }

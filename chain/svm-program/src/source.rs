@@ -16,7 +16,7 @@ use crate::{
 
 const HOUR: u64 = 60 * 60;
 const WEEK: u64 = 7 * 24 * HOUR;
-const MAX_RECEIVER: usize = 64;
+pub(crate) const MAX_RECEIVER: usize = 64;
 
 /// First bytes of the event: sha256("event:TransferSent").
 const EVENT: [u8; 8] = [0x01, 0xae, 0xc5, 0x20, 0x09, 0x91, 0xff, 0xd6];

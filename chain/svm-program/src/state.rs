@@ -64,7 +64,7 @@ pub(crate) struct Bridge {
     pub(crate) chain: U64,
     /// Who opens routes and tokens.
     pub(crate) authority: Hash,
-    /// Who may pause.
+    /// Who may pause, and begin anew once the newest set has expired.
     pub(crate) guardian: Hash,
     /// Seconds for which a set speaks.
     pub(crate) lifetime: U64,
@@ -74,6 +74,12 @@ pub(crate) struct Bridge {
     pub(crate) pause_sequence: U64,
     pub(crate) newest_epoch: U32,
     pub(crate) newest_time: U64,
+    /// Seconds between the announcement of an anchor and its use.
+    pub(crate) anchor_delay: U64,
+    /// Unix seconds from which on the announced anchor may be used; 0 if there is none.
+    pub(crate) anchor_from: U64,
+    /// Hash of its outline.
+    pub(crate) anchor: Hash,
 }
 state!(Bridge, 1);
 

@@ -10,6 +10,7 @@ use crate::{
     error::Error,
     hash::Transfer,
     reader::Reader,
+    source::MAX_RECEIVER,
     state::{
         CLOSED, Nonces, PAGE, Peer, QUEUED, QUEUED_LARGE, Record, State, Token, U64, change, view,
     },
@@ -33,7 +34,7 @@ impl<'a> Transfer<'a> {
             amount,
             deadline,
         };
-        if nonce == 0 {
+        if nonce == 0 || transfer.receiver.is_empty() || transfer.receiver.len() > MAX_RECEIVER {
             Err(Error::InvalidTransfer.into())
         } else {
             Ok(transfer)
@@ -312,7 +313,8 @@ pub(crate) fn close(call: &mut Call<'_>) -> ProgramResult {
     data.end()?;
     signer(payer)?;
     let state = admin::load_open(program, bridge)?;
-    let peer = open_peer(program, peer_account)?;
+    // Also where the route is not open: who waits shall get it back.
+    let peer = admin::peer(program, peer_account)?;
     let now = now()?;
     if now <= transfer.deadline && payer.address().as_array()[..] != *transfer.receiver {
         return Err(Error::NotYet.into());

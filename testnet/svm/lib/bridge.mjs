@@ -131,7 +131,7 @@ export class Bridge {
     return { program: this.program, accounts, data: Buffer.concat([u8(number), ...data]) };
   }
 
-  initialize(payer, { domain, authority, guardian, lifetime, limitDelay, epoch, time, set }) {
+  initialize(payer, { domain, authority, guardian, lifetime, limitDelay, anchorDelay, epoch, time, set }) {
     const accounts = [
       account(payer, "ws"),
       account(derive([key(this.program)], LOADER).address),
@@ -139,7 +139,8 @@ export class Bridge {
       account(this.set(epoch), "w"),
       account(SYSTEM),
     ];
-    const settings = [domain, u64(this.end.chain), key(authority), key(guardian), u64(lifetime), u64(limitDelay)];
+    const delays = [u64(lifetime), u64(limitDelay), u64(anchorDelay)];
+    const settings = [domain, u64(this.end.chain), key(authority), key(guardian), ...delays];
     return this.#instruction(0, accounts, ...settings, set.outline(epoch, time));
   }
   setPeer(authority, peer, open = 1) {
@@ -281,6 +282,20 @@ export class Bridge {
       account(SYSTEM),
     ];
     return this.#instruction(16, accounts, u32(epoch), transferData(transfer));
+  }
+  /** Without a set: takes the announcement back. */
+  announce(guardian, epoch, time, set) {
+    const accounts = [account(guardian, "s"), account(this.address, "w")];
+    return this.#instruction(17, accounts, set ? set.outline(epoch, time) : Buffer.alloc(0));
+  }
+  anchor(payer, epoch, time, set) {
+    const accounts = [
+      account(payer, "ws"),
+      account(this.address, "w"),
+      account(this.set(epoch), "w"),
+      account(SYSTEM),
+    ];
+    return this.#instruction(18, accounts, set.outline(epoch, time));
   }
 }
 

@@ -9,6 +9,7 @@ const MAX_ACCOUNTS = 100;
 /** Slots for which a status is known without a look into the history. */
 const RECENT_STATUSES = 150;
 const MAX_BASE58_DATA = 128;
+const SLOTS_IN_EPOCH = 432_000;
 
 const INVALID_PARAMS = -32602;
 const METHOD_NOT_FOUND = -32601;
@@ -209,6 +210,14 @@ const methods = {
   getGenesisHash: ({ chain, faults }) => faults.genesisHash ?? chain.genesisHash,
   getSlot: (provider, options) => provider.block(options).slot,
   getBlockHeight: (provider, options) => provider.block(options).height,
+
+  getEpochInfo(provider, options) {
+    const { slot, height } = provider.block(options);
+    const epoch = Math.floor(slot / SLOTS_IN_EPOCH);
+    const slotIndex = slot % SLOTS_IN_EPOCH;
+    const transactionCount = provider.chain.transactions.size;
+    return { absoluteSlot: slot, blockHeight: height, epoch, slotIndex, slotsInEpoch: SLOTS_IN_EPOCH, transactionCount };
+  },
 
   getLatestBlockhash(provider, options) {
     const block = provider.block(options);

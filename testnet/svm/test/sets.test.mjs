@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { OperatorSet, digest, epochStatement, read } from "../lib/bridge.mjs";
 import { Chain } from "../lib/chain.mjs";
 import { account } from "../lib/wallet.mjs";
-import { DAY, DOMAIN, LIFETIME, World, operators, world } from "./support.mjs";
+import { ANCHOR_DELAY, DAY, DOMAIN, LIFETIME, World, operators, world } from "./support.mjs";
 
 const fresh = () => {
   const w = new World(new Chain({ genesis: Buffer.from("sets") }));
@@ -17,6 +17,7 @@ const settings = (w, fields) => ({
   guardian: w.guardian.address,
   lifetime: LIFETIME,
   limitDelay: 0,
+  anchorDelay: ANCHOR_DELAY,
   epoch: 7,
   time: w.now(),
   set: new OperatorSet(operators(4)),
@@ -26,6 +27,7 @@ const state = (w, epoch) => read.set(w.data(w.bridge.set(epoch)));
 
 test("only who may replace the program begins, once, with sane settings", () => {
   const w = fresh();
+  w.bridge = w.deployByLoader("loaded");
   const first = settings(w);
   w.refuses("NotAuthority", w.bridge.initialize(w.user.address, first), { by: w.user });
   const other = w.bridge.initialize(w.admin.address, first);
@@ -34,6 +36,8 @@ test("only who may replace the program begins, once, with sane settings", () => 
   const refuses = (error, fields) =>
     w.refuses(error, w.bridge.initialize(w.admin.address, settings(w, fields)), { by: w.admin });
   refuses("InvalidConfig", { lifetime: 0 });
+  refuses("InvalidConfig", { anchorDelay: 0 });
+  refuses("InvalidConfig", { anchorDelay: LIFETIME / 2 + 1 });
   refuses("TimeOutOfOrder", { time: w.now() + 3_600 });
   refuses("SetExpired", { time: w.now() - LIFETIME - 5 });
   refuses("SetMismatch", { set: { outline: () => Buffer.alloc(64) } });
@@ -151,4 +155,35 @@ test("the old set goes on until it expires; then it ends and its rent goes back"
   assert.ok(w.lamports(w.admin.address) > before);
   assert.equal(w.data(w.bridge.set(7)), null);
   w.refuses("NotYet", w.bridge.retire(8, w.relayer.address));
+});
+
+test("once the newest set has expired the guardian begins anew, in public and after a delay", () => {
+  const w = world();
+  const members = operators(3, { name: "anew" });
+  const set = new OperatorSet(members);
+  const announce = (epoch, time, which = set) => w.bridge.announce(w.guardian.address, epoch, time, which);
+  const guardian = { by: w.guardian };
+  w.refuses("NotExpired", announce(9, w.now()), guardian);
+  w.wait(LIFETIME);
+  const time = w.now();
+  const anchor = (epoch = 9, which = set) => w.bridge.anchor(w.relayer.address, epoch, time, which);
+  w.refuses("NotYet", anchor());
+  w.refuses("NotGuardian", w.bridge.announce(w.user.address, 9, time, set), { by: w.user });
+  w.refuses("EpochOrder", announce(7, time), guardian);
+  w.run(announce(9, time), guardian);
+  w.refuses("NotYet", anchor());
+  w.wait(ANCHOR_DELAY + 1);
+  w.refuses("SetMismatch", anchor(10));
+  w.refuses("SetMismatch", anchor(9, new OperatorSet(operators(3, { name: "other" }))));
+  // Taken back, and said again.
+  w.run(w.bridge.announce(w.guardian.address), guardian);
+  w.refuses("NotYet", anchor());
+  w.run(announce(9, time), guardian);
+  w.wait(ANCHOR_DELAY + 1);
+  w.run(anchor());
+  w.refuses("NotExpired", anchor());
+  w.install(9, set);
+  Object.assign(w, { members, epoch: 9 });
+  const transfer = w.transfer();
+  w.run(w.deliver(transfer, w.certify(w.statement(transfer))));
 });

@@ -240,7 +240,8 @@ test("the receiver closes at any time, anybody after the deadline; nothing is pa
   const large = w.transfer({ nonce: 4n, amount: 10_001n, deadline: BigInt(w.now() - 5) });
   w.run(w.deliver(large, w.certify(w.statement(large))));
   w.refuses("NonceTaken", close(large, w.user), { by: w.user });
-  // What could never be paid here can be closed all the same.
+  // What could never be paid here can be closed all the same, and where the route is not open any more.
+  w.run(w.bridge.setPeer(w.admin.address, PEER, 0), { by: w.admin });
   const unpayable = w.transfer({ nonce: 5n, amount: 1n << 200n, deadline: BigInt(w.now() - 5), receiver: EVM_RECEIVER });
   w.run(close(unpayable, w.user), { by: w.user });
 });

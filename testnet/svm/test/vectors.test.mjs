@@ -68,6 +68,7 @@ test("golden certificates hold in the program, by their golden keys and signatur
       guardian: w.guardian.address,
       lifetime: 1_000_000,
       limitDelay: 0,
+      anchorDelay: 1,
       epoch: first.epoch,
       time: Number(first.fixed_at),
       set,
