@@ -220,7 +220,7 @@ const fn own_end<'a>(program: &'a Address, bridge: &Bridge) -> End<'a> {
     }
 }
 
-/// Data: token there 32, open 1, mode 1 (1 lock, 2 mint), unit 8, limit of a transfer 8, limit of a window 8, its seconds 8.
+/// Data: token there 32, open 1, mode 1 (1 lock, 2 mint), unit 8, limit of a transfer 8, limit of the window 8.
 /// Mode, unit and mint stay as they were first said. Accounts: authority ws (pays), bridge, peer, token w, link w, mint, vault,
 /// system.
 #[inline(never)]
@@ -261,13 +261,14 @@ pub(crate) fn set_token(call: &mut Call<'_>) -> ProgramResult {
         unit: U64::new(data.u64()?),
         transfer_limit: U64::new(data.u64()?),
         window_limit: U64::new(data.u64()?),
-        window_seconds: U64::new(data.u64()?),
-        window_start: U64::new(0),
-        window_used: U64::new(0),
+        used: U64::new(0),
+        used_at: U64::new(0),
+        balance: U64::new(0),
     };
     data.end()?;
     let is_mode = wanted.mode == LOCK || (wanted.mode == MINT && is_minter);
-    if !is_mode || wanted.unit.get() == 0 || wanted.window_seconds.get() == 0 {
+    let are_limits = wanted.transfer_limit.get() <= wanted.window_limit.get();
+    if !is_mode || wanted.unit.get() == 0 || !are_limits {
         return Err(Error::InvalidConfig.into());
     }
     if account.is_data_empty() {
@@ -293,11 +294,12 @@ pub(crate) fn set_token(call: &mut Call<'_>) -> ProgramResult {
     if !is_same {
         return Err(Error::InvalidConfig.into());
     }
-    let (window_start, window_used) = (held.window_start, held.window_used);
+    let (bump, used, used_at, balance) = (held.bump, held.used, held.used_at, held.balance);
     *change::<Token>(program, account)? = Token {
-        bump: held.bump,
-        window_start,
-        window_used,
+        bump,
+        used,
+        used_at,
+        balance,
         ..wanted
     };
     Ok(())

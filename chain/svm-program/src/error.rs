@@ -64,8 +64,8 @@ pub(crate) enum Error {
     WrongReceiver = 127,
     /// It is too early for this.
     NotYet = 128,
-    /// The window has no room for this amount now.
-    NoRoom = 129,
+    /// More than came in on the route.
+    RouteShort = 129,
     /// The transfer is another one than what was recorded.
     WrongFact = 130,
     /// Not the sequence number that follows.

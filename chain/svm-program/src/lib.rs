@@ -67,6 +67,7 @@ fn process(program: &Address, accounts: &mut [AccountView], data: &[u8]) -> Prog
         16 => target::close(call),
         17 => sets::announce(call),
         18 => sets::anchor(call),
+        19 => source::fund(call),
         _ => Err(Error::Malformed.into()),
     }
 }

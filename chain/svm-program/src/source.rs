@@ -9,7 +9,7 @@ use crate::{
     certificate::Certificate,
     error::Error,
     hash::{Transfer, transfer_closed},
-    state::{Peer, Sent, State, U64, change, view},
+    state::{LOCK, Peer, Sent, State, Token, U64, change, view},
     sys::{copy, log, now, sha256},
     tokens::Accounts,
 };
@@ -24,7 +24,7 @@ const EVENT: [u8; 8] = [0x01, 0xae, 0xc5, 0x20, 0x09, 0x91, 0xff, 0xd6];
 const EVENT_HEAD: usize = 8 + 32 + 8 + 32 + 8 + 32 + 32 + 32 + 8 + 1;
 
 /// Data: amount 8 in local units, deadline 8, length 1 and bytes of the receiver.
-/// Accounts: sender ws, bridge, peer w, token, mint w, vault w, sender's token account w, sent w, token program, system.
+/// Accounts: sender ws, bridge, peer w, token w, mint w, vault w, sender's token account w, sent w, token program, system.
 #[inline(never)]
 pub(crate) fn send(call: &mut Call<'_>) -> ProgramResult {
     let Call {
@@ -54,7 +54,7 @@ pub(crate) fn send(call: &mut Call<'_>) -> ProgramResult {
     data.end()?;
     let state = admin::load_open(program, bridge)?;
     let mut peer = admin::peer(program, peer_account)?;
-    let token = admin::token(program, token_account, peer_account)?;
+    let mut token = admin::token(program, token_account, peer_account)?;
     if peer.open == 0 {
         return Err(Error::RouteClosed.into());
     }
@@ -70,6 +70,8 @@ pub(crate) fn send(call: &mut Call<'_>) -> ProgramResult {
     }
     let nonce = peer.sent.get().checked_add(1).ok_or(Error::Overflow)?;
     let wire = token.wire(amount)?;
+    token.count_in(amount)?;
+    *change::<Token>(program, token_account)? = token;
     Accounts {
         bridge,
         state: &state,
@@ -141,7 +143,7 @@ fn tell(peer: &Peer, route: &[u8; 32], transfer: &Transfer<'_>, length: u8) -> P
 }
 
 /// Gives back what the target closed. Data: epoch 4, time 8 of the closing, then the transfer.
-/// Accounts: bridge, set, gathered w, who gets its rent w, peer, token, mint w, vault w, sender's associated token account w,
+/// Accounts: bridge, set, gathered w, who gets its rent w, peer, token w, mint w, vault w, sender's associated token account w,
 /// sent w, sender w, token program.
 #[inline(never)]
 pub(crate) fn refund(call: &mut Call<'_>) -> ProgramResult {
@@ -173,7 +175,7 @@ pub(crate) fn refund(call: &mut Call<'_>) -> ProgramResult {
     data.end()?;
     let state = admin::load_open(program, bridge)?;
     let peer = admin::peer(program, peer_account)?;
-    let token = admin::token(program, token_account, peer_account)?;
+    let mut token = admin::token(program, token_account, peer_account)?;
     if token.mint != *transfer.token {
         return Err(Error::WrongFact.into());
     }
@@ -199,6 +201,8 @@ pub(crate) fn refund(call: &mut Call<'_>) -> ProgramResult {
     };
     certificate.check(&state, &closed)?;
     let amount = token.local(transfer.amount)?;
+    token.count_out(amount)?;
+    *change::<Token>(program, token_account)? = token;
     Accounts {
         bridge,
         state: &state,
@@ -210,6 +214,51 @@ pub(crate) fn refund(call: &mut Call<'_>) -> ProgramResult {
     .pay(transfer.sender, amount)?;
     certificate.close()?;
     close(sent, sender, &held.payer)
+}
+
+/// Gives tokens to a route, so that it can pay more than came in on it; nobody gets them back but by transfers. For where they
+/// are locked at both ends. Data: amount 8 in local units. Accounts: owner s, bridge, peer, token w, mint, vault w, owner's
+/// token account w, token program.
+#[inline(never)]
+pub(crate) fn fund(call: &mut Call<'_>) -> ProgramResult {
+    let Call {
+        program,
+        data,
+        accounts:
+            [
+                owner,
+                bridge,
+                peer_account,
+                token_account,
+                mint,
+                vault,
+                from,
+                _token,
+                ..,
+            ],
+    } = call
+    else {
+        return Err(Error::MissingAccount.into());
+    };
+    signer(owner)?;
+    let amount = data.u64()?;
+    data.end()?;
+    let state = admin::load_open(program, bridge)?;
+    let mut token = admin::token(program, token_account, peer_account)?;
+    if token.open == 0 || token.mode != LOCK {
+        return Err(Error::TokenClosed.into());
+    }
+    token.count_in(amount)?;
+    *change::<Token>(program, token_account)? = token;
+    let accounts = Accounts {
+        bridge,
+        state: &state,
+        token: &token,
+        mint,
+        vault,
+        other: from,
+    };
+    accounts.take(owner, amount)
 }
 
 /// Gives the right to a refund up, for the rent. For who sent. No data. Accounts: sender ws, sent w.

@@ -118,11 +118,13 @@ pub(crate) struct Token {
     pub(crate) unit: U64,
     /// Local units that are paid at once.
     pub(crate) transfer_limit: U64,
-    /// Local units that are paid in a window.
+    /// Local units that the window holds; it leaks as much in a day.
     pub(crate) window_limit: U64,
-    pub(crate) window_seconds: U64,
-    pub(crate) window_start: U64,
-    pub(crate) window_used: U64,
+    /// How full it was at `used_at`, in Unix seconds.
+    pub(crate) used: U64,
+    pub(crate) used_at: U64,
+    /// What is locked here for the way back, or was minted here and may be burned again.
+    pub(crate) balance: U64,
 }
 state!(Token, 3);
 
@@ -195,7 +197,7 @@ state!(Nonces, 6);
 pub(crate) struct Record {
     pub(crate) tag: u8,
     pub(crate) bump: u8,
-    /// [`QUEUED`], [`QUEUED_LARGE`] or [`CLOSED`].
+    /// [`QUEUED`] or [`CLOSED`].
     pub(crate) kind: u8,
     /// Queued: payable from then on. Closed: when. Unix seconds.
     pub(crate) time: U64,
@@ -204,12 +206,10 @@ pub(crate) struct Record {
 }
 state!(Record, 7);
 
-/// Waits for room in the window.
+/// Waits for its time, or for room in the window.
 pub(crate) const QUEUED: u8 = 1;
-/// Above the limit: waits for its time only.
-pub(crate) const QUEUED_LARGE: u8 = 2;
 /// Never to be paid here; the source may give it back.
-pub(crate) const CLOSED: u8 = 3;
+pub(crate) const CLOSED: u8 = 2;
 
 /// Address: "sent", peer's account, nonce. A transfer that could still be given back.
 #[derive(Clone, Copy)]

@@ -11,9 +11,7 @@ use crate::{
     hash::Transfer,
     reader::Reader,
     source::MAX_RECEIVER,
-    state::{
-        CLOSED, Nonces, PAGE, Peer, QUEUED, QUEUED_LARGE, Record, State, Token, U64, change, view,
-    },
+    state::{CLOSED, Nonces, PAGE, Peer, QUEUED, Record, State, Token, U64, change, view},
     sys::{Hash, log, now},
     tokens::Accounts,
 };
@@ -41,11 +39,13 @@ impl<'a> Transfer<'a> {
         }
     }
 
-    /// The wallet that is paid.
-    fn wallet(&self) -> Result<Hash, ProgramError> {
-        self.receiver
-            .try_into()
-            .map_err(|_| Error::WrongReceiver.into())
+    /// The wallet that is paid. Not the bridge's own: nobody could use that.
+    fn wallet(&self, bridge: &AccountView) -> Result<Hash, ProgramError> {
+        let wallet: Hash = self.receiver.try_into().map_err(|_| Error::WrongReceiver)?;
+        if wallet == *bridge.address().as_array() {
+            return Err(Error::WrongReceiver.into());
+        }
+        Ok(wallet)
     }
 }
 
@@ -96,28 +96,12 @@ pub(crate) fn deliver(call: &mut Call<'_>) -> ProgramResult {
     certificate.check(&state, &statement)?;
     claim(program, payer, peer_account, nonces, transfer.nonce)?;
 
-    let (amount, wallet, now) = (token.local(transfer.amount)?, transfer.wallet()?, now()?);
-    let wait = if token.is_large(amount) {
-        Some((QUEUED_LARGE, now.saturating_add(state.limit_delay.get())))
-    } else if token.fits(amount, now) {
-        None
-    } else {
-        Some((QUEUED, now))
-    };
-    if let Some((kind, from)) = wait {
-        let fact = statement.fact;
-        put(
-            program,
-            payer,
-            peer_account,
-            record,
-            transfer.nonce,
-            kind,
-            from,
-            fact,
-        )?;
-    } else {
-        *change::<Token>(program, token_account)? = token;
+    let (amount, now) = (token.local(transfer.amount)?, now()?);
+    let wallet = transfer.wallet(bridge)?;
+    token.count_out(amount)?;
+    let is_paid = token.fits(amount, now);
+    *change::<Token>(program, token_account)? = token;
+    if is_paid {
         let accounts = Accounts {
             bridge,
             state: &state,
@@ -127,6 +111,18 @@ pub(crate) fn deliver(call: &mut Call<'_>) -> ProgramResult {
             other: to,
         };
         accounts.pay(&wallet, amount)?;
+    } else {
+        let (from, fact) = (now.saturating_add(state.limit_delay.get()), statement.fact);
+        put(
+            program,
+            payer,
+            peer_account,
+            record,
+            transfer.nonce,
+            QUEUED,
+            from,
+            fact,
+        )?;
     }
     certificate.close()
 }
@@ -219,7 +215,7 @@ fn put(
     )
 }
 
-/// Pays what was queued: a large transfer after its delay, another one as soon as the window has room. Anybody may.
+/// Pays what was queued: after its delay, or before as soon as the window has room for it. Anybody may.
 /// Data: the transfer. Accounts: bridge, peer, token w, mint w, vault w, receiver's associated token account w, record w,
 /// record's payer w, token program.
 #[inline(never)]
@@ -261,13 +257,11 @@ pub(crate) fn release(call: &mut Call<'_>) -> ProgramResult {
     if held.kind == CLOSED || held.fact != fact {
         return Err(Error::WrongFact.into());
     }
-    let (amount, wallet, now) = (token.local(transfer.amount)?, transfer.wallet()?, now()?);
+    let (amount, now) = (token.local(transfer.amount)?, now()?);
+    let wallet = transfer.wallet(bridge)?;
     if now < held.time.get() {
-        return Err(Error::NotYet.into());
-    }
-    if held.kind == QUEUED {
         if !token.fits(amount, now) {
-            return Err(Error::NoRoom.into());
+            return Err(Error::NotYet.into());
         }
         *change::<Token>(program, token_account)? = token;
     }

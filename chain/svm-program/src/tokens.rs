@@ -27,6 +27,9 @@ const ASSOCIATED: Address = Address::new_from_array([
     0x0b, 0x5a, 0x13, 0x99, 0xda, 0xff, 0x10, 0x84, 0x04, 0x8e, 0x7b, 0xd8, 0xdb, 0xe9, 0xf8, 0x59,
 ]);
 
+/// Seconds in which a full window is empty again.
+const DAY: u64 = 24 * 60 * 60;
+
 /// Address of the token account that a wallet is known by.
 pub(crate) fn associated(wallet: &Hash, mint: &Hash) -> Result<Hash, ProgramError> {
     let seeds: [&[u8]; 3] = [wallet, TOKEN_PROGRAM.as_array(), mint];
@@ -143,23 +146,52 @@ impl Token {
         Ok(word(&wire.to_be_bytes()))
     }
 
-    /// Above what is paid at once, or more than a window ever has room for.
-    pub(crate) fn is_large(&self, amount: u64) -> bool {
-        amount > self.transfer_limit.get() || amount > self.window_limit.get()
-    }
-
-    /// Takes `amount` out of the window that is open at `now`, if it has room.
+    /// Takes `amount` out of the window's room at `now`, if it may be paid at once.
     pub(crate) fn fits(&mut self, amount: u64, now: u64) -> bool {
-        let (mut start, mut used) = (self.window_start.get(), self.window_used.get());
-        if now >= start.saturating_add(self.window_seconds.get()) {
-            (start, used) = (now, 0);
-        }
-        let used = used.saturating_add(amount);
-        if used > self.window_limit.get() {
+        let limit = self.window_limit.get();
+        let leaked = leak(limit, now.saturating_sub(self.used_at.get()));
+        let used = self
+            .used
+            .get()
+            .saturating_sub(leaked)
+            .saturating_add(amount);
+        if amount > self.transfer_limit.get() || used > limit {
             return false;
         }
-        self.window_start = U64::new(start);
-        self.window_used = U64::new(used);
+        self.used = U64::new(used);
+        self.used_at = U64::new(now);
         true
     }
+
+    /// Counts what comes in to this bridge.
+    pub(crate) fn count_in(&mut self, amount: u64) -> ProgramResult {
+        self.count(amount, self.mode == LOCK)
+    }
+
+    /// Counts what goes out of it.
+    pub(crate) fn count_out(&mut self, amount: u64) -> ProgramResult {
+        self.count(amount, self.mode != LOCK)
+    }
+
+    /// What is locked grows by what comes in, what is minted by what goes out; neither falls below zero. So a route can lose
+    /// what came in on it, and no more.
+    fn count(&mut self, amount: u64, grows: bool) -> ProgramResult {
+        let balance = self.balance.get();
+        let next = if grows {
+            balance.checked_add(amount).ok_or(Error::Overflow)?
+        } else {
+            balance.checked_sub(amount).ok_or(Error::RouteShort)?
+        };
+        self.balance = U64::new(next);
+        Ok(())
+    }
+}
+
+/// limit * seconds / day, in two parts that fit: none is more than the limit.
+const fn leak(limit: u64, seconds: u64) -> u64 {
+    if seconds >= DAY {
+        return limit;
+    }
+    let whole = (limit / DAY).wrapping_mul(seconds);
+    whole.saturating_add((limit % DAY).wrapping_mul(seconds) / DAY)
 }

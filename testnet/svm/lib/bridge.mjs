@@ -152,7 +152,7 @@ export class Bridge {
     ];
     return this.#instruction(1, accounts, u64(peer.chain), peer.contract, u8(open));
   }
-  setToken(authority, peer, { remote, mint, open = 1, mode, unit, transferLimit, windowLimit, windowSeconds }) {
+  setToken(authority, peer, { remote, mint, open = 1, mode, unit, transferLimit, windowLimit }) {
     const accounts = [
       account(authority, "ws"),
       account(this.address),
@@ -163,7 +163,7 @@ export class Bridge {
       account(associated(this.address, mint)),
       account(SYSTEM),
     ];
-    const limits = [u64(unit), u64(transferLimit), u64(windowLimit), u64(windowSeconds)];
+    const limits = [u64(unit), u64(transferLimit), u64(windowLimit)];
     return this.#instruction(2, accounts, remote, u8(open), u8(mode), ...limits);
   }
   setAuthority(authority, nextAuthority, nextGuardian) {
@@ -283,6 +283,16 @@ export class Bridge {
     ];
     return this.#instruction(16, accounts, u32(epoch), transferData(transfer));
   }
+  fund(owner, peer, token, amount) {
+    const accounts = [
+      account(owner, "ws"),
+      account(this.address),
+      account(this.peer(peer)),
+      ...this.#tokens(peer, token, associated(owner, token.mint)),
+      account(TOKEN),
+    ];
+    return this.#instruction(19, accounts, u64(amount));
+  }
   /** Without a set: takes the announcement back. */
   announce(guardian, epoch, time, set) {
     const accounts = [account(guardian, "s"), account(this.address, "w")];
@@ -320,6 +330,7 @@ export const read = {
     pauseSequence: number(data.subarray(123, 131)),
     newestEpoch: Number(number(data.subarray(131, 135))),
   }),
+  token: (data) => ({ open: data[2], balance: number(data.subarray(173, 181)) }),
   set: (data) => ({ ready: data[2], parts: Number(number(data.subarray(67, 71))) }),
   gather: (data) => ({
     signers: Number(number(data.subarray(2, 4))),

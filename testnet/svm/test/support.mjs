@@ -204,12 +204,8 @@ export function world({ members = operators(4), mode = 1, unit = 10n, limits = {
   world.mint = world.createMint("mint", 6);
   for (const { address } of [world.user, world.receiver]) world.createAssociated(address, world.mint);
   world.createAssociated(world.bridge.address, world.mint);
-  const to = (owner, amount) => token.mintTo(world.mint, associated(owner, world.mint), world.admin.address, amount);
-  world.run([to(world.user.address, 1_000_000n), to(world.bridge.address, 2_000_000n)], { by: world.admin });
-  if (mode === 2) {
-    world.run(token.setAuthority(world.mint, world.admin.address, 0, world.bridge.address), { by: world.admin });
-  }
-  world.run(world.bridge.setPeer(world.admin.address, PEER), { by: world.admin, record: "set a peer" });
+  const admin = { by: world.admin };
+  world.run(world.bridge.setPeer(world.admin.address, PEER), { ...admin, record: "set a peer" });
   world.token = {
     remote: REMOTE,
     mint: world.mint,
@@ -217,9 +213,24 @@ export function world({ members = operators(4), mode = 1, unit = 10n, limits = {
     unit,
     transferLimit: 100_000n,
     windowLimit: 150_000n,
-    windowSeconds: 3_600n,
     ...limits,
   };
-  world.run(world.bridge.setToken(world.admin.address, PEER, world.token), { by: world.admin, record: "set a token" });
+  const setToken = () => world.bridge.setToken(world.admin.address, PEER, world.token);
+  if (mode === 1) {
+    // A million to spend, and two that the route may pay.
+    const owned = associated(world.user.address, world.mint);
+    world.run(token.mintTo(world.mint, owned, world.admin.address, 3_000_000n), admin);
+    world.run(setToken(), { ...admin, record: "set a token" });
+    world.run(world.bridge.fund(world.user.address, PEER, world.token, 2_000_000n), { by: world.user });
+  } else {
+    // What is burned here has been minted here.
+    world.run(token.setAuthority(world.mint, world.admin.address, 0, world.bridge.address), admin);
+    Object.assign(world.token, { transferLimit: 1_000_000n, windowLimit: 1_000_000n });
+    world.run(setToken(), admin);
+    const [nonce, receiver] = [1_000_000n, key(world.user.address)];
+    const first = world.transfer({ nonce, receiver, amount: 1_000_000n / unit });
+    world.run(world.deliver(first, world.certify(world.statement(first))));
+    world.wait(DAY);
+  }
   return world;
 }

@@ -73,7 +73,8 @@ test("what cannot be sent", () => {
   refuses("InvalidDeadline", { deadline: w.now() + 3_500 });
   refuses("InvalidDeadline", { deadline: w.now() + 7 * DAY + 60 });
   const { err } = w.try(send(w, { amount: 2_000_000n }).instruction, { by: w.user });
-  assert.deepEqual(err, { InstructionError: [1, { Custom: 1 }] }); // The token program's: not so much there.
+  // The token program's: not so much there.
+  assert.deepEqual(err, { InstructionError: [1, { Custom: 1 }] });
   const wrongNonce = w.bridge.send(w.user.address, PEER, w.token, 2n, {
     amount: 10n,
     deadline: w.now() + DAY,
@@ -160,6 +161,7 @@ test("what this chain cannot pay is refused and leaves the nonce open", () => {
   refuses("InvalidTransfer", { amount: 1n << 64n });
   refuses("InvalidTransfer", { amount: (1n << 64n) / 10n + 1n });
   refuses("WrongReceiver", { receiver: EVM_RECEIVER });
+  refuses("WrongReceiver", { receiver: key(w.bridge.address) });
   refuses("WrongAddress", { token: Buffer.alloc(32, 1) });
   const transfer = w.transfer();
   w.run(w.deliver(transfer, w.certify(w.statement(transfer))));
@@ -170,7 +172,7 @@ test("above the limit of a transfer: queued, and paid after the delay", () => {
   const transfer = w.transfer({ amount: 10_001n });
   w.run(w.deliver(transfer, w.certify(w.statement(transfer))), { record: "deliver into the queue" });
   assert.equal(w.balance(w.receiver.address, w.mint), 0n);
-  assert.equal(read.record(w.data(w.bridge.record(PEER, 1n))).kind, 2);
+  assert.equal(read.record(w.data(w.bridge.record(PEER, 1n))).kind, 1);
   w.refuses("NonceTaken", w.deliver(transfer, w.certify(w.statement(transfer))));
   const release = w.bridge.release(w.relayer.address, PEER, w.token, transfer);
   w.refuses("NotYet", release, { by: w.user });
@@ -184,37 +186,66 @@ test("above the limit of a transfer: queued, and paid after the delay", () => {
   w.refuses("WrongOwner", release, { by: w.user });
 });
 
-test("more than the window has room for: queued, and paid as soon as it has", () => {
+test("more than the window has room for: queued, and paid as soon as it has, or after the delay", () => {
   const w = world();
   const deliver = (nonce, amount) => {
     const transfer = w.transfer({ nonce, amount });
     w.run(w.deliver(transfer, w.certify(w.statement(transfer))));
     return transfer;
   };
+  const release = (transfer) => w.bridge.release(w.relayer.address, PEER, w.token, transfer);
+  const paid = () => w.balance(w.receiver.address, w.mint);
   deliver(1n, 9_000n);
   const queued = deliver(2n, 9_000n);
   deliver(3n, 6_000n);
-  assert.equal(w.balance(w.receiver.address, w.mint), 150_000n);
-  const release = w.bridge.release(w.relayer.address, PEER, w.token, queued);
-  w.refuses("NoRoom", release);
-  w.wait(3_601);
-  w.run(release);
-  assert.equal(w.balance(w.receiver.address, w.mint), 240_000n);
-  const next = deliver(4n, 9_000n);
-  assert.equal(w.balance(w.receiver.address, w.mint), 240_000n);
-  assert.equal(read.record(w.data(w.bridge.record(PEER, 4n))).kind, 1);
+  assert.equal(paid(), 150_000n);
+  // A full window leaks its limit in a day: 6,250 an hour.
+  const small = deliver(4n, 500n);
+  w.refuses("NotYet", release(small));
+  w.wait(LIMIT_DELAY - 600);
+  w.run(release(small));
+  assert.equal(paid(), 155_000n);
+  w.refuses("NotYet", release(queued));
+  w.wait(601);
+  w.run(release(queued));
+  assert.equal(paid(), 245_000n);
   // The authority may make room.
-  w.run(w.bridge.setToken(w.admin.address, PEER, { ...w.token, windowLimit: 200_000n }), { by: w.admin });
-  w.run(w.bridge.release(w.relayer.address, PEER, w.token, next));
+  const next = deliver(5n, 9_000n);
+  w.refuses("NotYet", release(next));
+  w.run(w.bridge.setToken(w.admin.address, PEER, { ...w.token, windowLimit: 300_000n }), { by: w.admin });
+  w.run(release(next));
+  // A day later all of it has leaked.
+  w.wait(DAY);
+  deliver(6n, 10_000n);
+  deliver(7n, 10_000n);
+  deliver(8n, 10_000n);
+  assert.equal(paid(), 635_000n);
 });
 
-test("a vault that is too empty delays: the delivery fails as a whole and works later", () => {
+test("a route pays no more than came in on it", () => {
   const w = world({ limits: { transferLimit: 10_000_000n, windowLimit: 10_000_000n } });
+  const balance = () => read.token(w.data(w.bridge.token(PEER, REMOTE))).balance;
+  assert.equal(balance(), 2_000_000n);
   const transfer = w.transfer({ amount: 200_001n });
   const hash = w.certify(w.statement(transfer));
-  assert.deepEqual(w.try(w.deliver(transfer, hash)).err, { InstructionError: [1, { Custom: 1 }] });
+  // More lies in the vault, but it did not come this way.
+  const gift = token.mintTo(w.mint, associated(w.bridge.address, w.mint), w.admin.address, 1_000_000n);
+  w.run(gift, { by: w.admin });
+  w.refuses("RouteShort", w.deliver(transfer, hash));
   send(w).run();
+  assert.equal(balance(), 2_050_000n);
   w.run(w.deliver(transfer, hash));
+  assert.equal(balance(), 49_990n);
+});
+
+test("a minted token is burned no further than it was minted", () => {
+  const w = world({ mode: 2 });
+  const balance = () => read.token(w.data(w.bridge.token(PEER, REMOTE))).balance;
+  assert.equal(balance(), 1_000_000n);
+  send(w, { amount: 1_000_000n }).run();
+  assert.equal(balance(), 0n);
+  w.refuses("RouteShort", send(w, { amount: 10n }).instruction, { by: w.user });
+  w.refuses("TokenClosed", w.bridge.fund(w.user.address, PEER, w.token, 10n), { by: w.user });
 });
 
 test("the receiver closes at any time, anybody after the deadline; nothing is paid then", () => {
@@ -229,7 +260,7 @@ test("the receiver closes at any time, anybody after the deadline; nothing is pa
   const [event] = events(w.bridge.program, { logs, err }).closed;
   const record = read.record(w.data(w.bridge.record(PEER, 1n)));
   assert.deepEqual([event.route, event.nonce, event.time], [w.bridge.routeFrom(PEER), 1n, record.time]);
-  assert.equal(record.kind, 3);
+  assert.equal(record.kind, 2);
   w.refuses("NonceTaken", w.deliver(first, w.certify(w.statement(first))));
   w.refuses("WrongFact", w.bridge.release(w.receiver.address, PEER, w.token, first));
   w.wait(DAY + 5);
@@ -328,6 +359,7 @@ test("only the authority opens routes and tokens; what they are stays", () => {
   w.refuses("InvalidConfig", change({ unit: 1n }), admin);
   w.refuses("InvalidConfig", change({ mode: 2 }), admin);
   w.refuses("InvalidConfig", change({ unit: 0n }), admin);
+  w.refuses("InvalidConfig", change({ transferLimit: 150_001n }), admin);
   // One mint, one token there.
   w.refuses("AlreadyExists", change({ remote: Buffer.alloc(32, 5), unit: 1n }), admin);
   const own = { chain: w.bridge.end.chain, contract: Buffer.alloc(32, 1) };
@@ -366,6 +398,9 @@ test("the token there is the one that was configured, not the one that is shown"
   w.createAssociated(w.bridge.address, mint);
   const cheap = { ...w.token, remote: Buffer.alloc(32, 6), mint };
   w.run(w.bridge.setToken(w.admin.address, PEER, cheap), { by: w.admin });
+  w.createAssociated(w.user.address, mint);
+  w.run(token.mintTo(mint, associated(w.user.address, mint), w.admin.address, 90_000n), { by: w.admin });
+  w.run(w.bridge.fund(w.user.address, PEER, cheap, 90_000n), { by: w.user });
   const transfer = w.transfer({ token: cheap.remote });
   const hash = w.certify(w.statement(transfer));
   w.refuses("WrongAddress", w.deliver(transfer, hash, { token: w.token }));
