@@ -17,13 +17,15 @@ help: ## list the targets
 tools: ## install or check everything that the other targets use
 	@scripts/tools all
 
-.PHONY: native contracts-tools clients-tools
+.PHONY: native contracts-tools clients-tools svm-tools
 native:
 	@scripts/tools native
 contracts-tools:
 	@scripts/tools contracts
 clients-tools:
 	@scripts/tools clients
+svm-tools:
+	@scripts/tools svm
 
 .PHONY: build
 build: native ## build all crates (debug)
@@ -44,7 +46,7 @@ demo: build contracts-tools ## run a whole network here and watch it certify a v
 	@target/debug/quorate-testnet demo $(if $(KEEP),--keep)
 
 .PHONY: test
-test: layering monitoring-check contracts-test clients-test rust-test ## run all tests
+test: layering monitoring-check contracts-test clients-test svm-test rust-test ## run all tests
 
 .PHONY: contracts-test
 contracts-test: contracts-tools
@@ -55,6 +57,11 @@ contracts-test: contracts-tools
 .PHONY: clients-test
 clients-test: clients-tools
 	@cd testnet/clients/js && npm test --silent
+
+.PHONY: svm-test
+svm-test: svm-tools ## test the bridge program and the local chain for SVM
+	@scripts/svm-program check
+	@cd testnet/svm && npm test --silent
 
 # Without nextest one test at a time: the scenario tests each run a whole network.
 .PHONY: rust-test
@@ -95,6 +102,14 @@ monitoring-check: ## check Prometheus rules, their tests and the dashboard, wher
 artifacts: contracts-tools ## compile the contracts into chain/artifacts
 	@cd $(CONTRACTS) && npm run --silent build
 
+.PHONY: svm-program
+svm-program: ## compile the bridge program for SVM into chain/artifacts/svm; takes Debian's packages, as root
+	@scripts/svm-program build
+
+.PHONY: svm-costs
+svm-costs: svm-tools ## compute units and rent of the bridge program for SVM
+	@cd testnet/svm && npm run --silent costs
+
 .PHONY: bench
 bench: build contracts-tools ## measure what docs/benchmarks.md tells (release build; 10 minutes and more)
 	@cargo build --release --workspace --locked --bins --benches
@@ -122,4 +137,4 @@ fuzz: build ## feed hostile bytes to every decoder, TIME seconds each (60); TARG
 .PHONY: clean
 clean: ## remove what was built and installed here
 	@cargo clean
-	@rm -rf $(CONTRACTS)/node_modules $(CONTRACTS)/out $(CONTRACTS)/cache testnet/clients/js/node_modules
+	@rm -rf $(CONTRACTS)/node_modules $(CONTRACTS)/out $(CONTRACTS)/cache testnet/clients/js/node_modules testnet/svm/node_modules

@@ -1,6 +1,6 @@
 // The bytes that Solidity and Rust have: what the program accepts is what the golden vectors of the wire format say.
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import {
@@ -112,6 +112,29 @@ test("a fixed transfer, its closing and a pause have these bytes", () => {
     },
     JSON.parse(readFileSync(join(import.meta.dirname, "vectors.json"), "utf8")),
   );
+});
+
+// Written and read by the tests of the contracts and of proto.
+const shared = join(import.meta.dirname, "../../../chain/contracts/test/vectors/transfers.json");
+
+test("transfers, closings and pauses of the contracts' vectors", { skip: !existsSync(shared) }, () => {
+  const { domainSeparator, epoch, transfers, closed, pauses } = JSON.parse(readFileSync(shared, "utf8"));
+  const check = ({ slot, fact, digest: expected }, statement) => {
+    const found = [statement.slot, statement.fact, digest(bytes(domainSeparator), epoch, statement)];
+    assert.deepEqual(found, [slot, fact, expected].map(bytes));
+  };
+  for (const vector of transfers) {
+    const end = (side) => ({ chain: vector[`${side}Chain`], contract: bytes(vector[`${side}Contract`]) });
+    const name = route(end("source"), end("target"));
+    assert.deepEqual(name, bytes(vector.route));
+    const [sender, receiver, token] = [vector.sender, vector.receiver, vector.token].map(bytes);
+    check(vector, transferStatement(name, { ...vector, sender, receiver, token }));
+  }
+  for (const vector of closed) check(vector, closedStatement(bytes(vector.route), vector.nonce, vector.time));
+  for (const vector of pauses) {
+    const bridge = { chain: vector.chain, contract: bytes(vector.bridge) };
+    check(vector, pauseStatement(bridge, vector.sequence, vector.paused ? 1 : 0, vector.time));
+  }
 });
 
 test("the shape of a set's tree at every size that matters", () => {
