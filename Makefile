@@ -84,6 +84,7 @@ lint: fmt-check layering clippy ## formatting, dependency directions, clippy wit
 .PHONY: fmt-check
 fmt-check: native
 	@cargo fmt --all -- --check
+	@for part in chain/svm-program chain/svm-program/linker; do cargo fmt --manifest-path $$part/Cargo.toml -- --check; done
 
 .PHONY: clippy
 clippy: native

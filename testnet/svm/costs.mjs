@@ -27,7 +27,7 @@ function send(w, name) {
   const transfer = { nonce, sender: key(w.user.address), receiver, token: key(w.mint), amount: 100n, deadline: BigInt(fields.deadline) };
   const time = BigInt(w.now());
   const hash = w.certify(closedStatement(w.bridge.routeTo(PEER), nonce, time));
-  const refund = w.bridge.refund(w.relayer.address, w.epoch, hash, PEER, w.token, transfer, time);
+  const refund = w.bridge.refund(w.relayer.address, w.epoch, hash, PEER, w.token, transfer, nonce, time);
   measure(w, name.replace("send", "refund"), refund);
 }
 
@@ -94,7 +94,7 @@ const sizes = {
   "gathered, 19 operators": 96 + 3,
   "page of 1,024 nonces": 130,
   "record of a nonce that is queued or closed": 75,
-  "transfer that was sent": 66,
+  "transfer that was sent": 82,
 };
 lines.push("", "| account | bytes | rent, lamports |", "| --- | --- | --- |");
 for (const [name, size] of Object.entries(sizes)) lines.push(`| ${name} | ${group(size)} | ${group(last.rent(size))} |`);

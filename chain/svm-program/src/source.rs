@@ -4,7 +4,7 @@ use pinocchio::ProgramResult;
 
 use crate::{
     Call,
-    account::{close, create, derived, signer},
+    account::{Seeds, close, create, derived, signer},
     admin,
     certificate::Certificate,
     error::Error,
@@ -23,7 +23,7 @@ const EVENT: [u8; 8] = [0x01, 0xae, 0xc5, 0x20, 0x09, 0x91, 0xff, 0xd6];
 /// Everything but the receiver.
 const EVENT_HEAD: usize = 8 + 32 + 8 + 32 + 8 + 32 + 32 + 32 + 8 + 1;
 
-/// Data: amount 8 in local units, deadline 8, length 1 and bytes of the receiver.
+/// Data: number 8 that this sender has not in use, amount 8 in local units, deadline 8, length 1 and bytes of the receiver.
 /// Accounts: sender ws, bridge, peer w, token w, mint w, vault w, sender's token account w, sent w, token program, system.
 #[inline(never)]
 pub(crate) fn send(call: &mut Call<'_>) -> ProgramResult {
@@ -49,7 +49,8 @@ pub(crate) fn send(call: &mut Call<'_>) -> ProgramResult {
         return Err(Error::MissingAccount.into());
     };
     signer(sender)?;
-    let (amount, deadline, length) = (data.u64()?, data.u64()?, data.u8()?);
+    let (id, amount) = (data.u64()?, data.u64()?);
+    let (deadline, length) = (data.u64()?, data.u8()?);
     let receiver = data.bytes(length.into())?;
     data.end()?;
     let state = admin::load_open(program, bridge)?;
@@ -93,20 +94,15 @@ pub(crate) fn send(call: &mut Call<'_>) -> ProgramResult {
     };
     let route = peer.route_to(program, &state)?;
     let fact = transfer.statement(&route)?.fact;
-    let key = *peer_account.address().as_array();
-    create(
-        program,
-        sender,
-        sent,
-        &[b"sent", &key, &nonce.to_be_bytes()],
-        0,
-        |bump| Sent {
-            tag: Sent::TAG,
-            bump,
-            fact,
-            payer: sender_key,
-        },
-    )?;
+    let seeds: Seeds<'_> = [b"sent", &sender_key, &id.to_be_bytes()];
+    create(program, sender, sent, &seeds, 0, |bump| Sent {
+        tag: Sent::TAG,
+        bump,
+        id: U64::new(id),
+        nonce: U64::new(nonce),
+        fact,
+        payer: sender_key,
+    })?;
     peer.sent = U64::new(nonce);
     peer.history = sha256(&[&peer.history, &fact])?;
     *change::<Peer>(program, peer_account)? = peer;
@@ -181,13 +177,8 @@ pub(crate) fn refund(call: &mut Call<'_>) -> ProgramResult {
     }
     let route = peer.route_to(program, &state)?;
     let held = *view::<Sent>(program, sent)?;
-    let nonce = transfer.nonce.to_be_bytes();
-    derived(
-        program,
-        sent,
-        &[b"sent", peer_account.address().as_array(), &nonce],
-        held.bump,
-    )?;
+    let seeds: Seeds<'_> = [b"sent", transfer.sender, &held.id.get().to_be_bytes()];
+    derived(program, sent, &seeds, held.bump)?;
     if held.fact != transfer.statement(&route)?.fact {
         return Err(Error::WrongFact.into());
     }

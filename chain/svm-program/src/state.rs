@@ -211,12 +211,15 @@ pub(crate) const QUEUED: u8 = 1;
 /// Never to be paid here; the source may give it back.
 pub(crate) const CLOSED: u8 = 2;
 
-/// Address: "sent", peer's account, nonce. A transfer that could still be given back.
+/// Address: "sent", sender, number of the sender's choice. A transfer that could still be given back. Not by nonce: senders
+/// would stand in each other's way, as an address has to be known beforehand.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub(crate) struct Sent {
     pub(crate) tag: u8,
     pub(crate) bump: u8,
+    pub(crate) id: U64,
+    pub(crate) nonce: U64,
     pub(crate) fact: Hash,
     pub(crate) payer: Hash,
 }

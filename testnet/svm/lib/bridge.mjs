@@ -117,8 +117,8 @@ export class Bridge {
   record(peer, nonce) {
     return this.#derive(text("record"), key(this.peer(peer)), u64(nonce));
   }
-  sent(peer, nonce) {
-    return this.#derive(text("sent"), key(this.peer(peer)), u64(nonce));
+  sent(sender, id) {
+    return this.#derive(text("sent"), key(sender), u64(id));
   }
   routeTo(peer) {
     return route(this.end, peer);
@@ -218,33 +218,34 @@ export class Bridge {
       account(other, "w"),
     ];
   }
-  send(sender, peer, token, nonce, { amount, deadline, receiver, from = associated(sender, token.mint) }) {
+  send(sender, peer, token, id, { amount, deadline, receiver, from = associated(sender, token.mint) }) {
     const accounts = [
       account(sender, "ws"),
       account(this.address),
       account(this.peer(peer), "w"),
       ...this.#tokens(peer, token, from),
-      account(this.sent(peer, nonce), "w"),
+      account(this.sent(sender, id), "w"),
       account(TOKEN),
       account(SYSTEM),
     ];
-    return this.#instruction(11, accounts, u64(amount), u64(deadline), u8(receiver.length), receiver);
+    return this.#instruction(11, accounts, u64(id), u64(amount), u64(deadline), u8(receiver.length), receiver);
   }
-  refund(refund, epoch, digest, peer, token, transfer, time) {
+  refund(refund, epoch, digest, peer, token, transfer, id, time) {
     const sender = encode(transfer.sender);
     const accounts = [
       account(this.address),
       ...this.#certificate(epoch, digest, refund),
       account(this.peer(peer)),
       ...this.#tokens(peer, token, associated(sender, token.mint)),
-      account(this.sent(peer, transfer.nonce), "w"),
+      account(this.sent(sender, id), "w"),
       account(sender, "w"),
       account(TOKEN),
     ];
     return this.#instruction(12, accounts, u32(epoch), u64(time), transferData(transfer));
   }
-  waive(sender, peer, nonce) {
-    return this.#instruction(13, [account(sender, "ws"), account(this.sent(peer, nonce), "w")]);
+  /** `by` who is not the sender fails. */
+  waive(sender, id, by = sender) {
+    return this.#instruction(13, [account(by, "ws"), account(this.sent(sender, id), "w")]);
   }
   deliver(payer, refund, epoch, digest, peer, token, transfer, to) {
     const accounts = [
@@ -337,6 +338,7 @@ export const read = {
     weight: number(data.subarray(40, 56)),
     bitmap: data.subarray(96),
   }),
+  sent: (data) => ({ nonce: number(data.subarray(10, 18)), fact: data.subarray(18, 50) }),
   record: (data) => ({ kind: data[2], time: number(data.subarray(3, 11)), fact: data.subarray(11, 43) }),
 };
 

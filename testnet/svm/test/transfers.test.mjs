@@ -10,7 +10,7 @@ const EVM_RECEIVER = Buffer.alloc(20, 0x22);
 function send(w, fields = {}, options = {}) {
   const nonce = read.peer(w.data(w.bridge.peer(PEER))).sent + 1n;
   const wanted = { amount: 50_000n, deadline: w.now() + DAY, receiver: EVM_RECEIVER, ...fields };
-  const instruction = w.bridge.send(w.user.address, PEER, w.token, nonce, wanted);
+  const instruction = w.bridge.send(w.user.address, PEER, w.token, 1_000n + nonce, wanted);
   const transfer = {
     nonce,
     sender: key(w.user.address),
@@ -62,6 +62,23 @@ test("the running hash covers every transfer in its order", () => {
   assert.deepEqual(peer.history, history(facts));
 });
 
+test("senders do not stand in each other's way, and a number is used by one transfer at a time", () => {
+  const w = world();
+  w.createAssociated(w.relayer.address, w.mint);
+  const owned = associated(w.relayer.address, w.mint);
+  w.run(token.mintTo(w.mint, owned, w.admin.address, 100n), { by: w.admin });
+  const fields = () => ({ amount: 10n, deadline: w.now() + DAY, receiver: EVM_RECEIVER });
+  const by = ({ address }) => w.bridge.send(address, PEER, w.token, 5n, fields());
+  w.run(by(w.user), { by: w.user });
+  w.run(by(w.relayer));
+  w.refuses("AlreadyExists", by(w.user), { by: w.user });
+  assert.equal(read.sent(w.data(w.bridge.sent(w.user.address, 5n))).nonce, 1n);
+  assert.equal(read.sent(w.data(w.bridge.sent(w.relayer.address, 5n))).nonce, 2n);
+  w.run(w.bridge.waive(w.user.address, 5n), { by: w.user });
+  w.run(by(w.user), { by: w.user });
+  assert.equal(read.sent(w.data(w.bridge.sent(w.user.address, 5n))).nonce, 3n);
+});
+
 test("what cannot be sent", () => {
   const w = world();
   const refuses = (error, fields) => w.refuses(error, send(w, fields).instruction, { by: w.user });
@@ -75,12 +92,6 @@ test("what cannot be sent", () => {
   const { err } = w.try(send(w, { amount: 2_000_000n }).instruction, { by: w.user });
   // The token program's: not so much there.
   assert.deepEqual(err, { InstructionError: [1, { Custom: 1 }] });
-  const wrongNonce = w.bridge.send(w.user.address, PEER, w.token, 2n, {
-    amount: 10n,
-    deadline: w.now() + DAY,
-    receiver: EVM_RECEIVER,
-  });
-  w.refuses("WrongAddress", wrongNonce, { by: w.user });
   const fromVault = w.bridge.send(w.user.address, PEER, w.token, 1n, {
     amount: 10n,
     deadline: w.now() + DAY,
@@ -285,9 +296,9 @@ for (const [mode, name] of modes) {
     const time = BigInt(w.now());
     const hash = w.certify(closedStatement(w.bridge.routeTo(PEER), 1n, time));
     const refund = (fields = {}, at = time) =>
-      w.bridge.refund(w.relayer.address, w.epoch, hash, PEER, w.token, { ...transfer, ...fields }, at);
+      w.bridge.refund(w.relayer.address, w.epoch, hash, PEER, w.token, { ...transfer, ...fields }, 1_001n, at);
     w.refuses("WrongFact", refund({ amount: 6_000n }));
-    w.refuses("WrongFact", refund({ sender: key(w.receiver.address) }));
+    w.refuses("WrongOwner", refund({ sender: key(w.receiver.address) }));
     w.refuses("WrongDigest", refund({}, time + 1n));
     w.run(refund(), { record: `refund (${name})` });
     assert.equal(w.balance(w.user.address, w.mint), 1_000_000n);
@@ -302,17 +313,17 @@ test("a closing on the route from there is none on the route to there", () => {
   run();
   const time = BigInt(w.now());
   const hash = w.certify(closedStatement(w.bridge.routeFrom(PEER), 1n, time));
-  w.refuses("WrongDigest", w.bridge.refund(w.relayer.address, w.epoch, hash, PEER, w.token, transfer, time));
+  w.refuses("WrongDigest", w.bridge.refund(w.relayer.address, w.epoch, hash, PEER, w.token, transfer, 1_001n, time));
 });
 
 test("who sent may give a refund up for the rent, nobody else", () => {
   const w = world();
   send(w).run();
-  w.refuses("WrongAddress", w.bridge.waive(w.relayer.address, PEER, 1n));
+  w.refuses("WrongAddress", w.bridge.waive(w.user.address, 1_001n, w.relayer.address));
   const before = w.lamports(w.user.address);
-  w.run(w.bridge.waive(w.user.address, PEER, 1n), { by: w.user });
+  w.run(w.bridge.waive(w.user.address, 1_001n), { by: w.user });
   assert.ok(w.lamports(w.user.address) > before);
-  w.refuses("WrongOwner", w.bridge.waive(w.user.address, PEER, 1n), { by: w.user });
+  w.refuses("WrongOwner", w.bridge.waive(w.user.address, 1_001n), { by: w.user });
 });
 
 function vote(w, sequence, paused, time = BigInt(w.now())) {
@@ -335,7 +346,7 @@ test("the guardian stops everything; only the operators' vote starts it again", 
     by: w.receiver,
   });
   const closing = w.certify(closedStatement(w.bridge.routeTo(PEER), 1n, 1n));
-  const refund = w.bridge.refund(w.relayer.address, w.epoch, closing, PEER, w.token, { ...transfer, token: key(w.mint) }, 1n);
+  const refund = w.bridge.refund(w.relayer.address, w.epoch, closing, PEER, w.token, { ...transfer, token: key(w.mint) }, 1_001n, 1n);
   w.refuses("Paused", refund);
   // Sequence 1 was the guardian's.
   w.refuses("WrongSequence", vote(w, 1n, 0));
