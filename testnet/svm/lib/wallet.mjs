@@ -142,6 +142,12 @@ export const token = {
     accounts: [account(mint, "w")],
     data: Buffer.concat([Buffer.from([20, decimals]), key(authority), Buffer.from([0])]),
   }),
+  ACCOUNT_SIZE: 165,
+  initializeAccount: (address, mint, owner) => ({
+    program: TOKEN,
+    accounts: [account(address, "w"), account(mint)],
+    data: Buffer.concat([Buffer.from([18]), key(owner)]),
+  }),
   mintTo: (mint, to, authority, amount) => ({
     program: TOKEN,
     accounts: [account(mint, "w"), account(to, "w"), account(authority, "s")],

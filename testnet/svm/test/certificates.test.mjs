@@ -59,6 +59,16 @@ test("less than the threshold is not enough, the threshold is", () => {
   w.run(w.deliver(transfer, hash));
 });
 
+test("two thirds exactly are one too few", () => {
+  const w = world({ members: operators(6) });
+  const transfer = w.transfer();
+  const hash = w.digest(w.statement(transfer));
+  w.run(gather(w, hash, w.sign(hash, [0, 1, 2, 3])));
+  w.refuses("TooLittleWeight", w.deliver(transfer, hash));
+  w.run(gather(w, hash, w.sign(hash, [5])));
+  w.run(w.deliver(transfer, hash));
+});
+
 test("the upper half of s is refused, though it recovers", () => {
   const w = world();
   const hash = w.digest(w.statement(w.transfer()));

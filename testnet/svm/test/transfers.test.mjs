@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { closedStatement, events, history, pauseStatement, read, transferStatement } from "../lib/bridge.mjs";
-import { associated, key, token } from "../lib/wallet.mjs";
+import { TOKEN, associated, key, system, token, wallet } from "../lib/wallet.mjs";
 import { DAY, LIMIT_DELAY, PEER, REMOTE, world } from "./support.mjs";
 
 const EVM_RECEIVER = Buffer.alloc(20, 0x22);
@@ -139,6 +139,12 @@ test("only the signed receiver's own associated token account is paid", () => {
   w.createAssociated(w.receiver.address, other);
   w.refuses("WrongReceiver", to(associated(w.receiver.address, other)));
   w.refuses("WrongReceiver", to(w.receiver.address));
+  // Its own, of the right mint, but not the one that it is known by.
+  const spare = wallet("spare");
+  const make = system.create(w.admin.address, spare.address, w.rent(token.ACCOUNT_SIZE), token.ACCOUNT_SIZE, TOKEN);
+  const initialize = token.initializeAccount(spare.address, w.mint, w.receiver.address);
+  w.run([make, initialize], { by: w.admin, also: [spare] });
+  w.refuses("WrongReceiver", to(spare.address));
   // At the right address, but given away.
   const own = associated(w.receiver.address, w.mint);
   const giveAway = (from, next) => token.setAuthority(own, from.address, 2, next.address);
