@@ -178,10 +178,43 @@ test("what this chain cannot pay is refused and leaves the nonce open", () => {
   refuses("InvalidTransfer", { amount: 1n << 64n });
   refuses("InvalidTransfer", { amount: (1n << 64n) / 10n + 1n });
   refuses("WrongReceiver", { receiver: EVM_RECEIVER });
-  refuses("WrongReceiver", { receiver: key(w.bridge.address) });
   refuses("WrongAddress", { token: Buffer.alloc(32, 1) });
   const transfer = w.transfer();
   w.run(w.deliver(transfer, w.certify(w.statement(transfer))));
+});
+
+test("the bridge itself is no receiver", () => {
+  const w = world();
+  const transfer = w.transfer({ receiver: key(w.bridge.address) });
+  w.refuses("WrongReceiver", w.deliver(transfer, w.certify(w.statement(transfer))));
+});
+
+/** The instruction with another account in the place of one. */
+const replaced = (instruction, from, to) => ({
+  ...instruction,
+  accounts: instruction.accounts.map((entry) => (entry.address === from ? { ...entry, address: to } : entry)),
+});
+
+test("tokens are locked in the vault and come out of it, not somewhere else", () => {
+  const w = world();
+  const vault = associated(w.bridge.address, w.mint);
+  const mine = associated(w.receiver.address, w.mint);
+  w.refuses("WrongAddress", replaced(send(w).instruction, vault, mine), { by: w.user });
+  const funding = w.bridge.fund(w.user.address, PEER, w.token, 10n);
+  w.refuses("WrongAddress", replaced(funding, vault, mine), { by: w.user });
+  const transfer = w.transfer();
+  const hash = w.certify(w.statement(transfer));
+  w.refuses("WrongAddress", replaced(w.deliver(transfer, hash), vault, mine));
+});
+
+test("what is burned is the token that was configured", () => {
+  const w = world({ mode: 2 });
+  const worthless = w.createMint("worthless", 6);
+  w.createAssociated(w.user.address, worthless);
+  const owned = associated(w.user.address, worthless);
+  w.run(token.mintTo(worthless, owned, w.admin.address, 1_000_000n), { by: w.admin });
+  const instruction = replaced(send(w).instruction, associated(w.user.address, w.mint), owned);
+  w.refuses("WrongAddress", replaced(instruction, w.mint, worthless), { by: w.user });
 });
 
 test("above the limit of a transfer: queued, and paid after the delay", () => {
