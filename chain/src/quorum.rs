@@ -4,6 +4,7 @@
 //! first: which block is final.
 
 mod first;
+mod gather;
 mod head;
 mod no_quorum;
 mod pool;

@@ -1,20 +1,14 @@
 //! Which block a quorum of providers holds to be final.
 
 use std::fmt::Debug;
-use std::time::Duration;
 
 use futures::future::BoxFuture;
-use futures::stream::{FuturesUnordered, StreamExt};
-use tokio::time::{Instant, timeout_at};
 
-use super::{Pool, QuorumRule};
+use super::Pool;
+use super::gather::Said;
 use crate::providers::Provider;
 use crate::rpc::ProviderError;
 use crate::{BlockRef, ChainError, Finality};
-
-/// How long the slower providers are waited for once enough have answered. Their word may show
-/// a newer block; a hanging one must not hold up the rest.
-const STRAGGLER_WAIT: Duration = Duration::from_millis(100);
 
 /// A provider of a family that says which block is final, and describes blocks.
 pub trait FinalHead: AsRef<Provider> + Sync {
@@ -44,7 +38,7 @@ pub struct FinalClaim<H> {
 }
 
 /// What one provider said: nothing, that nothing is final, or its newest final block.
-type Claim<H> = Option<Result<Option<FinalClaim<H>>, ProviderError>>;
+type Claim<H> = Said<Option<FinalClaim<H>>>;
 
 impl<P: FinalHead> Pool<P> {
     /// The newest block that the required number of providers hold to be final and describe alike;
@@ -69,7 +63,7 @@ impl<P: FinalHead> Pool<P> {
         let heights: Vec<Option<u64>> = claims.iter().map(|claim| Some((*claim)?.height)).collect();
 
         let mut problem = None;
-        for height in candidates(&heights, self.rule()) {
+        for height in self.rule().reached(&heights) {
             let question = |index: usize, provider| {
                 let claim = claims.get(index).copied().flatten();
                 described(claim, provider, height)
@@ -84,30 +78,9 @@ impl<P: FinalHead> Pool<P> {
 
     /// One claim per provider, in their order.
     async fn claims(&self, finality: Finality) -> Vec<Claim<P::Header>> {
-        let providers = self.providers();
-        let mut claims: Vec<Claim<P::Header>> = providers.iter().map(|_| None).collect();
-        let claim = |(index, provider): (usize, _)| async move {
-            (index, P::final_claim(provider, finality).await)
-        };
-        let mut open: FuturesUnordered<_> = providers.iter().enumerate().map(claim).collect();
-        let mut said = Vec::new();
-        let mut deadline = None;
-        loop {
-            let next = match deadline {
-                None => open.next().await,
-                Some(deadline) => timeout_at(deadline, open.next()).await.unwrap_or(None),
-            };
-            let Some((index, claim)) = next else {
-                break;
-            };
-            if claim.is_ok() {
-                said.push(index);
-            }
-            if deadline.is_none() && self.rule().suffices(&said) {
-                deadline = Some(Instant::now() + STRAGGLER_WAIT);
-            }
-            claims[index] = Some(claim);
-        }
+        let claims = self
+            .hear(|_, provider| P::final_claim(provider, finality))
+            .await;
         for (provider, claim) in self.neutral().zip(&claims) {
             provider.polled(match claim {
                 None => Err(ProviderError::Slow),
@@ -133,20 +106,6 @@ async fn described<P: FinalHead>(
         },
         _ => Err(ProviderError::Unknown(format!("block {height} as final"))),
     }
-}
-
-/// Heights that the claims of enough providers reach, highest first.
-fn candidates(heights: &[Option<u64>], rule: &QuorumRule) -> Vec<u64> {
-    let reach = |height: &u64| {
-        let reaching =
-            |(index, claim): (usize, &Option<u64>)| (*claim >= Some(*height)).then_some(index);
-        let by: Vec<usize> = heights.iter().enumerate().filter_map(reaching).collect();
-        rule.suffices(&by)
-    };
-    let mut reached: Vec<u64> = heights.iter().flatten().copied().filter(reach).collect();
-    reached.sort_unstable_by(|a, b| b.cmp(a));
-    reached.dedup();
-    reached
 }
 
 /// Who answered at all.
@@ -183,7 +142,7 @@ fn failures<H>(claims: &[Claim<H>]) -> Vec<(usize, ProviderError)> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::quorum::QuorumRule;
 
     #[test]
     fn the_kth_highest_claim_counts() {
@@ -202,7 +161,7 @@ mod tests {
         for (heights, required, expected) in table {
             let claims: Vec<Option<u64>> = heights.iter().copied().map(Some).collect();
             let runners: Vec<String> = (0..claims.len()).map(|n| n.to_string()).collect();
-            let found = candidates(&claims, &QuorumRule::new(required, 1, &runners));
+            let found = QuorumRule::new(required, 1, &runners).reached(&claims);
             assert_eq!(found, expected, "{heights:?}, {required} required");
         }
     }
@@ -219,7 +178,7 @@ mod tests {
             ([Some(9), None, Some(9)], &[9]),
         ];
         for (claims, expected) in table {
-            assert_eq!(candidates(&claims, &rule), expected, "{claims:?}");
+            assert_eq!(rule.reached(&claims), expected, "{claims:?}");
         }
     }
 }

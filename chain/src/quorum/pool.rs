@@ -225,17 +225,25 @@ impl<P: AsRef<Provider>> Pool<P> {
     }
 
     /// That too few providers said anything at all, or too few different ones.
-    pub(super) fn unanswered(
+    pub(crate) fn unanswered(
         &self,
         said: Vec<(usize, String)>,
         failures: Vec<(usize, ProviderError)>,
     ) -> ChainError {
+        self.too_few(said, failures).into()
+    }
+
+    pub(super) fn too_few(
+        &self,
+        said: Vec<(usize, String)>,
+        failures: Vec<(usize, ProviderError)>,
+    ) -> NoQuorum {
         let mut tally = Tally::<Unquoted>::new(&self.rule, self.providers.len());
         for (index, answer) in said {
             let _ = tally.add(index, Ok(Unquoted(answer)));
         }
         tally.failures = failures;
-        self.explain(tally).into()
+        self.explain(tally)
     }
 
     fn explain<T: Debug>(&self, tally: Tally<'_, T>) -> NoQuorum {

@@ -39,6 +39,22 @@ impl QuorumRule {
         providers.len() >= self.required && self.runners(providers) >= self.min_runners
     }
 
+    /// Those of the values that the claims of enough providers reach, highest first: none of them alone can
+    /// pull the first one up or hold it back.
+    #[must_use]
+    pub fn reached<T: Copy + Ord>(&self, claims: &[Option<T>]) -> Vec<T> {
+        let reach = |value: &T| {
+            let reaching =
+                |(index, claim): (usize, &Option<T>)| (*claim >= Some(*value)).then_some(index);
+            let by: Vec<usize> = claims.iter().enumerate().filter_map(reaching).collect();
+            self.suffices(&by)
+        };
+        let mut reached: Vec<T> = claims.iter().flatten().copied().filter(reach).collect();
+        reached.sort_unstable_by(|a, b| b.cmp(a));
+        reached.dedup();
+        reached
+    }
+
     /// How many of `good` may yet fail before the rest cannot agree; `None` if it cannot already.
     #[must_use]
     pub fn spare(&self, good: &[usize]) -> Option<usize> {
