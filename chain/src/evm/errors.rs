@@ -9,7 +9,9 @@ use crate::rpc::{ErrorClass, ProviderError, RpcError};
 
 /// What an error of an EVM node means.
 pub(super) fn classify(error: &RpcError) -> ErrorClass {
-    if matches!(error.code, 429 | -32_005) || error.says_rate_limit() {
+    if error.code != 429 && is_too_much(error) {
+        ErrorClass::ThisCall
+    } else if matches!(error.code, 429 | -32_005) || error.says_rate_limit() {
         ErrorClass::RateLimit
     } else if revert_data(error).is_some() || is_missing(error) || is_no_such_method(error) {
         ErrorClass::Answer
@@ -18,6 +20,19 @@ pub(super) fn classify(error: &RpcError) -> ErrorClass {
     } else {
         ErrorClass::Other
     }
+}
+
+/// What was asked for is more than the provider sends at once: events of so many blocks, or so many of them. Some
+/// say that with the code of a rate limit, and fewer requests would not help.
+fn is_too_much(error: &RpcError) -> bool {
+    const WORDS: [&str; 5] = [
+        "returned more than",
+        "too many results",
+        "block range",
+        "range too large",
+        "response size",
+    ];
+    error.says(&WORDS)
 }
 
 /// Whether a provider failed in this way of [`is_missing`], [`is_about_state`] or [`is_no_such_method`].
@@ -165,6 +180,15 @@ mod tests {
         let table = [
             (error(-32_005, "x"), ErrorClass::RateLimit),
             (error(0, "Too Many Requests"), ErrorClass::RateLimit),
+            (
+                error(-32_005, "query returned more than 10000 results"),
+                ErrorClass::ThisCall,
+            ),
+            (
+                error(-32_602, "Log response size exceeded"),
+                ErrorClass::ThisCall,
+            ),
+            (error(429, "block range"), ErrorClass::RateLimit),
             (error(3, "execution reverted"), ErrorClass::Answer),
             (error(-32_000, "header not found"), ErrorClass::Answer),
             (error(-32_601, "x"), ErrorClass::Answer),
