@@ -13,7 +13,7 @@ use crate::quorum::QuorumRule;
 use crate::rpc::RpcUrl;
 use crate::{
     BlockRef, CertificateCheck, ChainEntry, ChainError, Finality, HomeReader, Providers,
-    StateReader,
+    StateReader, TransferReader,
 };
 
 /// How often heads are polled unless set otherwise: well below the block time of the slower
@@ -87,6 +87,21 @@ pub trait Family: fmt::Debug + Send + Sync + 'static {
         halt: &CancellationToken,
     ) -> Result<Connected<dyn StateReader>, ChainError>;
 
+    /// A chain of which only a bridge's contract is read. Nothing is asked before the returned client or
+    /// follower does.
+    ///
+    /// # Errors
+    /// [`ChainError::Settings`].
+    fn bridge(
+        &self,
+        _chain: &ChainConfig,
+        _halt: &CancellationToken,
+    ) -> Result<Connected<dyn TransferReader>, ChainError> {
+        Err(ChainError::Settings {
+            detail: "chains of this family have no bridges".to_owned(),
+        })
+    }
+
     /// Asks a registry itself, at the newest block, whether `certificate` is one for `digest`.
     fn verify<'a>(
         &'a self,
@@ -135,6 +150,11 @@ pub trait ChainClient: Send + Sync + 'static {
 
     /// The providers, when they suffice, and how each of them fares.
     fn providers(&self) -> Providers;
+
+    /// Reads bridges of the chain through the same providers, where the family has any.
+    fn transfers(self: Arc<Self>) -> Option<Arc<dyn TransferReader>> {
+        None
+    }
 }
 
 impl ChainConfig {

@@ -13,6 +13,7 @@ mod certificate;
 mod client;
 mod directory;
 mod errors;
+mod events;
 mod family;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
@@ -29,8 +30,9 @@ mod registrations;
 mod state;
 
 pub use client::{EvmClient, EvmStatus};
+pub use events::EvmTransfers;
 pub use family::EvmSettings;
 pub use home::EvmHome;
-pub use proof::{ProofError, prove_slots, state_root};
+pub use proof::{BlockRoots, ProofError, block_roots, prove_slots};
 pub use reads::{Reads, ReadsError};
 pub use state::EvmChain;

@@ -1,7 +1,7 @@
 //! Outside ledgers: what a node asks a blockchain, and the adapters that answer.
 //!
-//! [`StateReader`] and [`HomeReader`] are the verbs that the rest of the project uses; they know
-//! no chain family. Every family asks [`providers`] by [`rpc`], of which a [`quorum`] must give the
+//! [`StateReader`], [`HomeReader`] and [`TransferReader`] are the verbs that the rest of the
+//! project uses; they know no chain family. Every family asks [`providers`] by [`rpc`], of which a [`quorum`] must give the
 //! same answer, and has a module of its own for what only it knows: [`evm`]. A chain is a
 //! [`ChainConfig`], whose [`Family`] connects it. [`contracts`] has bindings for deployments and
 //! transactions, and with the feature `anvil`, the module of that name starts local chains.
@@ -29,7 +29,8 @@ pub use priority::for_user;
 pub use quorate_proto::At;
 pub use reader::{
     BlockNumbers, BlockNumbersError, BlockRef, CertificateCheck, ChainEntry, ChainError,
-    ChainFamily, HomeReader, MAX_REPLIES, MAX_REPLY_DETAIL, ProviderHealth, ProviderReply,
-    ProviderStatus, Providers, QueryKind, ReadLog, Reading, Registration, Rejection, ReplyKind,
-    RequestOutcome, StateReader, Withdrawal,
+    ChainFamily, HomeReader, MAX_REPLIES, MAX_REPLY_DETAIL, MAX_WANTED, MalformedTransfer,
+    PauseState, ProviderHealth, ProviderReply, ProviderStatus, Providers, QueryKind, ReadLog,
+    Reading, Registration, Rejection, ReplyKind, RequestOutcome, SeenTransfer, StateReader,
+    TransferPage, TransferReader, Withdrawal, missing_nonces, route_of,
 };

@@ -11,12 +11,17 @@ use quorate_proto::{
 mod block_numbers;
 mod certificate;
 mod error;
+mod events;
 mod log;
 mod providers;
 
 pub use block_numbers::{BlockNumbers, BlockNumbersError};
 pub use certificate::{CertificateCheck, Rejection};
 pub use error::ChainError;
+pub use events::{
+    MAX_WANTED, MalformedTransfer, PauseState, SeenTransfer, TransferPage, TransferReader,
+    missing_nonces, route_of,
+};
 pub(crate) use log::PendingReplyNote;
 pub use log::{MAX_REPLIES, MAX_REPLY_DETAIL, ProviderReply, QueryKind, ReadLog, ReplyKind};
 pub use providers::{ProviderHealth, ProviderStatus, Providers, RequestOutcome};

@@ -4,7 +4,7 @@ use alloy::primitives::{Address, B256, Bytes, U64, U256, hex};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::proof;
+use super::proof::{self, BlockRoots};
 use crate::BlockRef;
 use crate::rpc::{Call, ProviderError, RpcUrl, decode};
 
@@ -18,7 +18,7 @@ pub(super) struct Header {
     timestamp: U64,
     /// Where the rest of the header is there too, and all of it has this hash.
     #[serde(skip)]
-    state_root: Option<B256>,
+    roots: Option<BlockRoots>,
 }
 
 /// Two providers say the same also where only one sends enough to prove it.
@@ -34,14 +34,14 @@ impl Header {
     pub(super) fn read(answer: &RawValue, url: &RpcUrl) -> Result<Option<Self>, ProviderError> {
         let header: Option<Self> = decode(answer, url)?;
         Ok(header.map(|header| Self {
-            state_root: proof::header::state_root(answer.get(), header.hash),
+            roots: proof::block_roots(answer.get(), header.hash),
             ..header
         }))
     }
 
-    /// Of the state after the block, if all that is said of the block has its hash.
-    pub(super) const fn state_root(&self) -> Option<B256> {
-        self.state_root
+    /// What the block commits to, if all that is said of it has its hash.
+    pub(super) const fn roots(&self) -> Option<BlockRoots> {
+        self.roots
     }
 
     pub(super) fn number(&self) -> u64 {
@@ -168,18 +168,44 @@ pub(super) fn code(address: Address) -> Call {
     }
 }
 
-/// Events of one contract whose first topic is one of `topics`, in these blocks.
-pub(super) fn logs(address: Address, topics: &[B256], from: u64, to: u64) -> Call {
-    let topics: Vec<String> = topics
-        .iter()
-        .map(|topic| format!("\"{topic:#x}\""))
-        .collect();
+/// Events of one contract, each topic of which is one of those that `topics` has at its place, in these blocks.
+pub(super) fn logs(address: Address, topics: &[Vec<B256>], from: u64, to: u64) -> Call {
+    let topic = |topic: &B256| format!("\"{topic:#x}\"");
+    let one_of = |topics: &Vec<B256>| {
+        let topics: Vec<String> = topics.iter().map(topic).collect();
+        format!("[{}]", topics.join(","))
+    };
+    let topics: Vec<String> = topics.iter().map(one_of).collect();
     let topics = topics.join(",");
     Call {
         method: "eth_getLogs",
         params: format!(
-            r#"[{{"address":"{address:#x}","topics":[[{topics}]],"fromBlock":"{from:#x}","toBlock":"{to:#x}"}}]"#
+            r#"[{{"address":"{address:#x}","topics":[{topics}],"fromBlock":"{from:#x}","toBlock":"{to:#x}"}}]"#
         ),
+    }
+}
+
+/// All receipts of the block with this hash.
+pub(super) fn block_receipts(block: B256) -> Call {
+    Call {
+        method: "eth_getBlockReceipts",
+        params: format!(r#"["{block:#x}"]"#),
+    }
+}
+
+/// The block with this hash, with the hashes of its transactions.
+pub(super) fn block_of_hash(block: B256) -> Call {
+    Call {
+        method: "eth_getBlockByHash",
+        params: format!(r#"["{block:#x}",false]"#),
+    }
+}
+
+/// The receipt of a transaction.
+pub(super) fn receipt(transaction: B256) -> Call {
+    Call {
+        method: "eth_getTransactionReceipt",
+        params: format!(r#"["{transaction:#x}"]"#),
     }
 }
 

@@ -14,17 +14,21 @@ use tokio_util::sync::CancellationToken;
 use super::calls::CallOutcome;
 use super::headers::{HeaderCache, KnownBlock};
 use super::probe::Need;
-use super::proof_batcher::PROOF_METHOD;
+use super::proof::BlockRoots;
 use super::provider::EvmProvider;
-use super::{EvmSettings, Reads};
+use super::{EvmSettings, EvmTransfers, Reads};
 use crate::config::{ChainClient, ChainConfig};
 use crate::providers::{HeightWindow, Provider, labels};
 use crate::quorum::Pool;
-use crate::rpc::{ProviderError, http_client};
-use crate::{At, BlockRef, ChainError, Finality, ProviderStatus, Providers, QueryKind, ReadLog};
+use crate::rpc::http_client;
+use crate::{
+    At, BlockRef, ChainError, Finality, ProviderStatus, Providers, QueryKind, ReadLog,
+    TransferReader,
+};
 
 mod check;
 mod follow;
+mod proven;
 
 /// One EVM chain and its providers. Knows the final head while [`Self::run`] runs, and looks for
 /// a newer one when a block above it is asked for.
@@ -70,7 +74,7 @@ pub struct EvmStatus {
 pub(super) struct HeadSnapshot {
     pub head: BlockRef,
     /// Of the head, where its header came along.
-    state_root: Option<B256>,
+    roots: Option<BlockRoots>,
     generation: u64,
 }
 
@@ -247,7 +251,7 @@ impl EvmClient {
         let known = headers.get(head.number).filter(|known| known.block == head);
         Some(HeadSnapshot {
             head,
-            state_root: known.and_then(|known| known.state_root),
+            roots: known.and_then(|known| known.roots),
             generation: headers.generation(),
         })
     }
@@ -266,7 +270,7 @@ impl EvmClient {
         })
     }
 
-    /// The block at this height, which must not be above the head of `snapshot`: with its state root,
+    /// The block at this height, which must not be above the head of `snapshot`: with its roots,
     /// unless this chain is read by vote.
     pub(super) async fn header(
         &self,
@@ -275,7 +279,7 @@ impl EvmClient {
         log: &ReadLog,
     ) -> Result<KnownBlock, ChainError> {
         let agreed = self.agreed(snapshot, number, log).await?;
-        if agreed.state_root.is_some() || agreed.is_unprovable {
+        if agreed.roots.is_some() || agreed.is_unprovable {
             return Ok(agreed);
         }
         let known = self.prove(snapshot, agreed, log).await?;
@@ -283,7 +287,7 @@ impl EvmClient {
         Ok(known)
     }
 
-    /// As [`Self::header`], with the state root only where that came along. Those count who have
+    /// As [`Self::header`], with its roots only where they came along. Those count who have
     /// the head of `snapshot`: a height alone does not say of which fork.
     pub(super) async fn agreed(
         &self,
@@ -291,11 +295,11 @@ impl EvmClient {
         number: u64,
         log: &ReadLog,
     ) -> Result<KnownBlock, ChainError> {
-        let (block, state_root) = (snapshot.head, snapshot.state_root);
+        let (block, roots) = (snapshot.head, snapshot.roots);
         if number == block.number {
             return Ok(KnownBlock {
                 block,
-                state_root,
+                roots,
                 is_unprovable: false,
             });
         }
@@ -325,59 +329,6 @@ impl EvmClient {
             .pool
             .ask_noting(log, QueryKind::Header, question, |_, _| true);
         Ok(header.await?.block())
-    }
-
-    /// Adds the state root of a block on whose hash a quorum agrees, which any provider may show.
-    /// Without where the chain is read by vote, and of a block below a head that is proven where each
-    /// provider showed it by fields that do not have its hash: headers had another format then.
-    async fn prove(
-        &self,
-        snapshot: HeadSnapshot,
-        agreed: KnownBlock,
-        log: &ReadLog,
-    ) -> Result<KnownBlock, ChainError> {
-        let none_shows = || {
-            let mut providers = self.pool.neutral();
-            self.may_vote() && providers.all(|provider| provider.proofs().has_no_headers())
-        };
-        if agreed.state_root.is_some() || self.settings.reads == Reads::Vote || none_shows() {
-            return Ok(agreed);
-        }
-        let BlockRef { number, hash, .. } = agreed.block;
-        let question = |provider| EvmProvider::state_root(provider, number, hash);
-        let failures = match self.pool.first(log, QueryKind::Header, question).await {
-            Ok(root) => {
-                return Ok(KnownBlock {
-                    state_root: Some(root),
-                    ..agreed
-                });
-            }
-            Err(failures) => failures,
-        };
-        let head = self.headers().get(snapshot.head.number);
-        let is_old =
-            number < snapshot.head.number && head.is_some_and(|head| head.state_root.is_some());
-        let of_old_format = is_old
-            && self
-                .pool
-                .all_failed(&failures, |error| *error == ProviderError::NoHeader);
-        let is_unprovable = of_old_format && self.settings.reads == Reads::Auto;
-        match none_shows() || is_unprovable {
-            true => Ok(KnownBlock {
-                is_unprovable,
-                ..agreed
-            }),
-            false => Err(self.not_proven(&failures)),
-        }
-    }
-
-    pub(super) fn not_proven(&self, failures: &[(usize, ProviderError)]) -> ChainError {
-        let none = |way| self.pool.all_failed(failures, |error| *error == way);
-        ChainError::NotProven {
-            chain_id: self.chain_id,
-            detail: self.pool.describe(failures),
-            have_none: none(ProviderError::NoProofs(PROOF_METHOD)) || none(ProviderError::NoHeader),
-        }
     }
 
     /// Calls a contract at the state after block `at`.
@@ -466,6 +417,10 @@ impl ChainClient for EvmClient {
     /// blocks beside it.
     fn providers(&self) -> Providers {
         self.pool.status(self.needs_proofs())
+    }
+
+    fn transfers(self: Arc<Self>) -> Option<Arc<dyn TransferReader>> {
+        Some(Arc::new(EvmTransfers::new(self)))
     }
 }
 

@@ -8,11 +8,12 @@ use alloy::primitives::{Address, B256, U256};
 use futures::future::{BoxFuture, FutureExt};
 use tokio_util::sync::CancellationToken;
 
-use super::{EvmChain, EvmClient, EvmHome, Reads, certificate};
+use super::{EvmChain, EvmClient, EvmHome, EvmTransfers, Reads, certificate};
 use crate::config::{ChainConfig, Connected, Family, SettingProblem};
 use crate::rpc::RpcUrl;
 use crate::{
     BlockNumbers, CertificateCheck, ChainEntry, ChainError, ChainFamily, HomeReader, StateReader,
+    TransferReader,
 };
 
 /// What only an EVM chain has to be told.
@@ -94,6 +95,20 @@ impl Family for EvmSettings {
             client,
         })
     }
+
+    fn bridge(
+        &self,
+        chain: &ChainConfig,
+        halt: &CancellationToken,
+    ) -> Result<Connected<dyn TransferReader>, ChainError> {
+        let client = EvmClient::over(chain, *self)?;
+        Ok(Connected {
+            follower: Box::pin(client.clone().run(halt.clone())),
+            reader: Arc::new(EvmTransfers::new(client.clone())),
+            client,
+        })
+    }
+
     fn verify<'a>(
         &'a self,
         rpc: &'a RpcUrl,

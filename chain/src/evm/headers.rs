@@ -1,20 +1,19 @@
 //! Headers of final blocks that were looked up before.
 
-use alloy::primitives::B256;
-
 use super::calls::Header;
+use super::proof::BlockRoots;
 use crate::BlockRef;
 use crate::lookup::GenerationalCache;
 
-/// Blocks of one generation. Both together are below 1 MiB, and two hours of a 1 s chain.
+/// Blocks of one generation. Both together are about 1 MiB, and two hours of a 1 s chain.
 const GENERATION: usize = 4_096;
 
 /// A block on which a quorum agrees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct KnownBlock {
     pub(super) block: BlockRef,
-    /// Where number and time are those of a header that has the block's hash: its state root too.
-    pub(super) state_root: Option<B256>,
+    /// Where number and time are those of a header that has the block's hash: what that commits to.
+    pub(super) roots: Option<BlockRoots>,
     /// All providers were asked for that header, and showed another: one of a format that is not known here.
     pub(super) is_unprovable: bool,
 }
@@ -23,7 +22,7 @@ impl From<&Header> for KnownBlock {
     fn from(header: &Header) -> Self {
         Self {
             block: header.block(),
-            state_root: header.state_root(),
+            roots: header.roots(),
             is_unprovable: false,
         }
     }
@@ -76,6 +75,8 @@ impl HeaderCache {
 
 #[cfg(test)]
 mod tests {
+    use alloy::primitives::B256;
+
     use super::*;
 
     fn known(number: u64) -> KnownBlock {
@@ -86,7 +87,7 @@ mod tests {
         };
         KnownBlock {
             block,
-            state_root: None,
+            roots: None,
             is_unprovable: false,
         }
     }

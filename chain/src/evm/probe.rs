@@ -86,7 +86,8 @@ impl EvmProvider {
         let call = minimumWeightCall {}.abi_encode();
         let call = self.eth_call(registry, &call, head.hash);
         let range = (head.number, head.number);
-        let logs = self.logs(registry, &TOPICS, range, head);
+        let topics = [TOPICS.to_vec()];
+        let logs = self.logs(registry, &topics, range, head);
         let (call, logs) = tokio::join!(call, logs);
         unmet("eth_call")(call).or_else(|| unmet("eth_getLogs")(logs))
     }

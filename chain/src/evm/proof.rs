@@ -1,14 +1,18 @@
 //! Proofs of state: pure decoding and verification, apart from the client that asks for them.
 //!
 //! What k providers agree on is the hash of a block. From there on no provider is believed: [`header`]
-//! ties a state root to that hash, [`answer`] ties storage to the root by the nodes of [`trie`], and
-//! [`history`] says which slots show the entry that counts at a block.
+//! ties the roots of state and receipts to that hash, [`answer`] ties storage to the one by the nodes of
+//! [`trie`], [`history`] says which slots show the entry that counts at a block, and [`receipts`] ties all
+//! events of the block to the other.
 
 use alloy::primitives::{Address, B256, U256};
+
+pub use header::BlockRoots;
 
 pub(super) mod answer;
 pub(super) mod header;
 pub(super) mod history;
+pub(super) mod receipts;
 pub(super) mod trie;
 
 /// Why an answer proves nothing.
@@ -16,11 +20,11 @@ pub(super) mod trie;
 #[error("{0}")]
 pub struct ProofError(String);
 
-/// The state root of the block with this hash, if the fields of `header` (JSON, as
+/// The roots of the block with this hash, if the fields of `header` (JSON, as
 /// `eth_getBlockByNumber` has it) together have that hash.
 #[must_use]
-pub fn state_root(header: &str, hash: B256) -> Option<B256> {
-    header::state_root(header, hash)
+pub fn block_roots(header: &str, hash: B256) -> Option<BlockRoots> {
+    header::roots(header, hash)
 }
 
 /// What `answer` (JSON, as `eth_getProof` has it) proves about these slots of a contract in the state

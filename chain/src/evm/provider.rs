@@ -2,17 +2,27 @@
 
 use alloy::primitives::{Address, B256, Bytes, U64, U256};
 use alloy::transports::http::reqwest::Client;
-use futures::future::{BoxFuture, FutureExt};
+use futures::future::{BoxFuture, FutureExt, try_join_all};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use super::calls::{self, CallOutcome, Header, Log};
 use super::errors::{classify, failed, is_missing, revert_data};
+use super::proof::BlockRoots;
 use super::proof::answer::ProofAnswer;
+use super::proof::receipts::RpcReceipt;
 use super::proof_batcher::ProofBatcher;
 use crate::providers::{Provider, ProviderConfig};
 use crate::quorum::{FinalClaim, FinalHead};
 use crate::rpc::{BatchClient, Call, ProviderError, RpcResult, RpcUrl, decode};
 use crate::{BlockRef, Finality};
+
+/// Transactions of a block whose receipts are fetched one by one: no chain has blocks of more.
+const MAX_TRANSACTIONS: usize = 16_384;
+
+/// Receipts that are fetched at a time: they share a request where batches are taken.
+const AT_A_TIME: usize = 64;
 
 /// One provider, and the connection to it.
 pub(super) struct EvmProvider {
@@ -42,7 +52,7 @@ impl EvmProvider {
         }
     }
 
-    fn url(&self) -> &RpcUrl {
+    pub(super) fn url(&self) -> &RpcUrl {
         self.rpc.url()
     }
 
@@ -69,20 +79,21 @@ impl EvmProvider {
         height
     }
 
-    async fn call(&self, call: Call) -> RpcResult {
+    /// The answer to any call, once it has shown that it serves the chain.
+    pub(super) async fn ask(&self, call: Call) -> RpcResult {
         self.provider.check_counts()?;
         self.rpc.call(call).await
     }
 
     /// The newest height.
     async fn height(&self) -> Result<u64, ProviderError> {
-        let answer = self.call(calls::block_number()).await?;
+        let answer = self.ask(calls::block_number()).await?;
         Ok(decode::<U64>(&answer, self.url())?.to())
     }
 
     /// The block with this tag; `None` where it has none.
     async fn tagged(&self, tag: &str) -> Result<Option<Header>, ProviderError> {
-        match self.call(calls::block(tag)).await {
+        match self.ask(calls::block(tag)).await {
             Ok(answer) => self.read_header(&answer),
             Err(error) if failed(&error, is_missing) => Ok(None),
             Err(error) => Err(error),
@@ -91,7 +102,7 @@ impl EvmProvider {
 
     /// The block at this height.
     pub(super) async fn header(&self, number: u64) -> Result<Header, ProviderError> {
-        let answer = self.call(calls::block_at(number)).await?;
+        let answer = self.ask(calls::block_at(number)).await?;
         self.header_at(number, &answer)
     }
 
@@ -133,19 +144,19 @@ impl EvmProvider {
     fn read_header(&self, answer: &RawValue) -> Result<Option<Header>, ProviderError> {
         let header = Header::read(answer, self.url())?;
         if let Some(header) = header {
-            let proven = header.state_root().is_some();
+            let proven = header.roots().is_some();
             self.provider.proofs().header(header.number(), proven);
         }
         Ok(header)
     }
 
-    /// The state root of the block with this number and hash, proven by the rest of its header.
-    pub(super) async fn state_root(&self, number: u64, hash: B256) -> Result<B256, ProviderError> {
+    /// What the block with this number and hash commits to, proven by its whole header.
+    pub(super) async fn roots(&self, number: u64, hash: B256) -> Result<BlockRoots, ProviderError> {
         let header = self.header(number).await?;
         if header.hash() != hash {
             return Err(ProviderError::Unknown(format!("block {hash}")));
         }
-        header.state_root().ok_or(ProviderError::NoHeader)
+        header.roots().ok_or(ProviderError::NoHeader)
     }
 
     /// Proofs of these slots of a contract in the state after block `at`; not checked yet.
@@ -166,7 +177,7 @@ impl EvmProvider {
         slot: U256,
         at: B256,
     ) -> Result<U256, ProviderError> {
-        let answer = self.call(calls::storage_at(of, slot, at)).await?;
+        let answer = self.ask(calls::storage_at(of, slot, at)).await?;
         decode(&answer, self.url())
     }
 
@@ -177,7 +188,7 @@ impl EvmProvider {
         data: &[u8],
         at: B256,
     ) -> Result<CallOutcome, ProviderError> {
-        let answer = self.call(calls::eth_call(to, data, at)).await;
+        let answer = self.ask(calls::eth_call(to, data, at)).await;
         call_outcome(answer, self.url())
     }
 
@@ -193,7 +204,7 @@ impl EvmProvider {
 
     /// Whether a contract lives there now, final or not.
     pub(super) async fn has_code(&self, address: Address) -> Result<bool, ProviderError> {
-        let answer = self.call(calls::code(address)).await?;
+        let answer = self.ask(calls::code(address)).await?;
         Ok(!decode::<Bytes>(&answer, self.url())?.is_empty())
     }
 
@@ -202,12 +213,58 @@ impl EvmProvider {
     pub(super) async fn logs(
         &self,
         address: Address,
-        topics: &[B256],
+        topics: &[Vec<B256>],
         (from, to): (u64, u64),
         above: BlockRef,
     ) -> Result<Vec<Log>, ProviderError> {
         let logs = calls::logs(address, topics, from, to);
         decode(&self.call_where(above, logs).await?, self.url())
+    }
+
+    /// All receipts of the block with this hash, in their order; not checked yet.
+    pub(super) async fn receipts(&self, block: B256) -> Result<Vec<RpcReceipt>, ProviderError> {
+        let receipts = match self.ask(calls::block_receipts(block)).await {
+            Ok(answer) => decode::<Option<Vec<RpcReceipt>>>(&answer, self.url())?,
+            // Lacks the method, or takes heights only: whichever it is, it says so in its own words.
+            Err(error) if error.rpc().is_some() && !error.is_rate_limit() => {
+                Some(self.receipts_one_by_one(block).await?)
+            }
+            Err(error) => return Err(error),
+        };
+        let is_of_block = |receipt: &RpcReceipt| receipt.block().is_none_or(|found| found == block);
+        receipts
+            .filter(|receipts| receipts.iter().all(is_of_block))
+            .ok_or_else(|| ProviderError::Unknown(format!("the receipts of block {block}")))
+    }
+
+    /// The same by a call for each transaction, a batch of them at a time.
+    async fn receipts_one_by_one(&self, block: B256) -> Result<Vec<RpcReceipt>, ProviderError> {
+        #[derive(Deserialize)]
+        struct Transactions {
+            hash: B256,
+            transactions: Vec<B256>,
+        }
+        let answer = self.ask(calls::block_of_hash(block)).await?;
+        let found = decode::<Option<Transactions>>(&answer, self.url())?;
+        let unknown = || ProviderError::Unknown(format!("block {block}"));
+        let found = found
+            .filter(|found| found.hash == block)
+            .ok_or_else(unknown)?;
+        if found.transactions.len() > MAX_TRANSACTIONS {
+            let detail = format!("a block of more than {MAX_TRANSACTIONS} transactions");
+            return Err(ProviderError::Malformed(detail));
+        }
+        let mut receipts = Vec::with_capacity(found.transactions.len());
+        for some in found.transactions.chunks(AT_A_TIME) {
+            let some = some.iter().map(|transaction| async move {
+                let answer = self.ask(calls::receipt(*transaction)).await?;
+                let receipt = decode::<Option<RpcReceipt>>(&answer, self.url())?;
+                let unknown = || ProviderError::Unknown(format!("transaction {transaction}"));
+                receipt.ok_or_else(unknown)
+            });
+            receipts.extend(try_join_all(some).await?);
+        }
+        Ok(receipts)
     }
 
     async fn claim(&self, finality: Finality) -> Result<Option<FinalClaim<Header>>, ProviderError> {
@@ -251,10 +308,21 @@ impl FinalHead for EvmProvider {
 
 /// How a call of a contract ended, by what the provider at `url` answered.
 pub(super) fn call_outcome(answer: RpcResult, url: &RpcUrl) -> Result<CallOutcome, ProviderError> {
+    Ok(match run_outcome(answer, url)? {
+        Ok(returned) => CallOutcome::Returned(returned),
+        Err(data) => CallOutcome::Reverted(data),
+    })
+}
+
+/// What came of running a contract's code, or the data with which it reverted.
+pub(super) fn run_outcome<T: DeserializeOwned>(
+    answer: RpcResult,
+    url: &RpcUrl,
+) -> Result<Result<T, Bytes>, ProviderError> {
     match answer {
-        Ok(answer) => decode(&answer, url).map(CallOutcome::Returned),
+        Ok(answer) => decode(&answer, url).map(Ok),
         Err(error) => match error.rpc().and_then(revert_data) {
-            Some(data) => Ok(CallOutcome::Reverted(data)),
+            Some(data) => Ok(Err(data)),
             None => Err(error),
         },
     }

@@ -36,7 +36,8 @@ pub(super) async fn registrations(
         let part = client
             .pool()
             .ask(|_, provider| async move {
-                let logs = provider.logs(registry, &TOPICS, (first, last), end).await?;
+                let topics = [TOPICS.to_vec()];
+                let logs = provider.logs(registry, &topics, (first, last), end).await?;
                 decode(registry, first, last, &logs)
             })
             .await;

@@ -217,7 +217,7 @@ impl EvmChain {
             value: value?,
             block: known.block,
             read_at: snapshot.head,
-            basis: match known.state_root {
+            basis: match known.roots {
                 Some(_) => log.basis(),
                 None => ReadBasis::Vote,
             },
@@ -336,7 +336,7 @@ impl EvmChain {
             return Ok(None);
         }
         let head = client.header(snapshot, snapshot.head.number, log).await?;
-        let Some(root) = head.state_root else {
+        let Some(root) = head.roots.map(|roots| roots.state) else {
             return Ok(None);
         };
         let none_has = || {

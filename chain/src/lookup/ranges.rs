@@ -15,12 +15,24 @@ pub struct Ranges {
 impl Ranges {
     /// Both ends belong to the span.
     #[must_use]
-    pub const fn new(from: u64, to: u64) -> Self {
+    pub fn new(from: u64, to: u64) -> Self {
+        Self::with_span(from, to, MAX_SPAN)
+    }
+
+    /// As [`Self::new`], of ranges that begin with so many blocks: what was taken before.
+    #[must_use]
+    pub fn with_span(from: u64, to: u64, span: u64) -> Self {
         Self {
             next: Some(from),
             end: to,
-            span: MAX_SPAN,
+            span: span.clamp(1, MAX_SPAN),
         }
+    }
+
+    /// Most blocks of the next range.
+    #[must_use]
+    pub const fn span(&self) -> u64 {
+        self.span
     }
 
     /// The range to ask for now, both ends included; `None` at the end.

@@ -159,7 +159,8 @@ const fn unproven_cure(have_none: bool) -> &'static str {
             "add one that has eth_getProof, or set reads = \"vote\" for this chain to believe a quorum without proof"
         }
         false => {
-            "mend or replace them: what is needed is eth_getProof at the final block, from one of them in time"
+            "mend or replace them: what is needed is eth_getProof at the final block, and of events all receipts of their \
+             block, from one of them in time"
         }
     }
 }
@@ -186,6 +187,15 @@ impl ChainError {
                 | Self::NotCompared { .. }
                 | Self::NotProven { .. }
         )
+    }
+
+    /// By which error a contract refused, where that is what happened and the error has a name.
+    #[must_use]
+    pub fn revert_selector(&self) -> Option<[u8; 4]> {
+        match self {
+            Self::Reverted { data, .. } => data.first_chunk().copied(),
+            _ => None,
+        }
     }
 
     /// The chain itself says that there is no such value: a true answer, not a failure.

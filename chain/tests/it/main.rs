@@ -16,4 +16,5 @@ mod reorgs;
 mod set_load;
 mod support;
 mod timestamps;
+mod transfers;
 mod votes;

@@ -15,6 +15,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::{interval, timeout};
 
+pub(crate) mod bridge;
 pub(crate) mod double;
 pub(crate) mod network;
 

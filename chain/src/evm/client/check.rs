@@ -52,7 +52,7 @@ impl EvmClient {
     async fn probe(&self, head: BlockRef) {
         let known = self.headers().get(head.number);
         let root = known.filter(|known| known.block == head);
-        let root = root.and_then(|known| known.state_root);
+        let root = root.and_then(|known| Some(known.roots?.state));
         for need in self.needs() {
             let usable = self.pool.providers().iter();
             let usable = usable.filter(|provider| provider.as_ref().is_verified());

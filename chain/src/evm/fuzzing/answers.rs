@@ -1,8 +1,9 @@
 //! Responses to JSON-RPC requests, down to what is in them.
 
-use alloy::primitives::{Address, Bytes, FixedBytes, U64, U256};
+use alloy::primitives::{Address, B256, Bytes, FixedBytes, U64, U256};
 use alloy::sol_types::SolCall;
 use alloy::transports::http::reqwest::StatusCode;
+use alloy::trie::EMPTY_ROOT_HASH;
 use quorate_proto::{Epoch, EpochSchedule};
 use serde_json::value::RawValue;
 
@@ -10,15 +11,16 @@ use super::super::abi::certificates::isValidSignatureCall;
 use super::super::abi::epochs::getEpochIntervalCall;
 use super::super::abi::registry;
 use super::super::abi::state_manager::getHistoryAtBlockCall;
+use super::super::block_roots;
 use super::super::calls::{CallOutcome, Header, Log};
 use super::super::certificate::rejection;
 use super::super::errors::{classify, read_error};
 use super::super::home::schedule_of;
 use super::super::operator_set::set_of;
 use super::super::proof::answer::ProofAnswer;
+use super::super::proof::receipts::{RpcReceipt, prove};
 use super::super::provider::call_outcome;
 use super::super::registrations;
-use super::super::state_root;
 use crate::ChainError;
 use crate::rpc::{BatchOutcome, ProviderError, RpcResult, RpcUrl, SentBatch, decode};
 
@@ -93,6 +95,9 @@ fn check(answer: RpcResult, url: &RpcUrl) {
     if let Some(logs) = told_or(decode::<Vec<Log>>(answer, url)) {
         check_logs(&logs);
     }
+    if let Some(receipts) = told_or(decode::<Vec<RpcReceipt>>(answer, url)) {
+        check_receipts(receipts);
+    }
     let proof = ProofAnswer::read(answer.get(), 4);
     let _ = told_or(proof.map_err(|problem| ProviderError::malformed(url.scrub(&problem))));
 }
@@ -101,13 +106,24 @@ fn told_or<T>(read: Result<T, ProviderError>) -> Option<T> {
     read.inspect_err(told).ok()
 }
 
-/// A state root is of the block's hash, or there is none.
+/// Receipts prove the events of a block that has some, or none at all.
+fn check_receipts(receipts: Vec<RpcReceipt>) {
+    let is_empty = receipts.is_empty();
+    let none = prove(receipts.clone(), EMPTY_ROOT_HASH);
+    assert_eq!(none.is_ok_and(|events| events.is_empty()), is_empty);
+    assert!(
+        prove(receipts, B256::ZERO).is_err(),
+        "no block has that root"
+    );
+}
+
+/// Roots are of the block's hash, or there are none.
 fn check_header(answer: &RawValue, header: &Header) {
     let block = header.block();
     assert_eq!((block.number, block.hash), (header.number(), header.hash()));
     assert_eq!(
-        header.state_root(),
-        state_root(answer.get(), header.hash()),
+        header.roots(),
+        block_roots(answer.get(), header.hash()),
         "what is proven"
     );
 }

@@ -1,18 +1,36 @@
-//! The state root of a block whose hash is known.
+//! The roots of a block whose hash is known.
 
 use alloy::consensus;
 use alloy::primitives::{B256, Bytes, U256, keccak256};
 use alloy::rlp::{self, Encodable};
 use serde_json::{Map, Value, json};
 
-/// The state root in the header that `json` describes, if all its fields together have this hash.
+/// What a header commits to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BlockRoots {
+    /// Root of the state after the block.
+    pub state: B256,
+    /// Root of the receipts of its transactions.
+    pub receipts: B256,
+}
+
+impl From<&consensus::Header> for BlockRoots {
+    fn from(header: &consensus::Header) -> Self {
+        Self {
+            state: header.state_root,
+            receipts: header.receipts_root,
+        }
+    }
+}
+
+/// The roots in the header that `json` describes, if all its fields together have this hash.
 ///
 /// `None` where they have not, or not all are there: the chain has header fields that are not known
 /// here, or the provider leaves some out, or it lies. Fields that are of no header, such as the
 /// list of transactions, do not matter.
-pub(in crate::evm) fn state_root(json: &str, hash: B256) -> Option<B256> {
+pub(in crate::evm) fn roots(json: &str, hash: B256) -> Option<BlockRoots> {
     if let Ok(header) = serde_json::from_str::<consensus::Header>(json) {
-        return (header.hash_slow() == hash).then_some(header.state_root);
+        return (header.hash_slow() == hash).then(|| BlockRoots::from(&header));
     }
     sealed_by_authorities(json, hash)
 }
@@ -23,7 +41,7 @@ const USUAL_SEAL: usize = 33 + 9;
 
 /// The same of headers from the time of a chain's proof of authority (Aura, as on Gnosis before the merge),
 /// where a step and a signature are in place of `mixHash` and `nonce`.
-fn sealed_by_authorities(json: &str, hash: B256) -> Option<B256> {
+fn sealed_by_authorities(json: &str, hash: B256) -> Option<BlockRoots> {
     let mut fields: Map<String, Value> = serde_json::from_str(json).ok()?;
     let seal = authority_seal(&fields)?;
     fields.insert("mixHash".to_owned(), json!(B256::ZERO));
@@ -47,7 +65,7 @@ fn sealed_by_authorities(json: &str, hash: B256) -> Option<B256> {
     };
     list.encode(&mut sealed);
     sealed.extend(payload);
-    (keccak256(sealed) == hash).then_some(header.state_root)
+    (keccak256(sealed) == hash).then(|| BlockRoots::from(&header))
 }
 
 /// Step and signature, encoded; clients name them differently.

@@ -81,7 +81,7 @@ impl EvmChain {
     }
 
     async fn sample_since(&self, from: u64, head: BlockRef) -> Option<Sample> {
-        let (contract, topics) = (self.state_manager, [HistoryCommitted::SIGNATURE_HASH]);
+        let (contract, topics) = (self.state_manager, [vec![HistoryCommitted::SIGNATURE_HASH]]);
         let range = (from, head.number);
         let (pool, log) = (self.client.pool(), ReadLog::default());
         let logs = pool.first(&log, QueryKind::Value, |provider| {
@@ -89,7 +89,7 @@ impl EvmChain {
         });
         let is_ours = |log: &Log| {
             log.address == contract
-                && log.topics.first() == topics.first()
+                && log.topics.first() == Some(&HistoryCommitted::SIGNATURE_HASH)
                 && (from..=head.number).contains(&log.block_number.to())
         };
         let last = logs.await.ok()?.into_iter().rfind(is_ours)?;

@@ -2,7 +2,7 @@ use alloy::primitives::hex;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::evm::proof::header::state_root;
+use crate::evm::proof::block_roots;
 
 const PROOFS: &str = include_str!("../fixtures/proofs.json");
 
@@ -17,7 +17,9 @@ fn answers() -> Answers {
     let all: Value = serde_json::from_str(PROOFS).expect("JSON");
     let hash = word(&all["head"]["hash"]);
     Answers {
-        root: state_root(&all["head"].to_string(), hash.into()).expect("a proven header"),
+        root: block_roots(&all["head"].to_string(), hash.into())
+            .expect("a proven header")
+            .state,
         address: all["state_manager"]
             .as_str()
             .expect("text")

@@ -15,7 +15,7 @@ fn headers() -> Vec<Value> {
 
 fn root_of(block: &Value) -> Option<B256> {
     let hash = serde_json::from_value(block["hash"].clone()).expect("a hash");
-    state_root(&block.to_string(), hash)
+    roots(&block.to_string(), hash).map(|roots| roots.state)
 }
 
 #[test]
@@ -25,6 +25,9 @@ fn headers_of_every_fork_are_proven() {
     for block in headers {
         let expected: B256 = serde_json::from_value(block["stateRoot"].clone()).expect("a root");
         assert_eq!(root_of(&block), Some(expected), "{block}");
+        let hash = serde_json::from_value(block["hash"].clone()).expect("a hash");
+        let receipts = roots(&block.to_string(), hash).map(|roots| json!(roots.receipts));
+        assert_eq!(receipts.as_ref(), Some(&block["receiptsRoot"]), "{block}");
     }
 }
 
@@ -149,7 +152,7 @@ fn fields_of_forks_to_come_prove_nothing_and_those_of_no_header_do_not_matter() 
 fn nonsense_is_no_header() {
     let text = headers().pop().expect("a header").to_string();
     for cut in (0..text.len()).step_by(7) {
-        assert_eq!(state_root(&text[..cut], B256::ZERO), None);
+        assert_eq!(roots(&text[..cut], B256::ZERO), None);
     }
     for text in [
         "null",
@@ -158,7 +161,7 @@ fn nonsense_is_no_header() {
         "1",
         r#"{"number":"0x1","number":"0x2"}"#,
     ] {
-        assert_eq!(state_root(text, B256::ZERO), None);
+        assert_eq!(roots(text, B256::ZERO), None);
     }
     let twice = text.replacen(
         '{',
@@ -166,7 +169,7 @@ fn nonsense_is_no_header() {
         1,
     );
     assert_eq!(
-        state_root(&twice, B256::ZERO),
+        roots(&twice, B256::ZERO),
         None,
         "a field that is there twice"
     );

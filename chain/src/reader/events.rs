@@ -1,0 +1,212 @@
+//! Transfers that a bridge's contract sent, and what the contract remembers of them.
+
+use std::collections::BTreeSet;
+
+use alloy::primitives::{Bytes, keccak256};
+use futures::future::BoxFuture;
+use quorate_proto::{B256, U256};
+use tokio::sync::watch;
+
+use super::{BlockRef, ChainError, Providers, ReadLog};
+
+/// Nonces that are looked for at once: providers take lists of so many topics.
+pub const MAX_WANTED: usize = 64;
+
+/// A transfer, as the event of its source contract has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeenTransfer {
+    /// Where it was sent.
+    pub source_chain: u64,
+    /// By which contract, left-padded where that is an EVM address, as for all that follow.
+    pub source_contract: B256,
+    /// Where it is to be paid.
+    pub target_chain: u64,
+    /// By which contract.
+    pub target_contract: B256,
+    /// Its number on its route, from 1.
+    pub nonce: u64,
+    /// Who sent it.
+    pub sender: B256,
+    /// Who is to get it, as the target chain writes that.
+    pub receiver: Bytes,
+    /// The token on the source chain; zero for its native coin.
+    pub token: B256,
+    /// In wire units; more than zero.
+    pub amount: U256,
+    /// Unix seconds after which anybody may close it.
+    pub deadline: u64,
+    /// The block of its event.
+    pub block: BlockRef,
+    /// Place of its event among those of the block.
+    pub log_index: u64,
+    /// Its transaction, as a provider says: a hint, which is proven by nothing.
+    pub transaction: B256,
+}
+
+impl SeenTransfer {
+    /// Its route.
+    #[must_use]
+    pub fn route(&self) -> B256 {
+        let source = (self.source_chain, self.source_contract);
+        route_of(source, (self.target_chain, self.target_contract))
+    }
+}
+
+/// The route from one contract of a chain to another one.
+#[must_use]
+pub fn route_of(source: (u64, B256), target: (u64, B256)) -> B256 {
+    let mut packed = [0; 80];
+    for ((chain, contract), end) in [source, target].iter().zip(packed.chunks_exact_mut(40)) {
+        end[..8].copy_from_slice(&chain.to_be_bytes());
+        end[8..].copy_from_slice(contract.as_slice());
+    }
+    keccak256(packed)
+}
+
+/// An event of the contract that is a transfer by its name only. It is not paid by anybody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MalformedTransfer {
+    /// The block of the event.
+    pub block: BlockRef,
+    /// Its place among those of the block.
+    pub log_index: u64,
+    /// What is wrong with it.
+    pub why: &'static str,
+}
+
+/// The transfers of some blocks. Of many blocks, or where there are many, only of the first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TransferPage {
+    /// In the order of the chain.
+    pub transfers: Vec<SeenTransfer>,
+    /// What was skipped, in the same order.
+    pub malformed: Vec<MalformedTransfer>,
+    /// The block after the last one that was read: go on from there.
+    pub next: u64,
+}
+
+/// Whether a bridge's contract is stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PauseState {
+    /// How often that changed.
+    pub sequence: u64,
+    /// It is.
+    pub paused: bool,
+}
+
+/// Of the first `count` nonces the lowest that were not seen, [`MAX_WANTED`] at most: all up to `settled` and
+/// those in `seen` were.
+#[must_use]
+pub fn missing_nonces(settled: u64, seen: &BTreeSet<u64>, count: u64) -> Vec<u64> {
+    let open = settled..count;
+    let missing = open
+        .map(|before| before + 1)
+        .filter(|nonce| !seen.contains(nonce));
+    missing.take(MAX_WANTED).collect()
+}
+
+/// Reads a bridge's contract on one chain. Only final blocks are ever visible through it, and every event is
+/// proven to be one of its block.
+///
+/// # Design Decisions
+///
+/// That an event is there is proven; that none is left out is not, since events are found by what providers say
+/// of many blocks. So who follows a route compares what it saw with [`Self::sent_count`], and asks for what is
+/// missing by [`Self::transfers_of`]: where a provider cannot say it, the contract does.
+pub trait TransferReader: Send + Sync + 'static {
+    /// The chain that this reads.
+    fn chain_id(&self) -> u64;
+
+    /// The newest block known to be final; `None` until the chain has one and was heard of.
+    fn final_head(&self) -> Option<BlockRef>;
+
+    /// Follows the final head. It goes back only when a final block has left the chain.
+    fn subscribe(&self) -> watch::Receiver<Option<BlockRef>>;
+
+    /// Who is asked, and how each of them fares; empty where there are no providers.
+    fn providers(&self) -> Providers {
+        Providers::default()
+    }
+
+    /// The transfers that `contract` sent in these blocks, both ends included, or in the first of them: see
+    /// [`TransferPage::next`]. What providers say on the way goes into `log`.
+    ///
+    /// # Errors
+    /// [`ChainError::NotFinal`] when `to_block` is above the final head; [`ChainError::NotProven`].
+    fn transfers<'a>(
+        &'a self,
+        contract: B256,
+        from_block: u64,
+        to_block: u64,
+        log: &'a ReadLog,
+    ) -> BoxFuture<'a, Result<TransferPage, ChainError>>;
+
+    /// Those of a route's transfers with these nonces, of which the first [`MAX_WANTED`] are looked for, that are
+    /// found in these blocks: every provider is asked for itself. In the order of their nonces.
+    ///
+    /// # Errors
+    /// As [`Self::transfers`]; [`ChainError::Unavailable`] where no provider answers at all.
+    fn transfers_of<'a>(
+        &'a self,
+        contract: B256,
+        route: B256,
+        nonces: &'a [u64],
+        blocks: (u64, u64),
+        log: &'a ReadLog,
+    ) -> BoxFuture<'a, Result<Vec<SeenTransfer>, ChainError>>;
+
+    /// How many transfers of a route `contract` had sent at the end of this final block, of which its providers
+    /// must have the state still.
+    ///
+    /// # Errors
+    /// [`ChainError::Disagreement`] where the block is no longer in the chain.
+    fn sent_count(
+        &self,
+        contract: B256,
+        route: B256,
+        at: BlockRef,
+    ) -> BoxFuture<'_, Result<u64, ChainError>>;
+
+    /// When `contract` closed a slot, if it had done so at the end of this final block.
+    ///
+    /// # Errors
+    /// As [`Self::sent_count`].
+    fn closed(
+        &self,
+        contract: B256,
+        slot: B256,
+        at: BlockRef,
+    ) -> BoxFuture<'_, Result<Option<u64>, ChainError>>;
+
+    /// Whether `contract` was stopped at the end of this final block.
+    ///
+    /// # Errors
+    /// As [`Self::sent_count`].
+    fn pause_state(
+        &self,
+        contract: B256,
+        at: BlockRef,
+    ) -> BoxFuture<'_, Result<PauseState, ChainError>>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn missing_nonces_are_the_lowest_that_were_not_seen() {
+        let seen = BTreeSet::from([4, 6, 9]);
+        assert_eq!(missing_nonces(2, &seen, 8), [3, 5, 7, 8]);
+        assert_eq!(missing_nonces(8, &seen, 8), [0; 0]);
+        assert_eq!(missing_nonces(u64::MAX, &seen, u64::MAX), [0; 0]);
+        assert_eq!(missing_nonces(0, &seen, u64::MAX).len(), MAX_WANTED);
+    }
+
+    #[test]
+    fn a_route_is_the_packed_hash_of_both_ends() {
+        let (a, b) = (B256::repeat_byte(0xaa), B256::repeat_byte(0xbb));
+        let (from, to) = (258_u64.to_be_bytes(), 7_u64.to_be_bytes());
+        let packed = [&from[..], a.as_slice(), &to[..], b.as_slice()].concat();
+        assert_eq!(route_of((258, a), (7, b)), keccak256(packed));
+    }
+}
