@@ -13,7 +13,7 @@ use crate::quorum::QuorumRule;
 use crate::rpc::RpcUrl;
 use crate::{
     BlockRef, CertificateCheck, ChainEntry, ChainError, Finality, HomeReader, Providers,
-    StateReader, TransferReader,
+    StateReader, Submitter, TransferReader,
 };
 
 /// How often heads are polled unless set otherwise: well below the block time of the slower
@@ -87,8 +87,8 @@ pub trait Family: fmt::Debug + Send + Sync + 'static {
         halt: &CancellationToken,
     ) -> Result<Connected<dyn StateReader>, ChainError>;
 
-    /// A chain of which only a bridge's contract is read. Nothing is asked before the returned client or
-    /// follower does.
+    /// A chain of which only a bridge's contract is read, or to which is only sent: both through the returned
+    /// client. Nothing is asked before it or the follower does.
     ///
     /// # Errors
     /// [`ChainError::Settings`].
@@ -153,6 +153,11 @@ pub trait ChainClient: Send + Sync + 'static {
 
     /// Reads bridges of the chain through the same providers, where the family has any.
     fn transfers(self: Arc<Self>) -> Option<Arc<dyn TransferReader>> {
+        None
+    }
+
+    /// Sends to the chain through the same providers, where the family can.
+    fn submitter(self: Arc<Self>) -> Option<Arc<dyn Submitter>> {
         None
     }
 }

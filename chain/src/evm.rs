@@ -28,6 +28,8 @@ mod provider;
 mod reads;
 mod registrations;
 mod state;
+mod submit;
+mod transaction;
 
 pub use client::{EvmClient, EvmStatus};
 pub use events::EvmTransfers;
@@ -36,3 +38,4 @@ pub use home::EvmHome;
 pub use proof::{BlockRoots, ProofError, block_roots, prove_slots};
 pub use reads::{Reads, ReadsError};
 pub use state::EvmChain;
+pub use submit::EvmSubmitter;

@@ -1,6 +1,6 @@
 //! Outside ledgers: what a node asks a blockchain, and the adapters that answer.
 //!
-//! [`StateReader`], [`HomeReader`] and [`TransferReader`] are the verbs that the rest of the
+//! [`StateReader`], [`HomeReader`], [`TransferReader`] and [`Submitter`] are the verbs that the rest of the
 //! project uses; they know no chain family. Every family asks [`providers`] by [`rpc`], of which a [`quorum`] must give the
 //! same answer, and has a module of its own for what only it knows: [`evm`]. A chain is a
 //! [`ChainConfig`], whose [`Family`] connects it. [`contracts`] has bindings for deployments and
@@ -21,6 +21,7 @@ pub mod providers;
 pub mod quorum;
 mod reader;
 pub mod rpc;
+mod submit;
 
 pub use config::{ChainClient, ChainConfig, Connected, Family, SettingProblem};
 pub use families::{configure, verify_on_chain};
@@ -33,4 +34,8 @@ pub use reader::{
     PauseState, ProviderHealth, ProviderReply, ProviderStatus, Providers, QueryKind, ReadLog,
     Reading, Registration, Rejection, ReplyKind, RequestOutcome, SeenTransfer, StateReader,
     TransferPage, TransferReader, Withdrawal, missing_nonces, route_of,
+};
+pub use submit::{
+    AccountState, Broadcast, ContractCall, FeeQuote, Inclusion, SignedTransaction, Submitter,
+    TransactionDraft,
 };

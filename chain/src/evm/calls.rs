@@ -160,6 +160,54 @@ pub(super) fn eth_call_latest(to: Address, data: &[u8]) -> Call {
     }
 }
 
+/// The call that `call` (JSON) is, against the newest state.
+pub(super) fn run(call: &str) -> Call {
+    Call {
+        method: "eth_call",
+        params: format!(r#"[{call},"latest"]"#),
+    }
+}
+
+/// What gas the call that `call` (JSON) is would take.
+pub(super) fn estimate(call: &str) -> Call {
+    Call {
+        method: "eth_estimateGas",
+        params: format!("[{call}]"),
+    }
+}
+
+/// How many transactions an account has sent, as of the block with this tag.
+pub(super) fn transaction_count(of: Address, tag: &str) -> Call {
+    Call {
+        method: "eth_getTransactionCount",
+        params: format!(r#"["{of:#x}","{tag}"]"#),
+    }
+}
+
+/// What an account holds now.
+pub(super) fn balance(of: Address) -> Call {
+    Call {
+        method: "eth_getBalance",
+        params: format!(r#"["{of:#x}","latest"]"#),
+    }
+}
+
+/// Fees of the last 20 blocks: what a tenth, a half and nine tenths of their gas paid at most beyond the base fee.
+pub(super) fn fee_history() -> Call {
+    Call {
+        method: "eth_feeHistory",
+        params: r#"["0x14","latest",[10,50,90]]"#.to_owned(),
+    }
+}
+
+/// Hands over a transaction.
+pub(super) fn send(raw: &Bytes) -> Call {
+    Call {
+        method: "eth_sendRawTransaction",
+        params: format!(r#"["{raw}"]"#),
+    }
+}
+
 /// The code at an address now.
 pub(super) fn code(address: Address) -> Call {
     Call {

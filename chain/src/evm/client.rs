@@ -16,13 +16,13 @@ use super::headers::{HeaderCache, KnownBlock};
 use super::probe::Need;
 use super::proof::BlockRoots;
 use super::provider::EvmProvider;
-use super::{EvmSettings, EvmTransfers, Reads};
+use super::{EvmSettings, EvmSubmitter, EvmTransfers, Reads};
 use crate::config::{ChainClient, ChainConfig};
 use crate::providers::{HeightWindow, Provider, labels};
 use crate::quorum::Pool;
 use crate::rpc::http_client;
 use crate::{
-    At, BlockRef, ChainError, Finality, ProviderStatus, Providers, QueryKind, ReadLog,
+    At, BlockRef, ChainError, Finality, ProviderStatus, Providers, QueryKind, ReadLog, Submitter,
     TransferReader,
 };
 
@@ -421,6 +421,10 @@ impl ChainClient for EvmClient {
 
     fn transfers(self: Arc<Self>) -> Option<Arc<dyn TransferReader>> {
         Some(Arc::new(EvmTransfers::new(self)))
+    }
+
+    fn submitter(self: Arc<Self>) -> Option<Arc<dyn Submitter>> {
+        Some(Arc::new(EvmSubmitter::new(self)))
     }
 }
 

@@ -14,6 +14,7 @@ mod providers;
 mod reads;
 mod reorgs;
 mod set_load;
+mod submits;
 mod support;
 mod timestamps;
 mod transfers;
