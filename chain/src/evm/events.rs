@@ -192,6 +192,10 @@ impl EvmTransfers {
         log: &ReadLog,
     ) -> Result<Vec<SeenTransfer>, ChainError> {
         let nonces = &nonces[..nonces.len().min(MAX_WANTED)];
+        if nonces.is_empty() {
+            // To providers an empty list means any.
+            return Ok(Vec::new());
+        }
         let filter = &EventFilter {
             contract: address_of(contract)?,
             topics: vec![

@@ -370,6 +370,10 @@ async fn what_is_missing_of_a_route_is_looked_for_and_found() -> TestResult {
         .transfers_of(bridge.name(), B256::ZERO, &missing, blocks, &log)
         .await?;
     assert!(none.is_empty());
+    let none = reader
+        .transfers_of(bridge.name(), route, &[], blocks, &log)
+        .await?;
+    assert!(none.is_empty());
     Ok(())
 }
 
