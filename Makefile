@@ -45,6 +45,10 @@ install: native ## build the program for use and install it as PREFIX/bin/quorat
 demo: build contracts-tools ## run a whole network here and watch it certify a value; KEEP=1 leaves it up
 	@target/debug/quorate-testnet demo $(if $(KEEP),--keep)
 
+.PHONY: demo-bridge
+demo-bridge: build contracts-tools ## run a network with a bridge and relayers here and watch it carry coin between two chains
+	@target/debug/quorate-testnet demo-bridge
+
 .PHONY: test
 test: layering monitoring-check contracts-test clients-test svm-test rust-test ## run all tests
 

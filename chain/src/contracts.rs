@@ -51,6 +51,10 @@ bindings!(
     state_manager, StateManager, "artifacts/StateManager.json"
 );
 bindings!(
+    /// Takes transfers in, and pays those that come from its peers.
+    bridge, Bridge, "artifacts/Bridge.json"
+);
+bindings!(
     /// A dapp that uses certified values.
     example_consumer, ExampleConsumer, "artifacts/ExampleConsumer.json"
 );

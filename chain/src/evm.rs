@@ -8,6 +8,7 @@
 //! proven from there, so that one provider may serve them and none can forge them.
 
 mod abi;
+mod bridge_calls;
 mod calls;
 mod certificate;
 mod client;
@@ -31,6 +32,7 @@ mod state;
 mod submit;
 mod transaction;
 
+pub use bridge_calls::meaning_of;
 pub use client::{EvmClient, EvmStatus};
 pub use events::EvmTransfers;
 pub use family::EvmSettings;

@@ -8,6 +8,7 @@
 
 #[cfg(feature = "anvil")]
 pub mod anvil;
+mod bridge;
 mod config;
 pub mod contracts;
 pub mod evm;
@@ -23,7 +24,9 @@ mod reader;
 pub mod rpc;
 mod submit;
 
+pub use bridge::{BridgeCalls, CallMeaning};
 pub use config::{ChainClient, ChainConfig, Connected, Family, SettingProblem};
+pub use evm::meaning_of;
 pub use families::{configure, verify_on_chain};
 pub use finality::{Finality, FinalityError};
 pub use priority::for_user;

@@ -12,7 +12,7 @@ use alloy::primitives::Bytes;
 use futures::future::BoxFuture;
 use quorate_proto::{B256, Signature, U256};
 
-use crate::{ChainError, Providers};
+use crate::{BridgeCalls, ChainError, Providers};
 
 /// An account that pays for transactions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +87,8 @@ pub struct Broadcast {
     /// Those that did not, with what each of them says: to be shown, never to be decided by. Also one that is known
     /// already, or mined, is refused. Ask the chain.
     pub hints: Vec<String>,
+    /// Whether one of them said so itself: not where none answered.
+    pub is_refused: bool,
 }
 
 impl Broadcast {
@@ -121,6 +123,12 @@ pub trait Submitter: Send + Sync + 'static {
 
     /// Who is asked, and how each of them fares.
     fn providers(&self) -> Providers;
+
+    /// The calls of bridges' contracts there.
+    fn bridge_calls(&self) -> &dyn BridgeCalls;
+
+    /// The newest block's height: the highest that a quorum reaches.
+    fn height(&self) -> BoxFuture<'_, Result<u64, ChainError>>;
 
     /// How an account stands: each number is the highest that a quorum reaches, so that one provider alone can
     /// neither pull it ahead nor hold it back.

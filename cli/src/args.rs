@@ -8,8 +8,8 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::options::{self, ConfigError, RunArgs};
 use crate::{
-    backup, config, doctor, environment, epoch, evidence, exit, keys, operators, output, providers,
-    registration, registry, request, status, tasks, verify,
+    backup, bridge, config, doctor, environment, epoch, evidence, exit, keys, operators, output,
+    providers, registration, registry, request, status, tasks, verify,
 };
 
 /// A node of a Quorate network: operators attest facts about blockchains under their stake, and
@@ -50,6 +50,9 @@ pub(crate) enum Command {
     Doctor(Box<doctor::DoctorArgs>),
     /// Show how the RPC providers of a running node fare
     Providers(providers::ProvidersArgs),
+    /// Show what a running node has of bridges
+    #[command(subcommand)]
+    Bridge(bridge::BridgeCommand),
     /// List the operators of the current epoch
     Operators(operators::OperatorsArgs),
     /// Show how epochs hand over, and carry that to other chains

@@ -84,7 +84,7 @@ fn chain_line(chain: &ChainConfig) -> String {
 fn key_files(options: &RunOptions) -> anyhow::Result<Vec<String>> {
     let store = key_store(options)?;
     let mut wanted = vec![(KeyKind::Peer, &options.peer_key)];
-    if options.role == Some(Role::Operator) {
+    if options.role.is_some_and(|role| role != Role::Registry) {
         wanted.push((KeyKind::Signing, &options.signing_key));
     }
     let mut found = Vec::new();

@@ -87,7 +87,7 @@ impl Data {
     }
 
     fn running(&self) -> anyhow::Result<Running> {
-        let names = [Role::Operator, Role::Registry].map(token_file);
+        let names = Role::ALL.map(token_file);
         let paths = names.map(|name| self.dir.join(name));
         let read = |path: &PathBuf| std::fs::read_to_string(path).ok();
         let token = paths.iter().find_map(read).with_context(|| {

@@ -5,6 +5,7 @@
 
 mod args;
 mod backup;
+mod bridge;
 mod certificate;
 mod config;
 mod data;
@@ -79,6 +80,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<()> {
         Command::Status(args) => wait(status::run(args)),
         Command::Doctor(args) => wait(doctor::run(*args)),
         Command::Providers(args) => wait(providers::run(args)),
+        Command::Bridge(command) => wait(bridge::run(command)),
         Command::Operators(args) => wait(operators::run(args)),
         Command::Epoch(command) => wait(epoch::run(command)),
         Command::Evidence(command) => wait(evidence::run(command)),

@@ -61,7 +61,8 @@ quorate_node::settings! {
     pub(crate) struct RunOptions {
         group "Node" {
             /// What the node does: "operator" takes requests, reads chains and signs; "registry" follows
-            /// the home chain, bootstraps the mesh and serves the operator list.
+            /// the home chain, bootstraps the mesh and serves the operator list; "relayer" carries what was certified
+            /// to other chains.
             role: Option<Role> { value: "ROLE", default: |role| json!(role), required: true }
 
             /// Folder of the node's store. An operator that loses it has forgotten what it signed: keep
@@ -107,7 +108,7 @@ quorate_node::settings! {
             suspend_after: Option<u32> {
                 value: "TASKS",
                 default: |_| proto_limits::MAX_MISSES.into(),
-                role: Some(Role::Registry),
+                roles: &[Role::Registry],
                 reload: true,
             }
 
@@ -116,7 +117,7 @@ quorate_node::settings! {
             reinstatement: Option<String> {
                 value: "WAY",
                 default: |_| "manual".into(),
-                role: Some(Role::Registry),
+                roles: &[Role::Registry],
                 reload: true,
             }
 
@@ -132,7 +133,7 @@ quorate_node::settings! {
             operator: Option<String> {
                 value: "ADDRESS",
                 example: || json!("0x1111111111111111111111111111111111111111"),
-                role: Some(Role::Operator),
+                roles: &[Role::Operator],
                 required: true,
             }
 
@@ -144,7 +145,7 @@ quorate_node::settings! {
             signing_key: Option<String> {
                 value: "KEY",
                 default: |_| "default".into(),
-                role: Some(Role::Operator),
+                roles: &[Role::Operator, Role::Relayer],
             }
 
             /// Name or path of the peer key. Never run two nodes with one peer key. Instead of a file, the
@@ -332,13 +333,14 @@ quorate_node::settings! {
                 value: "SPEC",
                 long: "chain",
                 delimiter: Some(';'),
-                role: Some(Role::Operator),
+                roles: &[Role::Operator, Role::Relayer],
                 required: true,
             }
         }
     }
     // Of services: the table in the file, and the type that declares it. One line each.
     sections {
+        bridge: quorate_node::BridgeSection,
         #[cfg(test)]
         example: tests::ExampleSection,
     }

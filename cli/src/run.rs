@@ -101,7 +101,7 @@ impl Keys {
         let mut claim = LogClaim::default();
         let signer = match settings.role {
             Role::Registry => None,
-            Role::Operator => {
+            Role::Operator | Role::Relayer => {
                 let secret = source.secret(KeyKind::Signing, text(&options.signing_key))?;
                 let key = SecretKey::from_bytes(secret.bytes()).context("the signing key")?;
                 // A key from the environment has no file, and no note beside it.

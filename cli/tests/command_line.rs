@@ -334,7 +334,7 @@ fn wrong_files_end_with_78() {
     let ran = shell.run("config default --role king");
     assert_eq!(ran.code, 64);
     assert!(
-        ran.stderr.contains("use registry or operator"),
+        ran.stderr.contains("use operator, registry or relayer"),
         "{}",
         ran.stderr
     );

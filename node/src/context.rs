@@ -19,6 +19,7 @@ use crate::network::rpc::{self, Caller};
 use crate::network::{NetworkHandle, peer_of};
 use crate::registry::join::BindingImporter;
 use crate::services::Chains;
+use crate::services::bridge::Bridge;
 use crate::settings::{Reloader, Settings};
 use crate::tasks::driver::{Channels, DriverHandle};
 use crate::tasks::evidence::EvidenceStore;
@@ -41,6 +42,7 @@ pub(crate) struct Context {
     pub(crate) reader: Arc<dyn HomeReader>,
     pub(crate) home: HomeHandle,
     pub(crate) chains: Arc<Chains>,
+    pub(crate) bridge: Bridge,
     pub(crate) network: NetworkHandle,
     pub(crate) bindings: Bindings,
     pub(crate) signatures: SignatureCache,

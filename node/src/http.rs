@@ -1,6 +1,7 @@
 //! What operators, scripts and Prometheus ask, over HTTP on loopback.
 
 mod admin;
+mod bridge;
 mod connections;
 mod epoch;
 mod evidence;
@@ -38,6 +39,7 @@ use self::connections::{Bounded, HttpConnection, answering};
 use self::hosts::Hosts;
 use crate::api::{self, ChainStatus, ErrorBody, Health, OperatorLine, Operators, PeerLine, Status};
 use crate::context::Context;
+use crate::delivery::DeliveryHandle;
 use crate::health::readiness::stake_problem;
 use crate::http::token::Token;
 use crate::maintenance::prune::PruningStatus;
@@ -84,6 +86,8 @@ pub(crate) struct HttpContext {
     pub(crate) standings: RegistryStandings,
     /// At a registry.
     pub(crate) members: Option<MembersHandle>,
+    /// At a relayer.
+    pub(crate) deliveries: Option<DeliveryHandle>,
     /// At a registry.
     pub(crate) sightings: Sightings,
     pub(crate) sync: SyncStatus,
@@ -151,6 +155,8 @@ impl Http {
             .route("/evidence", get(evidence::list))
             .route("/evidence/{id}", get(evidence::one))
             .route("/providers", get(providers::page))
+            .route("/bridge", get(bridge::page))
+            .route("/deliveries/{id}/retry", post(bridge::retry))
             .fallback(no_such_page)
             .with_state(self.facts)
             .layer(from_fn_with_state(self.hosts, hosts::check))
@@ -227,7 +233,7 @@ async fn peers(State(facts): HttpState) -> Json<Vec<PeerLine>> {
 }
 
 async fn no_such_page() -> Response {
-    let pages = "pages: /live /ready /health /status /metrics /epoch /epoch/{n} /operators /peers /providers \
+    let pages = "pages: /live /ready /health /status /metrics /epoch /epoch/{n} /operators /peers /providers /bridge \
                  /sync /tasks /tasks/{id} /tasks/{id}/timeline /tasks/live /tasks/refused /evidence \
                  /evidence/{id}; at a registry also /events";
     failure(StatusCode::NOT_FOUND, pages)

@@ -5,6 +5,7 @@
 
 mod clock;
 mod context;
+mod delivery;
 mod error;
 #[cfg(test)]
 mod fixtures;
@@ -38,6 +39,8 @@ pub use http::{MetricsHandle, collect_metrics};
 pub use maintenance::backup;
 pub use network::{listen_problem, peer_id_of};
 pub use roles::node::{ChainReaders, Node, NodeParts};
+pub use services::bridge::relayer::Submitters;
+pub use services::bridge::{BridgeSection, RouteText, TransferReaders};
 pub use settings::Reloader;
 pub use signing::lease::LogClaim;
 pub use signing::log_file as signing_log;

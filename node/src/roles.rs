@@ -1,15 +1,17 @@
-//! What a node of each role runs: [`operator`], [`registry`], and [`shared`] for what every node runs. Several
+//! What a node of each role runs: [`operator`], [`registry`], [`relayer`], and [`shared`] for what every node runs. Several
 //! roles may be in one process.
 
 pub(crate) mod node;
 mod operator;
 mod registry;
+mod relayer;
 mod shared;
 
 use tokio::sync::{Semaphore, mpsc};
 
 use self::operator::OperatorRole;
 use self::registry::RegistryRole;
+use self::relayer::RelayerRole;
 use crate::context::Context;
 use crate::http::token::Token;
 use crate::http::{HttpContext, MetricsHandle};
@@ -22,6 +24,7 @@ use crate::{NodeError, clock};
 struct Roles {
     operator: Option<OperatorRole>,
     registry: Option<RegistryRole>,
+    relayer: Option<RelayerRole>,
 }
 
 impl Roles {
@@ -36,6 +39,9 @@ impl Roles {
         let (operator, registry) = (self.operator.as_ref(), self.registry.as_ref());
         let (pages, services) = shared::spawn(tasks, context, inlets, (operator, registry))?;
         let standings = operator.map(|operator| operator.spawn(tasks, context));
+        if let Some(relayer) = &self.relayer {
+            relayer.spawn(tasks, context);
+        }
         let sightings = registry.map(|registry| registry.spawn(tasks, context, services));
         let settings = &context.settings;
         let pages = HttpContext {
@@ -44,6 +50,7 @@ impl Roles {
             lease: operator.map(|operator| operator.lease.clone()),
             standings: standings.transpose()?.unwrap_or_default(),
             members: registry.map(|registry| registry.members.clone()),
+            deliveries: self.relayer.as_ref().map(RelayerRole::deliveries),
             sightings: sightings.transpose()?.unwrap_or_default(),
             sync: pages.sync,
             retention: pages.retention,

@@ -34,16 +34,24 @@ pub enum Role {
     Registry,
     /// Takes requests, reads chains, signs.
     Operator,
+    /// Carries certificates to where they are wanted.
+    Relayer,
 }
 
 impl Role {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Operator, Self::Registry];
+    pub const ALL: [Self; 3] = [Self::Operator, Self::Registry, Self::Relayer];
 
     /// Whether it reads chains and signs.
     #[must_use]
     pub const fn is_operator(self) -> bool {
         matches!(self, Self::Operator)
+    }
+
+    /// Whether it sends transactions.
+    #[must_use]
+    pub const fn is_relayer(self) -> bool {
+        matches!(self, Self::Relayer)
     }
 
     /// Whether it keeps members.
@@ -58,6 +66,7 @@ impl Role {
         match self {
             Self::Registry => "registry",
             Self::Operator => "operator",
+            Self::Relayer => "relayer",
         }
     }
 }
@@ -75,7 +84,10 @@ impl FromStr for Role {
         match text {
             "registry" => Ok(Self::Registry),
             "operator" => Ok(Self::Operator),
-            other => Err(format!("unknown role {other:?}: use registry or operator")),
+            "relayer" => Ok(Self::Relayer),
+            other => Err(format!(
+                "unknown role {other:?}: use operator, registry or relayer"
+            )),
         }
     }
 }

@@ -112,7 +112,7 @@ impl Quorum {
         let signers: Vec<_> = signers.collect();
         let response = |signer: &SignerSignature| Response {
             operator: signer.operator,
-            statement,
+            statement: statement.clone(),
             outcome: Outcome::Signed(signer.signature),
             basis: ReadBasis::Proof,
         };

@@ -47,7 +47,7 @@ impl From<&Statement> for Attestation {
 }
 
 /// An attestation under one signature. Whose it is, is not said here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignedAttestation {
     attestation: Attestation,
     signature: Signature,
@@ -122,7 +122,10 @@ impl TryFrom<&wire::SignedAttestation> for SignedAttestation {
         })?;
         let known = message.statement.as_ref().filter(|s| s.kind.is_some());
         let statement: Option<Statement> = known.map(TryFrom::try_from).transpose()?;
-        if statement.is_some_and(|statement| Attestation::from(&statement) != attestation) {
+        if statement
+            .as_ref()
+            .is_some_and(|statement| Attestation::from(statement) != attestation)
+        {
             let problem = "must have the epoch, slot and fact that are signed";
             return Err(WireError::new("statement", problem));
         }

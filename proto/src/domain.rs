@@ -145,11 +145,19 @@ pub enum Kind {
     Result,
     /// Proofs of equivocation.
     Evidence,
+    /// Announcements, answers and certificates of the bridge's statements.
+    Bridge,
 }
 
 impl Kind {
     /// All kinds that a node subscribes to.
-    pub const ALL: [Self; 4] = [Self::Task, Self::Response, Self::Result, Self::Evidence];
+    pub const ALL: [Self; 5] = [
+        Self::Task,
+        Self::Response,
+        Self::Result,
+        Self::Evidence,
+        Self::Bridge,
+    ];
 
     /// The word in the topic.
     #[must_use]
@@ -159,6 +167,7 @@ impl Kind {
             Self::Response => "response",
             Self::Result => "result",
             Self::Evidence => "evidence",
+            Self::Bridge => "bridge",
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::{
 pub struct Batch {
     /// Grows with every batch of that author.
     pub sequence: u64,
-    /// Announcements, on the task topic.
+    /// Announcements, on the task topic. On the topic of a service are these, answers and certificates of its kinds.
     pub tasks: Vec<Task>,
     /// Answers, on the response topic.
     pub responses: Vec<Response>,
@@ -26,7 +26,7 @@ pub struct Batch {
 }
 
 /// A request for responses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Task {
     /// What is to be attested.
     pub statement: Statement,
@@ -92,8 +92,8 @@ impl Sealed {
         }
         let message =
             wire::Batch::decode(envelope.batch.as_slice()).map_err(|_| EnvelopeError::Decode)?;
-        check_shape(&message, kind)?;
         let batch = Batch::try_from(&message)?;
+        check_shape(&batch, kind)?;
         Ok(Self {
             envelope: Envelope { author, batch },
             batch: envelope.batch,
@@ -267,24 +267,28 @@ fn count_entries(mut batch: &[u8]) -> Result<usize, EnvelopeError> {
 const WIRE_VARINT: usize = 0;
 const WIRE_BYTES: usize = 2;
 
-fn check_shape(batch: &wire::Batch, kind: Kind) -> Result<(), EnvelopeError> {
-    let counts = [
-        batch.tasks.len(),
-        batch.responses.len(),
-        batch.results.len(),
-        batch.evidence.len(),
-    ];
-    let own = match kind {
-        Kind::Task => counts[0],
-        Kind::Response => counts[1],
-        Kind::Result => counts[2],
-        Kind::Evidence => counts[3],
-    };
-    let all: usize = counts.iter().sum();
-    if own == 0 || own != all {
+/// Every entry belongs to the topic, and there is one.
+fn check_shape(batch: &Batch, kind: Kind) -> Result<(), EnvelopeError> {
+    let mut kinds = batch.kinds().peekable();
+    if kinds.peek().is_none() || kinds.any(|own| own != kind) {
         return Err(EnvelopeError::Shape);
     }
     Ok(())
+}
+
+impl Batch {
+    /// Of each entry the topic that it belongs to.
+    pub fn kinds(&self) -> impl Iterator<Item = Kind> + '_ {
+        let of = |statement: &Statement, usual| statement.topic().unwrap_or(usual);
+        let tasks = self.tasks.iter();
+        let tasks = tasks.map(move |task| of(&task.statement, Kind::Task));
+        let responses = self.responses.iter();
+        let responses = responses.map(move |response| of(&response.statement, Kind::Response));
+        let results = self.results.iter();
+        let results = results.map(move |certificate| of(certificate.statement(), Kind::Result));
+        let evidence = self.evidence.iter().map(|_| Kind::Evidence);
+        tasks.chain(responses).chain(results).chain(evidence)
+    }
 }
 
 impl From<&Batch> for wire::Batch {

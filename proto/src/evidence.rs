@@ -25,7 +25,7 @@ use crate::{
 
 /// Two signed attestations about one slot with different facts, in the order of their facts. Who
 /// signed them is for [`EquivocationEvidence::verify`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EquivocationEvidence {
     operator: Address,
     first: SignedAttestation,
@@ -100,7 +100,10 @@ impl EquivocationEvidence {
             return Err(EvidenceError::OtherOperator);
         }
         let signed = |response: &Response| match &response.outcome {
-            Outcome::Signed(signature) => Ok(SignedAttestation::of(response.statement, *signature)),
+            Outcome::Signed(signature) => Ok(SignedAttestation::of(
+                response.statement.clone(),
+                *signature,
+            )),
             Outcome::Refused(_) => Err(EvidenceError::Refusal),
         };
         Self::new(a.operator, [signed(a)?, signed(b)?])
@@ -242,8 +245,11 @@ impl TryFrom<&wire::EquivocationEvidence> for EquivocationEvidence {
     fn try_from(message: &wire::EquivocationEvidence) -> Result<Self, WireError> {
         let first: SignedAttestation = present("first", message.first.as_ref())?.try_into()?;
         let second = present("second", message.second.as_ref())?.try_into()?;
-        let evidence = Self::new(address("operator", &message.operator)?, [first, second])
-            .map_err(|_| WireError::new("second", "must be another fact for the slot of first"))?;
+        let evidence = Self::new(
+            address("operator", &message.operator)?,
+            [first.clone(), second],
+        )
+        .map_err(|_| WireError::new("second", "must be another fact for the slot of first"))?;
         if evidence.first != first {
             return Err(WireError::new(
                 "first",

@@ -4,11 +4,11 @@
 use alloy_primitives::keccak256;
 
 use super::{
-    Address, Attestation, B256, Binding, Certificate, Domain, Epoch, EpochUpdate,
+    Address, Attestation, B256, Binding, BridgePause, Certificate, Domain, Epoch, EpochUpdate,
     EquivocationEvidence, JoinProof, JoinRequest, LifecycleCause, LogPosition, Member, Operator,
     OperatorSet, OperatorStatus, Outcome, PeerBinding, PeerSecret, Presence, ReadBasis, Refusal,
-    RefusalCode, RegistrationChange, Response, SecretKey, SignedAttestation, SignerSignature,
-    StateProof, Statement, Timestamp, Transition, U256,
+    RefusalCode, RegistrationChange, Response, Route, SecretKey, SignedAttestation,
+    SignerSignature, StateProof, Statement, Timestamp, Transfer, TransferClosed, Transition, U256,
 };
 
 /// Numbers of the operators; everything else about one follows from its number.
@@ -98,6 +98,49 @@ pub(crate) fn next_set() -> OperatorSet {
 /// The set of epoch 1 hands over to that of epoch 2.
 pub(crate) fn epoch_update() -> EpochUpdate {
     EpochUpdate::hand_over(Epoch(1), &next_set()).expect("a later epoch")
+}
+
+/// From an EVM chain to an SVM chain.
+pub(crate) fn route() -> Route {
+    Route {
+        source_chain: 421_614,
+        source_contract: Address::repeat_byte(0xab).into_word(),
+        target_chain: 91_024,
+        target_contract: B256::repeat_byte(0xd1),
+    }
+}
+
+pub(crate) fn transfer() -> Transfer {
+    Transfer {
+        epoch: Epoch(1),
+        route: route(),
+        nonce: 1,
+        sender: Address::repeat_byte(0x12).into_word(),
+        receiver: vec![0x9b; 32].into(),
+        token: Address::repeat_byte(0x70).into_word(),
+        amount: U256::from(100_000_000),
+        deadline: 1_700_604_800,
+    }
+}
+
+pub(crate) fn transfer_closed() -> TransferClosed {
+    TransferClosed {
+        epoch: Epoch(1),
+        route: route(),
+        nonce: 1,
+        time: 1_700_604_801,
+    }
+}
+
+pub(crate) fn bridge_pause() -> BridgePause {
+    BridgePause {
+        epoch: Epoch(1),
+        chain_id: 421_614,
+        contract: Address::repeat_byte(0xab).into_word(),
+        sequence: 1,
+        paused: true,
+        time: 1_700_000_000,
+    }
 }
 
 pub(crate) fn signed(number: u8) -> Response {

@@ -47,8 +47,9 @@ pub use presence::Presence;
 pub use response::{Outcome, Refusal, Response, ResponseError};
 pub use signature::{SecretKey, Signature, SignatureError};
 pub use statement::{
-    Decimal, EpochUpdate, EpochUpdateJson, Field, StateProof, StateProofJson, Statement,
-    StatementJson, StatementKind, Subject, Words,
+    BridgePause, BridgePauseJson, Decimal, EpochUpdate, EpochUpdateJson, Field, Route, RouteJson,
+    StateProof, StateProofJson, Statement, StatementJson, StatementKind, Subject, Transfer,
+    TransferClosed, TransferClosedJson, TransferJson, Words,
 };
 pub use sync::{BUCKETS, Fingerprint, MemberBits, SyncItem, TaskState, bucket_of, bucket_range};
 pub use wire::{ReadBasis, RefusalCode, RegistryErrorCode};

@@ -64,6 +64,9 @@ pub const MAX_REPLY_FRAME: usize = 256 * 1024;
 /// Entries of one reply with evidence: 128 of at most 700 bytes are 88 KiB.
 pub const MAX_EVIDENCE_PAGE: usize = 128;
 
+/// Bytes of a transfer's receiver: an address of Cardano has 57.
+pub const MAX_RECEIVER: usize = 64;
+
 /// Bytes of the free text in a refusal.
 pub const MAX_DETAIL_BYTES: usize = 256;
 

@@ -4,8 +4,8 @@ use alloy_primitives::{Address, B256};
 
 use crate::wire_error::{address, present};
 use crate::{
-    Domain, OperatorSet, ReadBasis, RefusalCode, Signature, SignatureError, Statement, WireError,
-    limits, wire,
+    Domain, OperatorSet, ReadBasis, RefusalCode, Signature, SignatureError, Statement, Subject,
+    WireError, limits, wire,
 };
 
 /// One operator's signature on a statement, or its signed refusal.
@@ -180,7 +180,7 @@ impl TryFrom<&wire::Response> for Response {
 fn basis(message: &wire::Response, statement: &Statement) -> Result<ReadBasis, WireError> {
     let basis = ReadBasis::try_from(message.read_basis)
         .map_err(|_| WireError::new("read_basis", "is not a basis of a read"))?;
-    let reads = matches!(statement, Statement::StateProof(_));
+    let reads = statement.subject() != Subject::HomeChain;
     if !reads && basis != ReadBasis::Unspecified {
         return Err(WireError::new(
             "read_basis",

@@ -4,23 +4,34 @@
 
 #[macro_use]
 mod kind;
+mod bridge;
 mod epoch_update;
 mod state_proof;
 
 use alloy_primitives::{Address, B256};
 use serde::Serializer;
 
+pub use self::bridge::{
+    BridgePause, BridgePauseJson, Route, RouteJson, Transfer, TransferClosed, TransferClosedJson,
+    TransferJson,
+};
 pub use self::epoch_update::{EpochUpdate, EpochUpdateJson};
 pub use self::kind::{Decimal, Field, StatementKind, Words};
 pub use self::state_proof::{StateProof, StateProofJson};
 use crate::wire_error::present;
-use crate::{Attestation, Domain, Epoch, RefusalCode, SlotId, TaskId, WireError, wire};
+use crate::{Attestation, Domain, Epoch, Kind, RefusalCode, SlotId, TaskId, WireError, wire};
 
 statement_kinds! {
     /// A value stored on a chain.
     StateProof,
+    /// What was sent from one chain to another.
+    Transfer,
     /// The operator set that serves a later epoch of the home chain.
     EpochUpdate,
+    /// What was sent and will never be paid.
+    TransferClosed,
+    /// Whether a bridge stands still.
+    BridgePause,
 }
 
 /// What must be read to check a statement.
@@ -50,7 +61,7 @@ impl Statement {
     pub const fn state_proof(&self) -> Option<&StateProof> {
         match self {
             Self::StateProof(proof) => Some(proof),
-            Self::EpochUpdate(_) => None,
+            _ => None,
         }
     }
 

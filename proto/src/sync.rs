@@ -225,7 +225,7 @@ impl SyncItem {
             }
             responses.push(Response {
                 operator,
-                statement: self.statement,
+                statement: self.statement.clone(),
                 outcome: outcome.clone(),
                 // What the sender says of it, no receiver could check.
                 basis: ReadBasis::Unspecified,

@@ -29,7 +29,7 @@ pub const MAX_CASES: usize = 49_152;
 pub const HOUR_MS: u64 = 3_600_000;
 
 /// What a [`Docket`] is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
     /// This node heard both facts, by the driver of the pipeline.
     Found(EquivocationEvidence),
@@ -38,7 +38,7 @@ pub enum Input {
 }
 
 /// What a [`Docket`] wants done, in this order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
     /// Take this case out of the store: it makes room.
     Forget(SlotId, Address),
@@ -87,6 +87,7 @@ impl Docket {
     /// # Errors
     /// [`Ignored`]; the input then changed nothing.
     pub fn handle(&mut self, now: Timestamp, input: Input) -> Result<Vec<Output>, Ignored> {
+        let is_found = matches!(input, Input::Found(_));
         let (Input::Found(evidence) | Input::Heard(evidence)) = input;
         let (slot, operator) = (evidence.slot(), evidence.operator());
         self.admits(now, evidence.id(), operator)?;
@@ -100,8 +101,8 @@ impl Docket {
             operator,
             since: now,
         });
-        outputs.push(Output::Keep(evidence));
-        if matches!(input, Input::Found(_)) {
+        outputs.push(Output::Keep(evidence.clone()));
+        if is_found {
             outputs.push(Output::Publish(evidence));
         }
         Ok(outputs)

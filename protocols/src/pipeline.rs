@@ -151,9 +151,9 @@ impl Pipeline {
         let mut outputs = Vec::new();
         if !self.tasks.contains_key(&id) {
             self.keep_to_share(now, &set)?;
-            self.open(now, statement, set, Origin::Own)?;
+            self.open(now, statement.clone(), set, Origin::Own)?;
             outputs.push(Output::Opened {
-                statement,
+                statement: statement.clone(),
                 announced_by: None,
             });
             outputs.push(Output::Announce(statement, 0));
@@ -212,9 +212,9 @@ impl Pipeline {
                     .into_iter()
                     .collect());
             }
-            self.open(now, statement, set, Origin::Of(author))?;
+            self.open(now, statement.clone(), set, Origin::Of(author))?;
             outputs.push(Output::Opened {
-                statement,
+                statement: statement.clone(),
                 announced_by: Some(author),
             });
         } else {
@@ -268,7 +268,13 @@ impl Pipeline {
             Some(me) if set.get(me).is_some() => Own::Idle,
             _ => Own::Spectator,
         };
-        let task = Task::new(now, statement, set, self.times, origin == Origin::Own);
+        let task = Task::new(
+            now,
+            statement.clone(),
+            set,
+            self.times,
+            origin == Origin::Own,
+        );
         let id = task.id();
         self.recent.remove(id);
         self.wakes.insert((task.next_wake(), id));
@@ -294,7 +300,7 @@ impl Pipeline {
             Own::Spectator | Own::Answering | Own::Answered(_) => return None,
         }
         entry.own = Own::Answering;
-        Some(Output::Attest(*entry.task.statement()))
+        Some(Output::Attest(entry.task.statement().clone()))
     }
 
     fn observed(&mut self, now: Timestamp, id: TaskId, verdict: Verdict) -> Vec<Output> {
@@ -317,7 +323,7 @@ impl Pipeline {
             self.room.doubts.failed(now, author);
         }
         entry.own = Own::Answering;
-        vec![Output::Refuse(*entry.task.statement(), code, detail)]
+        vec![Output::Refuse(entry.task.statement().clone(), code, detail)]
     }
 
     fn answered(&mut self, now: Timestamp, response: Response) -> Vec<Output> {
@@ -347,7 +353,7 @@ impl Pipeline {
         response: Response,
         set: Arc<OperatorSet>,
     ) -> Result<Vec<Output>, Refused> {
-        let statement = response.statement;
+        let statement = response.statement.clone();
         let id = statement.task_id();
         let mut outputs = Vec::new();
         if !self.tasks.contains_key(&id) {
@@ -362,7 +368,7 @@ impl Pipeline {
                 Outcome::Signed(_) => Origin::Of(response.operator),
                 Outcome::Refused(_) => Origin::Orphan,
             };
-            self.open(now, statement, set, origin)?;
+            self.open(now, statement.clone(), set, origin)?;
             outputs.push(Output::Opened {
                 statement,
                 announced_by: Some(response.operator),
@@ -403,14 +409,14 @@ impl Pipeline {
         certificate: Certificate,
         set: Arc<OperatorSet>,
     ) -> Result<Vec<Output>, Refused> {
-        let statement = *certificate.statement();
+        let statement = certificate.statement().clone();
         let id = statement.task_id();
         let mut outputs = Vec::new();
         if !self.tasks.contains_key(&id) {
             if self.recent.get(now, id).is_some_and(|over| over.certified) {
                 return Ok(outputs);
             }
-            self.open(now, statement, set, Origin::Settled)?;
+            self.open(now, statement.clone(), set, Origin::Settled)?;
             outputs.push(Output::Opened {
                 statement,
                 announced_by: None,

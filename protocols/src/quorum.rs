@@ -122,7 +122,7 @@ impl Quorum {
             Outcome::Refused(_) => None,
         };
         let signers = self.answers.iter().filter_map(signer);
-        Certificate::fewest(self.statement, &self.set, signers)
+        Certificate::fewest(self.statement.clone(), &self.set, signers)
     }
 
     /// What is counted.

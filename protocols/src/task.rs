@@ -243,7 +243,7 @@ impl Task {
     pub fn report(&self) -> Report {
         Report {
             task: self.id,
-            statement: *self.statement(),
+            statement: self.statement().clone(),
             status: self.status,
             attempt: self.attempt,
             progress: self.quorum.progress(),

@@ -68,6 +68,20 @@ tables! {
     pub(crate) SIGNERS = 19, Point: Address => store::SignerRecord;
     /// (slot, task): tasks that ended without certificate although an operator had signed.
     pub UNCERTIFIED = 23, Scan: (Id, Id) => store::Empty;
+    /// (route, nonce): what a bridge's contract sent, as seen at a final block.
+    pub TRANSFERS = 31, Point: (Id, u64) => store::TransferRecord;
+    /// (route, nonce): those of them that are not certified yet, as far as this node has heard.
+    pub OPEN_TRANSFERS = 32, Scan: (Id, u64) => store::Empty;
+    /// Delivery: what is to be sent, and how far it is.
+    pub DELIVERIES = 33, Point: Id => store::DeliveryRow;
+    /// (chain, sender, nonce): a nonce that is reserved.
+    pub DELIVERY_NONCES = 34, Scan: (u64, Id, u64) => store::DeliveryNonce;
+    /// ((chain, sender), nonce, attempt): what was signed.
+    pub DELIVERY_TRANSACTIONS = 35, Scan: ((u64, Id), u64, u32) => store::DeliveryTransaction;
+    /// (chain, sender, route): what was stopped; the route is zero for the whole lane.
+    pub STOPPED_DELIVERIES = 36, Point: (u64, Id, Id) => store::DeliveryReason;
+    /// Delivery: one that has ended, well or as a dead letter.
+    pub ENDED_DELIVERIES = 37, Point: Id => store::DeliveryRow;
     /// Chain id: this node has read a proof of its state. Written once, and kept for good.
     pub PROVEN_CHAINS = 30, Scan: u64 => store::Empty;
 }

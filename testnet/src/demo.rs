@@ -1,5 +1,7 @@
 //! `make demo`: the main job on a real local network, told as it happens.
 
+pub mod bridge;
+
 use std::time::{Duration, Instant};
 
 use alloy::primitives::{Address, Bytes, U256, aliases::U48};

@@ -129,6 +129,8 @@ fn write_node(
 ) -> Result<Multiaddr> {
     let folder = NodeFolder {
         number: operator.unwrap_or(0),
+        relayer: false,
+        relayers: 0,
         operator,
         engine: "rocksdb",
         log: "info,libp2p=warn,libp2p_swarm=warn",

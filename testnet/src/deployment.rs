@@ -14,7 +14,7 @@ use quorate_proto::{Domain, Epoch, Operator, OperatorSet, SecretKey};
 
 use sha2::{Digest, Sha256};
 
-use crate::OperatorKeys;
+use crate::{Bridges, OperatorKeys};
 
 /// How the chains and contracts are made.
 #[derive(Clone, Debug)]
@@ -31,6 +31,8 @@ pub struct DeploymentOptions {
     pub reach: u64,
     /// Whether the source chain gets a light registry, with the set of the first epoch.
     pub light: bool,
+    /// Whether both chains get a bridge to the other one, and so the source chain a light registry.
+    pub bridges: bool,
 }
 
 impl Default for DeploymentOptions {
@@ -42,6 +44,7 @@ impl Default for DeploymentOptions {
             block_time: None,
             reach: 20,
             light: false,
+            bridges: false,
         }
     }
 }
@@ -74,6 +77,8 @@ pub struct Deployment {
     pub state_manager: Address,
     /// On the source chain, where it was asked for.
     pub light: Option<Address>,
+    /// On both chains, where they were asked for.
+    pub bridges: Option<Bridges>,
     /// Operator accounts and their keys, in the order of the stakes.
     pub operators: Vec<(Address, OperatorKeys)>,
 }
@@ -121,6 +126,7 @@ impl Deployment {
             directory: contracts.directory,
             state_manager,
             light: None,
+            bridges: None,
             operators: Vec::new(),
         };
         let states = B256::left_padding_from(state_manager.as_slice());
@@ -132,9 +138,14 @@ impl Deployment {
         }
         deployment.source.mine(SETTLE).await?;
         deployment.next_epoch().await?;
-        if options.light {
+        if options.light || options.bridges {
             deployment.light = Some(deployment.deploy_light(deployer).await?);
             deployment.source.mine(SETTLE).await?;
+        }
+        if let Some(light) = deployment.light.filter(|_| options.bridges) {
+            let registries = [deployment.registry, light];
+            let chains = [&deployment.home, &deployment.source];
+            deployment.bridges = Some(Bridges::deploy(chains, registries, deployer).await?);
         }
         Ok(deployment)
     }
@@ -439,10 +450,13 @@ fn stranger(number: usize) -> Result<(Address, SecretKey)> {
     Ok((account, SecretKey::from_bytes(&secret("signing"))?))
 }
 
-fn ether(amount: u64) -> U256 {
+pub(crate) fn ether(amount: u64) -> U256 {
     U256::from(amount) * U256::from(10).pow(U256::from(18))
 }
 
-fn deploy(address: Result<Address, alloy::contract::Error>, name: &str) -> Result<Address> {
+pub(crate) fn deploy(
+    address: Result<Address, alloy::contract::Error>,
+    name: &str,
+) -> Result<Address> {
     address.with_context(|| format!("{name} was not deployed"))
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use libp2p::{Multiaddr, PeerId};
 use quorate_node::keys::{KeyKind, KeyStore, Password, Saving, Secret, Strength};
-use quorate_proto::PeerSecret;
+use quorate_proto::{Address, PeerSecret};
 
 use crate::deployment::{HOME_CHAIN, SOURCE_CHAIN};
 use crate::{Deployment, OperatorKeys};
@@ -19,6 +19,14 @@ pub const CONFIRMATIONS: u64 = 2;
 
 /// Number of the first registry's keys.
 pub(crate) const REGISTRY_KEYS: usize = 1_000;
+/// Number of the first relayer's keys.
+pub(crate) const RELAYER_KEYS: usize = 2_000;
+
+/// The account that pays for what a relayer sends.
+#[must_use]
+pub fn relayer_account(number: usize) -> Address {
+    OperatorKeys::of(RELAYER_KEYS + number).signing.address()
+}
 
 /// The peer id of the node with the keys of this number.
 pub(crate) fn peer_id_of(number: usize) -> Result<PeerId> {
@@ -30,8 +38,11 @@ pub(crate) fn peer_id_of(number: usize) -> Result<PeerId> {
 pub(crate) struct NodeFolder<'a> {
     /// Among the nodes of its role.
     pub(crate) number: usize,
-    /// Number of the account that it signs for; `None` for a registry.
+    /// Number of the account that it signs for; `None` for a registry or a relayer.
     pub(crate) operator: Option<usize>,
+    pub(crate) relayer: bool,
+    /// Relayers that take turns.
+    pub(crate) relayers: usize,
     pub(crate) engine: &'a str,
     pub(crate) log: &'a str,
     pub(crate) http: String,
@@ -53,14 +64,25 @@ impl NodeFolder<'_> {
     const fn role(&self) -> &'static str {
         if self.operator.is_some() {
             "operator"
+        } else if self.relayer {
+            "relayer"
         } else {
             "registry"
         }
     }
 
-    /// Registries have keys of their own numbers.
+    /// Registries and relayers have keys of their own numbers.
     fn key_number(&self) -> usize {
-        self.operator.unwrap_or(REGISTRY_KEYS + self.number)
+        let first = if self.relayer {
+            RELAYER_KEYS
+        } else {
+            REGISTRY_KEYS
+        };
+        self.operator.unwrap_or(first + self.number)
+    }
+
+    const fn signs(&self) -> bool {
+        self.operator.is_some() || self.relayer
     }
 
     fn keys(&self) -> OperatorKeys {
@@ -74,7 +96,7 @@ impl NodeFolder<'_> {
     /// Writes `<below>/<name>/config.toml` and the keys beside it; the folder.
     pub(crate) fn write(&self, below: &Path, deployment: &Deployment) -> Result<PathBuf> {
         let dir = below.join(self.name());
-        write_keys(&dir.join("keys"), &self.keys(), self.operator.is_some())
+        write_keys(&dir.join("keys"), &self.keys(), self.signs())
             .with_context(|| format!("cannot write the keys of {}", dir.display()))?;
         let config = self.config(&dir, deployment)?;
         std::fs::write(dir.join("config.toml"), config)
@@ -108,6 +130,8 @@ impl NodeFolder<'_> {
             let operators = &deployment.operators;
             let (account, _) = operators.get(number).context("no such operator")?;
             writeln!(config, "operator = \"{account}\"")?;
+        }
+        if self.signs() {
             write!(
                 config,
                 "\n[[chains]]\nchain_id = {SOURCE_CHAIN}\nrpc = {rpc:?}\nstate_manager = \"{states}\"\n\
@@ -117,6 +141,16 @@ impl NodeFolder<'_> {
             )?;
             if let Some(reads) = self.reads {
                 writeln!(config, "reads = {reads:?}")?;
+            }
+            if let Some(bridges) = &deployment.bridges {
+                write!(config, "\n[bridge]\nroutes = {:?}\n", bridges.routes())?;
+                if self.relayer {
+                    config += "confirmations = 1\npoll_ms = 200\nturn_ms = 5000\n";
+                    let relayers: Vec<String> = (0..self.relayers)
+                        .map(|number| relayer_account(number).to_string())
+                        .collect();
+                    writeln!(config, "relayers = {relayers:?}")?;
+                }
             }
         }
         Ok(config)

@@ -3,6 +3,7 @@
 
 pub mod attack;
 pub mod bench;
+pub mod bridges;
 pub mod chaos;
 pub mod demo;
 pub mod deploy;
@@ -20,6 +21,7 @@ pub mod test_peer;
 pub mod users;
 pub mod wait;
 
+pub use bridges::Bridges;
 pub use deployment::{Deployment, DeploymentOptions};
 pub use faulty_provider::{FaultyProvider, ProviderBehaviour};
 pub use keys::OperatorKeys;

@@ -26,6 +26,8 @@ enum Command {
         #[arg(long)]
         keep: bool,
     },
+    /// Shows the bridge: coin sent on one chain and paid on the other.
+    DemoBridge,
     /// Measures latency, throughput and memory of a local network.
     Bench(bench::BenchOptions),
     /// Kills, pauses, deceives and cuts apart a network under load, then audits every store.
@@ -61,6 +63,7 @@ async fn run(command: Command) -> Result<()> {
             };
             demo::run(ending).await
         }
+        Command::DemoBridge => demo::bridge::run().await,
         Command::Bench(options) => bench::run(options).await,
         Command::Chaos(options) => chaos::run(options).await,
         Command::Attack(options) => attack::run(options).await,

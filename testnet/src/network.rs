@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use alloy::providers::Provider as _;
 use anyhow::{Context, Result};
 use libp2p::Multiaddr;
 use quorate_node::client::{At, Client, StateQuestion};
@@ -11,7 +12,7 @@ use quorate_proto::{Address, U256};
 
 use crate::deployment::SOURCE_CHAIN;
 use crate::folder::NodeFolder;
-pub use crate::folder::{CONFIRMATIONS, PASSWORD};
+pub use crate::folder::{CONFIRMATIONS, PASSWORD, relayer_account};
 use crate::process::{NodeProcess, free_ports};
 use crate::{Deployment, DeploymentOptions, wait};
 
@@ -22,6 +23,8 @@ pub struct NetworkOptions {
     pub deployment: DeploymentOptions,
     /// Registries.
     pub registries: usize,
+    /// Relayers; each has 100 coins on both chains.
+    pub relayers: usize,
     /// `rocksdb` or `sled`.
     pub engine: String,
     /// What the nodes log.
@@ -72,6 +75,7 @@ impl Default for NetworkOptions {
         Self {
             deployment: DeploymentOptions::default(),
             registries: 1,
+            relayers: 0,
             engine: "rocksdb".into(),
             log: "info,libp2p=warn,libp2p_swarm=warn".into(),
             source_rpc: Vec::new(),
@@ -92,6 +96,14 @@ fn providers_of(chain: &str, count: usize) -> Vec<String> {
             .map(|number| format!("{chain}/?provider={number}#by=runner-{number}"))
             .collect(),
     }
+}
+
+/// What a node of a local network does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum NodeRole {
+    Registry,
+    Operator,
+    Relayer,
 }
 
 /// Where a node will be, before its folder is written.
@@ -138,6 +150,8 @@ pub struct LocalNetwork {
     pub registries: Vec<NodeProcess>,
     /// Operator processes, in the order of the stakes.
     pub operators: Vec<NodeProcess>,
+    /// Relayer processes.
+    pub relayers: Vec<NodeProcess>,
     dir: PathBuf,
     absent: Vec<usize>,
     arguments: Vec<String>,
@@ -168,6 +182,7 @@ impl LocalNetwork {
             deployment,
             registries: Vec::new(),
             operators: Vec::new(),
+            relayers: Vec::new(),
             dir: dir.to_owned(),
             absent: options.absent.clone(),
             arguments: options.arguments.clone(),
@@ -183,27 +198,49 @@ impl LocalNetwork {
         for (number, place) in places.into_iter().enumerate() {
             let mut others = bootstrap.clone();
             others.remove(number);
-            let node = network.prepare_node(&options, number, None, &others, place)?;
+            let role = NodeRole::Registry;
+            let node = network.prepare_node(&options, number, role, &others, place)?;
             network.registries.push(node);
         }
         for number in 0..options.deployment.stakes.len() {
             let seat = options.seats.get(options.registries + number);
             let place = NodeAddresses::of(number, seat)?;
-            let node = network.prepare_node(&options, number, Some(number), &bootstrap, place)?;
+            let role = NodeRole::Operator;
+            let node = network.prepare_node(&options, number, role, &bootstrap, place)?;
             network.operators.push(node);
         }
+        for number in 0..options.relayers {
+            network.fund(relayer_account(number)).await?;
+            let place = NodeAddresses::of(crate::folder::RELAYER_KEYS + number, None)?;
+            let role = NodeRole::Relayer;
+            let node = network.prepare_node(&options, number, role, &bootstrap, place)?;
+            network.relayers.push(node);
+        }
         Ok(network)
+    }
+
+    /// Gives an account 100 coins on both chains.
+    async fn fund(&self, account: Address) -> Result<()> {
+        for chain in [&self.deployment.home, &self.deployment.source] {
+            let balance = crate::deployment::ether(100);
+            let set = chain
+                .provider()
+                .raw_request::<_, ()>("anvil_setBalance".into(), (account, balance));
+            set.await?;
+        }
+        Ok(())
     }
 
     fn prepare_node(
         &self,
         options: &NetworkOptions,
         number: usize,
-        operator: Option<usize>,
+        role: NodeRole,
         bootstrap: &[Multiaddr],
         place: NodeAddresses,
     ) -> Result<NodeProcess> {
         let deployment = &self.deployment;
+        let operator = (role == NodeRole::Operator).then_some(number);
         let own = |(n, _): &&(usize, Vec<String>)| Some(*n) == operator;
         let own = options.source_rpc.iter().find(own);
         let source = own.map_or(&place.seat.source_rpc, |(_, urls)| urls);
@@ -219,6 +256,8 @@ impl LocalNetwork {
         let folder = NodeFolder {
             number,
             operator,
+            relayer: role == NodeRole::Relayer,
+            relayers: options.relayers,
             engine: &options.engine,
             log: &options.log,
             http: place.http,
@@ -242,7 +281,13 @@ impl LocalNetwork {
         let operators = self.operators.iter_mut().enumerate();
         let operators = operators.filter(|(number, _)| !absent.contains(number));
         let operators = operators.map(|(_, node)| node);
-        let mut nodes: Vec<_> = self.registries.iter_mut().chain(operators).collect();
+        let relayers = self.relayers.iter_mut();
+        let mut nodes: Vec<_> = self
+            .registries
+            .iter_mut()
+            .chain(operators)
+            .chain(relayers)
+            .collect();
         let arguments: Vec<&str> = self.arguments.iter().map(String::as_str).collect();
         for node in &mut nodes {
             node.start_with(&arguments)?;
@@ -262,6 +307,7 @@ impl LocalNetwork {
             self.registries
                 .iter()
                 .chain(&self.operators)
+                .chain(&self.relayers)
                 .filter(|n| n.pid().is_some())
         };
         let others = running().count().saturating_sub(1);

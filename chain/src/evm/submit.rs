@@ -11,14 +11,15 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout_at};
 
+use super::bridge_calls::EvmBridgeCalls;
 use super::events::address_of;
 use super::provider::{EvmProvider, run_outcome};
 use super::{EvmClient, calls, transaction};
 use crate::config::ChainClient;
 use crate::rpc::{Call, ProviderError};
 use crate::{
-    AccountState, At, Broadcast, ChainError, ContractCall, FeeQuote, Inclusion, Providers, ReadLog,
-    SignedTransaction, Submitter, TransactionDraft,
+    AccountState, At, BridgeCalls, Broadcast, ChainError, ContractCall, FeeQuote, Inclusion,
+    Providers, ReadLog, SignedTransaction, Submitter, TransactionDraft,
 };
 
 /// How long the others are waited for once a provider has taken a transaction: none should be cut off while it
@@ -97,6 +98,13 @@ impl EvmSubmitter {
             }
         }
         pool.rule().reached(&claims).first().copied()
+    }
+
+    async fn read_height(&self) -> Result<u64, ChainError> {
+        let said = self.gather(|provider| provider.read::<U64>(calls::block_number()));
+        let said = said.await?;
+        let height = self.reached(&said, |height| height.to::<u64>());
+        height.ok_or_else(nothing_reached)
     }
 
     async fn read_account(&self, address: B256) -> Result<AccountState, ChainError> {
@@ -186,7 +194,10 @@ impl EvmSubmitter {
                     deadline.get_or_insert_with(|| Instant::now() + AFTER_ACCEPTED);
                     broadcast.accepted.push(name);
                 }
-                Some((name, Err(error))) => broadcast.hints.push(format!("{name} {error}")),
+                Some((name, Err(error))) => {
+                    broadcast.is_refused |= error.rpc().is_some();
+                    broadcast.hints.push(format!("{name} {error}"));
+                }
             }
         }
     }
@@ -286,6 +297,14 @@ impl Submitter for EvmSubmitter {
 
     fn providers(&self) -> Providers {
         self.client.providers()
+    }
+
+    fn bridge_calls(&self) -> &dyn BridgeCalls {
+        &EvmBridgeCalls
+    }
+
+    fn height(&self) -> BoxFuture<'_, Result<u64, ChainError>> {
+        self.read_height().boxed()
     }
 
     fn account(&self, address: B256) -> BoxFuture<'_, Result<AccountState, ChainError>> {

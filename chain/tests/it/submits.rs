@@ -1,6 +1,6 @@
 //! Transactions get through, and what became of them is known.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use alloy::primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy::providers::Provider;
@@ -9,7 +9,8 @@ use alloy::sol_types::SolEvent;
 use quorate_chain::evm::EvmSubmitter;
 use quorate_chain::rpc::RpcUrl;
 use quorate_chain::{
-    ChainClient, ChainError, ContractCall, Finality, SignedTransaction, Submitter, TransactionDraft,
+    ChainClient, ChainError, ContractCall, Finality, Inclusion, SignedTransaction, Submitter,
+    TransactionDraft,
 };
 use quorate_proto::SecretKey;
 use serde_json::json;
@@ -62,6 +63,21 @@ async fn signed(
     Ok(submitter.sign(&draft, &signature)?)
 }
 
+/// The chain mines a moment after it has taken a transaction.
+async fn mined(
+    submitter: &EvmSubmitter,
+    hash: B256,
+) -> Result<Inclusion, Box<dyn std::error::Error + Send + Sync>> {
+    let deadline = Instant::now() + Duration::from_secs(5);
+    loop {
+        match submitter.receipt(hash).await? {
+            Some(found) => return Ok(found),
+            None if Instant::now() > deadline => return Err("not mined".into()),
+            None => tokio::time::sleep(Duration::from_millis(20)).await,
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_transaction_is_built_sent_and_found_again() -> TestResult {
     let bridge = Bridge::start().await?;
@@ -76,10 +92,7 @@ async fn a_transaction_is_built_sent_and_found_again() -> TestResult {
     assert_eq!(submitter.receipt(transaction.hash).await?, None);
     let sent = submitter.broadcast(&transaction).await;
     assert!(sent.is_accepted(), "{sent:?}");
-    let found = submitter
-        .receipt(transaction.hash)
-        .await?
-        .ok_or("not mined")?;
+    let found = mined(&submitter, transaction.hash).await?;
     assert!(found.succeeded && !found.is_final && found.gas_used > 21_000);
     assert_eq!(found.block, bridge.anvil.height().await?);
     let after = submitter.account(address).await?;

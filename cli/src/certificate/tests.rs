@@ -42,7 +42,7 @@ pub(crate) fn file(signers: &[u8]) -> CertificateFile {
         operator: Address::repeat_byte(*index),
         signature: key(*index).sign(digest).expect("signed"),
     };
-    let certificate = Certificate::new(statement, signers.iter().map(sign).collect());
+    let certificate = Certificate::new(statement.clone(), signers.iter().map(sign).collect());
     let answer = Answer {
         task_id: statement.task_id(),
         signature_data: certificate.signature_data(),
@@ -159,12 +159,15 @@ fn a_hand_over_is_written_and_read_as_well() {
         operator: Address::repeat_byte(3),
         signature: key(3).sign(statement.digest(&domain)).expect("signed"),
     };
-    let file = CertificateFile::of(&Certificate::new(statement, vec![signer]), &domain);
+    let file = CertificateFile::of(&Certificate::new(statement.clone(), vec![signer]), &domain);
     let value = serde_json::to_value(&file).expect("JSON");
     assert_eq!(value["statement"]["kind"], "epoch_update");
     assert_eq!(value["statement"]["next_epoch"], 8);
     let read: CertificateFile = serde_json::from_value(value).expect("read");
-    assert_eq!(read.check(&domain).map(|c| *c.statement()), Ok(statement));
+    assert_eq!(
+        read.check(&domain).map(|c| c.statement().clone()),
+        Ok(statement)
+    );
     assert!(file.to_string().starts_with("Hands over to  8\nSet hash "));
 }
 

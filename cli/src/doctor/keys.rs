@@ -32,10 +32,10 @@ pub(super) fn examine(options: &RunOptions, data_dir: &Path) -> Vec<Finding> {
     findings
 }
 
-/// The tokens in the data folder. A folder may hold those of both roles, if the node had another one
+/// The tokens in the data folder. A folder may hold those of several roles, if the node had another one
 /// before.
 fn tokens(data_dir: &Path) -> impl Iterator<Item = Finding> {
-    [Role::Operator, Role::Registry]
+    Role::ALL
         .into_iter()
         .map(|role| (role, data_dir.join(token_file(role))))
         .filter(|(_, path)| path.exists())
@@ -56,7 +56,7 @@ pub(super) fn signing_key(options: &RunOptions) -> Option<Address> {
 /// The keys that the node will open.
 fn wanted(options: &RunOptions) -> Vec<(KeyKind, &str)> {
     let mut wanted = vec![(KeyKind::Peer, text(&options.peer_key))];
-    if options.role == Some(Role::Operator) {
+    if options.role.is_some_and(|role| role != Role::Registry) {
         wanted.push((KeyKind::Signing, text(&options.signing_key)));
     }
     wanted

@@ -248,7 +248,7 @@ fn check(
     let (by, over) = (held.epoch(), next.epoch());
     let update = EpochUpdate::hand_over(by, next).map(Statement::EpochUpdate);
     ensure!(
-        Some(*certificate.statement()) == update,
+        Some(certificate.statement().clone()) == update,
         "the operator's certificate is not the one by which epoch {by} names this set for epoch \
          {over}; ask another operator"
     );

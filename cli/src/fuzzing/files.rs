@@ -104,7 +104,11 @@ fn contradiction(file: &EvidenceFile) {
     told.filter_map(|signed| signed.statement())
         .for_each(same_on_the_wire);
     let own = EvidenceFile::of(&held, &domain(), file.found_ms);
-    assert_eq!(own.evidence().ok(), Some(held), "read(write(x)) is x");
+    assert_eq!(
+        own.evidence().ok(),
+        Some(held.clone()),
+        "read(write(x)) is x"
+    );
     assert_eq!((own.id, own.slot), (file.id, file.slot));
     let set_of = |epoch| Some(&*SET).filter(|set| set.epoch() == epoch);
     if held.verify(&domain(), set_of).is_ok() {

@@ -33,10 +33,10 @@ pub(super) fn is_table(name: &str) -> bool {
 /// A value that shows how a setting is written.
 pub(super) fn form(setting: &Setting) -> Option<Value> {
     let example = Some((setting.example)()).filter(|value| !value.is_null());
-    let usual = |role| setting.default_for(role);
-    example
-        .or_else(|| usual(Role::Operator))
-        .or_else(|| usual(Role::Registry))
+    let mut usual = Role::ALL
+        .into_iter()
+        .filter_map(|role| setting.default_for(role));
+    example.or_else(|| usual.next())
 }
 
 /// What holds where nothing is set, for any role.
@@ -44,25 +44,26 @@ pub(super) fn usual(setting: &Setting) -> Option<String> {
     if setting.required {
         return None;
     }
-    let [operator, registry] =
-        [Role::Operator, Role::Registry].map(|role| setting.default_for(role));
-    match (
-        operator.as_ref().map(written),
-        registry.as_ref().map(written),
-    ) {
-        (Some(operator), Some(registry)) if operator != registry => {
-            Some(operator.replace(Role::Operator.name(), "<role>"))
-        }
-        (operator, registry) => operator.or(registry),
+    let by_role = Role::ALL.into_iter().filter_map(|role| {
+        let value = setting.default_for(role)?;
+        Some((role, written(&value)))
+    });
+    let values: Vec<(Role, String)> = by_role.collect();
+    let (role, first) = values.first()?;
+    match values.iter().all(|(_, value)| value == first) {
+        true => Some(first.clone()),
+        false => Some(first.replace(role.name(), "<role>")),
     }
 }
 
 /// What a setting is for, without the last full stop.
 pub(super) fn described(setting: &Setting) -> String {
-    let only = match setting.role {
-        Some(Role::Operator) => ". Operators only",
-        Some(Role::Registry) => ". Registries only",
-        None => "",
+    let only = match setting.roles {
+        [Role::Operator] => ". Operators only",
+        [Role::Registry] => ". Registries only",
+        [Role::Relayer] => ". Relayers only",
+        [Role::Operator, Role::Relayer] => ". Operators and relayers only",
+        _ => "",
     };
     setting.help.trim().trim_end_matches('.').to_owned() + only
 }

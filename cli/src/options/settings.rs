@@ -188,11 +188,14 @@ impl Checker {
     }
 
     fn chains(&mut self, role: Option<Role>, chains: &[ChainOptions]) -> Vec<ChainSettings> {
-        if role == Some(Role::Operator) && chains.is_empty() {
-            self.problem(
-                "chains",
-                "an operator reads at least one chain; give --chain or [[chains]]",
-            );
+        let who = match role {
+            Some(Role::Operator) => Some("an operator"),
+            Some(Role::Relayer) => Some("a relayer"),
+            Some(Role::Registry) | None => None,
+        };
+        if let Some(who) = who.filter(|_| chains.is_empty()) {
+            let text = format!("{who} reads at least one chain; give --chain or [[chains]]");
+            self.problem("chains", text);
         }
         let mut seen = Vec::new();
         for id in chains.iter().map(|chain| chain.chain_id) {

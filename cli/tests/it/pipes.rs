@@ -8,7 +8,8 @@ use std::process::{Command, Stdio};
 use crate::support::{CODES, REGISTRY, RunOutput, Sandbox, corpus};
 
 /// Pages of a node, and what a command makes of them.
-const PAGES: [(&str, &str); 7] = [
+const PAGES: [(&str, &str); 8] = [
+    ("/bridge", r#"{"routes":[],"under_way":[],"ended":[]}"#),
     ("/tasks", "[]"),
     ("/members", "[]"),
     ("/events", r#"{"events":[],"before":7}"#),
@@ -103,6 +104,7 @@ fn lines(sandbox: &Sandbox) -> Vec<Vec<String>> {
         "status --ready",
         "tasks",
         "providers",
+        "bridge status",
         "operators",
         "explain 0x12",
         "evidence list",

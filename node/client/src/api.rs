@@ -3,6 +3,7 @@
 //! Hashes and addresses are 0x-prefixed hexadecimal, weights and values decimal strings, times
 //! Unix milliseconds.
 
+mod bridge;
 mod epoch;
 mod evidence;
 mod operators;
@@ -13,6 +14,7 @@ mod timeline;
 
 use serde::{Deserialize, Serialize};
 
+pub use bridge::{BridgeReport, DeliveryLine, RouteReport};
 pub use epoch::{EpochBlocks, EpochReport, EpochTasks, HandedOverBy};
 pub use evidence::{EvidencePage, EvidenceReport, SignedReport};
 pub use operators::{EventLine, Events, MemberLine, OperatorLine, Operators, PeerLine, Published};

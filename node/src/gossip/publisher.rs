@@ -33,13 +33,15 @@ pub(crate) enum Item {
 }
 
 impl Item {
-    const fn kind(&self) -> Kind {
-        match self {
-            Self::Task(_) => Kind::Task,
-            Self::Response(_) => Kind::Response,
-            Self::Result(_) => Kind::Result,
-            Self::Evidence(_) => Kind::Evidence,
-        }
+    /// The topic that it travels on.
+    fn kind(&self) -> Kind {
+        let (statement, usual) = match self {
+            Self::Task(task) => (&task.statement, Kind::Task),
+            Self::Response(response) => (&response.statement, Kind::Response),
+            Self::Result(certificate) => (certificate.statement(), Kind::Result),
+            Self::Evidence(_) => return Kind::Evidence,
+        };
+        statement.topic().unwrap_or(usual)
     }
 
     fn encoded_len(&self) -> usize {

@@ -188,7 +188,9 @@ impl Validator {
         }
         self.check_binding(case)?;
         let operator = case.author().operator;
-        let admitted = self.allowances.admit(case.set, operator, case.counts());
+        let admitted = self
+            .allowances
+            .admit(case.kind, case.set, operator, case.counts());
         admitted.map_err(|excess| ValidationOutcome::Excess(operator, reason_of(excess)))?;
         let entries = self.check_entries(case)?;
         if let Some(bound) = self.windows.get_mut(&operator) {
@@ -234,12 +236,12 @@ impl Validator {
     fn check_allowance(&self, case: &Case<'_>) -> Checked {
         let operator = case.author().operator;
         if self.bindings.is_peer_of(case.source, operator)
-            && self.allowances.is_gross(case.set, operator)
+            && self.allowances.is_gross(case.kind, case.set, operator)
         {
             return Err(ValidationOutcome::Bad("far more than the author's share"));
         }
         let (tasks, _) = case.counts();
-        let look = self.allowances.look(case.set, operator, tasks);
+        let look = self.allowances.look(case.kind, case.set, operator, tasks);
         look.map_err(|excess| ValidationOutcome::Excess(operator, reason_of(excess)))
     }
 
@@ -340,7 +342,7 @@ impl Validator {
     /// may have been told otherwise.
     fn guilty(&self, case: &Case<'_>, reason: &'static str) -> ValidationOutcome {
         let author = case.author().operator;
-        let muted = self.allowances.fault(case.set, author);
+        let muted = self.allowances.fault(case.kind, case.set, author);
         if muted {
             tracing::warn!(%author, reason, "operator is not listened to for a while");
         }

@@ -17,6 +17,8 @@ use crate::settings::Role;
 pub const TOKEN_FILE: &str = "registry.token";
 /// The same of an operator.
 const OPERATOR_TOKEN_FILE: &str = "operator.token";
+/// The same of a relayer.
+const RELAYER_TOKEN_FILE: &str = "relayer.token";
 
 /// Name of the file in the data folder of a node.
 #[must_use]
@@ -24,6 +26,7 @@ pub const fn file_name(role: Role) -> &'static str {
     match role {
         Role::Registry => TOKEN_FILE,
         Role::Operator => OPERATOR_TOKEN_FILE,
+        Role::Relayer => RELAYER_TOKEN_FILE,
     }
 }
 

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::{BoxFuture, join_all};
-use quorate_chain::{ChainError, HomeReader, StateReader};
+use quorate_chain::{ChainClient, ChainError, HomeReader, StateReader};
 use quorate_proto::PeerSecret;
 use quorate_storage::{Store, WriteQueue, WriterGuard};
 use tokio_util::sync::CancellationToken;
 
 use super::operator::{OperatorRole, Speaker};
 use super::registry::RegistryRole;
+use super::relayer::RelayerRole;
 use super::{Roles, shared};
 use crate::NodeError;
 use crate::context::Context;
@@ -26,6 +27,8 @@ use crate::keys::Signer;
 use crate::network::NetworkHandle;
 use crate::process::supervisor::Tasks;
 use crate::services::Chains;
+use crate::services::bridge::relayer::Submitters;
+use crate::services::bridge::{Bridge, TransferReaders, TransferStore};
 use crate::settings::{HomeSettings, Reloader, Settings};
 use crate::signing::lease::LogClaim;
 use crate::tasks::driver::{Channels, DriverHandle, TaskDriver, proven_chains};
@@ -52,6 +55,10 @@ pub struct ChainReaders {
     pub home: Arc<dyn HomeReader>,
     /// The chains that it reads.
     pub sources: Vec<Arc<dyn StateReader>>,
+    /// Who reads bridges' contracts on them.
+    pub transfers: TransferReaders,
+    /// Who sends to them.
+    pub submitters: Submitters,
     /// Tasks that keep them up to date.
     pub followers: Vec<BoxFuture<'static, Result<(), ChainError>>>,
     /// How often the home chain is looked at.
@@ -94,11 +101,15 @@ impl ChainReaders {
             followers: vec![home.follower],
             home: home.reader,
             sources: Vec::new(),
+            transfers: TransferReaders::new(),
+            submitters: Submitters::new(),
         };
+        ledgers.add_bridge(chain.chain_id, &clients[0]);
         for chain in &settings.chains {
             let has_proofs = proven.contains(&chain.chain.chain_id);
             let source = chain.chain.open(chain.state_manager, has_proofs, halt)?;
             let (listed, listing) = listed(ledgers.home.clone(), source.reader, chain);
+            ledgers.add_bridge(chain.chain.chain_id, &source.client);
             clients.push(source.client);
             ledgers.followers.push(source.follower);
             ledgers.followers.push(Box::pin(listing.run(halt.clone())));
@@ -106,6 +117,16 @@ impl ChainReaders {
         }
         join_all(clients.iter().map(|client| client.connect())).await;
         Ok(ledgers)
+    }
+
+    /// Bridges of a chain are read and served through the providers that read its values.
+    fn add_bridge(&mut self, chain: u64, client: &Arc<dyn ChainClient>) {
+        if let Some(reader) = client.clone().transfers() {
+            self.transfers.entry(chain).or_insert(reader);
+        }
+        if let Some(submitter) = client.clone().submitter() {
+            self.submitters.entry(chain).or_insert(submitter);
+        }
     }
 }
 
@@ -145,7 +166,7 @@ impl Node {
         let domain = shared::domain_of(&settings);
         let secret = PeerSecret::from_bytes(&parts.peer_secret);
         let speaker = if settings.role.is_operator() {
-            Some(Speaker::new(&settings, parts.signer, &domain, &secret, &store).await?)
+            Some(Speaker::new(&settings, parts.signer.clone(), &domain, &secret, &store).await?)
         } else {
             None
         };
@@ -181,9 +202,14 @@ impl Node {
             let claim = (parts.claim, heard);
             OperatorRole::start(&mut tasks, &context, (speaker, secret), claim)
         });
+        let relayer =
+            context.settings.role.is_relayer().then(|| {
+                RelayerRole::start(&mut tasks, &context, parts.signer, &chains.submitters)
+            });
         let roles = Roles {
             operator: operator.transpose()?,
             registry,
+            relayer: relayer.transpose()?,
         };
         shared::spawn_followers(&mut tasks, chains.followers);
         roles
@@ -279,6 +305,13 @@ fn context_of(
 ) -> Result<Context, NodeError> {
     let domain = shared::domain_of(&settings);
     let sources = chains.sources();
+    // A registry reads no chain.
+    let section = settings.section().filter(|_| !settings.role.is_registry());
+    let bridge = Bridge::new(
+        section.as_ref(),
+        chains.transfers.clone(),
+        TransferStore::new(writes.clone()),
+    );
     crate::process::measures::declare_reads(sources.keys().copied());
     Ok(Context {
         inventory: TaskInventory::open(&store)?,
@@ -293,6 +326,7 @@ fn context_of(
         drained: CancellationToken::new(),
         reader: chains.home.clone(),
         chains: sources,
+        bridge,
         settings,
         reloader,
         domain,

@@ -13,6 +13,7 @@ use crate::keys::Signer;
 use crate::maintenance::prune::LogPruner;
 use crate::process::supervisor::Tasks;
 use crate::registry::join::{Applicant, Join, RegistryStandings};
+use crate::services::bridge::announcer::Announcer;
 use crate::settings::Settings;
 use crate::signing::lease::others::{Others, Peers, PresenceSources};
 use crate::signing::lease::{self, LeaseHandle, LeaseTask, LogClaim};
@@ -145,6 +146,14 @@ impl OperatorRole {
             context.store.clone(),
         );
         tasks.spawn("handover", hand_over.run(halt.clone()));
+        let announcer = Announcer::new(
+            operator,
+            home.clone(),
+            context.driver.clone(),
+            context.store.clone(),
+            context.bridge.clone(),
+        );
+        tasks.spawn("bridge-announce", announcer.run(halt.clone()));
         let pruner = LogPruner {
             operator,
             reader: context.reader.clone(),

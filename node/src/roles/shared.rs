@@ -28,6 +28,7 @@ use crate::process::measures;
 use crate::process::supervisor::Tasks;
 use crate::registry::service::{ServiceParts, Services};
 use crate::requests::{Answerer, Requests, Turns};
+use crate::services::Observer;
 use crate::settings::{Reloader, Settings};
 use crate::signing::lease;
 use crate::sync::{CatchUp, Fetcher, Library, Serving, SyncStatus};
@@ -53,6 +54,7 @@ pub(super) fn spawn(
     spawn_driver(tasks, context, inbox, (operator, registry));
     spawn_gossip(tasks, context, messages);
     spawn_requests(tasks, context, operator)?;
+    context.bridge.spawn(tasks, &context.halt)?;
     let sync = spawn_sync(tasks, context)?;
     let (pruner, retention) = Pruner::new(
         context.reloader.live(),
@@ -96,7 +98,11 @@ fn spawn_driver(
         inbox,
         context.driver.clone(),
         operator.map(|operator| operator.own.clone()),
-        context.chains.clone(),
+        Observer::new(
+            context.chains.clone(),
+            context.home.clone(),
+            context.bridge.clone(),
+        ),
         context.home.clone(),
         stores,
         outbox_handle,

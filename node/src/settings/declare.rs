@@ -51,8 +51,8 @@ pub struct Setting {
     pub example: fn() -> Value,
     /// Whether a node does not start without it.
     pub required: bool,
-    /// The only role that has a use for it.
-    pub role: Option<Role>,
+    /// The only roles that have a use for it; none where all have.
+    pub roles: &'static [Role],
     /// Whether it may change while the node runs.
     pub reload: bool,
     /// The section of the manual that says more.
@@ -80,7 +80,7 @@ impl Setting {
             default: |_| Value::Null,
             example: || Value::Null,
             required: false,
-            role: None,
+            roles: &[],
             reload: false,
             see: "",
             long: "",
@@ -118,7 +118,7 @@ impl Setting {
     /// Whether a role has a use for it.
     #[must_use]
     pub fn is_for(&self, role: Role) -> bool {
-        self.role.is_none_or(|only| only == role)
+        self.roles.is_empty() || self.roles.contains(&role)
     }
 
     /// What holds for a role where it is not set.

@@ -63,7 +63,7 @@ fn hold(batch: &mut Batch, inventory: &TaskInventory, number: u64) {
     for (member, operator) in signers.enumerate() {
         let response = Response {
             operator: scene::operator(*operator),
-            statement,
+            statement: statement.clone(),
             outcome: scene::signed(*operator, &statement),
             basis: ReadBasis::Unspecified,
         };

@@ -120,7 +120,7 @@ impl Verifier {
             return Ok(None);
         }
         Ok(Some(ImportedTask {
-            statement: item.statement,
+            statement: item.statement.clone(),
             created_ms: item.created_ms,
             is_known: known.is_some(),
             responses: fresh,

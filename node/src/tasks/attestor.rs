@@ -145,14 +145,14 @@ impl Attestor {
         let (statements, mut refusals) = self.sort(jobs);
         let entries: Vec<SigningEntry> = statements.iter().map(|(s, _)| self.entry(s)).collect();
         let digests = entries.iter().map(|entry| entry.digest);
-        let by_digest: HashMap<_, _> = digests.zip(statements.iter().copied()).collect();
+        let by_digest: HashMap<_, _> = digests.zip(statements.iter().cloned()).collect();
         let admission = self.log.admit(&entries);
         for (place, refusal) in admission.refused {
             let conflict = conflict_text(refusal)?;
             if let Some((statement, basis)) = statements.get(place) {
                 tracing::error!(task = %statement.task_id(), conflict, "refused to sign a second fact");
                 count_refusal(RefusalCode::Conflict);
-                refusals.push((*statement, *basis, RefusalCode::Conflict, conflict));
+                refusals.push((statement.clone(), *basis, RefusalCode::Conflict, conflict));
             }
         }
         let mut responses = Vec::with_capacity(statements.len() + refusals.len());
@@ -217,7 +217,7 @@ impl Attestor {
         permit: &Permit,
         statements: &HashMap<[u8; 32], (Statement, ReadBasis)>,
     ) -> Option<Response> {
-        let (statement, basis) = *statements.get(permit.digest())?;
+        let (statement, basis) = statements.get(permit.digest())?.clone();
         let signature = self.noted(self.signer.sign(permit.digest().into()).await)?;
         let digest = permit.digest().into();
         self.known.keep(signature, digest, self.signer.address());

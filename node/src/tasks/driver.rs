@@ -16,7 +16,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use quorate_proto::{
-    Address, Epoch, OperatorSet, ReadBasis, Response, Statement, TaskId, Timestamp, limits,
+    Address, Epoch, Kind, OperatorSet, ReadBasis, Response, Statement, TaskId, Timestamp, limits,
 };
 use quorate_protocols::authors::Totals;
 use quorate_protocols::pipeline::{ClientId, Input, Pipeline, Refused, Verdict};
@@ -38,7 +38,7 @@ use crate::gossip::{Allowances, Verified};
 use crate::home::HomeHandle;
 use crate::home::set_history::Sets;
 use crate::registry::members::{Attendance, MembersHandle};
-use crate::services::{Chains, Observer};
+use crate::services::Observer;
 use crate::tasks::attestor::AttestHandle;
 use crate::tasks::evidence::EvidenceStore;
 use crate::tasks::inventory::TaskInventory;
@@ -108,7 +108,7 @@ impl TaskDriver {
         inbox: DriverInbox,
         handle: DriverHandle,
         me: Option<OwnOperator>,
-        chains: Arc<Chains>,
+        observer: Observer,
         home: HomeHandle,
         books: DriverStores,
         outbox: OutboxHandle,
@@ -131,7 +131,7 @@ impl TaskDriver {
             effects: Vec::new(),
             basis: ReadBasis::Unspecified,
             outbox,
-            observer: Observer::new(chains, home.clone()),
+            observer,
             home,
             muted: None,
             events: inbox.events,
@@ -266,7 +266,7 @@ impl TaskDriver {
         let task = statement.task_id();
         let asked = Input::Ask {
             client,
-            statement,
+            statement: statement.clone(),
             set,
         };
         match self.pipeline.handle(clock::now(), asked) {
@@ -390,7 +390,7 @@ impl TaskDriver {
             Refused::Doubted { author, .. } => {
                 let view = self.home.view();
                 if let (Some(allowances), Some(set)) = (&self.allowances, &view.current) {
-                    allowances.doubt(set, *author);
+                    allowances.doubt(Kind::Task, set, *author);
                 }
                 (author, "its tasks came to nothing")
             }

@@ -27,7 +27,7 @@ pub(crate) struct EvidenceStore {
 }
 
 /// Evidence, and when this node came by it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct EvidenceEntry {
     pub(crate) evidence: EquivocationEvidence,
     pub(crate) found_ms: u64,
@@ -216,7 +216,7 @@ fn entry_of(record: &Record) -> Result<EvidenceEntry, NodeError> {
 }
 
 impl EvidenceEntry {
-    pub(crate) fn to_wire(self) -> wire::EvidenceEntry {
+    pub(crate) fn into_wire(self) -> wire::EvidenceEntry {
         wire::EvidenceEntry {
             evidence: Some((&self.evidence).into()),
             found_ms: self.found_ms,

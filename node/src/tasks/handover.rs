@@ -10,7 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use quorate_proto::{
-    Address, Certificate, Epoch, EpochUpdate, OperatorSet, Statement, TaskId, Timestamp, limits,
+    Address, Certificate, Epoch, EpochUpdate, OperatorSet, SlotId, Statement, TaskId, Timestamp,
+    limits,
 };
 use quorate_storage::{Store, schema};
 use tokio_util::sync::CancellationToken;
@@ -33,12 +34,12 @@ pub(crate) struct HandOver {
     home: HomeHandle,
     driver: DriverHandle,
     store: Store,
-    turns: HandOverTurns,
+    turns: AnnouncementTurns<Epoch>,
 }
 
 impl HandOver {
     pub(crate) fn new(me: Address, home: HomeHandle, driver: DriverHandle, store: Store) -> Self {
-        let turns = HandOverTurns::default();
+        let turns = AnnouncementTurns::default();
         Self {
             me,
             home,
@@ -79,7 +80,8 @@ impl HandOver {
                 continue;
             }
             open.insert(update.epoch);
-            if self.turns.take(clock::now(), self.me, &set) {
+            let (epoch, now) = (set.epoch(), clock::now());
+            if self.turns.take(now, self.me, &set, epoch, epoch.0.into()) {
                 self.announce(update, set).await;
             }
         }
@@ -87,7 +89,7 @@ impl HandOver {
             metrics::gauge!("quorate_handed_over_epoch").set(f64::from(epoch.0));
         }
         let current = view.current.as_ref().map(|set| set.epoch());
-        for epoch in self.turns.retain(&open) {
+        for epoch in self.turns.retain(|epoch| open.contains(epoch)) {
             if Some(epoch) < current && certificate_by(&self.store, epoch, epoch.next())?.is_none()
             {
                 tracing::error!(%epoch, "the set of this epoch has not certified the next one in time; light registries that hold nothing later are carried on by `node epoch push`, as long as a set that they hold lives");
@@ -125,15 +127,30 @@ fn hand_overs(view: &EpochView) -> impl Iterator<Item = (Arc<OperatorSet>, Epoch
     })
 }
 
-/// When it is this operator's turn, by epoch.
-#[derive(Debug, Default)]
-struct HandOverTurns(BTreeMap<Epoch, Timestamp>);
+/// When it is this operator's turn, by what is to be announced: each operator has one by the order of their addresses,
+/// [`STEP_MS`] apart, again and again.
+#[derive(Debug)]
+pub(crate) struct AnnouncementTurns<K>(BTreeMap<K, Timestamp>);
 
-impl HandOverTurns {
-    /// Whether it is the turn of `me` to announce for `set`; the next one is then a round later.
-    fn take(&mut self, now: Timestamp, me: Address, set: &OperatorSet) -> bool {
-        let first = || now.plus_millis(rank_of(me, set).saturating_mul(STEP_MS));
-        let turn = self.0.entry(set.epoch()).or_insert_with(first);
+impl<K> Default for AnnouncementTurns<K> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<K: Ord + Copy> AnnouncementTurns<K> {
+    /// Whether it is the turn of `me` to announce `key` to `set`; the next one is then a round later. Who is first
+    /// follows from `rotation`.
+    pub(crate) fn take(
+        &mut self,
+        now: Timestamp,
+        me: Address,
+        set: &OperatorSet,
+        key: K,
+        rotation: u64,
+    ) -> bool {
+        let first = || now.plus_millis(rank_of(me, set, rotation).saturating_mul(STEP_MS));
+        let turn = self.0.entry(key).or_insert_with(first);
         if *turn > now {
             return false;
         }
@@ -146,22 +163,21 @@ impl HandOverTurns {
         self.0.values().min().copied()
     }
 
-    /// Forgets all other epochs and says which ones these were.
-    fn retain(&mut self, open: &BTreeSet<Epoch>) -> Vec<Epoch> {
-        let known: Vec<Epoch> = self.0.keys().copied().collect();
-        self.0.retain(|epoch, _| open.contains(epoch));
-        let forgotten = known.into_iter().filter(|epoch| !open.contains(epoch));
-        forgotten.collect()
+    /// Forgets all others and says which ones these were.
+    pub(crate) fn retain(&mut self, is_open: impl Fn(&K) -> bool) -> Vec<K> {
+        let known: Vec<K> = self.0.keys().copied().collect();
+        self.0.retain(|key, _| is_open(key));
+        known.into_iter().filter(|key| !is_open(key)).collect()
     }
 }
 
 /// The place in the order of turns; operators outside the set come last.
-fn rank_of(me: Address, set: &OperatorSet) -> u64 {
+fn rank_of(me: Address, set: &OperatorSet, rotation: u64) -> u64 {
     let members = set.members().len() as u64;
     let Some(position) = set.position(me) else {
         return members;
     };
-    let first = u64::from(set.epoch().0) % members.max(1);
+    let first = rotation % members.max(1);
     (position as u64 + members - first) % members.max(1)
 }
 
@@ -171,13 +187,7 @@ pub(crate) fn certificate_by(
     epoch: Epoch,
     next: Epoch,
 ) -> Result<Option<Certificate>, NodeError> {
-    let question = (EpochUpdate::slot_of(next).0.0, epoch.0);
-    let Some(answer) = store.get(schema::QUESTIONS, &question)? else {
-        return Ok(None);
-    };
-    let task = TaskId::try_from(answer.task_id.as_slice()).map_err(NodeError::damaged)?;
-    let stored = store.get(schema::CERTIFICATES, &task.0.0)?;
-    stored.as_ref().map(decode).transpose()
+    certificate_in(store, EpochUpdate::slot_of(next), epoch)
 }
 
 /// The certificate over the set of `next`, by the latest epoch where there are several.
@@ -185,14 +195,35 @@ pub(crate) fn certificate_over(
     store: &Store,
     next: Epoch,
 ) -> Result<Option<Certificate>, NodeError> {
+    newest_certificate(store, EpochUpdate::slot_of(next))
+}
+
+/// The certificate about a slot, by the latest epoch where there are several.
+pub(crate) fn newest_certificate(
+    store: &Store,
+    slot: SlotId,
+) -> Result<Option<Certificate>, NodeError> {
     let mut newest = None;
-    for row in store.rows(schema::QUESTIONS, &EpochUpdate::slot_of(next).0.0) {
+    for row in store.rows(schema::QUESTIONS, &slot.0.0) {
         newest = newest.max(Some(row?.0.1));
     }
     match newest {
-        Some(epoch) => certificate_by(store, Epoch(epoch), next),
+        Some(epoch) => certificate_in(store, slot, Epoch(epoch)),
         None => Ok(None),
     }
+}
+
+fn certificate_in(
+    store: &Store,
+    slot: SlotId,
+    epoch: Epoch,
+) -> Result<Option<Certificate>, NodeError> {
+    let Some(answer) = store.get(schema::QUESTIONS, &(slot.0.0, epoch.0))? else {
+        return Ok(None);
+    };
+    let task = TaskId::try_from(answer.task_id.as_slice()).map_err(NodeError::damaged)?;
+    let stored = store.get(schema::CERTIFICATES, &task.0.0)?;
+    stored.as_ref().map(decode).transpose()
 }
 
 #[cfg(test)]

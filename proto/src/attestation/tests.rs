@@ -93,7 +93,7 @@ fn a_statement_may_be_left_out_or_be_of_an_unknown_kind() {
             statement,
             ..message()
         };
-        assert_eq!(SignedAttestation::try_from(&message), Ok(bare));
+        assert_eq!(SignedAttestation::try_from(&message), Ok(bare.clone()));
     }
     let unknown = evidence_of_an_unknown_kind();
     let message = wire::EquivocationEvidence::from(&unknown);

@@ -156,8 +156,8 @@ fn names_of_the_network() {
         format!("/quorate/{name}/request/1")
     );
     let topics = Kind::ALL.map(|kind| network.topic(kind));
-    let expected =
-        ["task", "response", "result", "evidence"].map(|kind| format!("/quorate/{name}/{kind}/1"));
+    let expected = ["task", "response", "result", "evidence", "bridge"]
+        .map(|kind| format!("/quorate/{name}/{kind}/1"));
     assert_eq!(topics, expected);
     assert_eq!(domain().home_chain_id(), 31_337);
 }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::fixtures::{
-    binding, certificate, domain, evidence, operator, peer, refused, registry, secret, signed,
-    statement,
+    binding, certificate, certificate_of, domain, evidence, operator, peer, refused, registry,
+    secret, signed, statement, transfer,
 };
 use crate::{RefusalCode, SignatureError};
 
@@ -34,6 +34,14 @@ fn batch(kind: Kind) -> Batch {
         }
         Kind::Result => batch.results = vec![certificate(&[1, 2])],
         Kind::Evidence => batch.evidence = vec![evidence()],
+        Kind::Bridge => {
+            let statement = Statement::from(transfer());
+            batch.results = vec![certificate_of(statement.clone(), &[1, 2])];
+            batch.tasks = vec![Task {
+                statement,
+                attempt: 0,
+            }];
+        }
     }
     batch
 }

@@ -108,16 +108,16 @@ fn two_facts_for_one_slot_are_evidence() {
         (next_set(1, 7), next_set(1, 8)),
         (next_set(1, 7), next_set(2, 8)),
     ] {
-        let (a, b) = (signed(2, first), signed(2, second));
+        let (a, b) = (signed(2, first.clone()), signed(2, second.clone()));
         assert_eq!(judged(&a, &b), Ok(()));
         let evidence = EquivocationEvidence::between(&a, &b).unwrap();
         let reversed = EquivocationEvidence::between(&b, &a);
-        assert_eq!(reversed, Ok(evidence));
+        assert_eq!(reversed, Ok(evidence.clone()));
         assert_eq!(evidence.operator(), operator(2));
         assert_eq!(evidence.slot(), first.slot());
         let [lower, higher] = evidence.attestations();
         assert!(lower.attestation().fact < higher.attestation().fact);
-        let statements = [lower, higher].map(|signed| *signed.statement().unwrap());
+        let statements = [lower, higher].map(|signed| signed.statement().unwrap().clone());
         assert!(statements.contains(&first) && statements.contains(&second));
         assert_eq!(evidence.epochs(), statements.map(|s| s.epoch()));
     }

@@ -3,8 +3,8 @@
 use super::{decode, set, set_of};
 use crate::fixtures::{domain, statement as known_statement};
 use crate::{
-    Address, Attestation, B256, Certificate, Domain, Epoch, EpochUpdate, EquivocationEvidence,
-    Response, Signature, SignedAttestation, StateProof, Statement, U256, keccak256, limits, wire,
+    Address, Attestation, B256, Certificate, Domain, Epoch, EquivocationEvidence, Response,
+    Signature, SignedAttestation, StateProof, Statement, U256, keccak256, limits, wire,
 };
 
 /// Responses.
@@ -51,16 +51,7 @@ fn elsewhere() -> Domain {
 
 /// The same statement in the next epoch.
 fn other(statement: &Statement) -> Statement {
-    match *statement {
-        Statement::StateProof(proof) => Statement::StateProof(StateProof {
-            epoch: Epoch(proof.epoch.0.wrapping_add(1)),
-            ..proof
-        }),
-        Statement::EpochUpdate(update) => Statement::EpochUpdate(EpochUpdate {
-            epoch: Epoch(update.epoch.0.wrapping_add(1)),
-            ..update
-        }),
-    }
+    statement.in_epoch(Epoch(statement.epoch().0.wrapping_add(1)))
 }
 
 /// Certificates.
@@ -82,7 +73,7 @@ pub(super) fn check_certificate(certificate: &Certificate) {
     // Heads, two lengths, and per signer an address, an offset, a length and three words.
     assert_eq!(calldata.len(), 32 * (5 + 6 * signers.len()));
     if let Ok(short) = certificate.compact_signature_data(set) {
-        let back = Certificate::decode_compact(&short, set, *certificate.statement());
+        let back = Certificate::decode_compact(&short, set, certificate.statement().clone());
         assert_eq!(
             back.as_ref(),
             Ok(certificate),
@@ -144,7 +135,7 @@ pub(super) fn check_evidence(evidence: &EquivocationEvidence) {
     );
     let id = EquivocationEvidence::id_of(first.attestation().slot, operator);
     assert_eq!(evidence.id(), id, "a case has one id");
-    let turned = EquivocationEvidence::new(operator, [*second, *first]);
+    let turned = EquivocationEvidence::new(operator, [second.clone(), first.clone()]);
     assert_eq!(turned.as_ref(), Ok(evidence), "a pair has one form");
     for signed in [first, second] {
         if let Some(statement) = signed.statement() {
@@ -172,9 +163,9 @@ fn check_proven(evidence: &EquivocationEvidence) {
         evidence.verify(&elsewhere(), set_of).is_err(),
         "another network's evidence"
     );
-    let pair = evidence.attestations().map(|signed| *signed);
+    let pair = evidence.attestations().map(|signed| signed.clone());
     let stranger = Address::repeat_byte(0x99);
-    let accused = EquivocationEvidence::new(stranger, pair).expect("a contradiction");
+    let accused = EquivocationEvidence::new(stranger, pair.clone()).expect("a contradiction");
     assert!(
         accused.verify(&domain, set_of).is_err(),
         "accuses who signed"

@@ -69,19 +69,8 @@ fn check_batch(batch: &Batch, kind: Kind) {
 
 /// Entries of this kind, and of all kinds.
 fn counts(batch: &Batch, kind: Kind) -> [usize; 2] {
-    let counts = [
-        batch.tasks.len(),
-        batch.responses.len(),
-        batch.results.len(),
-        batch.evidence.len(),
-    ];
-    let own = match kind {
-        Kind::Task => counts[0],
-        Kind::Response => counts[1],
-        Kind::Result => counts[2],
-        Kind::Evidence => counts[3],
-    };
-    [own, counts.iter().sum()]
+    let own = batch.kinds().filter(|own| *own == kind).count();
+    [own, batch.kinds().count()]
 }
 
 /// The inside of gossip messages, sealed by operator 1: the first byte chooses the topic.

@@ -6,10 +6,10 @@ use alloy_primitives::{B256, U256};
 use serde::{Deserialize, Serialize};
 
 use super::Subject;
-use crate::{Epoch, SlotId, TaskId};
+use crate::{Epoch, Kind, SlotId, TaskId};
 
 /// One kind of statement. What is not here is the same for all kinds.
-pub trait StatementKind: Copy {
+pub trait StatementKind: Clone {
     /// As programs read and write it, in JSON.
     type Json;
 
@@ -17,6 +17,9 @@ pub trait StatementKind: Copy {
     const KIND: u8;
     /// Whether users ask for it; others are announced by the nodes themselves.
     const ASKED_BY_USERS: bool;
+    /// The topic of its service, which carries announcements, answers and certificates alike; `None` where these
+    /// travel on a topic each.
+    const TOPIC: Option<Kind> = None;
     /// Whether its tasks stay when those of their epoch are pruned.
     const KEPT: bool;
     /// Whether the set of an epoch that is over may still sign it.
@@ -97,7 +100,7 @@ impl From<Decimal> for String {
 macro_rules! statement_kinds {
     ($($(#[$doc:meta])* $kind:ident),+ $(,)?) => {
         /// One fact about a chain that can be checked and signed.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[derive(Clone, Debug, PartialEq, Eq, Hash)]
         pub enum Statement {
             $($(#[$doc])* $kind($kind),)+
         }
@@ -125,10 +128,22 @@ macro_rules! statement_kinds {
                 match self { $(Self::$kind(_) => <$kind as StatementKind>::KIND,)+ }
             }
 
+            /// The same, said by the set of another epoch.
+            #[must_use]
+            pub fn in_epoch(&self, epoch: Epoch) -> Self {
+                match self { $(Self::$kind(statement) => Self::$kind($kind { epoch, ..statement.clone() }),)+ }
+            }
+
             /// [`StatementKind::ASKED_BY_USERS`].
             #[must_use]
             pub const fn is_asked_by_users(&self) -> bool {
                 match self { $(Self::$kind(_) => <$kind as StatementKind>::ASKED_BY_USERS,)+ }
+            }
+
+            /// [`StatementKind::TOPIC`].
+            #[must_use]
+            pub const fn topic(&self) -> Option<Kind> {
+                match self { $(Self::$kind(_) => <$kind as StatementKind>::TOPIC,)+ }
             }
 
             /// [`StatementKind::KEPT`].

@@ -39,7 +39,7 @@ fn signed(signed: &SignedAttestation) -> Value {
             value["setHash"] = json!(hex(update.set_hash));
             value["time"] = json!(update.time);
         }
-        None => {}
+        _ => {}
     }
     value
 }

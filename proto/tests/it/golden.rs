@@ -14,9 +14,9 @@ use quorate_proto::store::{
 use quorate_proto::{ReadBasis, RefusalCode, Statement, Task, wire};
 
 use crate::fixtures::{
-    binding, certificate, domain, epoch_update, evidence, evidence_across_keys,
+    binding, bridge_pause, certificate, domain, epoch_update, evidence, evidence_across_keys,
     evidence_of_an_unknown_kind, join_request, member_record, operator, refused, secret, set,
-    signed, statement, transition,
+    signed, statement, transfer, transfer_closed, transition,
 };
 use crate::timeline::timeline_events;
 use crate::vectors::{exchange, gossip};
@@ -85,6 +85,13 @@ fn golden_wire_messages() {
         "statement_epoch_update",
         &wire::Statement::from(&Statement::EpochUpdate(epoch_update())),
     );
+    for (name, statement) in [
+        ("statement_transfer", Statement::from(transfer())),
+        ("statement_transfer_closed", transfer_closed().into()),
+        ("statement_bridge_pause", bridge_pause().into()),
+    ] {
+        messages.add(name, &wire::Statement::from(&statement));
+    }
     messages.add("task", &wire::Task::from(&task));
     messages.add("response_signed", &wire::Response::from(&signed(1)));
     messages.add("response_refused", &wire::Response::from(&refusal));

@@ -113,8 +113,11 @@ fn both_forms_of_the_certificate_are_those_that_contracts_take() {
     assert_eq!(certificate.signature_data(), vector.bytes("abi"));
     let compact = certificate.compact_signature_data(&set);
     assert_eq!(compact.as_deref(), Ok(vector.bytes("compact").as_slice()));
-    let read =
-        Certificate::decode_compact(&vector.bytes("compact"), &set, *certificate.statement());
+    let read = Certificate::decode_compact(
+        &vector.bytes("compact"),
+        &set,
+        certificate.statement().clone(),
+    );
     assert_eq!(read, Ok(certificate.clone()));
     let weight = certificate
         .verify(&set, &vector.domain())
@@ -135,7 +138,7 @@ fn one_signer_less_is_below_the_threshold_or_was_not_needed() {
         .expect("signers");
     signatures.remove(heaviest);
     let left: U256 = signatures.iter().map(|s| set.weight_of(s.operator)).sum();
-    let less = Certificate::new(*certificate.statement(), signatures);
+    let less = Certificate::new(certificate.statement().clone(), signatures);
     assert_eq!(
         less.verify(&set, &vector.domain()).is_ok(),
         left >= set.threshold()

@@ -19,5 +19,6 @@ mod round_trip;
 mod size;
 mod sync;
 mod timeline;
+mod transfers;
 mod values;
 mod vectors;

@@ -5,11 +5,12 @@ use proptest::option;
 use proptest::prelude::*;
 use quorate_proto::wire::{reply, request, state_request, timeline_event};
 use quorate_proto::{
-    Address, Attestation, Batch, Binding, Certificate, Epoch, EpochUpdate, EquivocationEvidence,
-    JoinProof, JoinRequest, LifecycleCause, LogPosition, Member, OperatorStatus, Outcome,
-    PeerBinding, Presence, ReadBasis, Refusal, RefusalCode, RegistrationChange, Response,
-    Signature, SignedAttestation, SignerSignature, SlotId, StateProof, Statement, Task, Timestamp,
-    Transition, U256, keccak256, wire,
+    Address, Attestation, Batch, Binding, BridgePause, Certificate, Epoch, EpochUpdate,
+    EquivocationEvidence, JoinProof, JoinRequest, LifecycleCause, LogPosition, Member,
+    OperatorStatus, Outcome, PeerBinding, Presence, ReadBasis, Refusal, RefusalCode,
+    RegistrationChange, Response, Route, Signature, SignedAttestation, SignerSignature, SlotId,
+    StateProof, Statement, Subject, Task, Timestamp, Transfer, TransferClosed, Transition, U256,
+    keccak256, limits, wire,
 };
 
 pub(crate) fn address() -> impl Strategy<Value = Address> {
@@ -24,7 +25,72 @@ pub(crate) fn statement() -> impl Strategy<Value = Statement> {
     prop_oneof![
         state_proof().prop_map(Statement::StateProof),
         epoch_update().prop_map(Statement::EpochUpdate),
+        transfer().prop_map(Statement::Transfer),
+        (route(), numbers()).prop_map(|(route, [epoch, nonce, time])| {
+            let epoch = epoch_of(epoch);
+            TransferClosed {
+                epoch,
+                route,
+                nonce,
+                time,
+            }
+            .into()
+        }),
+        (numbers(), any::<[u8; 32]>(), any::<(u64, bool)>()).prop_map(pause_of),
     ]
+}
+
+/// Three numbers that are not zero.
+fn numbers() -> impl Strategy<Value = [u64; 3]> {
+    prop::array::uniform3(1..=u64::MAX)
+}
+
+fn epoch_of(number: u64) -> Epoch {
+    Epoch((number >> 32) as u32)
+}
+
+fn pause_of(
+    ([epoch, sequence, time], contract, (chain_id, paused)): ([u64; 3], [u8; 32], (u64, bool)),
+) -> Statement {
+    BridgePause {
+        epoch: epoch_of(epoch),
+        chain_id,
+        contract: contract.into(),
+        sequence,
+        paused,
+        time,
+    }
+    .into()
+}
+
+fn route() -> impl Strategy<Value = Route> {
+    let parts = (any::<(u64, u64)>(), any::<[[u8; 32]; 2]>());
+    parts.prop_map(|((source_chain, target_chain), [source, target])| Route {
+        source_chain,
+        source_contract: source.into(),
+        target_chain,
+        target_contract: target.into(),
+    })
+}
+
+fn transfer() -> impl Strategy<Value = Transfer> {
+    let words = (
+        any::<[[u8; 32]; 2]>(),
+        vec(any::<u8>(), 1..=limits::MAX_RECEIVER),
+    );
+    (route(), numbers(), words, u256()).prop_map(|(route, numbers, words, amount)| {
+        let ([epoch, nonce, deadline], ([sender, token], receiver)) = (numbers, words);
+        Transfer {
+            epoch: epoch_of(epoch),
+            route,
+            nonce,
+            sender: sender.into(),
+            receiver: receiver.into(),
+            token: token.into(),
+            amount: amount | U256::from(1),
+            deadline,
+        }
+    })
 }
 
 fn epoch_update() -> impl Strategy<Value = EpochUpdate> {
@@ -83,12 +149,12 @@ pub(crate) fn response() -> impl Strategy<Value = Response> {
     let parts = (address(), statement(), outcome(), 0..=2);
     parts.prop_map(|(operator, statement, outcome, basis)| Response {
         operator,
-        statement,
         outcome,
-        basis: match statement {
-            Statement::StateProof(_) => ReadBasis::try_from(basis).expect("a basis"),
-            Statement::EpochUpdate(_) => ReadBasis::Unspecified,
+        basis: match statement.subject() {
+            Subject::Chain(_) => ReadBasis::try_from(basis).expect("a basis"),
+            Subject::HomeChain => ReadBasis::Unspecified,
         },
+        statement,
     })
 }
 
@@ -145,7 +211,7 @@ pub(crate) fn join_request() -> impl Strategy<Value = JoinRequest> {
 pub(crate) fn evidence() -> impl Strategy<Value = EquivocationEvidence> {
     let told = (statement(), any::<[u8; 32]>(), any::<u32>());
     let told = told.prop_map(|(first, other, epoch)| {
-        let second = match first {
+        let second = match first.clone() {
             Statement::StateProof(proof) => Statement::StateProof(StateProof {
                 epoch: Epoch(epoch),
                 value: proof.value ^ (U256::from_be_bytes(other) | U256::from(1)),
@@ -155,6 +221,21 @@ pub(crate) fn evidence() -> impl Strategy<Value = EquivocationEvidence> {
                 epoch: Epoch(epoch % update.next_epoch.0),
                 set_hash: keccak256([update.set_hash.0, other].concat()),
                 ..update
+            }),
+            Statement::Transfer(transfer) => Statement::Transfer(Transfer {
+                epoch: Epoch(epoch),
+                sender: keccak256([transfer.sender.0, other].concat()),
+                ..transfer
+            }),
+            Statement::TransferClosed(closed) => Statement::TransferClosed(TransferClosed {
+                epoch: Epoch(epoch),
+                time: closed.time ^ 1,
+                ..closed
+            }),
+            Statement::BridgePause(pause) => Statement::BridgePause(BridgePause {
+                epoch: Epoch(epoch),
+                paused: !pause.paused,
+                ..pause
             }),
         };
         let told = |statement: Statement| (Attestation::from(&statement), Some(statement));
@@ -183,7 +264,6 @@ pub(crate) fn evidence() -> impl Strategy<Value = EquivocationEvidence> {
 
 /// A batch with entries of one kind.
 pub(crate) fn batch() -> impl Strategy<Value = (quorate_proto::Kind, Batch)> {
-    use quorate_proto::Kind;
     let empty = |sequence| Batch {
         sequence,
         ..Batch::default()
@@ -193,29 +273,35 @@ pub(crate) fn batch() -> impl Strategy<Value = (quorate_proto::Kind, Batch)> {
     let results = (any::<u64>(), vec(certificate(), 1..3));
     let evidence = (any::<u64>(), vec(evidence(), 1..3));
     prop_oneof![
-        tasks.prop_map(move |(n, tasks)| (Kind::Task, Batch { tasks, ..empty(n) })),
-        responses.prop_map(move |(n, responses)| (
-            Kind::Response,
-            Batch {
-                responses,
-                ..empty(n)
-            }
-        )),
-        results.prop_map(move |(n, results)| (
-            Kind::Result,
-            Batch {
-                results,
-                ..empty(n)
-            }
-        )),
-        evidence.prop_map(move |(n, evidence)| (
-            Kind::Evidence,
-            Batch {
-                evidence,
-                ..empty(n)
-            }
-        )),
+        tasks.prop_map(move |(n, tasks)| Batch { tasks, ..empty(n) }),
+        responses.prop_map(move |(n, responses)| Batch {
+            responses,
+            ..empty(n)
+        }),
+        results.prop_map(move |(n, results)| Batch {
+            results,
+            ..empty(n)
+        }),
+        evidence.prop_map(move |(n, evidence)| Batch {
+            evidence,
+            ..empty(n)
+        }),
     ]
+    .prop_map(of_one_topic)
+}
+
+/// Those that belong where the first one does.
+fn of_one_topic(mut batch: Batch) -> (quorate_proto::Kind, Batch) {
+    use quorate_proto::Kind;
+
+    let kind = batch.kinds().next().expect("an entry");
+    let fits = |statement: &Statement, usual| statement.topic().unwrap_or(usual) == kind;
+    batch.tasks.retain(|task| fits(&task.statement, Kind::Task));
+    let responses = &mut batch.responses;
+    responses.retain(|response| fits(&response.statement, Kind::Response));
+    let results = &mut batch.results;
+    results.retain(|certificate| fits(certificate.statement(), Kind::Result));
+    (kind, batch)
 }
 
 fn status() -> impl Strategy<Value = OperatorStatus> {

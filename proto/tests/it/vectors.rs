@@ -15,7 +15,7 @@ use crate::fixtures::{
     ATTESTATION_TYPE, DOMAIN_TYPE, OPERATORS, attestation_hash, binding, certificate,
     certificate_of, challenge, contradiction, domain, epoch_update, evidence, evidence_across_keys,
     evidence_of, evidence_of_an_unknown_kind, hash_struct, join_proof, member, next_set, operator,
-    peer, presence, proof, refused, secret, separator, set, set_hash, signed, statement,
+    peer, presence, proof, refused, secret, separator, set, set_hash, signed, statement, transfer,
     typed_digest,
 };
 use crate::golden;
@@ -56,7 +56,7 @@ struct Network {
     domain_type_hash: String,
     domain_separator: String,
     request_protocol: String,
-    topics: [String; 4],
+    topics: [String; 5],
 }
 
 #[derive(Serialize)]
@@ -541,7 +541,7 @@ pub(crate) struct Gossip {
 }
 
 /// One message of each kind.
-pub(crate) fn gossip() -> [Gossip; 4] {
+pub(crate) fn gossip() -> [Gossip; 5] {
     let task = |attempt| Task {
         statement: statement(),
         attempt,
@@ -567,6 +567,15 @@ pub(crate) fn gossip() -> [Gossip; 4] {
         evidence: vec![evidence()],
         ..batch(4)
     };
+    let sent = Statement::from(transfer());
+    let bridge = Batch {
+        tasks: vec![Task {
+            statement: sent.clone(),
+            attempt: 0,
+        }],
+        results: vec![certificate_of(sent, &[1, 2])],
+        ..batch(5)
+    };
     let seal = |name, kind, batch: &Batch| {
         let topic = domain().network().topic(kind);
         let bytes = Envelope::seal(batch, &binding(1, BOUND_AT), &topic, &peer(1));
@@ -577,6 +586,7 @@ pub(crate) fn gossip() -> [Gossip; 4] {
         seal("envelope_response", Kind::Response, &responses),
         seal("envelope_result", Kind::Result, &results),
         seal("envelope_evidence", Kind::Evidence, &proven),
+        seal("envelope_bridge", Kind::Bridge, &bridge),
     ]
 }
 

@@ -29,7 +29,7 @@ impl Engine {
         match self.world.plan.behaviour(node) {
             Behaviour::Equivocator => {
                 let opposite = World::opposite(&statement);
-                self.broadcast(node, Message::Announce(opposite, 0));
+                self.broadcast(node, Message::Announce(opposite.clone(), 0));
                 self.broadcast(
                     node,
                     Message::Response(self.world.signed(address, opposite)),
@@ -40,14 +40,14 @@ impl Engine {
                 let next = statement.epoch().next();
                 let later = World::displaced(&World::opposite(&statement), next);
                 self.mischief.displaced += 1;
-                self.broadcast(node, Message::Announce(later, 0));
+                self.broadcast(node, Message::Announce(later.clone(), 0));
                 self.broadcast(node, Message::Response(self.world.signed(address, later)));
                 self.write(node, self.world.signed(address, statement));
             }
             Behaviour::Splitter => {
                 let opposite = World::opposite(&statement);
                 let others = self.other_half(node);
-                let response = self.world.signed(address, opposite);
+                let response = self.world.signed(address, opposite.clone());
                 self.mischief.split += 1;
                 self.send_to(node, Message::Announce(opposite, 0), Some(&others));
                 self.send_to(node, Message::Response(response), Some(&others));
@@ -146,7 +146,10 @@ impl Engine {
         let (me, lie) = (self.nodes[node].address, World::opposite(statement));
         let others = (0..self.world.plan.operators).filter(|other| *other != node);
         let forged: Vec<Response> = others
-            .map(|victim| self.world.forged(self.world.addresses[victim], me, lie))
+            .map(|victim| {
+                self.world
+                    .forged(self.world.addresses[victim], me, lie.clone())
+            })
             .collect();
         let Some(response) = forged.get(self.rng.random_range(0..forged.len().max(1))) else {
             return;

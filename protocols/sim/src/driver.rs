@@ -93,7 +93,7 @@ impl Engine {
             message,
             ..
         } = parcel.as_ref();
-        let (from, statement) = (*from, *message.statement());
+        let (from, statement) = (*from, message.statement().clone());
         let author = self.world.addresses[from];
         let Some(set) = self.set_for(node, &statement) else {
             self.note(node, "knows no set for", Note::Epoch(statement.epoch().0));
@@ -241,7 +241,7 @@ impl Engine {
     }
 
     fn attest(&mut self, node: usize, statement: Statement) {
-        if self.attests_ill(node, statement) {
+        if self.attests_ill(node, statement.clone()) {
             return;
         }
         if self.world.plan.leaves_out(Rule::SigningLog) {
@@ -285,7 +285,7 @@ impl Engine {
         clients: Vec<ClientId>,
         publish: bool,
     ) -> Check {
-        let statement = *certificate.statement();
+        let statement = certificate.statement().clone();
         let task = statement.task_id();
         let signers = Note::Signers(certificate.signatures().len());
         self.note_task(node, "certifies", task, signers);

@@ -171,16 +171,19 @@ fn batch(message: &Message) -> (Kind, Batch) {
     };
     let kind = match message.clone() {
         Message::Announce(statement, attempt) => {
+            let kind = statement.topic().unwrap_or(Kind::Task);
             batch.tasks.push(quorate_proto::Task { statement, attempt });
-            Kind::Task
+            kind
         }
         Message::Response(response) => {
+            let kind = response.statement.topic().unwrap_or(Kind::Response);
             batch.responses.push(response);
-            Kind::Response
+            kind
         }
         Message::Result(certificate) => {
+            let kind = certificate.statement().topic().unwrap_or(Kind::Result);
             batch.results.push(certificate);
-            Kind::Result
+            kind
         }
     };
     (kind, batch)

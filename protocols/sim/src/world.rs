@@ -297,7 +297,7 @@ impl World {
         let key = self.key_of(forger, statement.epoch());
         Response {
             operator: victim,
-            statement,
+            statement: statement.clone(),
             outcome: Outcome::Signed(dummy(key, &statement, 27)),
             basis: ReadBasis::Unspecified,
         }

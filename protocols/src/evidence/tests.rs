@@ -17,7 +17,7 @@ fn case(number: u8, key: u64) -> EquivocationEvidence {
 
 fn pair(number: u8, statements: [Statement; 2]) -> EquivocationEvidence {
     let pair = statements.map(|statement| {
-        let Outcome::Signed(signature) = signed(number, statement).outcome else {
+        let Outcome::Signed(signature) = signed(number, statement.clone()).outcome else {
             panic!("a signature");
         };
         SignedAttestation::of(statement, signature)
@@ -30,11 +30,14 @@ fn what_is_found_is_published_and_what_is_heard_is_not() {
     let mut docket = Docket::default();
     let (found, heard) = (case(1, 1), case(2, 1));
     assert_eq!(
-        docket.handle(at(0), Input::Found(found)),
-        Ok(vec![Output::Keep(found), Output::Publish(found)])
+        docket.handle(at(0), Input::Found(found.clone())),
+        Ok(vec![
+            Output::Keep(found.clone()),
+            Output::Publish(found.clone())
+        ])
     );
     assert_eq!(
-        docket.handle(at(0), Input::Heard(heard)),
+        docket.handle(at(0), Input::Heard(heard.clone())),
         Ok(vec![Output::Keep(heard)])
     );
     assert_eq!(docket.len(), 2);
@@ -54,7 +57,7 @@ fn one_case_is_taken_once() {
     docket.handle(at(0), Input::Heard(case(1, 1))).unwrap();
     let again = pair(1, [keyed(1, 1, 8), keyed(2, 1, 9)]);
     for evidence in [case(1, 1), again] {
-        for input in [Input::Heard(evidence), Input::Found(evidence)] {
+        for input in [Input::Heard(evidence.clone()), Input::Found(evidence)] {
             assert_eq!(docket.handle(at(1), input), Err(Ignored::Known));
         }
     }
@@ -89,10 +92,10 @@ fn a_new_case_replaces_the_oldest_of_too_many() {
     }
     let (oldest, newest) = (case(1, 0), case(1, most));
     assert_eq!(
-        docket.handle(at(most * HOUR_MS), Input::Found(newest)),
+        docket.handle(at(most * HOUR_MS), Input::Found(newest.clone())),
         Ok(vec![
             Output::Forget(oldest.slot(), operator(1)),
-            Output::Keep(newest),
+            Output::Keep(newest.clone()),
             Output::Publish(newest)
         ])
     );
@@ -129,7 +132,7 @@ proptest! {
         for (number, key, found, pause) in events {
             now += pause;
             let evidence = case(number, key);
-            let input = if found { Input::Found(evidence) } else { Input::Heard(evidence) };
+            let input = if found { Input::Found(evidence.clone()) } else { Input::Heard(evidence.clone()) };
             for output in docket.handle(at(now), input).unwrap_or_default() {
                 match output {
                     Output::Keep(kept) => {

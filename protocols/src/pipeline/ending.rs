@@ -60,7 +60,7 @@ impl Pipeline {
             let task = &entry.task;
             match consequence {
                 task::Output::Announce(attempt) => {
-                    outputs.push(Output::Announce(*task.statement(), attempt));
+                    outputs.push(Output::Announce(task.statement().clone(), attempt));
                     outputs.extend(entry.ask_myself_again());
                 }
                 task::Output::Certified(certificate) => {

@@ -43,7 +43,7 @@ impl Entry {
             return None;
         }
         self.own = Own::Observing;
-        Some(Output::Observe(*self.task.statement()))
+        Some(Output::Observe(self.task.statement().clone()))
     }
 }
 

@@ -113,20 +113,20 @@ fn a_question_becomes_a_certificate() {
         vec![
             (
                 0,
-                ask(ALICE, s),
+                ask(ALICE, s.clone()),
                 &["opened", "announce", "attest", "progress"],
             ),
             (
                 1,
-                Input::Answered(signed(1, s)),
+                Input::Answered(signed(1, s.clone())),
                 &["respond", "counted", "progress"],
             ),
-            (9, heard(signed(3, s)), &["counted", "progress"]),
+            (9, heard(signed(3, s.clone())), &["counted", "progress"]),
         ],
     );
-    let outputs = tell(&mut node, 11, heard(signed(4, s)));
+    let outputs = tell(&mut node, 11, heard(signed(4, s.clone())));
     let expected = Output::Certified {
-        certificate: certificate(s, &[1, 3, 4]),
+        certificate: certificate(s.clone(), &[1, 3, 4]),
         clients: vec![ALICE],
         publish: true,
         learned: false,
@@ -148,23 +148,27 @@ fn a_question_becomes_a_certificate() {
 fn an_announcement_becomes_a_response() {
     let s = statement(7);
     let mut node = operator_one();
-    let outputs = tell(&mut node, 0, announced(0, s));
+    let outputs = tell(&mut node, 0, announced(0, s.clone()));
     let opened = Output::Opened {
-        statement: s,
+        statement: s.clone(),
         announced_by: Some(operator(2)),
     };
-    assert_eq!(outputs, [opened, Output::Observe(s)]);
+    assert_eq!(outputs, [opened, Output::Observe(s.clone())]);
     play(
         &mut node,
         vec![
-            (1, announced(0, s), &[]),
-            (1, announced(1, s), &[]),
-            (2, agree(s), &["attest"]),
-            (2, agree(s), &[]),
-            (2, announced(1, s), &[]),
-            (3, Input::Answered(signed(1, s)), &["respond", "counted"]),
-            (4, announced(0, s), &[]),
-            (5, heard(signed(2, s)), &["counted"]),
+            (1, announced(0, s.clone()), &[]),
+            (1, announced(1, s.clone()), &[]),
+            (2, agree(s.clone()), &["attest"]),
+            (2, agree(s.clone()), &[]),
+            (2, announced(1, s.clone()), &[]),
+            (
+                3,
+                Input::Answered(signed(1, s.clone())),
+                &["respond", "counted"],
+            ),
+            (4, announced(0, s.clone()), &[]),
+            (5, heard(signed(2, s.clone())), &["counted"]),
             (6, heard(signed(3, s)), &["counted", "certified"]),
         ],
     );
@@ -174,11 +178,11 @@ fn an_announcement_becomes_a_response() {
 fn a_retry_gets_the_same_signature_again() {
     let s = statement(7);
     let mut node = operator_one();
-    tell(&mut node, 0, announced(0, s));
-    tell(&mut node, 1, agree(s));
-    tell(&mut node, 2, Input::Answered(signed(1, s)));
-    let again = [Output::Respond(signed(1, s))];
-    assert_eq!(tell(&mut node, 3_000, announced(1, s)), again);
+    tell(&mut node, 0, announced(0, s.clone()));
+    tell(&mut node, 1, agree(s.clone()));
+    tell(&mut node, 2, Input::Answered(signed(1, s.clone())));
+    let again = [Output::Respond(signed(1, s.clone()))];
+    assert_eq!(tell(&mut node, 3_000, announced(1, s.clone())), again);
     assert_eq!(tell(&mut node, 6_000, announced(2, s)), again);
 }
 
@@ -187,24 +191,27 @@ fn what_could_not_be_signed_is_read_and_signed_at_the_next_announcement() {
     let s = statement(7);
     let unsigned = || Input::Unsigned(s.task_id());
     let differs = RefusalCode::ValueDiffers;
-    for (verdict, signs) in [(agree(s), "attest"), (disagree(s, differs), "refuse")] {
+    for (verdict, signs) in [
+        (agree(s.clone()), "attest"),
+        (disagree(s.clone(), differs), "refuse"),
+    ] {
         let mut node = operator_one();
         play(
             &mut node,
             vec![
-                (0, announced(0, s), &["opened", "observe"]),
+                (0, announced(0, s.clone()), &["opened", "observe"]),
                 (1, verdict, &[signs]),
                 (2, unsigned(), &[]),
-                (3_000, announced(1, s), &["observe"]),
+                (3_000, announced(1, s.clone()), &["observe"]),
                 (3_001, unsigned(), &[]),
-                (3_002, agree(s), &["attest"]),
+                (3_002, agree(s.clone()), &["attest"]),
                 (
                     3_003,
-                    Input::Answered(signed(1, s)),
+                    Input::Answered(signed(1, s.clone())),
                     &["respond", "counted"],
                 ),
                 (3_004, unsigned(), &[]),
-                (6_000, announced(2, s), &["respond"]),
+                (6_000, announced(2, s.clone()), &["respond"]),
             ],
         );
     }
@@ -214,16 +221,16 @@ fn what_could_not_be_signed_is_read_and_signed_at_the_next_announcement() {
 fn an_entry_node_that_could_not_sign_tries_again_with_its_own_announcement() {
     let s = statement(7);
     let mut node = operator_one();
-    tell(&mut node, 0, ask(ALICE, s));
+    tell(&mut node, 0, ask(ALICE, s.clone()));
     play(
         &mut node,
         vec![
             (1, Input::Unsigned(s.task_id()), &[]),
             (3_000, Input::Wake, &["announce", "observe"]),
-            (3_001, agree(s), &["attest"]),
+            (3_001, agree(s.clone()), &["attest"]),
             (
                 3_002,
-                Input::Answered(signed(1, s)),
+                Input::Answered(signed(1, s.clone())),
                 &["respond", "counted", "progress"],
             ),
             (6_000, Input::Wake, &["announce"]),
@@ -231,7 +238,7 @@ fn an_entry_node_that_could_not_sign_tries_again_with_its_own_announcement() {
     );
     // Who has no weight in the epoch does not begin to sign by it, and tasks that are over stay so.
     let mut node = spectator();
-    tell(&mut node, 0, announced(0, s));
+    tell(&mut node, 0, announced(0, s.clone()));
     play(
         &mut node,
         vec![
@@ -256,15 +263,15 @@ fn a_retry_asks_again_only_what_may_change() {
         play(
             &mut node,
             vec![
-                (0, announced(0, s), &["opened", "observe"]),
-                (1, disagree(s, code), &["refuse"]),
-                (1, disagree(s, code), &[]),
+                (0, announced(0, s.clone()), &["opened", "observe"]),
+                (1, disagree(s.clone(), code), &["refuse"]),
+                (1, disagree(s.clone(), code), &[]),
                 (
                     2,
-                    Input::Answered(refused(1, s, code)),
+                    Input::Answered(refused(1, s.clone(), code)),
                     &["respond", "counted"],
                 ),
-                (3, announced(0, s), &[]),
+                (3, announced(0, s.clone()), &[]),
                 (3_000, announced(1, s), &[retry]),
             ],
         );
@@ -276,17 +283,17 @@ fn a_refusal_may_turn_into_a_signature() {
     let s = statement(7);
     let code = RefusalCode::NotFinal;
     let mut node = operator_one();
-    tell(&mut node, 0, announced(0, s));
-    tell(&mut node, 1, disagree(s, code));
-    tell(&mut node, 2, Input::Answered(refused(1, s, code)));
+    tell(&mut node, 0, announced(0, s.clone()));
+    tell(&mut node, 1, disagree(s.clone(), code));
+    tell(&mut node, 2, Input::Answered(refused(1, s.clone(), code)));
     play(
         &mut node,
         vec![
-            (3_000, announced(1, s), &["observe"]),
-            (3_001, agree(s), &["attest"]),
+            (3_000, announced(1, s.clone()), &["observe"]),
+            (3_001, agree(s.clone()), &["attest"]),
             (
                 3_002,
-                Input::Answered(signed(1, s)),
+                Input::Answered(signed(1, s.clone())),
                 &["respond", "counted"],
             ),
         ],
@@ -298,8 +305,8 @@ fn a_refusal_may_turn_into_a_signature() {
 fn the_entry_node_asks_itself_again_too() {
     let s = statement(7);
     let mut node = operator_one();
-    let overloaded = refused(1, s, RefusalCode::Overloaded);
-    tell(&mut node, 0, ask(ALICE, s));
+    let overloaded = refused(1, s.clone(), RefusalCode::Overloaded);
+    tell(&mut node, 0, ask(ALICE, s.clone()));
     tell(&mut node, 1, Input::Answered(overloaded));
     play(
         &mut node,
@@ -318,24 +325,24 @@ fn users_join_a_task_and_leave_it() {
     play(
         &mut node,
         vec![
-            (0, announced(0, s), &["opened", "observe"]),
+            (0, announced(0, s.clone()), &["opened", "observe"]),
             // This node has read for its user, so it signs without waiting for its own read.
-            (1, ask(ALICE, s), &["attest", "progress"]),
-            (1, agree(s), &[]),
-            (2, ask(BOB, s), &["progress"]),
-            (2, ask(carol, s), &["progress"]),
+            (1, ask(ALICE, s.clone()), &["attest", "progress"]),
+            (1, agree(s.clone()), &[]),
+            (2, ask(BOB, s.clone()), &["progress"]),
+            (2, ask(carol, s.clone()), &["progress"]),
             (3, Input::Left(carol, s.task_id()), &[]),
-            (4, heard(signed(2, s)), &["counted", "progress"]),
-            (5, heard(signed(3, s)), &["counted", "progress"]),
+            (4, heard(signed(2, s.clone())), &["counted", "progress"]),
+            (5, heard(signed(3, s.clone())), &["counted", "progress"]),
         ],
     );
-    let outputs = tell(&mut node, 6, heard(signed(4, s)));
+    let outputs = tell(&mut node, 6, heard(signed(4, s.clone())));
     let waiting = |output: &Output| match output {
         Output::Certified { clients, .. } => Some(clients.clone()),
         _ => None,
     };
     assert_eq!(outputs.iter().find_map(waiting), Some(vec![ALICE, BOB]));
-    let answer = Output::Answer(carol, certificate(s, &[2, 3, 4]));
+    let answer = Output::Answer(carol, certificate(s.clone(), &[2, 3, 4]));
     assert_eq!(tell(&mut node, 7, ask(carol, s)), [answer]);
 }
 
@@ -344,9 +351,9 @@ fn a_hopeless_task_fails_for_its_user_at_once() {
     let s = statement(7);
     let differs = RefusalCode::ValueDiffers;
     let mut node = operator_one();
-    tell(&mut node, 0, announced(0, s));
-    tell(&mut node, 1, heard(refused(3, s, differs)));
-    tell(&mut node, 1, heard(refused(4, s, differs)));
+    tell(&mut node, 0, announced(0, s.clone()));
+    tell(&mut node, 1, heard(refused(3, s.clone(), differs)));
+    tell(&mut node, 1, heard(refused(4, s.clone(), differs)));
     let outputs = tell(&mut node, 2, ask(ALICE, s));
     assert_eq!(names(&outputs), ["attest", "ended"]);
     let Some(Output::Ended { report, clients }) = outputs.last() else {
@@ -364,7 +371,7 @@ fn a_hopeless_task_fails_for_its_user_at_once() {
 fn a_task_without_answers_expires_with_its_report() {
     let s = statement(7);
     let mut node = operator_one();
-    tell(&mut node, 0, ask(ALICE, s));
+    tell(&mut node, 0, ask(ALICE, s.clone()));
     tell(&mut node, 1, Input::Answered(signed(1, s)));
     play(
         &mut node,
@@ -395,13 +402,17 @@ fn a_spectator_counts_but_neither_reads_nor_signs() {
         play(
             &mut node,
             vec![
-                (0, announced(0, s), &["opened"]),
-                (0, agree(s), &[]),
-                (0, announced(1, s), &[]),
-                (1, ask(ALICE, s), &["progress"]),
-                (1, heard(signed(2, s)), &["counted", "progress"]),
-                (2, heard(signed(3, s)), &["counted", "progress"]),
-                (3, heard(signed(4, s)), &["counted", "certified, publish"]),
+                (0, announced(0, s.clone()), &["opened"]),
+                (0, agree(s.clone()), &[]),
+                (0, announced(1, s.clone()), &[]),
+                (1, ask(ALICE, s.clone()), &["progress"]),
+                (1, heard(signed(2, s.clone())), &["counted", "progress"]),
+                (2, heard(signed(3, s.clone())), &["counted", "progress"]),
+                (
+                    3,
+                    heard(signed(4, s.clone())),
+                    &["counted", "certified, publish"],
+                ),
             ],
         );
     }
@@ -414,12 +425,12 @@ fn a_certificate_is_learned_once() {
     play(
         &mut node,
         vec![
-            (0, learned(s), &["opened", "learned"]),
-            (1, learned(s), &[]),
-            (2, announced(0, s), &["observe"]),
-            (3, heard(signed(2, s)), &["counted late"]),
-            (4, heard(signed(3, s)), &["counted late"]),
-            (5, heard(signed(4, s)), &["counted late"]),
+            (0, learned(s.clone()), &["opened", "learned"]),
+            (1, learned(s.clone()), &[]),
+            (2, announced(0, s.clone()), &["observe"]),
+            (3, heard(signed(2, s.clone())), &["counted late"]),
+            (4, heard(signed(3, s.clone())), &["counted late"]),
+            (5, heard(signed(4, s.clone())), &["counted late"]),
             (6, ask(ALICE, s), &["attest", "answer"]),
             (3_000, Input::Wake, &[]),
         ],
@@ -431,7 +442,7 @@ fn a_certificate_is_learned_once() {
 fn the_entry_node_publishes_what_it_learned() {
     let s = statement(7);
     let mut node = operator_one();
-    tell(&mut node, 0, ask(ALICE, s));
+    tell(&mut node, 0, ask(ALICE, s.clone()));
     assert_eq!(names(&tell(&mut node, 1, learned(s))), ["learned, publish"]);
 }
 
@@ -439,11 +450,11 @@ fn the_entry_node_publishes_what_it_learned() {
 fn an_epoch_ends_with_its_tasks() {
     let mut node = operator_one();
     let (pending, done, next) = (keyed(1, 1, 7), keyed(1, 2, 7), keyed(2, 1, 7));
-    tell(&mut node, 0, ask(ALICE, pending));
+    tell(&mut node, 0, ask(ALICE, pending.clone()));
     tell(&mut node, 0, learned(done));
     let of_next = Input::Announced {
         author: operator(2),
-        statement: next,
+        statement: next.clone(),
         attempt: 0,
         set: set_of(2, &[1, 1]),
     };

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use quorate_node::api::SyncReport;
 use quorate_node::keys::LocalSigner;
-use quorate_node::{ChainReaders, LogClaim, Node, NodeParts};
+use quorate_node::{ChainReaders, LogClaim, Node, NodeParts, Submitters, TransferReaders};
 use quorate_proto::store::{
     Empty, OperatorSetRecord, ResponseRecord, TaskRecord, TaskRef, TaskStatus,
 };
@@ -118,6 +118,8 @@ async fn start(
     let ledgers = ChainReaders {
         home: Arc::new(HomeDouble(operator_set()?)),
         sources: vec![Arc::new(SourceDouble)],
+        transfers: TransferReaders::new(),
+        submitters: Submitters::new(),
         followers: Vec::new(),
         home_poll: Duration::from_secs(1),
     };
@@ -184,7 +186,7 @@ fn add(batch: &mut Batch, domain: &Domain, set: &OperatorSet, number: u64) -> Re
         });
         let response = Response {
             operator,
-            statement,
+            statement: statement.clone(),
             outcome: Outcome::Signed(signature),
             basis: ReadBasis::Unspecified,
         };
@@ -196,7 +198,8 @@ fn add(batch: &mut Batch, domain: &Domain, set: &OperatorSet, number: u64) -> Re
         };
         batch.put(schema::RESPONSES, &(id.0.0, operator.into_array()), &record);
     }
-    let certificate = Certificate::fewest(statement, set, signers).context("enough weight")?;
+    let certificate =
+        Certificate::fewest(statement.clone(), set, signers).context("enough weight")?;
     let stored = wire::Certificate::from(&certificate);
     batch.put(schema::CERTIFICATES, &id.0.0, &stored);
     let record = TaskRecord {

@@ -13,7 +13,7 @@ use quorate_chain::{
 use quorate_node::client::{Client, StateQuestion};
 use quorate_node::keys::LocalSigner;
 use quorate_node::settings::{HomeSettings, Limits, Policy, Reach, Retention, Role, Settings};
-use quorate_node::{ChainReaders, LogClaim, Node, NodeParts};
+use quorate_node::{ChainReaders, LogClaim, Node, NodeParts, Submitters, TransferReaders};
 use quorate_proto::{Address, B256, Epoch, Operator, OperatorSet, ReadBasis, U256};
 use tokio_util::sync::CancellationToken;
 
@@ -205,6 +205,8 @@ pub(super) async fn run(options: &BenchOptions) -> Result<()> {
         let ledgers = ChainReaders {
             home: Arc::new(HomeDouble(operator_set()?)),
             sources: vec![Arc::new(SourceDouble)],
+            transfers: TransferReaders::new(),
+            submitters: Submitters::new(),
             followers: Vec::new(),
             home_poll: Duration::from_secs(1),
         };

@@ -160,7 +160,8 @@ impl StoredRecords {
     }
 
     fn signed(&mut self, operator: Address, statement: &Statement) {
-        self.statements.insert(statement.task_id(), *statement);
+        self.statements
+            .insert(statement.task_id(), statement.clone());
         let slots = self.signed.entry(operator).or_default();
         slots
             .entry(statement.slot())

@@ -79,7 +79,7 @@ impl SecondProcess {
 
     /// Signs and publishes a statement.
     async fn say(&mut self, statement: Statement) -> Outcome {
-        let signature = *self.signed(statement)?.signature();
+        let signature = *self.signed(statement.clone())?.signature();
         let response = Response {
             operator: self.operator,
             statement,
@@ -95,7 +95,7 @@ impl SecondProcess {
 
     /// Accuses an operator by two signatures of the copied key.
     async fn accuse(&mut self, operator: Address, pair: [Statement; 2]) -> Outcome {
-        let pair = [self.signed(pair[0])?, self.signed(pair[1])?];
+        let pair = [self.signed(pair[0].clone())?, self.signed(pair[1].clone())?];
         let batch = Batch {
             evidence: vec![EquivocationEvidence::new(operator, pair)?],
             ..Batch::default()
@@ -171,7 +171,7 @@ async fn a_copied_key_is_caught_proven_and_jailed() -> Outcome {
         ..truth
     };
     let pair = [Statement::StateProof(other), false_one(other)];
-    copy.accuse(accused, pair).await?;
+    copy.accuse(accused, pair.clone()).await?;
     for node in &network.operators {
         let report = held_about(node, &pair[0].slot().to_string()).await?;
         ensure!(report.heard_from.is_some(), "{report:?}");

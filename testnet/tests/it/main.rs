@@ -4,6 +4,7 @@
 // A scenario is one story, told from its beginning to its end.
 #![allow(clippy::too_many_lines, clippy::type_complexity)]
 
+mod bridge;
 mod catchup;
 mod crashes;
 mod deploy;

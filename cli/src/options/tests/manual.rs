@@ -9,6 +9,8 @@ use super::*;
 
 const FILE: &str = "../docs/operations.md";
 const BEGIN: &str = "<!-- settings: UPDATE_GOLDEN=1 cargo test -p quorate-cli manual -->\n";
+/// The section that only tests have.
+const EXAMPLE: &str = "example";
 const END: &str = "<!-- end of settings -->\n";
 
 fn row(setting: &Setting) -> String {
@@ -43,11 +45,18 @@ fn the_manual_has_the_settings_as_they_were_declared() {
     let manual = std::fs::read_to_string(&path).expect("the manual");
     let (before, rest) = manual.split_once(BEGIN).expect("where the tables begin");
     let (tables, after) = rest.split_once(END).expect("where the tables end");
-    let made = format!(
+    let mut made = format!(
         "\n{}\nA chain, `[[chains]]`:\n\n{}\n",
         table(RunOptions::SETTINGS),
         table(ChainOptions::SETTINGS)
     );
+    for section in RunOptions::SECTIONS {
+        let Some(first) = section.first().filter(|first| first.section != EXAMPLE) else {
+            continue;
+        };
+        let (heading, name) = (first.heading, first.section);
+        made += &format!("{heading}, `[{name}]`:\n\n{}\n", table(section));
+    }
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(&path, format!("{before}{BEGIN}{made}{END}{after}")).expect("written");
     } else {

@@ -24,7 +24,7 @@ impl Validator {
             if set.get(author).is_none() {
                 return Err(self.guilty(case, "author is no operator of that epoch"));
             }
-            let (statement, attempt, set) = (task.statement, task.attempt, set.clone());
+            let (statement, attempt, set) = (task.statement.clone(), task.attempt, set.clone());
             good.push(Verified::Task {
                 author,
                 statement,
@@ -68,7 +68,8 @@ impl Validator {
             good.push(Verified::Result { certificate, set });
         }
         if recovered.get() > 0 {
-            self.allowances.charge(case.set, author, recovered.get());
+            self.allowances
+                .charge(case.kind, case.set, author, recovered.get());
         }
         Ok(good)
     }
@@ -85,8 +86,9 @@ impl Validator {
         for evidence in all.iter().filter(new) {
             match self.book.verify(case.view, evidence) {
                 Ok(()) => {
-                    self.allowances.charge(case.set, author, RECOVERED);
-                    let evidence = Box::new(*evidence);
+                    self.allowances
+                        .charge(case.kind, case.set, author, RECOVERED);
+                    let evidence = Box::new(evidence.clone());
                     good.push(Verified::Evidence { author, evidence });
                 }
                 Err(error) if error.is_fault() => {

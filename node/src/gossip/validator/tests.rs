@@ -52,7 +52,7 @@ impl Member {
     fn response(&self, domain: &Domain, statement: Statement) -> Response {
         Response {
             operator: self.address,
-            statement,
+            statement: statement.clone(),
             outcome: Outcome::Signed(self.signing.sign(statement.digest(domain)).unwrap()),
             basis: ReadBasis::Proof,
         }
@@ -174,7 +174,7 @@ fn what_operators_publish_is_good() {
     assert!(
         matches!(scene.from(0, Kind::Task, &task(1, EPOCH)), ValidationOutcome::Good(entries) if entries.len() == 1)
     );
-    let responses = vec![scene.members[1].response(&domain, fact)];
+    let responses = vec![scene.members[1].response(&domain, fact.clone())];
     let batch = GossipBatch {
         sequence: 1,
         responses,
@@ -187,7 +187,10 @@ fn what_operators_publish_is_good() {
         operator: m.address,
         signature: m.signing.sign(fact.digest(&domain)).unwrap(),
     };
-    let certificate = Certificate::new(fact, scene.members[..3].iter().map(signature).collect());
+    let certificate = Certificate::new(
+        fact.clone(),
+        scene.members[..3].iter().map(signature).collect(),
+    );
     let batch = GossipBatch {
         sequence: 2,
         results: vec![certificate],
@@ -246,7 +249,7 @@ fn strangers_and_forgers_are_to_blame() {
 fn responses_count_for_their_author_only() {
     let mut scene = Scene::new();
     let (domain, fact) = (scene.domain, statement(1, EPOCH));
-    let borrowed = scene.members[1].response(&domain, fact);
+    let borrowed = scene.members[1].response(&domain, fact.clone());
     let mut wrong_key = scene.members[0].response(&domain, fact);
     wrong_key.outcome = borrowed.outcome.clone();
     for (response, expected) in [
@@ -276,7 +279,10 @@ fn certificates_below_the_threshold_are_to_blame() {
         operator: m.address,
         signature: m.signing.sign(fact.digest(&domain)).unwrap(),
     };
-    let certificate = Certificate::new(fact, scene.members[..2].iter().map(signature).collect());
+    let certificate = Certificate::new(
+        fact.clone(),
+        scene.members[..2].iter().map(signature).collect(),
+    );
     let batch = GossipBatch {
         sequence: 1,
         results: vec![certificate],
@@ -611,7 +617,10 @@ fn who_makes_excess_up_in_the_name_of_another_is_found_out() {
     scene.from(1, Kind::Task, &task(1, EPOCH));
     // So far into debt that no time that a test takes pays for it.
     let (set, author) = (set_of(&scene.members, EPOCH), scene.members[0].address);
-    scene.validator.allowances.charge(&set, author, 1_000_000);
+    scene
+        .validator
+        .allowances
+        .charge(Kind::Response, &set, author, 1_000_000);
     let topic = scene.domain.network().topic(Kind::Task);
     let forge = |scene: &Scene, number| {
         let binding = scene.members[0].binding(&scene.domain, 1);
@@ -719,11 +728,11 @@ fn evidence(sequence: u64, evidence: EquivocationEvidence) -> GossipBatch {
 fn evidence_is_checked_before_it_is_forwarded() {
     let mut scene = Scene::new();
     let proven = contradiction(&scene, 1, [EPOCH, EPOCH]);
-    let verdict = scene.from(0, Kind::Evidence, &evidence(1, proven));
+    let verdict = scene.from(0, Kind::Evidence, &evidence(1, proven.clone()));
     assert!(matches!(verdict, ValidationOutcome::Good(entries) if entries.len() == 1));
 
     // The same pair, laid to another operator.
-    let pair = proven.attestations().map(|signed| *signed);
+    let pair = proven.attestations().map(|signed| signed.clone());
     let forged = EquivocationEvidence::new(scene.members[2].address, pair).unwrap();
     let verdict = scene.from(0, Kind::Evidence, &evidence(2, forged));
     assert_eq!(reason(&verdict), "evidence");
@@ -758,7 +767,7 @@ fn nobody_is_to_blame_for_evidence_that_is_known_or_cannot_be_checked() {
 
     let stranger = Member::new(77);
     let proven = contradiction(&scene, 1, [EPOCH, EPOCH]);
-    let data = scene.seal(&stranger, Kind::Evidence, &evidence(1, proven));
+    let data = scene.seal(&stranger, Kind::Evidence, &evidence(1, proven.clone()));
     let verdict = scene.validate(stranger.peer_id(), Kind::Evidence, data);
     assert!(
         matches!(verdict, ValidationOutcome::Useless(_)),
@@ -766,7 +775,7 @@ fn nobody_is_to_blame_for_evidence_that_is_known_or_cannot_be_checked() {
         reason(&verdict)
     );
 
-    let known = quorate_protocols::evidence::Input::Heard(proven);
+    let known = quorate_protocols::evidence::Input::Heard(proven.clone());
     scene.validator.book.take(known).unwrap();
     let verdict = scene.from(0, Kind::Evidence, &evidence(2, proven));
     assert_eq!(reason(&verdict), "evidence is known, or too much of it");

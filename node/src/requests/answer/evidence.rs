@@ -29,7 +29,7 @@ impl Answerer {
         };
         let entries = entries.map_err(|error| unavailable(error.to_string()))?;
         Ok(ReplyKind::Evidence(wire::EvidenceReply {
-            entries: entries.into_iter().map(|entry| entry.to_wire()).collect(),
+            entries: entries.into_iter().map(|entry| entry.into_wire()).collect(),
             more,
         }))
     }

@@ -68,7 +68,10 @@ fn items(count: u64) -> Vec<wire::SyncItem> {
     let mut statements: Vec<Statement> = (0..count).map(statement).collect();
     statements.sort_by_key(Statement::task_id);
     let both = |s: &Statement| vec![(0, signed(1, s)), (1, signed(2, s))];
-    statements.iter().map(|s| item(*s, both(s))).collect()
+    statements
+        .iter()
+        .map(|s| item(s.clone(), both(s)))
+        .collect()
 }
 
 struct Fixture {
@@ -162,15 +165,18 @@ fn what_does_not_hold_is_a_fault() {
         ("another operator's refusal", vec![(2, refused(1, &good))]),
     ];
     for (name, answers) in cases {
-        let result = work.verify(&[item(good, answers)], &everything());
+        let result = work.verify(&[item(good.clone(), answers)], &everything());
         assert!(
             matches!(result, Err(AskError::Fault(_))),
             "{name}: {result:?}"
         );
     }
-    let of_other = item(other, vec![(0, signed(1, &other))]);
+    let of_other = item(other.clone(), vec![(0, signed(1, &other))]);
     fault(work.verify(&[of_other], &everything()));
-    let good = item(good, vec![(0, signed(1, &good)), (2, refused(3, &good))]);
+    let good = item(
+        good.clone(),
+        vec![(0, signed(1, &good)), (2, refused(3, &good))],
+    );
     let VerifiedItems { taken, .. } = work.verify(&[good], &everything()).unwrap();
     assert_eq!(taken[0].responses.len(), 2);
 }

@@ -97,7 +97,7 @@ async fn a_young_log_refuses_old_facts_and_says_until_when() {
     assert!(detail.contains(&until.to_string()), "{detail}");
     assert!(detail.len() < limits::MAX_DETAIL_BYTES, "{detail}");
     let fresh = statement(1, SINCE + MARGIN_S + 1, 5);
-    assert_eq!(answer(&young, fresh).await, None);
+    assert_eq!(answer(&young, fresh.clone()).await, None);
 
     let unborn = attestor(&queue, 1, Youth::Unborn);
     let (code, detail) = answer(&unborn, fresh).await.unwrap();

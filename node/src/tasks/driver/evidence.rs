@@ -57,7 +57,7 @@ impl TaskDriver {
                 return;
             }
         };
-        if let Ok(outputs) = self.book.take(Input::Found(evidence)) {
+        if let Ok(outputs) = self.book.take(Input::Found(evidence.clone())) {
             report(&evidence, "found");
             self.enter(outputs, None);
         }
@@ -65,7 +65,7 @@ impl TaskDriver {
 
     /// Evidence that another operator published, verified by the gossip task.
     pub(super) fn heard_evidence(&mut self, author: Address, evidence: EquivocationEvidence) {
-        if let Ok(outputs) = self.book.take(Input::Heard(evidence)) {
+        if let Ok(outputs) = self.book.take(Input::Heard(evidence.clone())) {
             report(&evidence, "heard");
             self.enter(outputs, Some(author));
         }

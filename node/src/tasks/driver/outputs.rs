@@ -31,12 +31,15 @@ impl TaskDriver {
             } => self.opened(&statement, announced_by)?,
             Output::Observe(statement) => self.observe(statement),
             Output::Attest(statement) => {
-                self.sign(Job::Attest(statement, self.basis), &statement)?;
+                self.sign(Job::Attest(statement.clone(), self.basis), &statement)?;
             }
             Output::Refuse(statement, code, detail) => {
                 metrics::counter!("quorate_refusals_total", "code" => code.as_str_name())
                     .increment(1);
-                self.sign(Job::Refuse(statement, self.basis, code, detail), &statement)?;
+                self.sign(
+                    Job::Refuse(statement.clone(), self.basis, code, detail),
+                    &statement,
+                )?;
             }
             Output::Announce(statement, attempt) => {
                 self.ledger.announced(statement.task_id(), attempt);

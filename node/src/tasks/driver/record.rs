@@ -91,7 +91,11 @@ impl FlightRecord {
         if again {
             self.recall(ledger, task)?;
         }
-        self.note_with(task, event::opened(heard_of, again), Some(*statement));
+        self.note_with(
+            task,
+            event::opened(heard_of, again),
+            Some(statement.clone()),
+        );
         Ok(())
     }
 

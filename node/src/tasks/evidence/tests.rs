@@ -88,17 +88,23 @@ fn what_is_kept_is_there_after_a_restart() {
     let book = scene.book();
     let (found, heard) = (scene.evidence(1, 1), scene.evidence(2, 1));
     let author = Address::repeat_byte(3);
-    assert_eq!(scene.keep(&book, Input::Found(found), None), 1);
-    assert_eq!(scene.keep(&book, Input::Heard(heard), Some(author)), 0);
+    assert_eq!(scene.keep(&book, Input::Found(found.clone()), None), 1);
+    assert_eq!(
+        scene.keep(&book, Input::Heard(heard.clone()), Some(author)),
+        0
+    );
     for book in [book, scene.book()] {
         assert_eq!(book.len(), 2);
         let entry = book.get(found.id()).unwrap().unwrap();
-        assert_eq!((entry.evidence, entry.heard_from), (found, None));
+        assert_eq!((entry.evidence, entry.heard_from), (found.clone(), None));
         let entry = book.get(heard.id()).unwrap().unwrap();
-        assert_eq!((entry.evidence, entry.heard_from), (heard, Some(author)));
+        assert_eq!(
+            (entry.evidence, entry.heard_from),
+            (heard.clone(), Some(author))
+        );
         let mut newest = book.newest(9).unwrap();
         newest.sort_by_key(EquivocationEvidence::operator);
-        assert_eq!(newest, [found, heard]);
+        assert_eq!(newest, [found.clone(), heard.clone()]);
         assert_eq!(book.newest(1).unwrap().len(), 1);
         assert_eq!(book.admits(&found), Err(Ignored::Known));
         assert_eq!(book.admits(&scene.evidence(1, 2)), Ok(()));
@@ -192,7 +198,11 @@ fn a_kind_that_is_not_known_here_is_kept_and_given_out() {
     });
     let heard = EquivocationEvidence::new(Address::repeat_byte(1), pair).unwrap();
     assert_eq!(book.verify(&scene.view, &heard), Ok(()));
-    scene.keep(&book, Input::Heard(heard), Some(Address::repeat_byte(2)));
+    scene.keep(
+        &book,
+        Input::Heard(heard.clone()),
+        Some(Address::repeat_byte(2)),
+    );
     let entry = scene.book().get(heard.id()).unwrap().unwrap();
     assert_eq!(entry.evidence, heard);
     let report = entry.report(&scene.domain);

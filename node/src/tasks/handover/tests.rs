@@ -26,7 +26,7 @@ fn at_ms(ms: u64) -> Timestamp {
 fn every_operator_has_a_turn_of_its_own_and_the_first_one_changes() {
     for epoch in 0..9 {
         let set = set(epoch, 4);
-        let rank = |number| rank_of(Address::repeat_byte(number), &set);
+        let rank = |number| rank_of(Address::repeat_byte(number), &set, epoch.into());
         let mut ranks: Vec<u64> = (1..=4).map(rank).collect();
         let first = ranks.iter().position(|rank| *rank == 0);
         assert_eq!(first, Some(epoch as usize % 4));
@@ -39,33 +39,33 @@ fn every_operator_has_a_turn_of_its_own_and_the_first_one_changes() {
 #[test]
 fn turns_come_two_seconds_apart_and_round_again() {
     let set = set(4, 4);
-    let mut turns = HandOverTurns::default();
+    let mut turns = AnnouncementTurns::default();
     let second = Address::repeat_byte(2);
-    assert!(!turns.take(at_ms(0), second, &set));
+    assert!(!turns.take(at_ms(0), second, &set, 7, 4));
     assert_eq!(turns.next_wake(), Some(at_ms(STEP_MS)));
-    assert!(!turns.take(at_ms(STEP_MS - 1), second, &set));
-    assert!(turns.take(at_ms(STEP_MS), second, &set));
-    assert!(!turns.take(at_ms(STEP_MS + 1), second, &set));
+    assert!(!turns.take(at_ms(STEP_MS - 1), second, &set, 7, 4));
+    assert!(turns.take(at_ms(STEP_MS), second, &set, 7, 4));
+    assert!(!turns.take(at_ms(STEP_MS + 1), second, &set, 7, 4));
     assert_eq!(turns.next_wake(), Some(at_ms(STEP_MS + ROUND_MS)));
-    assert!(turns.take(at_ms(STEP_MS + ROUND_MS), second, &set));
+    assert!(turns.take(at_ms(STEP_MS + ROUND_MS), second, &set, 7, 4));
 }
 
 #[test]
 fn in_a_large_set_a_round_is_as_long_as_all_turns() {
     let set = set(0, 100);
-    let mut turns = HandOverTurns::default();
+    let mut turns = AnnouncementTurns::default();
     let first = Address::repeat_byte(1);
-    assert!(turns.take(at_ms(0), first, &set));
+    assert!(turns.take(at_ms(0), first, &set, 7, 0));
     assert_eq!(turns.next_wake(), Some(at_ms(100 * STEP_MS)));
 }
 
 #[test]
 fn what_is_over_is_forgotten_and_named() {
-    let mut turns = HandOverTurns::default();
-    turns.take(at_ms(0), Address::repeat_byte(1), &set(0, 1));
-    turns.take(at_ms(0), Address::repeat_byte(1), &set(1, 1));
-    assert_eq!(turns.retain(&BTreeSet::from([Epoch(1)])), [Epoch(0)]);
-    assert_eq!(turns.retain(&BTreeSet::new()), [Epoch(1)]);
+    let mut turns = AnnouncementTurns::default();
+    turns.take(at_ms(0), Address::repeat_byte(1), &set(0, 1), 7, 0);
+    turns.take(at_ms(0), Address::repeat_byte(1), &set(1, 1), 8, 1);
+    assert_eq!(turns.retain(|key| *key == 8), [7]);
+    assert_eq!(turns.retain(|_| false), [8]);
     assert_eq!(turns.next_wake(), None);
 }
 

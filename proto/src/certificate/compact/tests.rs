@@ -124,7 +124,7 @@ fn the_set_and_the_statement_are_of_one_epoch() {
     };
     let bytes = compact(&[1, 2]);
     assert_eq!(
-        Certificate::decode_compact(&bytes, &set(), later),
+        Certificate::decode_compact(&bytes, &set(), later.clone()),
         Err(error)
     );
     // The set fits the statement, the bytes do not.
@@ -137,7 +137,7 @@ fn the_set_and_the_statement_are_of_one_epoch() {
 #[test]
 fn other_kinds_of_statement_have_it_too() {
     let update = Statement::EpochUpdate(epoch_update());
-    let certificate = crate::fixtures::certificate_of(update, &[1, 2]);
+    let certificate = crate::fixtures::certificate_of(update.clone(), &[1, 2]);
     let bytes = certificate.compact_signature_data(&set()).unwrap();
     let read = Certificate::decode_compact(&bytes, &set(), update).unwrap();
     assert_eq!(read, certificate);

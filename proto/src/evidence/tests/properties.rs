@@ -56,10 +56,10 @@ proptest! {
                     continue;
                 };
                 let pair = [(a, first), (b, second)]
-                    .map(|(r, signature)| SignedAttestation::of(r.statement, *signature));
+                    .map(|(r, signature)| SignedAttestation::of(r.statement.clone(), *signature));
                 for number in 1..=OPERATORS {
-                    let forged = EquivocationEvidence::new(operator(number), pair);
-                    let verdict = forged.and_then(|forged| forged.verify(&domain(), set));
+                    let forged = EquivocationEvidence::new(operator(number), pair.clone());
+                    let verdict = forged.clone().and_then(|forged| forged.verify(&domain(), set));
                     prop_assert!(verdict.is_err(), "{forged:?}");
                 }
             }

@@ -43,7 +43,11 @@ fn crowded() -> Pipeline {
 fn a_full_node_refuses_more_tasks_and_says_so() {
     let mut node = crowded();
     let s = keyed(1, 1_000_000, 7);
-    for input in [announced(0, s), heard(signed(2, s)), learned(s)] {
+    for input in [
+        announced(0, s.clone()),
+        heard(signed(2, s.clone())),
+        learned(s.clone()),
+    ] {
         assert_eq!(node.handle(at(1), input), Err(Refused::TooManyTasks));
     }
     for number in 0..u64::try_from(room::OWN_TASKS).unwrap() {
@@ -51,14 +55,14 @@ fn a_full_node_refuses_more_tasks_and_says_so() {
     }
     assert_eq!(node.open_tasks(), limits::MAX_OPEN_TASKS);
     assert_eq!(
-        node.handle(at(1), ask(ALICE, s)),
+        node.handle(at(1), ask(ALICE, s.clone())),
         Err(Refused::TooManyTasks)
     );
     assert!(Refused::TooManyTasks.to_string().contains("8192"));
     assert!(node.report(s.task_id()).is_none());
     // What is under way goes on.
     let known = keyed(1, 20_005, 7);
-    assert_eq!(names(&tell(&mut node, 2, agree(known))), ["attest"]);
+    assert_eq!(names(&tell(&mut node, 2, agree(known.clone()))), ["attest"]);
     assert_eq!(names(&tell(&mut node, 2, ask(ALICE, known))), ["progress"]);
     // A task that ends makes room.
     tell(&mut node, 3, learned(keyed(1, 20_006, 7)));
@@ -164,13 +168,13 @@ fn a_node_asks_no_more_than_others_listen_to() {
 fn a_task_with_too_many_users_refuses_the_next() {
     let s = statement(7);
     let mut node = operator_one();
-    let not_final = refused(1, s, RefusalCode::NotFinal);
-    tell(&mut node, 0, ask(ClientId(0), s));
+    let not_final = refused(1, s.clone(), RefusalCode::NotFinal);
+    tell(&mut node, 0, ask(ClientId(0), s.clone()));
     for client in 1..u64::try_from(limits::MAX_TASK_CLIENTS).unwrap() {
-        tell(&mut node, 0, ask(ClientId(client), s));
+        tell(&mut node, 0, ask(ClientId(client), s.clone()));
     }
     tell(&mut node, 1, Input::Answered(not_final));
-    let refused = node.handle(at(2), ask(ALICE, s));
+    let refused = node.handle(at(2), ask(ALICE, s.clone()));
     assert_eq!(refused, Err(Refused::TooManyClients));
     assert!(Refused::TooManyClients.to_string().contains("256"));
     // The refused question did not swallow this node's own turn to sign.
@@ -186,11 +190,11 @@ fn what_does_not_count_is_refused_with_its_reason() {
     let s = statement(7);
     let mut node = operator_one();
     let stranger = Ignored::NotAMember(operator(9));
-    let refused = node.handle(at(0), heard(signed(9, s)));
+    let refused = node.handle(at(0), heard(signed(9, s.clone())));
     assert_eq!(refused, Err(Refused::Ignored(stranger)));
     assert_eq!(node.open_tasks(), 0);
-    tell(&mut node, 0, heard(signed(2, s)));
-    let again = node.handle(at(0), heard(signed(2, s)));
+    tell(&mut node, 0, heard(signed(2, s.clone())));
+    let again = node.handle(at(0), heard(signed(2, s.clone())));
     assert_eq!(again, Err(Refused::Ignored(Ignored::Duplicate)));
     let refused = node.handle(at(0), heard(signed(9, s)));
     assert_eq!(refused, Err(Refused::Ignored(stranger)));
@@ -203,8 +207,8 @@ fn reports_about_unknown_tasks_are_harmless() {
     play(
         &mut node,
         vec![
-            (0, agree(s), &[]),
-            (0, disagree(s, RefusalCode::NotFinal), &[]),
+            (0, agree(s.clone()), &[]),
+            (0, disagree(s.clone(), RefusalCode::NotFinal), &[]),
             (0, Input::Left(ALICE, s.task_id()), &[]),
             (0, Input::EpochEnded(Epoch(1)), &[]),
             (0, Input::Wake, &[]),
@@ -220,15 +224,15 @@ fn any_input() -> impl Strategy<Value = Input> {
     let code = prop_oneof![Just(RefusalCode::NotFinal), Just(RefusalCode::ValueDiffers)];
     (what, client, 1_u8..6, 0_u32..4, code).prop_flat_map(|(s, client, number, attempt, code)| {
         prop_oneof![
-            Just(ask(client, s)),
-            Just(announced(attempt, s)),
-            Just(agree(s)),
-            Just(disagree(s, code)),
-            Just(Input::Answered(signed(1, s))),
-            Just(Input::Answered(refused(1, s, code))),
-            Just(heard(signed(number, s))),
-            Just(heard(refused(number, s, code))),
-            Just(learned(s)),
+            Just(ask(client, s.clone())),
+            Just(announced(attempt, s.clone())),
+            Just(agree(s.clone())),
+            Just(disagree(s.clone(), code)),
+            Just(Input::Answered(signed(1, s.clone()))),
+            Just(Input::Answered(refused(1, s.clone(), code))),
+            Just(heard(signed(number, s.clone()))),
+            Just(heard(refused(number, s.clone(), code))),
+            Just(learned(s.clone())),
             Just(Input::Left(client, s.task_id())),
             Just(Input::EpochEnded(Epoch(1))),
             Just(Input::Wake),

@@ -25,7 +25,7 @@ fn contradicted(node: &mut Pipeline, millis: u64, number: u64, code: RefusalCode
         return false;
     }
     let s = keyed(1, number, 666);
-    let outputs = tell(node, millis, disagree(s, code));
+    let outputs = tell(node, millis, disagree(s.clone(), code));
     assert_eq!(names(&outputs), ["refuse"]);
     let refusal = Input::Answered(refused(1, s, code));
     tell(node, millis, refusal);
@@ -56,7 +56,7 @@ fn who_announces_what_is_not_true_is_soon_not_heard_and_others_are() {
         let theirs = keyed(1, 2_000, 7);
         let announced = Input::Announced {
             author: operator(3),
-            statement: theirs,
+            statement: theirs.clone(),
             attempt: 0,
             set: set(),
         };
@@ -125,8 +125,8 @@ fn who_is_believed_again_has_places_again() {
     let mut node = doubting();
     for number in 0..ROW {
         let s = keyed(1, 1_000 + number, 7);
-        tell(&mut node, 4_000, announced(0, s));
-        tell(&mut node, 4_000, agree(s));
+        tell(&mut node, 4_000, announced(0, s.clone()));
+        tell(&mut node, 4_000, agree(s.clone()));
         tell(&mut node, 4_000, learned(s));
     }
     for number in 0..10 * ROW {
@@ -177,11 +177,11 @@ fn what_only_its_author_signs_comes_to_nothing() {
     for number in 0..10 * ROW {
         let s = keyed(1, number, 7);
         if number % 2 == 0 {
-            tell(&mut node, 0, announced(0, s));
-            tell(&mut node, 0, agree(s));
+            tell(&mut node, 0, announced(0, s.clone()));
+            tell(&mut node, 0, agree(s.clone()));
             tell(&mut node, 0, Input::Answered(signed(1, s)));
         } else {
-            tell(&mut node, 0, heard(signed(2, s)));
+            tell(&mut node, 0, heard(signed(2, s.clone())));
             tell(&mut node, 0, heard(signed(3, s)));
         }
     }

@@ -5,10 +5,10 @@ use super::*;
 /// A task that this node signed and that was certified, closed after its window.
 fn certified_and_closed(s: Statement) -> Pipeline {
     let mut node = operator_one();
-    tell(&mut node, 0, announced(0, s));
-    tell(&mut node, 1, agree(s));
-    tell(&mut node, 2, Input::Answered(signed(1, s)));
-    tell(&mut node, 3, heard(signed(2, s)));
+    tell(&mut node, 0, announced(0, s.clone()));
+    tell(&mut node, 1, agree(s.clone()));
+    tell(&mut node, 2, Input::Answered(signed(1, s.clone())));
+    tell(&mut node, 3, heard(signed(2, s.clone())));
     tell(&mut node, 4, heard(signed(3, s)));
     tell(&mut node, 3_000, Input::Wake);
     assert_eq!(node.open_tasks(), 0);
@@ -18,14 +18,18 @@ fn certified_and_closed(s: Statement) -> Pipeline {
 #[test]
 fn a_certified_task_is_not_opened_again() {
     let s = statement(7);
-    let mut node = certified_and_closed(s);
+    let mut node = certified_and_closed(s.clone());
     play(
         &mut node,
         vec![
-            (3_001, heard(signed(4, s)), &[]),
-            (3_002, heard(refused(4, s, RefusalCode::NotFinal)), &[]),
-            (3_003, learned(s), &[]),
-            (3_004, agree(s), &[]),
+            (3_001, heard(signed(4, s.clone())), &[]),
+            (
+                3_002,
+                heard(refused(4, s.clone(), RefusalCode::NotFinal)),
+                &[],
+            ),
+            (3_003, learned(s.clone()), &[]),
+            (3_004, agree(s.clone()), &[]),
             (3_005, Input::Answered(signed(1, s)), &["respond"]),
         ],
     );
@@ -35,10 +39,10 @@ fn a_certified_task_is_not_opened_again() {
 #[test]
 fn who_still_collects_gets_the_signature_once_more() {
     let s = statement(7);
-    let mut node = certified_and_closed(s);
+    let mut node = certified_and_closed(s.clone());
     for attempt in [0, 1] {
-        let outputs = tell(&mut node, 3_001, announced(attempt, s));
-        assert_eq!(outputs, [Output::Respond(signed(1, s))]);
+        let outputs = tell(&mut node, 3_001, announced(attempt, s.clone()));
+        assert_eq!(outputs, [Output::Respond(signed(1, s.clone()))]);
     }
     assert_eq!(node.open_tasks(), 0);
 }
@@ -47,7 +51,7 @@ fn who_still_collects_gets_the_signature_once_more() {
 fn without_a_signature_there_is_nothing_to_send() {
     let s = statement(7);
     let mut node = spectator();
-    tell(&mut node, 0, learned(s));
+    tell(&mut node, 0, learned(s.clone()));
     tell(&mut node, 3_000, Input::Wake);
     assert_eq!(tell(&mut node, 3_001, announced(1, s)), []);
     assert_eq!(node.open_tasks(), 0);
@@ -58,19 +62,27 @@ fn a_failed_task_is_not_opened_by_its_last_responses() {
     let s = statement(7);
     let differs = RefusalCode::ValueDiffers;
     let mut node = operator_one();
-    tell(&mut node, 0, ask(ALICE, s));
-    tell(&mut node, 1, Input::Answered(signed(1, s)));
+    tell(&mut node, 0, ask(ALICE, s.clone()));
+    tell(&mut node, 1, Input::Answered(signed(1, s.clone())));
     play(
         &mut node,
         vec![
-            (8, heard(refused(2, s, differs)), &["counted", "progress"]),
-            (9, heard(refused(3, s, differs)), &["counted", "ended"]),
-            (9, heard(refused(4, s, differs)), &[]),
-            (9, heard(signed(4, s)), &[]),
+            (
+                8,
+                heard(refused(2, s.clone(), differs)),
+                &["counted", "progress"],
+            ),
+            (
+                9,
+                heard(refused(3, s.clone(), differs)),
+                &["counted", "ended"],
+            ),
+            (9, heard(refused(4, s.clone(), differs)), &[]),
+            (9, heard(signed(4, s.clone())), &[]),
             // The user tries once more.
             (
                 20,
-                ask(ALICE, s),
+                ask(ALICE, s.clone()),
                 &["opened", "announce", "attest", "progress"],
             ),
             (30, heard(signed(4, s)), &["counted", "progress"]),
@@ -82,12 +94,12 @@ fn a_failed_task_is_not_opened_by_its_last_responses() {
 fn an_expired_task_may_be_announced_and_certified_again() {
     let s = statement(7);
     for (input, expected) in [
-        (announced(0, s), &["opened", "observe"][..]),
-        (learned(s), &["opened", "learned"]),
-        (heard(signed(2, s)), &[]),
+        (announced(0, s.clone()), &["opened", "observe"][..]),
+        (learned(s.clone()), &["opened", "learned"]),
+        (heard(signed(2, s.clone())), &[]),
     ] {
         let mut node = operator_one();
-        tell(&mut node, 0, heard(signed(3, s)));
+        tell(&mut node, 0, heard(signed(3, s.clone())));
         for millis in [3_000, 6_000, 9_000, 12_000, 15_000] {
             tell(&mut node, millis, Input::Wake);
         }
@@ -100,8 +112,8 @@ fn an_expired_task_may_be_announced_and_certified_again() {
 #[test]
 fn the_memory_fades() {
     let s = statement(7);
-    let mut node = certified_and_closed(s);
-    assert_eq!(tell(&mut node, 17_999, heard(signed(4, s))), []);
+    let mut node = certified_and_closed(s.clone());
+    assert_eq!(tell(&mut node, 17_999, heard(signed(4, s.clone()))), []);
     let outputs = tell(&mut node, 18_000, heard(signed(4, s)));
     assert_eq!(names(&outputs), ["opened", "counted"]);
 }

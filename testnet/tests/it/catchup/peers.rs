@@ -135,11 +135,11 @@ async fn a_lying_peer_is_found_out_and_keeps_nobody_from_the_others() -> Outcome
         .epoch
         .context("an epoch")?;
     let delivered = result.answers.first().context("a certificate")?;
-    let statement = *delivered.answer.certificate.statement();
+    let statement = delivered.answer.certificate.statement().clone();
     network.operators[2].start()?;
     network.operators[2].ready().await?;
     let liar = impostor(&network, 4).await?;
-    let serving = serve(&liar, move |query| lie(epoch, statement, query))?;
+    let serving = serve(&liar, move |query| lie(epoch, statement.clone(), query))?;
     hold_the_same(&network, &[0, 1, 2, 3], SOON).await?;
     let found = wait::until("the lie is found out", SOON, || async {
         let page = sync_page(&network.operators[2]).await.ok()?;
@@ -220,7 +220,7 @@ fn answer_once_heard(
     if signed.is_none() {
         *signed = announced(peer, domain);
     }
-    let Some(statement) = *signed else {
+    let Some(statement) = signed.as_ref() else {
         return nothing(query);
     };
     let mut state = TaskState::nothing(3);
@@ -242,7 +242,7 @@ fn answer_once_heard(
             let signature = OperatorKeys::of(2).signing.sign(statement.digest(domain));
             let outcome = quorate_proto::Outcome::Signed(signature.expect("signed"));
             let item = SyncItem {
-                statement,
+                statement: statement.clone(),
                 created_ms: 1,
                 answers: vec![(place, outcome)],
             };

@@ -50,7 +50,7 @@ fn signed_elsewhere(
             signature,
         });
     }
-    Ok(Certificate::new(*statement, signatures))
+    Ok(Certificate::new(statement.clone(), signatures))
 }
 
 /// s to the upper half, and v turned with it: valid for those who do not look.
@@ -104,7 +104,7 @@ async fn in_abi_form(network: &LocalNetwork, answer: &Answer) -> Outcome {
 
 async fn in_compact_form(network: &LocalNetwork, answer: &Answer, set: &OperatorSet) -> Outcome {
     let (statement, signatures) = (
-        *answer.certificate.statement(),
+        answer.certificate.statement().clone(),
         answer.certificate.signatures(),
     );
     let good = answer.certificate.compact_signature_data(set)?;

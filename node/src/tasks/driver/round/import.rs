@@ -174,7 +174,7 @@ fn certificate_of<'a>(
         }),
         Outcome::Refused(_) => None,
     };
-    Certificate::fewest(*statement, set, responses.filter_map(signer))
+    Certificate::fewest(statement.clone(), set, responses.filter_map(signer))
 }
 
 /// Whether a response is of a member, and more than what is known.

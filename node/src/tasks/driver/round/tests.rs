@@ -120,12 +120,12 @@ async fn two_facts_that_come_in_one_round_are_a_contradiction() {
         operator: operator(1),
         signature,
     };
-    let certificate = Certificate::fewest(task, &set, [signer].into_iter()).unwrap();
+    let certificate = Certificate::fewest(task.clone(), &set, [signer].into_iter()).unwrap();
     scene.ledger.opened(&task, None, Some(&set)).unwrap();
     scene.ledger.certified(&certificate, Some(&set), 0).unwrap();
     scene.commit().await;
-    let first = signed(2, task, signature);
-    let second = signed(2, rival, signature);
+    let first = signed(2, task.clone(), signature);
+    let second = signed(2, rival.clone(), signature);
     let late =
         |ledger: &mut RoundBatch| ledger.late_response(task.task_id(), &first, &set).unwrap();
     assert!(late(&mut scene.ledger));
@@ -171,7 +171,7 @@ async fn the_last_signature_that_comes_late_makes_the_certificate() {
         let task = says(1, 7);
         let id = task.task_id();
         scene.ledger.opened(&task, None, Some(&set)).unwrap();
-        scene.counted(&signed(1, task, signature));
+        scene.counted(&signed(1, task.clone(), signature));
         scene.commit().await;
         let mut record = scene.store.get(schema::TASKS, &id.0.0).unwrap().unwrap();
         record.set_status(TaskStatus::Expired);
@@ -183,7 +183,7 @@ async fn the_last_signature_that_comes_late_makes_the_certificate() {
         }
         // The first of two again: one operator counts once.
         for (number, certified) in [(2, false), (1, false), (3, true)] {
-            let late = signed(number, task, signature);
+            let late = signed(number, task.clone(), signature);
             scene.ledger.late_response(id, &late, &set).unwrap();
             let certificate = scene.ledger.certificate(id).unwrap();
             assert_eq!(certificate.is_some(), certified, "operator {number}");
@@ -208,9 +208,9 @@ async fn what_was_signed_before_a_crash_is_certified_after_it() {
         scene.ledger.opened(task, None, Some(&set)).unwrap();
     }
     for number in 1..=3 {
-        scene.counted(&signed(number, enough, signature));
+        scene.counted(&signed(number, enough.clone(), signature));
     }
-    scene.counted(&signed(1, too_few, signature));
+    scene.counted(&signed(1, too_few.clone(), signature));
     scene.commit().await;
     let (writes, _guard) = WriteQueue::new(scene.store.clone()).unwrap();
     let inventory = TaskInventory::open(&scene.store).unwrap();
@@ -239,7 +239,7 @@ async fn what_is_on_disk_is_not_kept_beside_it() {
         signature,
     };
     let statement = says(1, 7);
-    let certificate = Certificate::fewest(statement, &set, [signer].into_iter()).unwrap();
+    let certificate = Certificate::fewest(statement.clone(), &set, [signer].into_iter()).unwrap();
     scene.counted(&signed(1, statement, signature));
     scene.ledger.certified(&certificate, None, 0).unwrap();
     let kept = |ledger: &RoundBatch| {
@@ -260,7 +260,7 @@ async fn a_late_signature_contradicts_a_task_that_is_open() {
     scene.commit().await;
     scene.ledger.rivals = ConflictingTasks::default();
     scene.ledger.opened(&open, None, Some(&set)).unwrap();
-    let late = signed(2, over, signature);
+    let late = signed(2, over.clone(), signature);
     let is_first = scene.ledger.late_response(over.task_id(), &late, &set);
     assert!(is_first.unwrap());
     scene.commit().await;

@@ -1,0 +1,48 @@
+//! The bridge.
+
+use serde::{Deserialize, Serialize};
+
+/// What `/bridge` says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BridgeReport {
+    /// The routes that the node serves.
+    pub routes: Vec<RouteReport>,
+    /// What is on its way, 256 at most. Of relayers only, as what follows.
+    pub under_way: Vec<DeliveryLine>,
+    /// What has ended lately, 256 at most; those with a reason are dead letters.
+    pub ended: Vec<DeliveryLine>,
+}
+
+/// One route.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouteReport {
+    /// As in the settings.
+    pub route: String,
+    /// Its hash.
+    pub id: String,
+    /// Transfers that were seen at final blocks.
+    pub seen: u64,
+    /// The highest number of them.
+    pub newest: Option<u64>,
+    /// Those of them that are not certified yet; at a relayer not queued. At most 1,000 are counted.
+    pub open: u64,
+}
+
+/// One delivery.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeliveryLine {
+    /// Names it.
+    pub id: String,
+    /// The target chain.
+    pub chain: u64,
+    /// What it brings.
+    pub about: String,
+    /// Attempts that have failed.
+    pub failures: u32,
+    /// Not tried before this Unix millisecond.
+    pub next_try_ms: Option<u64>,
+    /// Why the last attempt failed, or it has ended without being delivered.
+    pub reason: Option<String>,
+    /// When it ended, in Unix milliseconds.
+    pub ended_ms: Option<u64>,
+}

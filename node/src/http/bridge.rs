@@ -1,0 +1,91 @@
+//! `/bridge`: what was seen on its routes, and what is on its way to where.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+
+use quorate_proto::B256;
+use quorate_protocols::delivery::{DeliveryId, Refused};
+
+use super::{HttpState, failure};
+use crate::api::{BridgeReport, DeliveryLine, RouteReport};
+use crate::context::Context;
+use crate::{NodeError, delivery};
+
+/// Deliveries of each list that are shown.
+const SHOWN: usize = 256;
+/// Open transfers of a route that are counted.
+const MOST_OPEN: usize = 1_000;
+
+pub(super) async fn page(State(facts): HttpState) -> Response {
+    let node = facts.node.clone();
+    let gathered = tokio::task::spawn_blocking(move || gather(&node)).await;
+    match gathered {
+        Ok(Ok(report)) => Json(report).into_response(),
+        Ok(Err(error)) => broken(&error.to_string()),
+        Err(panic) => broken(&panic.to_string()),
+    }
+}
+
+/// `POST /deliveries/{id}/retry`, with the token of this relayer: a delivery does not wait any more, and a dead letter is
+/// tried again.
+pub(super) async fn retry(
+    State(facts): HttpState,
+    Path(id): Path<B256>,
+    headers: HeaderMap,
+) -> Response {
+    let (Some(deliveries), Some(token)) = (&facts.deliveries, &facts.token) else {
+        return failure(
+            StatusCode::NOT_FOUND,
+            "this node delivers nothing; ask a relayer",
+        );
+    };
+    if !token.opens(&headers) {
+        let text = "trying again takes the header \"authorization: Bearer …\" with the token that \
+                    the relayer keeps in the file relayer.token of its data_dir";
+        return failure(StatusCode::UNAUTHORIZED, text);
+    }
+    match deliveries.retry(DeliveryId(id)).await {
+        Some(Ok(())) => StatusCode::NO_CONTENT.into_response(),
+        Some(Err(refused @ Refused::UnknownDelivery(_))) => {
+            failure(StatusCode::NOT_FOUND, &refused.to_string())
+        }
+        Some(Err(refused)) => failure(StatusCode::CONFLICT, &refused.to_string()),
+        None => failure(StatusCode::SERVICE_UNAVAILABLE, "the relayer is stopping"),
+    }
+}
+
+fn broken(text: &str) -> Response {
+    failure(StatusCode::INTERNAL_SERVER_ERROR, text)
+}
+
+fn gather(node: &Context) -> Result<BridgeReport, NodeError> {
+    let mut routes = Vec::new();
+    for text in node.bridge.routes() {
+        let route = text.route.id();
+        let nonces = node.bridge.transfers.nonces(route)?;
+        routes.push(RouteReport {
+            route: text.to_string(),
+            id: route.to_string(),
+            seen: nonces.len() as u64,
+            newest: nonces.last().copied(),
+            open: node.bridge.transfers.open(route, MOST_OPEN)?.len() as u64,
+        });
+    }
+    let (under_way, ended) = delivery::listed(&node.store, SHOWN)?;
+    let line = |row: delivery::ListedDelivery| DeliveryLine {
+        id: row.id.to_string(),
+        chain: row.chain,
+        about: row.about,
+        failures: row.failures,
+        next_try_ms: row.until_ms,
+        reason: row.reason,
+        ended_ms: row.ended_ms,
+    };
+    Ok(BridgeReport {
+        routes,
+        under_way: under_way.into_iter().map(line).collect(),
+        ended: ended.into_iter().map(line).collect(),
+    })
+}

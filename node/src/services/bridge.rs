@@ -1,0 +1,102 @@
+//! The bridge: what contracts sent to other chains is seen by every operator for itself, and certified.
+//!
+//! [`TransferWatcher`] follows the contracts and fills the [`TransferStore`]; [`announcer`] has what is in there
+//! certified, by turns; `Observer` compares what others announce with it.
+
+pub(crate) mod announcer;
+mod observe;
+pub(crate) mod relayer;
+mod settings;
+mod transfer_store;
+mod watcher;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use quorate_chain::TransferReader;
+use quorate_proto::{B256, Route};
+use tokio_util::sync::CancellationToken;
+
+pub use self::settings::{BridgeSection, RouteText};
+pub(crate) use self::transfer_store::TransferStore;
+pub(crate) use self::watcher::TransferWatcher;
+use crate::NodeError;
+use crate::process::supervisor::Tasks;
+
+/// Who reads bridges' contracts, by chain.
+pub type TransferReaders = BTreeMap<u64, Arc<dyn TransferReader>>;
+
+/// The part of the bridge that every node has: its routes, and what was seen of them.
+#[derive(Clone)]
+pub(crate) struct Bridge {
+    routes: Arc<BTreeMap<B256, RouteText>>,
+    readers: Arc<TransferReaders>,
+    pub(crate) transfers: TransferStore,
+}
+
+impl Bridge {
+    pub(crate) fn new(
+        section: Option<&BridgeSection>,
+        readers: TransferReaders,
+        transfers: TransferStore,
+    ) -> Self {
+        let routes = section.map(BridgeSection::routes).unwrap_or_default();
+        Self {
+            routes: Arc::new(
+                routes
+                    .into_iter()
+                    .map(|text| (text.route.id(), text))
+                    .collect(),
+            ),
+            readers: Arc::new(readers),
+            transfers,
+        }
+    }
+
+    /// The routes that this node serves.
+    pub(crate) fn routes(&self) -> impl Iterator<Item = &RouteText> {
+        self.routes.values()
+    }
+
+    /// Whether this node serves a route.
+    fn serves(&self, route: &Route) -> bool {
+        self.routes.contains_key(&route.id())
+    }
+
+    fn reader(&self, chain: u64) -> Option<&Arc<dyn TransferReader>> {
+        self.readers.get(&chain)
+    }
+
+    /// Starts what follows the source contracts.
+    ///
+    /// # Errors
+    /// A route from a chain that is not configured; a store that cannot be read.
+    pub(crate) fn spawn(
+        &self,
+        tasks: &mut Tasks,
+        halt: &CancellationToken,
+    ) -> Result<(), NodeError> {
+        for (source, routes) in self.by_source() {
+            let reader = self.reader(source.0).cloned().ok_or_else(|| {
+                let chain = source.0;
+                let problem = format!(
+                    "bridge.routes: a route begins on chain {chain}, which is not configured; add a table [[chains]] for it"
+                );
+                NodeError::Settings(problem)
+            })?;
+            let watcher = TransferWatcher::open(source, &routes, reader, self.transfers.clone())?;
+            tasks.spawn("bridge-watch", watcher.run(halt.clone()));
+        }
+        Ok(())
+    }
+
+    /// The routes by chain and contract where they begin.
+    fn by_source(&self) -> BTreeMap<(u64, B256), Vec<RouteText>> {
+        let mut sources: BTreeMap<_, Vec<RouteText>> = BTreeMap::new();
+        for text in self.routes.values() {
+            let source = (text.route.source_chain, text.route.source_contract);
+            sources.entry(source).or_default().push(*text);
+        }
+        sources
+    }
+}

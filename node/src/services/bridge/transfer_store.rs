@@ -1,0 +1,178 @@
+//! What bridges' contracts sent, on disk: seen once at a final block, and kept.
+
+use quorate_chain::SeenTransfer;
+use quorate_proto::store::{Cursor, Empty, TransferRecord};
+use quorate_proto::{B256, Epoch, Route, Transfer, wire};
+use quorate_storage::{Batch, Durability, Page, Store, WriteQueue, schema};
+use tokio::sync::watch;
+
+use crate::{NodeError, clock};
+
+/// The transfers that this node has seen. A clone is another handle to the same.
+#[derive(Clone)]
+pub(crate) struct TransferStore {
+    writes: WriteQueue,
+    /// Counts what was written.
+    changes: watch::Sender<u64>,
+}
+
+/// A transfer by route and number.
+pub(crate) type TransferKey = ([u8; 32], u64);
+
+impl TransferStore {
+    pub(crate) fn new(writes: WriteQueue) -> Self {
+        Self {
+            writes,
+            changes: watch::Sender::new(0),
+        }
+    }
+
+    fn store(&self) -> &Store {
+        self.writes.store()
+    }
+
+    /// Told of every change.
+    pub(crate) fn watch(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// What was seen under this number, with epoch 0.
+    ///
+    /// # Errors
+    /// A store that cannot be read.
+    pub(crate) fn get(&self, route: &Route, nonce: u64) -> Result<Option<Transfer>, NodeError> {
+        let record = self
+            .store()
+            .get(schema::TRANSFERS, &(route.id().0, nonce))?;
+        record.map(|record| transfer_of(&record)).transpose()
+    }
+
+    /// The same by its key.
+    ///
+    /// # Errors
+    /// A store that cannot be read.
+    pub(crate) fn of(&self, key: &TransferKey) -> Result<Option<Transfer>, NodeError> {
+        let record = self.store().get(schema::TRANSFERS, key)?;
+        record.map(|record| transfer_of(&record)).transpose()
+    }
+
+    /// The numbers of a route that were seen.
+    ///
+    /// # Errors
+    /// A store that cannot be read.
+    pub(crate) fn nonces(&self, route: B256) -> Result<Vec<u64>, NodeError> {
+        let rows = self.store().rows(schema::TRANSFERS, &route.0);
+        rows.map(|row| Ok(row?.0.1)).collect()
+    }
+
+    /// The first transfers of a route that are not certified, `limit` at most.
+    ///
+    /// # Errors
+    /// A store that cannot be read.
+    pub(crate) fn open(&self, route: B256, limit: usize) -> Result<Vec<TransferKey>, NodeError> {
+        let page = Page::first(limit);
+        let rows = self.store().scan(schema::OPEN_TRANSFERS, &route.0, page)?;
+        Ok(rows.rows.into_iter().map(|(key, _)| key).collect())
+    }
+
+    /// How far a source was followed.
+    ///
+    /// # Errors
+    /// A store that cannot be read.
+    pub(crate) fn cursor(&self, name: &str) -> Result<Option<u64>, NodeError> {
+        let cursor = self.store().get(schema::CURSORS, name)?;
+        Ok(cursor.map(|cursor| cursor.block_number))
+    }
+
+    /// Writes what was seen, and how far the source was followed, at once. A number that was seen before stays as it
+    /// was. Returns once it is on disk.
+    ///
+    /// # Errors
+    /// A store that cannot be read or written.
+    pub(crate) async fn record(
+        &self,
+        seen: &[SeenTransfer],
+        cursor: Option<(&str, u64)>,
+    ) -> Result<(), NodeError> {
+        let mut batch = Batch::new();
+        for transfer in seen {
+            self.add(&mut batch, transfer)?;
+        }
+        let is_new = !batch.is_empty();
+        if let Some((name, block_number)) = cursor {
+            let cursor = Cursor {
+                block_number,
+                block_hash: Vec::new(),
+            };
+            batch.put(schema::CURSORS, name, &cursor);
+        }
+        self.writes.write(batch, Durability::Synced).await?;
+        if is_new {
+            self.changes
+                .send_modify(|count| *count = count.wrapping_add(1));
+        }
+        Ok(())
+    }
+
+    fn add(&self, batch: &mut Batch, seen: &SeenTransfer) -> Result<(), NodeError> {
+        let transfer = statement_of(seen);
+        let key = (transfer.route.id().0, transfer.nonce);
+        if let Some(known) = self.of(&key)? {
+            if known != transfer {
+                let (nonce, chain) = (transfer.nonce, seen.source_chain);
+                tracing::error!(chain, nonce, block = %seen.block, "another transfer has a number that was final before; what was seen first stays: did blocks leave the chain that its rule of finality called final?");
+            }
+            return Ok(());
+        }
+        let record = TransferRecord {
+            transfer: Some((&transfer).into()),
+            block_number: seen.block.number,
+            block_hash: seen.block.hash.to_vec(),
+            block_time: seen.block.timestamp,
+            transaction: seen.transaction.to_vec(),
+            log_index: seen.log_index,
+            seen_ms: clock::now().millis(),
+        };
+        batch.put(schema::TRANSFERS, &key, &record);
+        batch.put(schema::OPEN_TRANSFERS, &key, &Empty {});
+        Ok(())
+    }
+
+    /// It is certified: it is announced no more.
+    ///
+    /// # Errors
+    /// A store that cannot be written.
+    pub(crate) async fn certified(&self, keys: &[TransferKey]) -> Result<(), NodeError> {
+        let mut batch = Batch::new();
+        for key in keys {
+            batch.delete(schema::OPEN_TRANSFERS, key);
+        }
+        Ok(self.writes.write(batch, Durability::Buffered).await?)
+    }
+}
+
+/// As a statement of no epoch.
+fn statement_of(seen: &SeenTransfer) -> Transfer {
+    Transfer {
+        epoch: Epoch(0),
+        route: Route {
+            source_chain: seen.source_chain,
+            source_contract: seen.source_contract,
+            target_chain: seen.target_chain,
+            target_contract: seen.target_contract,
+        },
+        nonce: seen.nonce,
+        sender: seen.sender,
+        receiver: seen.receiver.clone(),
+        token: seen.token,
+        amount: seen.amount,
+        deadline: seen.deadline,
+    }
+}
+
+fn transfer_of(record: &TransferRecord) -> Result<Transfer, NodeError> {
+    let message: &wire::Transfer = record.transfer.as_ref().ok_or_else(|| NodeError::Stored {
+        reason: "a stored transfer is empty".to_owned(),
+    })?;
+    Transfer::try_from(message).map_err(NodeError::damaged)
+}

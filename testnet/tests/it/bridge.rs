@@ -1,0 +1,128 @@
+//! What is sent on one chain is paid on the other, once.
+
+use std::time::{Duration, Instant};
+
+use alloy::primitives::{Address, U256};
+use alloy::providers::Provider as _;
+use anyhow::{Context, Result, ensure};
+use quorate_chain::anvil::AnvilChain;
+use quorate_testnet::bridges::{Way, wei};
+use quorate_testnet::miner::Miner;
+use quorate_testnet::network::CONFIRMATIONS;
+use quorate_testnet::{Bridges, DeploymentOptions, LocalNetwork, NetworkOptions, wait};
+
+use crate::support::{Outcome, turn};
+
+/// From lock to payout, with all processes on one machine.
+const PAID: Duration = Duration::from_secs(30);
+/// Account that sends; neither an operator nor the deployer.
+const SENDER: usize = 7;
+
+/// Between two blocks of both chains.
+const BLOCK: Duration = Duration::from_millis(500);
+
+/// Five operators, a registry, and so many relayers between two chains that move on by themselves.
+async fn network(relayers: usize) -> Result<(LocalNetwork, [Miner; 2])> {
+    let deployment = DeploymentOptions {
+        bridges: true,
+        epoch_length: 400,
+        ..DeploymentOptions::default()
+    };
+    let network = LocalNetwork::start(NetworkOptions {
+        deployment,
+        relayers,
+        ..NetworkOptions::default()
+    })
+    .await?;
+    let chains = [&network.deployment.home, &network.deployment.source];
+    let miners = chains.map(|chain| Miner::start(chain, BLOCK));
+    Ok((network, miners))
+}
+
+fn bridges(network: &LocalNetwork) -> Result<Bridges> {
+    network.deployment.bridges.context("no bridges")
+}
+
+/// The chains where a transfer begins and ends.
+fn ends(network: &LocalNetwork, way: Way) -> (&AnvilChain, &AnvilChain) {
+    let (home, source) = (&network.deployment.home, &network.deployment.source);
+    match way {
+        Way::ToHome => (source, home),
+        Way::ToSource => (home, source),
+    }
+}
+
+fn receiver(number: u8) -> Address {
+    Address::repeat_byte(0xa0 | number)
+}
+
+async fn send(network: &LocalNetwork, way: Way, to: Address, units: u64) -> Outcome {
+    let (from, _) = ends(network, way);
+    let sender = *from.accounts().get(SENDER).context("no such account")?;
+    bridges(network)?
+        .send(from, way, sender, (to, units))
+        .await?;
+    Ok(())
+}
+
+async fn balance(chain: &AnvilChain, account: Address) -> Result<U256> {
+    Ok(chain.provider().get_balance(account).await?)
+}
+
+async fn paid(network: &LocalNetwork, way: Way, to: Address, units: u64) -> Outcome {
+    let (_, chain) = ends(network, way);
+    let what = format!(
+        "{units} units for {to} on chain {}",
+        bridges(network)?.route(way).target_chain
+    );
+    wait::until(&what, PAID, || async {
+        (balance(chain, to).await.ok()? == wei(units)).then_some(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_sent_either_way_is_paid_once_by_a_relayer_without_stake() -> Outcome {
+    let _turn = turn().await;
+    let (network, _miners) = network(1).await?;
+    for (number, way) in [(1, Way::ToHome), (2, Way::ToSource)] {
+        let began = Instant::now();
+        send(&network, way, receiver(number), 5).await?;
+        paid(&network, way, receiver(number), 5).await?;
+        eprintln!("{way:?}: {:?} from lock to payout", began.elapsed());
+    }
+    // All at once, and each of them once.
+    for number in 3..9 {
+        send(&network, Way::ToHome, receiver(number), u64::from(number)).await?;
+    }
+    for number in 3..9 {
+        paid(&network, Way::ToHome, receiver(number), number.into()).await?;
+    }
+    let (_, chain) = ends(&network, Way::ToHome);
+    let height = chain.height().await?;
+    let later =
+        || async { (chain.height().await.ok()? > height + 2 * CONFIRMATIONS).then_some(()) };
+    wait::until("some blocks more", PAID, later).await?;
+    for number in 3..9 {
+        ensure!(balance(chain, receiver(number)).await? == wei(number.into()));
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relayer_that_is_killed_goes_on_where_it_was_and_another_takes_over() -> Outcome {
+    let _turn = turn().await;
+    let (mut network, _miners) = network(2).await?;
+    for number in 1..7 {
+        send(&network, Way::ToHome, receiver(number), 5).await?;
+        if number == 3 {
+            network.relayers[0].kill()?;
+        }
+    }
+    network.relayers[0].start()?;
+    network.relayers[0].ready().await?;
+    for number in 1..7 {
+        paid(&network, Way::ToHome, receiver(number), 5).await?;
+    }
+    Ok(())
+}
