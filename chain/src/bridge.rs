@@ -7,7 +7,7 @@ use crate::ContractCall;
 /// What a contract's refusal means to who called it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CallMeaning {
-    /// Somebody else did it.
+    /// Another account did it.
     Done,
     /// It may succeed later.
     NotNow,

@@ -39,7 +39,7 @@ pub struct FeeQuote {
 pub struct ContractCall {
     /// Which it is, for people.
     pub name: &'static str,
-    /// Who calls; nobody in particular if `None`.
+    /// Who calls; no account in particular if `None`.
     pub from: Option<B256>,
     /// The contract, left-padded where it is an EVM address, as for all of these.
     pub contract: B256,
@@ -49,7 +49,7 @@ pub struct ContractCall {
     pub value: U256,
 }
 
-/// A transaction that nobody has signed.
+/// A transaction without signature.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TransactionDraft {
     /// Its number among those of its sender.

@@ -12,7 +12,7 @@
 //! # Design Decisions
 //!
 //! - The contract's record is the judge: it is asked before a transaction is signed, before one is replaced, and
-//!   after each. A delivery is done when that record says so at a confirmed block, whoever did it.
+//!   after each. A delivery is done when that record says so at a confirmed block, by whichever sender.
 //! - A delivery keeps its nonce until a confirmed block has closed the nonce, so it never has two transactions that could
 //!   both be executed, a reorg gives it back what it had, and nothing has to be undone.
 //! - Nonces are closed by what the chain counts, not by what providers answered: whatever they say of a transaction

@@ -44,7 +44,7 @@ contract Bridge is IBridge, BridgeTokens, BridgeSwitch, ReentrancyGuardTransient
 
     /// @param quorumRegistry Registry whose operators are trusted.
     /// @param owner Who says which tokens go where, and who the guardian is.
-    /// @param firstGuardian Who may stop the bridge; zero for nobody.
+    /// @param firstGuardian Who may stop the bridge; zero for none.
     /// @param configurationDelay Seconds between an announcement of the owner and its effect.
     /// @param paymentDelay Seconds for which what is beyond a limit waits at most.
     constructor(
@@ -57,7 +57,7 @@ contract Bridge is IBridge, BridgeTokens, BridgeSwitch, ReentrancyGuardTransient
         limitDelay = paymentDelay;
     }
 
-    /// @notice Names who may stop the bridge, at once; zero for nobody. For the owner.
+    /// @notice Names who may stop the bridge, at once; zero for none. For the owner.
     function setGuardian(address next) external onlyOwner {
         _setGuardian(next);
     }

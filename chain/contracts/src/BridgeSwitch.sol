@@ -20,7 +20,7 @@ abstract contract BridgeSwitch {
     uint64 public sequence;
     /// @notice Whether nothing moves.
     bool public paused;
-    /// @notice Who may stop the bridge as well; zero for nobody.
+    /// @notice Who may stop the bridge as well; zero for none.
     address public guardian;
 
     /// @notice The bridge stops or goes on, by the change with this number.

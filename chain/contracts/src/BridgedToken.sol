@@ -7,7 +7,7 @@ import {ERC20Burnable} from "@openzeppelin/contracts/token/ERC20/extensions/ERC2
 import {IMintable} from "./IMintable.sol";
 
 /// @title A token of another chain
-/// @notice Whoever holds it can take it back over the bridge. What is burned without the bridge stays locked there for ever.
+/// @notice Its holders can take it back over the bridge. What is burned without the bridge stays locked there for ever.
 contract BridgedToken is ERC20Burnable, IMintable {
     /// @notice Who alone makes it.
     address public immutable bridge;

@@ -9,7 +9,7 @@ import {Transfer} from "./Transfers.sol";
 ///     token.approve(address(bridge), amount);
 ///     bridge.send(targetChain, targetContract, address(token), amount, abi.encodePacked(receiver), deadline);
 ///
-/// What was sent is delivered by whoever brings a quorum's certificate, or given back: once the target has closed it. So
+/// What was sent is delivered by any account that brings a quorum's certificate, or given back: once the target has closed it. So
 /// each transfer is paid on one side, once. A sender must be able to take its tokens or coin again.
 ///
 /// While the bridge is paused nothing moves at all: it sends, delivers, releases, closes and refunds nothing.
@@ -132,7 +132,7 @@ interface IBridge {
     /// @param certificate Of the closing, in either form.
     function refund(Transfer calldata transfer, uint64 time, bytes calldata certificate) external;
 
-    /// @notice Gives the bridge more to pay out of what comes from a peer, where both sides lock. Nobody can take it back
+    /// @notice Gives the bridge more to pay out of what comes from a peer, where both sides lock. No account can take it back
     /// but by transfers. Anybody may call.
     /// @param id Of the token, which is not minted here ({BridgeTokens-idOf}).
     /// @param amount In the token's own units.

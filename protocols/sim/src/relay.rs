@@ -5,7 +5,7 @@
 //! keeps a record of what it has executed, and accounts with nonces.
 //!
 //! What must hold is checked at every event: no nonce has two contents, no delivery is done that no confirmed block
-//! has. At the end everything is delivered, every nonce is closed, and on a calm day nobody has paid for what another did.
+//! has. At the end everything is delivered, every nonce is closed, and on a calm day no relayer has paid for what another did.
 
 mod ledger;
 mod relayer;

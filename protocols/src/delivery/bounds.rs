@@ -14,7 +14,7 @@ pub const MAX_IN_FLIGHT: usize = 16;
 /// Deliveries of one lane that are looked up or estimated at a time: enough to fill [`MAX_IN_FLIGHT`] at once.
 pub const MAX_PREPARING: usize = 16;
 
-/// Nonces below a reserved one that are closed at a time where somebody else used the key and a reorg undid it.
+/// Nonces below a reserved one that are closed at a time where another process used the key and a reorg undid it.
 pub const MAX_GAPS: usize = 16;
 
 /// A question without answer is asked again, or its attempt given up, after this many milliseconds: a slow provider and
@@ -24,7 +24,7 @@ pub const ANSWER_MS: u64 = 15_000;
 /// What was read of the contract's record counts for so long, in milliseconds: less than a block of 12 s.
 pub const FRESH_MS: u64 = 10_000;
 
-/// A delivery that somebody else made is looked at again after this many milliseconds, until that is confirmed: a block.
+/// A delivery that another sender made is looked at again after this many milliseconds, until that is confirmed: a block.
 pub(super) const SETTLE_MS: u64 = 12_000;
 
 /// After a refusal the next provider is tried, or a higher fee, after this many milliseconds.
@@ -41,10 +41,10 @@ pub(super) const MAX_UNREAD: u32 = 3;
 /// 12 s. Those behind it wait no longer than that and for the cancelling transaction.
 pub const STUCK_MS: u64 = 300_000;
 
-/// At least so many blocks have to pass in that time: a chain that stands still is nobody's fault.
+/// At least so many blocks have to pass in that time: a chain that stands still is no fault of a transaction.
 pub(super) const STUCK_BLOCKS: u64 = 5;
 
-/// Nonces below a reserved one that nobody seems to use are closed after this many milliseconds: 5 blocks of 12 s, in
+/// Nonces below a reserved one that no process seems to use are closed after this many milliseconds: 5 blocks of 12 s, in
 /// which what a reorg undid is usually mined again.
 pub const GAP_MS: u64 = 60_000;
 

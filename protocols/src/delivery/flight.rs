@@ -231,7 +231,7 @@ impl Flight {
         }
     }
 
-    /// Why the delivery is where it was before, if it is: `None` where nobody is to blame.
+    /// Why the delivery is where it was before, if it is: `None` where no party is to blame.
     pub(super) fn outcome(&self, found: Found, scheme: Scheme) -> Option<Reason> {
         let cancel = self.record.cancel.as_ref();
         let given_up = |by: Option<u32>| {

@@ -204,7 +204,7 @@ pub enum Alert {
 /// Why an input changed nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// Nobody sends there.
+    /// No key sends there.
     #[error("no lane is configured for {0}; configure the chain and its sender")]
     UnknownLane(LaneId),
     /// [`LanePolicy::queued`](super::LanePolicy::queued).

@@ -209,7 +209,7 @@ impl Lane {
         turn.outputs.extend(outputs);
     }
 
-    /// Reserves what is below a reserved nonce and nobody's: used from outside, then undone by a reorg.
+    /// Reserves what is below a reserved nonce and of no transaction: used from outside, then undone by a reorg.
     fn close_gaps(&mut self, turn: &mut Turn<'_>, view: &View) {
         let Some((last, _)) = self.flights.last_key_value() else {
             return;

@@ -14,7 +14,7 @@ pub const STAGE_MS: u64 = 60_000;
 ///
 /// The delivery and its epoch decide about the order of those in the route's configured list: the first begins at once,
 /// the second and the third a stage later each. All others begin in the last stage, spread over it, so that most of them
-/// find it done. Who is not in the list, which is whoever likes, is never earlier than that.
+/// find it done. Who is not in the list, which is any relayer that likes, is never earlier than that.
 #[must_use]
 pub fn stage_delay(
     id: DeliveryId,
@@ -40,7 +40,7 @@ pub fn stage_delay(
     delay.saturating_add(spread(ticket, stage_ms))
 }
 
-/// Nobody can have a low one more often than others: the id is a hash of what operators have certified.
+/// No relayer can have a low one more often than others: the id is a hash of what operators have certified.
 fn ticket(id: DeliveryId, epoch: Epoch, relayer: Address) -> [u8; 32] {
     let mut text = [0; 56];
     text[..32].copy_from_slice(id.0.as_slice());

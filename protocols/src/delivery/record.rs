@@ -107,9 +107,9 @@ pub enum Class {
     Reverted,
     /// The contract says that it was executed already.
     Taken,
-    /// The contract refuses for good (a receiver that nobody can read).
+    /// The contract refuses for good (a receiver that is unreadable).
     Hopeless,
-    /// The contract refuses this sender or this route: nothing goes on until somebody has looked.
+    /// The contract refuses this sender or this route: nothing goes on until its operator has looked.
     Misconfigured,
 
     /// Its deadline is over.
@@ -122,9 +122,9 @@ pub enum Class {
     NoEffect,
     /// It was not mined in the lifetime of its transaction, or for long though it pays what blocks take.
     Lapsed,
-    /// Somebody withdrew it.
+    /// Its operator withdrew it.
     Withdrawn,
-    /// Somebody stopped the lane or the route.
+    /// Its operator stopped the lane or the route.
     Paused,
 }
 

@@ -116,7 +116,7 @@ impl<'a> Named<'a> {
         self.filter.contract
     }
 
-    /// The lowest blocks, so many at most, that were not looked at and that somebody names who has not lied: who
+    /// The lowest blocks, so many at most, that were not looked at and that a provider names that has not lied: who
     /// makes events up costs the receipts of few blocks.
     pub(super) fn next(&mut self, count: usize) -> Vec<u64> {
         let believed = self.said.iter();

@@ -8,8 +8,8 @@ use crate::statement::kind::{Field, StatementKind, Words};
 use crate::wire_error::b256;
 use crate::{Epoch, Kind, SlotId, TaskId, WireError, wire};
 
-/// "Change number `sequence` of the bridge `contract` stops it, or lets it go on." The contract counts every change, whoever
-/// makes it, so that none can be repeated.
+/// "Change number `sequence` of the bridge `contract` stops it, or lets it go on." The contract counts every change, by
+/// whichever way it is made, so that none can be repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct BridgePause {
     /// The birth epoch: its set signs.
