@@ -20,7 +20,7 @@ pub use certificate::{CertificateCheck, Rejection};
 pub use error::ChainError;
 pub use events::{
     MAX_WANTED, MalformedTransfer, PauseState, SeenTransfer, TransferPage, TransferReader,
-    missing_nonces, route_of,
+    missing_nonces,
 };
 pub(crate) use log::PendingReplyNote;
 pub use log::{MAX_REPLIES, MAX_REPLY_DETAIL, ProviderReply, QueryKind, ReadLog, ReplyKind};

@@ -88,11 +88,10 @@ async fn status(args: StatusArgs) -> anyhow::Result<()> {
 }
 
 fn render(report: &BridgeReport) -> String {
-    let mut routes = Table::new(&["ROUTE", ">SEEN", ">NEWEST", ">OPEN"]);
+    let mut routes = Table::new(&["ROUTE", ">NEWEST", ">OPEN"]);
     for route in &report.routes {
         routes.row([
             route.route.clone(),
-            route.seen.to_string(),
             route
                 .newest
                 .map_or_else(String::new, |newest| newest.to_string()),
@@ -150,7 +149,6 @@ mod tests {
             routes: vec![RouteReport {
                 route: "1:0xaa@0>10:0xbb".to_owned(),
                 id: "0x01".to_owned(),
-                seen: 7,
                 newest: Some(8),
                 open: 1,
             }],

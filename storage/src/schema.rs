@@ -69,7 +69,7 @@ tables! {
     /// (slot, task): tasks that ended without certificate although an operator had signed.
     pub UNCERTIFIED = 23, Scan: (Id, Id) => store::Empty;
     /// (route, nonce): what a bridge's contract sent, as seen at a final block.
-    pub TRANSFERS = 31, Point: (Id, u64) => store::TransferRecord;
+    pub TRANSFERS = 31, Scan: (Id, u64) => store::TransferRecord;
     /// (route, nonce): those of them that are not certified yet, as far as this node has heard.
     pub OPEN_TRANSFERS = 32, Scan: (Id, u64) => store::Empty;
     /// Delivery: what is to be sent, and how far it is.

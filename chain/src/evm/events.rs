@@ -168,7 +168,7 @@ impl EvmTransfers {
             None => {}
             Some(Ok(transfer)) => page.transfers.push(transfer),
             Some(Err(malformed)) => {
-                let (chain, why) = (self.client.chain_id(), malformed.why);
+                let (chain, why) = (self.client.chain_id(), &malformed.why);
                 tracing::warn!(chain, %block, log_index = malformed.log_index, why, "event is no transfer");
                 page.malformed.push(malformed);
             }
@@ -238,9 +238,10 @@ impl EvmTransfers {
                     .iter()
                     .filter_map(|event| self.read(events.block, event));
                 let wanted = read.filter_map(Result::ok).filter(|transfer| {
-                    transfer.route() == route && nonces.contains(&transfer.nonce)
+                    transfer.transfer.route.id() == route
+                        && nonces.contains(&transfer.transfer.nonce)
                 });
-                found.extend(wanted.map(|transfer| (transfer.nonce, transfer)));
+                found.extend(wanted.map(|transfer| (transfer.transfer.nonce, transfer)));
             }
         }
         log.rests_on(ReadBasis::Proof);

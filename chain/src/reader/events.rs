@@ -2,9 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use alloy::primitives::{Bytes, keccak256};
 use futures::future::BoxFuture;
-use quorate_proto::{B256, U256};
+use quorate_proto::{B256, Transfer};
 use tokio::sync::watch;
 
 use super::{BlockRef, ChainError, Providers, ReadLog};
@@ -12,29 +11,11 @@ use super::{BlockRef, ChainError, Providers, ReadLog};
 /// Nonces that are looked for at once: providers take lists of so many topics.
 pub const MAX_WANTED: usize = 64;
 
-/// A transfer, as the event of its source contract has it.
+/// A transfer, as the event of its source contract has it, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SeenTransfer {
-    /// Where it was sent.
-    pub source_chain: u64,
-    /// By which contract, left-padded where that is an EVM address, as for all that follow.
-    pub source_contract: B256,
-    /// Where it is to be paid.
-    pub target_chain: u64,
-    /// By which contract.
-    pub target_contract: B256,
-    /// Its number on its route, from 1.
-    pub nonce: u64,
-    /// Who sent it.
-    pub sender: B256,
-    /// Who is to get it, as the target chain writes that.
-    pub receiver: Bytes,
-    /// The token on the source chain; zero for its native coin.
-    pub token: B256,
-    /// In wire units; more than zero.
-    pub amount: U256,
-    /// Unix seconds after which anybody may close it.
-    pub deadline: u64,
+    /// What is said of it, with epoch 0: of none.
+    pub transfer: Transfer,
     /// The block of its event.
     pub block: BlockRef,
     /// Place of its event among those of the block.
@@ -43,35 +24,15 @@ pub struct SeenTransfer {
     pub transaction: B256,
 }
 
-impl SeenTransfer {
-    /// Its route.
-    #[must_use]
-    pub fn route(&self) -> B256 {
-        let source = (self.source_chain, self.source_contract);
-        route_of(source, (self.target_chain, self.target_contract))
-    }
-}
-
-/// The route from one contract of a chain to another one.
-#[must_use]
-pub fn route_of(source: (u64, B256), target: (u64, B256)) -> B256 {
-    let mut packed = [0; 80];
-    for ((chain, contract), end) in [source, target].iter().zip(packed.chunks_exact_mut(40)) {
-        end[..8].copy_from_slice(&chain.to_be_bytes());
-        end[8..].copy_from_slice(contract.as_slice());
-    }
-    keccak256(packed)
-}
-
 /// An event of the contract that is a transfer by its name only. It is not paid by anybody.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MalformedTransfer {
     /// The block of the event.
     pub block: BlockRef,
     /// Its place among those of the block.
     pub log_index: u64,
     /// What is wrong with it.
-    pub why: &'static str,
+    pub why: String,
 }
 
 /// The transfers of some blocks. Of many blocks, or where there are many, only of the first.
@@ -200,13 +161,5 @@ mod tests {
         assert_eq!(missing_nonces(8, &seen, 8), [0; 0]);
         assert_eq!(missing_nonces(u64::MAX, &seen, u64::MAX), [0; 0]);
         assert_eq!(missing_nonces(0, &seen, u64::MAX).len(), MAX_WANTED);
-    }
-
-    #[test]
-    fn a_route_is_the_packed_hash_of_both_ends() {
-        let (a, b) = (B256::repeat_byte(0xaa), B256::repeat_byte(0xbb));
-        let (from, to) = (258_u64.to_be_bytes(), 7_u64.to_be_bytes());
-        let packed = [&from[..], a.as_slice(), &to[..], b.as_slice()].concat();
-        assert_eq!(route_of((258, a), (7, b)), keccak256(packed));
     }
 }

@@ -296,6 +296,21 @@ pub(super) fn restore(store: &Store) -> Result<(Vec<Record>, Payloads), NodeErro
     Ok((records, payloads))
 }
 
+/// Milliseconds for which it is shown that something was delivered: a week.
+const SHOWN_MS: u64 = 7 * 24 * 3_600_000;
+
+/// Removes what was delivered long ago. Dead letters stay until they are tried again.
+pub(super) fn prune(store: &Store, batch: &mut Batch, now: Timestamp) -> Result<(), NodeError> {
+    for row in store.rows(schema::ENDED_DELIVERIES, &()) {
+        let (id, row) = row?;
+        let over = Timestamp(row.ended).plus_millis(SHOWN_MS) < now;
+        if over && row.ended_by.is_none() {
+            batch.delete(schema::ENDED_DELIVERIES, &id);
+        }
+    }
+    Ok(())
+}
+
 /// A delivery, for people.
 #[derive(Clone, Debug)]
 pub(crate) struct ListedDelivery {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use quorate_chain::ChainError;
 use quorate_proto::store::DeliveryRow;
 use quorate_protocols::delivery::{
     Alert, Delivery, DeliveryId, DeliveryRecord, Dispatcher, Input, LaneId, LanePolicy, Output,
@@ -20,6 +21,9 @@ use crate::{NodeError, clock};
 const COMMANDS: usize = 256;
 /// Answers that wait: all that a lane asks for at a time, for some lanes.
 const ANSWERS: usize = 256;
+
+/// Deliveries that end between two looks for what ended long ago: a look reads some thousand rows.
+const PRUNED_AFTER: u64 = 256;
 
 /// What the task is told.
 enum DeliveryCommand {
@@ -72,8 +76,10 @@ pub(crate) struct Deliveries {
     payloads: HashMap<DeliveryId, Arc<Payload>>,
     writes: WriteQueue,
     commands: mpsc::Receiver<DeliveryCommand>,
-    answers: mpsc::Receiver<Input>,
-    answer: mpsc::Sender<Input>,
+    answers: mpsc::Receiver<Result<Input, NodeError>>,
+    answer: mpsc::Sender<Result<Input, NodeError>>,
+    /// In this run.
+    ended: u64,
 }
 
 impl Deliveries {
@@ -111,6 +117,7 @@ impl Deliveries {
             commands: inbox,
             answers,
             answer,
+            ended: 0,
         };
         let handle = DeliveryHandle {
             commands,
@@ -128,7 +135,7 @@ impl Deliveries {
         loop {
             let wake = self.machine.next_wake().map(clock::instant_of);
             tokio::select! {
-                Some(answer) = self.answers.recv() => self.tell(answer).await?,
+                Some(answer) = self.answers.recv() => self.tell(answer?).await?,
                 command = self.commands.recv() => match command {
                     Some(command) => self.obey(command).await?,
                     None => return Ok(()),
@@ -276,6 +283,10 @@ impl Deliveries {
             payload.data.clear();
         }
         batch.put(schema::ENDED_DELIVERIES, &id.0.0, &row);
+        self.ended += 1;
+        if self.ended.is_multiple_of(PRUNED_AFTER) {
+            rows::prune(self.writes.store(), batch, clock::now())?;
+        }
         if let Some(lane) = self.lanes.get(&record.delivery.lane) {
             lane.forget(id);
         }
@@ -298,10 +309,7 @@ impl Deliveries {
         let Some(lane) = self.lanes.get(&id).cloned() else {
             return;
         };
-        self.ask(async move {
-            let view = lane.look().await.map_err(|error| error.to_string())?;
-            Ok(Input::Viewed(id, view))
-        });
+        self.ask(async move { Ok(Input::Viewed(id, lane.look().await?)) });
     }
 
     fn ask_record(&self, id: DeliveryId) {
@@ -309,9 +317,8 @@ impl Deliveries {
             return;
         };
         self.ask(async move {
-            let said = lane.record(id, &payload).await;
-            let said = said.map_err(|error| error.to_string())?;
-            let said = said.ok_or("the contract's record is no word, or is not confirmed")?;
+            let said = lane.record(id, &payload).await?;
+            let said = said.ok_or(Unanswered::NoRecord)?;
             Ok(Input::Judged(id, said))
         });
     }
@@ -342,8 +349,7 @@ impl Deliveries {
             return;
         }
         self.ask(async move {
-            let sent = lane.send(tx, payload.as_deref(), (fees, gas)).await;
-            let answer = sent.map_err(|error| error.to_string())?;
+            let answer = lane.send(tx, payload.as_deref(), (fees, gas)).await?;
             Ok(Input::Sent {
                 tx,
                 valid_until: None,
@@ -357,11 +363,7 @@ impl Deliveries {
             return;
         };
         self.ask(async move {
-            let found = lane
-                .receipt(nonce)
-                .await
-                .map_err(|error| error.to_string())?;
-            let found = found.map_err(|error| error.to_string())?;
+            let found = lane.receipt(nonce).await??;
             Ok(Input::Receipt {
                 lane: id,
                 nonce,
@@ -376,16 +378,31 @@ impl Deliveries {
         Some((lane.clone(), self.payloads.get(&id)?.clone()))
     }
 
-    /// The machine asks again for what gets no answer.
-    fn ask(&self, question: impl Future<Output = Result<Input, String>> + Send + 'static) {
+    /// The machine asks again for what gets no answer. A store that fails ends the node, as everywhere.
+    fn ask(&self, question: impl Future<Output = Result<Input, Unanswered>> + Send + 'static) {
         let answer = self.answer.clone();
         tokio::spawn(async move {
-            match question.await {
-                Ok(input) => drop(answer.send(input).await),
-                Err(error) => tracing::debug!(error, "a question of a delivery has no answer"),
-            }
+            let answered = match question.await {
+                Ok(input) => Ok(input),
+                Err(Unanswered::Node(error)) => Err(error),
+                Err(error) => {
+                    return tracing::debug!(%error, "a question of a delivery has no answer");
+                }
+            };
+            drop(answer.send(answered).await);
         });
     }
+}
+
+/// Why a question has no answer.
+#[derive(Debug, thiserror::Error)]
+enum Unanswered {
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    #[error("the contract's record is no word, or not confirmed")]
+    NoRecord,
+    #[error(transparent)]
+    Node(#[from] NodeError),
 }
 
 fn warn(alert: &Alert) {

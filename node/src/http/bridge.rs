@@ -64,12 +64,10 @@ fn gather(node: &Context) -> Result<BridgeReport, NodeError> {
     let mut routes = Vec::new();
     for text in node.bridge.routes() {
         let route = text.route.id();
-        let nonces = node.bridge.transfers.nonces(route)?;
         routes.push(RouteReport {
             route: text.to_string(),
             id: route.to_string(),
-            seen: nonces.len() as u64,
-            newest: nonces.last().copied(),
+            newest: node.bridge.transfers.newest(route)?,
             open: node.bridge.transfers.open(route, MOST_OPEN)?.len() as u64,
         });
     }

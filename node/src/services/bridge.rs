@@ -14,14 +14,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use quorate_chain::TransferReader;
-use quorate_proto::{B256, Route};
+use quorate_proto::{B256, Route, Transfer};
 use tokio_util::sync::CancellationToken;
 
 pub use self::settings::{BridgeSection, RouteText};
+use self::transfer_store::TransferKey;
 pub(crate) use self::transfer_store::TransferStore;
 pub(crate) use self::watcher::TransferWatcher;
 use crate::NodeError;
 use crate::process::supervisor::Tasks;
+
+/// Transfers of a route that are looked at together.
+const AT_ONCE: usize = 256;
 
 /// Who reads bridges' contracts, by chain.
 pub type TransferReaders = BTreeMap<u64, Arc<dyn TransferReader>>;
@@ -56,6 +60,21 @@ impl Bridge {
     /// The routes that this node serves.
     pub(crate) fn routes(&self) -> impl Iterator<Item = &RouteText> {
         self.routes.values()
+    }
+
+    /// The first transfers of each route that are not certified; at a relayer not queued. Those of one route do not wait
+    /// for those of another.
+    ///
+    /// # Errors
+    /// A store that cannot be read.
+    fn open(&self) -> Result<Vec<(TransferKey, Transfer)>, NodeError> {
+        let mut open = Vec::new();
+        for route in self.routes.keys() {
+            for key in self.transfers.open(*route, AT_ONCE)? {
+                open.extend(self.transfers.of(&key)?.map(|transfer| (key, transfer)));
+            }
+        }
+        Ok(open)
     }
 
     /// Whether this node serves a route.

@@ -2,13 +2,11 @@
 
 use alloy::primitives::{B256, Log};
 use alloy::sol_types::SolEvent;
+use quorate_proto::{Epoch, Route, Transfer};
 
 use super::super::abi::bridge::TransferSent;
 use super::super::proof::receipts::ProvenLog;
 use crate::{BlockRef, MalformedTransfer, SeenTransfer};
-
-/// Bytes of a receiver, whatever the chain.
-const MAX_RECEIVER: usize = 64;
 
 /// Reads a proven event of a bridge's contract, given as this chain and its own name there; `None` where it is no
 /// transfer by its name.
@@ -20,26 +18,12 @@ pub(super) fn transfer(
     if proven.log.topics().first() != Some(&TransferSent::SIGNATURE_HASH) {
         return None;
     }
-    let read = fields(&proven.log).and_then(|event| {
-        let transfer = SeenTransfer {
-            source_chain: source.0,
-            source_contract: source.1,
-            target_chain: event.targetChain,
-            target_contract: event.targetContract,
-            nonce: event.nonce,
-            sender: event.sender,
-            receiver: event.receiver,
-            token: event.token,
-            amount: event.amount,
-            deadline: event.deadline,
-            block,
-            log_index: proven.index,
-            transaction: proven.transaction,
-        };
-        match check(&transfer, event.route) {
-            None => Ok(transfer),
-            Some(why) => Err(why),
-        }
+    let read = fields(&proven.log).and_then(|event| told(source, event));
+    let read = read.map(|transfer| SeenTransfer {
+        transfer,
+        block,
+        log_index: proven.index,
+        transaction: proven.transaction,
     });
     Some(read.map_err(|why| MalformedTransfer {
         block,
@@ -49,27 +33,38 @@ pub(super) fn transfer(
 }
 
 /// The fields of the event, if they are written as a contract writes them and in no other way.
-fn fields(log: &Log) -> Result<TransferSent, &'static str> {
+fn fields(log: &Log) -> Result<TransferSent, String> {
     let event = TransferSent::decode_log_data_validate(&log.data);
     let event = event.map_err(|_| "its fields are not those of a transfer")?;
     match event.encode_log_data() == log.data {
         true => Ok(event),
-        false => Err("its fields are not written in the usual form"),
+        false => Err("its fields are not written in the usual form".to_owned()),
     }
 }
 
-fn check(transfer: &SeenTransfer, route: B256) -> Option<&'static str> {
-    let problems = [
-        (transfer.route() != route, "its route is another one"),
-        (transfer.nonce == 0, "its nonce is zero"),
-        (transfer.amount.is_zero(), "its amount is zero"),
-        (
-            !(1..=MAX_RECEIVER).contains(&transfer.receiver.len()),
-            "its receiver has not 1 to 64 bytes",
-        ),
-    ];
-    let problem = problems.into_iter().find(|(is_so, _)| *is_so);
-    problem.map(|(_, why)| why)
+fn told((chain, contract): (u64, B256), event: TransferSent) -> Result<Transfer, String> {
+    let transfer = Transfer {
+        epoch: Epoch(0),
+        route: Route {
+            source_chain: chain,
+            source_contract: contract,
+            target_chain: event.targetChain,
+            target_contract: event.targetContract,
+        },
+        nonce: event.nonce,
+        sender: event.sender,
+        receiver: event.receiver,
+        token: event.token,
+        amount: event.amount,
+        deadline: event.deadline,
+    };
+    if transfer.route.id() != event.route {
+        return Err("its route is another one".to_owned());
+    }
+    match transfer.check() {
+        Ok(()) => Ok(transfer),
+        Err(problem) => Err(problem.to_string()),
+    }
 }
 
 #[cfg(test)]
@@ -78,7 +73,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::route_of;
 
     const SOURCE: (u64, B256) = (31_337, B256::repeat_byte(0xcc));
     const BLOCK: BlockRef = BlockRef {
@@ -89,8 +83,14 @@ mod tests {
 
     fn event(nonce: u64, receiver: Vec<u8>, amount: u64) -> TransferSent {
         let target = (5, B256::repeat_byte(5));
+        let route = Route {
+            source_chain: SOURCE.0,
+            source_contract: SOURCE.1,
+            target_chain: target.0,
+            target_contract: target.1,
+        };
         TransferSent {
-            route: route_of(SOURCE, target),
+            route: route.id(),
             nonce,
             sender: B256::repeat_byte(1),
             targetChain: target.0,
@@ -102,7 +102,7 @@ mod tests {
         }
     }
 
-    fn read(data: LogData) -> Option<Result<SeenTransfer, &'static str>> {
+    fn read(data: LogData) -> Option<Result<SeenTransfer, String>> {
         let proven = ProvenLog {
             index: 3,
             transaction: B256::repeat_byte(9),
@@ -118,18 +118,24 @@ mod tests {
     fn what_the_fields_forbid_is_no_transfer() {
         let why = |event: &TransferSent| read(event.encode_log_data()).and_then(Result::err);
         let good = event(1, vec![1; 20], 1);
-        assert_eq!(why(&good), None);
-        assert_eq!(why(&event(0, vec![1], 1)), Some("its nonce is zero"));
-        assert_eq!(why(&event(1, vec![1], 0)), Some("its amount is zero"));
+        assert_eq!(why(&good).as_deref(), None);
+        assert_eq!(
+            why(&event(0, vec![1], 1)).as_deref(),
+            Some("nonce must not be zero")
+        );
+        assert_eq!(
+            why(&event(1, vec![1], 0)).as_deref(),
+            Some("amount must not be zero")
+        );
         for length in [0, 65] {
             let why = why(&event(1, vec![1; length], 1));
-            assert_eq!(why, Some("its receiver has not 1 to 64 bytes"));
+            assert_eq!(why.as_deref(), Some("receiver must have 1 to 64 bytes"));
         }
         let stray = TransferSent {
             targetChain: 6,
             ..good.clone()
         };
-        assert_eq!(why(&stray), Some("its route is another one"));
+        assert_eq!(why(&stray).as_deref(), Some("its route is another one"));
 
         let data = good.encode_log_data();
         let mut other = data.topics().to_vec();
@@ -169,8 +175,9 @@ mod tests {
         ) {
             let event = event(nonce, receiver, amount);
             let seen = read(event.encode_log_data()).expect("a transfer").expect("a good one");
-            prop_assert_eq!((seen.nonce, seen.receiver), (nonce, event.receiver));
-            prop_assert_eq!((seen.amount, seen.deadline), (U256::from(amount), 700));
+            let told = seen.transfer;
+            prop_assert_eq!((told.nonce, told.receiver), (nonce, event.receiver));
+            prop_assert_eq!((told.amount, told.deadline), (U256::from(amount), 700));
             prop_assert_eq!((seen.block, seen.log_index), (BLOCK, 3));
         }
 

@@ -9,7 +9,8 @@ use alloy::sol_types::SolEvent;
 use quorate_chain::anvil::AnvilChain;
 use quorate_chain::evm::{EvmClient, EvmSettings, EvmTransfers};
 use quorate_chain::rpc::RpcUrl;
-use quorate_chain::{Finality, ReadLog, SeenTransfer, TransferPage, TransferReader, route_of};
+use quorate_chain::{Finality, ReadLog, SeenTransfer, TransferPage, TransferReader};
+use quorate_proto::Route;
 
 use super::{chain_config, distinct};
 use crate::support::double::{Behaviour, Double};
@@ -76,7 +77,13 @@ impl Bridge {
     }
 
     pub(crate) fn route(&self) -> B256 {
-        route_of((self.anvil.chain_id(), self.name()), TARGET)
+        let route = Route {
+            source_chain: self.anvil.chain_id(),
+            source_contract: self.name(),
+            target_chain: TARGET.0,
+            target_contract: TARGET.1,
+        };
+        route.id()
     }
 
     pub(crate) fn event(&self, nonce: u64) -> TransferSent {
@@ -181,5 +188,5 @@ impl Bridge {
 }
 
 pub(crate) fn nonces(transfers: &[SeenTransfer]) -> Vec<u64> {
-    transfers.iter().map(|transfer| transfer.nonce).collect()
+    transfers.iter().map(|seen| seen.transfer.nonce).collect()
 }

@@ -20,11 +20,9 @@ pub struct RouteReport {
     pub route: String,
     /// Its hash.
     pub id: String,
-    /// Transfers that were seen at final blocks.
-    pub seen: u64,
-    /// The highest number of them.
+    /// The highest number that was seen at a final block.
     pub newest: Option<u64>,
-    /// Those of them that are not certified yet; at a relayer not queued. At most 1,000 are counted.
+    /// Transfers that are not certified yet; at a relayer not queued. At most 1,000 are counted.
     pub open: u64,
 }
 

@@ -3,9 +3,11 @@
 //! Every operator would begin the same task, so they take turns, by the order of their addresses, rotated by the number
 //! of the transfer: see [`AnnouncementTurns`]. A transfer that its epoch did not certify is announced in the next one.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
-use quorate_proto::{Address, Epoch, Statement, Transfer};
+use quorate_proto::{Address, Epoch, OperatorSet, Statement, Transfer};
 use quorate_storage::Store;
 use tokio_util::sync::CancellationToken;
 
@@ -16,8 +18,6 @@ use crate::tasks::driver::{DriverHandle, ReadTrace};
 use crate::tasks::handover::{AnnouncementTurns, newest_certificate};
 use crate::{NodeError, clock};
 
-/// Transfers of a route that are looked at together; those of other routes do not wait for them.
-const AT_ONCE: usize = 256;
 /// How often it is looked whether they were certified.
 const LOOK: Duration = Duration::from_millis(250);
 
@@ -68,37 +68,32 @@ impl Announcer {
 
     /// Announces what is due, and crosses out what is certified. Whether something is open.
     async fn look(&mut self) -> Result<bool, NodeError> {
-        let mut open = Vec::new();
-        for text in self.bridge.routes() {
-            open.extend(self.bridge.transfers.open(text.route.id(), AT_ONCE)?);
-        }
-        let mut certified = Vec::new();
-        for key in &open {
-            let Some(transfer) = self.bridge.transfers.of(key)? else {
-                certified.push(*key);
-                continue;
-            };
+        let Some(set) = self.home.view().current else {
+            return Ok(true);
+        };
+        let (mut certified, mut open) = (Vec::new(), BTreeSet::new());
+        for (key, transfer) in self.bridge.open()? {
             let slot = Transfer::slot_of(&transfer.route, transfer.nonce);
-            match newest_certificate(&self.store, slot)? {
-                Some(_) => certified.push(*key),
-                None => self.announce(*key, transfer).await,
+            if newest_certificate(&self.store, slot)?.is_some() {
+                certified.push(key);
+                continue;
             }
+            open.insert(key);
+            self.announce(key, transfer, &set).await;
         }
         if !certified.is_empty() {
             self.bridge.transfers.certified(&certified).await?;
         }
+        let current = set.epoch();
         self.turns
-            .retain(|(key, _)| open.contains(key) && !certified.contains(key));
+            .retain(|(key, epoch)| *epoch == current && open.contains(key));
         metrics::gauge!("quorate_bridge_transfers_open")
-            .set(u32::try_from(open.len() - certified.len()).unwrap_or(u32::MAX));
+            .set(u32::try_from(open.len()).unwrap_or(u32::MAX));
         Ok(!open.is_empty())
     }
 
     /// Where it is this operator's turn. The task runs on by itself; whether it was certified is seen in the store.
-    async fn announce(&mut self, key: TransferKey, transfer: Transfer) {
-        let Some(set) = self.home.view().current else {
-            return;
-        };
+    async fn announce(&mut self, key: TransferKey, transfer: Transfer, set: &Arc<OperatorSet>) {
         if set.get(self.me).is_none() {
             return;
         }
@@ -106,12 +101,16 @@ impl Announcer {
         let rotation = transfer.nonce.wrapping_add(u64::from(epoch.0));
         if !self
             .turns
-            .take(clock::now(), self.me, &set, (key, epoch), rotation)
+            .take(clock::now(), self.me, set, (key, epoch), rotation)
         {
             return;
         }
         tracing::debug!(%epoch, nonce = transfer.nonce, "announcing a transfer");
         let statement = Statement::Transfer(Transfer { epoch, ..transfer });
-        drop(self.driver.ask(statement, set, ReadTrace::default()).await);
+        drop(
+            self.driver
+                .ask(statement, set.clone(), ReadTrace::default())
+                .await,
+        );
     }
 }

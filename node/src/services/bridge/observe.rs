@@ -15,7 +15,10 @@ impl Observer {
     pub(in crate::services) async fn transfer(&self, told: &Transfer) -> (Verdict, ReadTrace) {
         let (started, chain) = (clock::now(), told.route.source_chain);
         let verdict = match self.bridge.serves(&told.route) {
-            true => seen(&self.bridge, told, self.bridge_waits.try_acquire().is_ok()).await,
+            true => {
+                let place = self.bridge_waits.try_acquire().ok();
+                seen(&self.bridge, told, place.is_some()).await
+            }
             false => unsupported(),
         };
         let micros = clock::now().micros_since(started);

@@ -26,8 +26,6 @@ use crate::{NodeError, clock};
 /// Who sends to chains, by their ids.
 pub type Submitters = BTreeMap<u64, Arc<dyn Submitter>>;
 
-/// Transfers of a route that are looked at together.
-const AT_ONCE: usize = 256;
 /// How often it is looked whether they were certified.
 const LOOK: Duration = Duration::from_millis(250);
 /// Operator sets that a registry may lack at most: it is told of them one by one.
@@ -101,16 +99,9 @@ impl BridgeRelayer {
 
     /// Queues what was certified. Whether something is open.
     async fn look(&mut self) -> Result<bool, NodeError> {
-        let mut open = Vec::new();
-        for text in self.bridge.routes() {
-            open.extend(self.bridge.transfers.open(text.route.id(), AT_ONCE)?);
-        }
+        let open = self.bridge.open()?;
         let (mut queued, mut stuck) = (Vec::<TransferKey>::new(), BTreeSet::new());
-        for key in &open {
-            let Some(transfer) = self.bridge.transfers.of(key)? else {
-                queued.push(*key);
-                continue;
-            };
+        for (key, transfer) in &open {
             // One that cannot be reached now keeps no other waiting.
             if stuck.contains(&transfer.route.target_chain) {
                 continue;

@@ -80,11 +80,19 @@ impl Section for BridgeSection {
         let routes = read.map(|problem| ("routes", problem));
         let relayers = self.relayers.iter().flatten();
         let relayers = relayers.filter_map(|text| address_of(text).err());
+        let deep = self
+            .confirmations
+            .filter(|blocks| *blocks > MOST_CONFIRMATIONS);
+        let deep = deep.map(|_| format!("at most {MOST_CONFIRMATIONS}"));
         routes
             .chain(relayers.map(|problem| ("relayers", problem)))
+            .chain(deep.map(|problem| ("confirmations", problem)))
             .collect()
     }
 }
+
+/// A relayer remembers one number for each of these blocks: a day of a chain with one every 12 s.
+const MOST_CONFIRMATIONS: u64 = 7_200;
 
 /// Wei in a gwei.
 const GWEI: u128 = 1_000_000_000;

@@ -2,7 +2,7 @@
 
 use quorate_chain::SeenTransfer;
 use quorate_proto::store::{Cursor, Empty, TransferRecord};
-use quorate_proto::{B256, Epoch, Route, Transfer, wire};
+use quorate_proto::{B256, Route, Transfer, wire};
 use quorate_storage::{Batch, Durability, Page, Store, WriteQueue, schema};
 use tokio::sync::watch;
 
@@ -41,10 +41,7 @@ impl TransferStore {
     /// # Errors
     /// A store that cannot be read.
     pub(crate) fn get(&self, route: &Route, nonce: u64) -> Result<Option<Transfer>, NodeError> {
-        let record = self
-            .store()
-            .get(schema::TRANSFERS, &(route.id().0, nonce))?;
-        record.map(|record| transfer_of(&record)).transpose()
+        self.of(&(route.id().0, nonce))
     }
 
     /// The same by its key.
@@ -54,6 +51,17 @@ impl TransferStore {
     pub(crate) fn of(&self, key: &TransferKey) -> Result<Option<Transfer>, NodeError> {
         let record = self.store().get(schema::TRANSFERS, key)?;
         record.map(|record| transfer_of(&record)).transpose()
+    }
+
+    /// The highest number of a route that was seen.
+    ///
+    /// # Errors
+    /// A store that cannot be read.
+    pub(crate) fn newest(&self, route: B256) -> Result<Option<u64>, NodeError> {
+        let rows = self
+            .store()
+            .scan(schema::TRANSFERS, &route.0, Page::newest(1))?;
+        Ok(rows.rows.first().map(|((_, nonce), _)| *nonce))
     }
 
     /// The numbers of a route that were seen.
@@ -115,17 +123,17 @@ impl TransferStore {
     }
 
     fn add(&self, batch: &mut Batch, seen: &SeenTransfer) -> Result<(), NodeError> {
-        let transfer = statement_of(seen);
+        let transfer = &seen.transfer;
         let key = (transfer.route.id().0, transfer.nonce);
         if let Some(known) = self.of(&key)? {
-            if known != transfer {
-                let (nonce, chain) = (transfer.nonce, seen.source_chain);
+            if known != *transfer {
+                let (nonce, chain) = (transfer.nonce, transfer.route.source_chain);
                 tracing::error!(chain, nonce, block = %seen.block, "another transfer has a number that was final before; what was seen first stays: did blocks leave the chain that its rule of finality called final?");
             }
             return Ok(());
         }
         let record = TransferRecord {
-            transfer: Some((&transfer).into()),
+            transfer: Some(transfer.into()),
             block_number: seen.block.number,
             block_hash: seen.block.hash.to_vec(),
             block_time: seen.block.timestamp,
@@ -148,25 +156,6 @@ impl TransferStore {
             batch.delete(schema::OPEN_TRANSFERS, key);
         }
         Ok(self.writes.write(batch, Durability::Buffered).await?)
-    }
-}
-
-/// As a statement of no epoch.
-fn statement_of(seen: &SeenTransfer) -> Transfer {
-    Transfer {
-        epoch: Epoch(0),
-        route: Route {
-            source_chain: seen.source_chain,
-            source_contract: seen.source_contract,
-            target_chain: seen.target_chain,
-            target_contract: seen.target_contract,
-        },
-        nonce: seen.nonce,
-        sender: seen.sender,
-        receiver: seen.receiver.clone(),
-        token: seen.token,
-        amount: seen.amount,
-        deadline: seen.deadline,
     }
 }
 

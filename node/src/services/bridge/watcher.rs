@@ -143,9 +143,6 @@ impl TransferWatcher {
                 .reader
                 .transfers(self.contract, self.next_block, head.number, &log)
                 .await?;
-            for event in &page.malformed {
-                tracing::warn!(chain = self.chain, block = %event.block, log = event.log_index, why = event.why, "an event of the bridge is malformed and is left out");
-            }
             let next = page.next.max(self.next_block.saturating_add(1));
             self.take(page.transfers, next.saturating_sub(1)).await?;
             self.next_block = next;
@@ -167,14 +164,14 @@ impl TransferWatcher {
     }
 
     fn own(&self, seen: Vec<SeenTransfer>) -> Vec<SeenTransfer> {
-        let is_own = |one: &SeenTransfer| self.routes.contains_key(&one.route());
+        let is_own = |one: &SeenTransfer| self.routes.contains_key(&one.transfer.route.id());
         seen.into_iter().filter(is_own).collect()
     }
 
     fn note(&mut self, seen: &[SeenTransfer]) {
         for one in seen {
-            if let Some(nonces) = self.routes.get_mut(&one.route()) {
-                nonces.add(one.nonce);
+            if let Some(nonces) = self.routes.get_mut(&one.transfer.route.id()) {
+                nonces.add(one.transfer.nonce);
             }
         }
         metrics::counter!("quorate_bridge_transfers_seen_total", "chain" => self.chain.to_string())

@@ -61,6 +61,23 @@ impl Transfer {
     /// Seconds between sending and deadline, at most: source contracts demand it.
     pub const MAX_LIFETIME: u64 = 7 * 24 * 3_600;
 
+    /// Whether its fields are within their bounds, wherever it comes from.
+    ///
+    /// # Errors
+    /// The field, and what is wrong with it.
+    pub fn check(&self) -> Result<(), WireError> {
+        if self.nonce == 0 {
+            return Err(WireError::new("nonce", "must not be zero"));
+        }
+        if self.amount.is_zero() {
+            return Err(WireError::new("amount", "must not be zero"));
+        }
+        if !(1..=MAX_RECEIVER).contains(&self.receiver.len()) {
+            return Err(WireError::new("receiver", "must have 1 to 64 bytes"));
+        }
+        Ok(())
+    }
+
     /// Names the question what this number of a route is.
     #[must_use]
     pub fn slot_of(route: &Route, nonce: u64) -> SlotId {
@@ -196,25 +213,16 @@ impl TryFrom<&wire::Transfer> for Transfer {
     type Error = WireError;
 
     fn try_from(message: &wire::Transfer) -> Result<Self, WireError> {
-        let amount = u256("amount", &message.amount)?;
-        if message.nonce == 0 {
-            return Err(WireError::new("nonce", "must not be zero"));
-        }
-        if amount.is_zero() {
-            return Err(WireError::new("amount", "must not be zero"));
-        }
-        if !(1..=MAX_RECEIVER).contains(&message.receiver.len()) {
-            return Err(WireError::new("receiver", "must have 1 to 64 bytes"));
-        }
-        Ok(Self {
+        let transfer = Self {
             epoch: Epoch(message.epoch),
             route: present("route", message.route.as_ref())?.try_into()?,
             nonce: message.nonce,
             sender: b256("sender", &message.sender)?,
             receiver: message.receiver.clone().into(),
             token: b256("token", &message.token)?,
-            amount,
+            amount: u256("amount", &message.amount)?,
             deadline: message.deadline,
-        })
+        };
+        transfer.check().map(|()| transfer)
     }
 }
