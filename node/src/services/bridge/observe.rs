@@ -13,7 +13,7 @@ impl Observer {
     /// Compares with what this node has seen at a final block. The announcer may have seen it a moment earlier: a few
     /// wait.
     pub(in crate::services) async fn transfer(&self, told: &Transfer) -> (Verdict, ReadTrace) {
-        let (started, chain) = (clock::now(), told.route.source_chain);
+        let started = clock::now();
         let verdict = match self.bridge.serves(&told.route) {
             true => {
                 let place = self.bridge_waits.try_acquire().ok();
@@ -26,8 +26,8 @@ impl Observer {
             Verdict::Agree => ReadBasis::Proof,
             Verdict::Refuse(..) => ReadBasis::Unspecified,
         };
+        // Names no chain: receipts that were proven do not show that the chain's state can be.
         let trace = ReadTrace {
-            chain: Some(chain),
             micros,
             basis,
             ..ReadTrace::default()
