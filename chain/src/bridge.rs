@@ -1,8 +1,9 @@
-//! The calls of a bridge's contracts, whatever the chain is.
+//! What has bridges' contracts do what was certified, whatever the chain is.
 
-use quorate_proto::{B256, Epoch, OperatorSet, Transfer};
+use futures::future::BoxFuture;
+use quorate_proto::{B256, Certificate, Epoch, OperatorSet, Transfer};
 
-use crate::ContractCall;
+use crate::{ChainError, ContractCall};
 
 /// What a contract's refusal means to who called it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,32 +18,73 @@ pub enum CallMeaning {
     Configuration,
 }
 
-/// Makes the calls of a bridge and of the registry that it asks. Contracts and senders have 32 bytes, left-padded where
-/// they are EVM addresses.
-pub trait BridgeCalls: Send + Sync {
-    /// Pays a transfer, by its certificate.
-    fn deliver(&self, transfer: &Transfer, certificate: Vec<u8>, sender: B256) -> ContractCall;
+/// What a contract's record of something says, a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordRule {
+    /// 0 open, 3 closed, otherwise done.
+    Status,
+    /// Done from this number on.
+    AtLeast(u64),
+}
 
-    /// What became of a transfer: a word, 0 open, 1 queued, 2 paid, 3 closed.
-    fn status(&self, transfer: &Transfer) -> ContractCall;
+/// What a contract is to do.
+#[derive(Clone, Copy, Debug)]
+pub enum BridgeAction<'a> {
+    /// Pay a transfer.
+    Pay(&'a Transfer),
+    /// Take the set of the next epoch, fixed at this Unix second: a registry does.
+    Update(&'a OperatorSet, u64),
+}
 
-    /// The registry that a bridge asks: a word.
-    fn registry(&self, bridge: B256) -> ContractCall;
+/// What is brought to a contract, by whom.
+#[derive(Clone, Copy, Debug)]
+pub struct BridgeOrder<'a> {
+    /// What it is to do.
+    pub action: BridgeAction<'a>,
+    /// The bridge, or its registry.
+    pub contract: B256,
+    /// Says so.
+    pub certificate: &'a Certificate,
+    /// What is signed in it.
+    pub digest: B256,
+    /// The set that signed it.
+    pub signers: &'a OperatorSet,
+    /// An update that comes before has the contract hold that set.
+    pub follows_update: bool,
+    /// Who pays for the transactions.
+    pub payer: B256,
+}
 
-    /// The newest epoch whose certificates a registry takes: a word.
-    fn newest_epoch(&self, registry: B256) -> ContractCall;
+/// One of the transactions that carry out an order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BridgeStep {
+    /// What is sent.
+    pub call: ContractCall,
+    /// Asks what became of it.
+    pub record: ContractCall,
+    /// What the answer means.
+    pub rule: RecordRule,
+    /// Only a later step makes use of it, so that none has to wait until it is confirmed.
+    pub is_interim: bool,
+}
 
-    /// Where a registry keeps the set of an epoch for compact certificates: a word, zero if it does not.
-    fn sealed_set(&self, registry: B256, epoch: Epoch) -> ContractCall;
+/// Says what to send to bridges' contracts on one chain. What it reads is of the newest block, as a quorum says.
+pub trait BridgeSender: Send + Sync {
+    /// The registry that a bridge asks; where bridges keep operator sets themselves, the bridge.
+    fn registry(&self, bridge: B256) -> BoxFuture<'_, Result<B256, ChainError>>;
 
-    /// Tells a registry of the set of a later epoch, which that of the epoch `by.0` names, and which was fixed at the Unix
-    /// second `by.1`.
-    fn update_epoch(
-        &self,
-        registry: B256,
-        by: (Epoch, u64),
-        next: &OperatorSet,
-        certificate: Vec<u8>,
-        sender: B256,
-    ) -> ContractCall;
+    /// The newest epoch whose certificates a registry takes.
+    fn newest_epoch(&self, registry: B256) -> BoxFuture<'_, Result<Epoch, ChainError>>;
+
+    /// The transactions that carry out an order, each of which needs those before it.
+    ///
+    /// # Errors
+    /// [`ChainError::Settings`] for what no contract there can do.
+    fn steps<'a>(
+        &'a self,
+        order: BridgeOrder<'a>,
+    ) -> BoxFuture<'a, Result<Vec<BridgeStep>, ChainError>>;
+
+    /// What an error of these contracts means; `None` for one that may pass, or is none of theirs.
+    fn meaning_of(&self, error: &ChainError) -> Option<CallMeaning>;
 }

@@ -12,8 +12,8 @@ use crate::providers::ProviderConfig;
 use crate::quorum::QuorumRule;
 use crate::rpc::RpcUrl;
 use crate::{
-    BlockRef, CertificateCheck, ChainEntry, ChainError, Finality, HomeReader, Providers,
-    StateReader, Submitter, TransferReader,
+    BlockRef, CertificateCheck, ChainEntry, ChainError, ChainFamily, Finality, HomeReader,
+    Providers, StateReader, Submitter, TransferReader,
 };
 
 /// How often heads are polled unless set otherwise: well below the block time of the slower
@@ -48,6 +48,9 @@ pub struct ChainConfig {
 
 /// A family of chains, with the settings of one chain that only the family knows.
 pub trait Family: fmt::Debug + Send + Sync + 'static {
+    /// Which it is.
+    fn kind(&self) -> ChainFamily;
+
     /// The same with the settings of one chain that only the family knows; `setting` has their texts by name.
     ///
     /// # Errors

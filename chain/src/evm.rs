@@ -32,7 +32,6 @@ mod state;
 mod submit;
 mod transaction;
 
-pub use bridge_calls::meaning_of;
 pub use client::{EvmClient, EvmStatus};
 pub use events::EvmTransfers;
 pub use family::EvmSettings;

@@ -24,9 +24,8 @@ mod reader;
 pub mod rpc;
 mod submit;
 
-pub use bridge::{BridgeCalls, CallMeaning};
+pub use bridge::{BridgeAction, BridgeOrder, BridgeSender, BridgeStep, CallMeaning, RecordRule};
 pub use config::{ChainClient, ChainConfig, Connected, Family, SettingProblem};
-pub use evm::meaning_of;
 pub use families::{configure, verify_on_chain};
 pub use finality::{Finality, FinalityError};
 pub use priority::for_user;
@@ -40,5 +39,5 @@ pub use reader::{
 };
 pub use submit::{
     AccountState, Broadcast, ContractCall, FeeQuote, Inclusion, SignedTransaction, Submitter,
-    TransactionDraft,
+    TransactionDraft, UnsignedTransaction,
 };

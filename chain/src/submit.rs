@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 use alloy::primitives::Bytes;
 use futures::future::BoxFuture;
-use quorate_proto::{B256, Signature, U256};
+use quorate_proto::{B256, U256};
 
-use crate::{BridgeCalls, ChainError, Providers};
+use crate::{BridgeSender, ChainError, ChainFamily, Providers};
 
 /// An account that pays for transactions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,10 +49,12 @@ pub struct ContractCall {
     pub value: U256,
 }
 
-/// A transaction without signature.
+/// A transaction before it is made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TransactionDraft {
-    /// Its number among those of its sender.
+    /// Who signs it, and pays.
+    pub sender: B256,
+    /// Its number among those of its sender, where the chain counts them.
     pub nonce: u64,
     /// The contract.
     pub contract: B256,
@@ -68,11 +70,20 @@ pub struct TransactionDraft {
     pub tip: u128,
 }
 
+/// A transaction without signature.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnsignedTransaction {
+    /// What is signed: a digest of 32 bytes, or a message that is hashed by signing it.
+    pub payload: Bytes,
+    /// The last height at which it can be executed, where it has one.
+    pub valid_until: Option<u64>,
+}
+
 /// A transaction as it goes out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignedTransaction {
-    /// What the chain calls it.
-    pub hash: B256,
+    /// What the chain calls it: a hash of 32 bytes, or a signature of 64.
+    pub id: Bytes,
     /// Who signed it, and pays.
     pub sender: B256,
     /// Its bytes.
@@ -117,15 +128,15 @@ pub struct Inclusion {
 /// Sends to one chain. What it reads is of the newest block, and may change.
 ///
 /// Everything ends within 3 s: 2 s for the providers, and what it takes to compare them.
-pub trait Submitter: Send + Sync + 'static {
+pub trait Submitter: BridgeSender + Send + Sync + 'static {
     /// The chain that this sends to.
     fn chain_id(&self) -> u64;
 
+    /// What sort of chain it is: whose keys sign there, and how transactions are kept from being executed twice.
+    fn family(&self) -> ChainFamily;
+
     /// Who is asked, and how each of them fares.
     fn providers(&self) -> Providers;
-
-    /// The calls of bridges' contracts there.
-    fn bridge_calls(&self) -> &dyn BridgeCalls;
 
     /// The newest block's height: the highest that a quorum reaches.
     fn height(&self) -> BoxFuture<'_, Result<u64, ChainError>>;
@@ -153,21 +164,25 @@ pub trait Submitter: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`ChainError::Settings`] for a contract that is no address there.
-    fn digest(&self, draft: &TransactionDraft) -> Result<B256, ChainError>;
+    fn prepare<'a>(
+        &'a self,
+        draft: &'a TransactionDraft,
+    ) -> BoxFuture<'a, Result<UnsignedTransaction, ChainError>>;
 
-    /// The transaction with the signature of its [`Self::digest`].
+    /// The transaction with the signature of [`UnsignedTransaction::payload`].
     ///
     /// # Errors
-    /// As [`Self::digest`]; [`ChainError::Malformed`] for a signature that is of no key.
-    fn sign(
+    /// [`ChainError::Malformed`] for a signature that is of no key.
+    fn complete(
         &self,
         draft: &TransactionDraft,
-        signature: &Signature,
+        unsigned: &UnsignedTransaction,
+        signature: &[u8],
     ) -> Result<SignedTransaction, ChainError>;
 
     /// Hands a transaction to all providers. May be done again with the same one.
     fn broadcast<'a>(&'a self, transaction: &'a SignedTransaction) -> BoxFuture<'a, Broadcast>;
 
-    /// Where a transaction is, as a quorum says; `None` where a quorum does not have it.
-    fn receipt(&self, hash: B256) -> BoxFuture<'_, Result<Option<Inclusion>, ChainError>>;
+    /// Where a transaction is, by its id, as a quorum says; `None` where a quorum does not have it.
+    fn receipt<'a>(&'a self, id: &'a [u8]) -> BoxFuture<'a, Result<Option<Inclusion>, ChainError>>;
 }

@@ -18,7 +18,7 @@ pub(crate) const fn secret_variable(kind: KeyKind) -> Option<&'static str> {
     match kind {
         KeyKind::Signing => Some("QUORATE_SIGNING_SECRET"),
         KeyKind::Peer => Some("QUORATE_PEER_SECRET"),
-        KeyKind::Ed25519 => None,
+        KeyKind::Ed25519 => Some("QUORATE_ED25519_SECRET"),
     }
 }
 

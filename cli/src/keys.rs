@@ -112,7 +112,7 @@ pub(crate) struct KeysListArgs {
 pub(crate) enum KindArg {
     /// secp256k1: signs for an operator
     Signing,
-    /// Ed25519: for accounts on SVM chains; no node opens it
+    /// Ed25519: pays on SVM chains; relayers to such chains open it
     Ed25519,
     /// The identity of a node
     Peer,

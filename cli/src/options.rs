@@ -148,6 +148,14 @@ quorate_node::settings! {
                 roles: &[Role::Operator, Role::Relayer],
             }
 
+            /// Name or path of the Ed25519 key that pays on SVM chains. Instead of a file, the environment variable
+            /// QUORATE_ED25519_SECRET may hold the secret in hexadecimal, or as the JSON array of SVM wallets.
+            svm_key: Option<String> {
+                value: "KEY",
+                default: |_| "default".into(),
+                roles: &[Role::Relayer],
+            }
+
             /// Name or path of the peer key. Never run two nodes with one peer key. Instead of a file, the
             /// environment variable QUORATE_PEER_SECRET may hold the secret in hexadecimal.
             peer_key: Option<String> { value: "KEY", default: |_| "default".into() }

@@ -5,6 +5,7 @@ mod reload;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use quorate_chain::ChainFamily;
 use quorate_node::keys::{KeyKind, KeyStore, LocalSigner, NewKey, Password, Secret, Signer};
 use quorate_node::settings::{Role, Settings};
 use quorate_node::{LogClaim, Node, NodeParts, collect_metrics};
@@ -34,6 +35,7 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
         settings,
         peer_secret: *keys.peer.bytes(),
         signer: keys.signer,
+        svm_secret: keys.svm.as_ref().map(|secret| *secret.bytes()),
         claim: keys.claim,
         metrics: Some(metrics),
     };
@@ -87,6 +89,7 @@ fn watch_signals(stop: CancellationToken) -> anyhow::Result<impl Future<Output =
 struct Keys {
     peer: Secret,
     signer: Option<Arc<dyn Signer>>,
+    svm: Option<Secret>,
     claim: LogClaim,
 }
 
@@ -114,9 +117,18 @@ impl Keys {
                 Some(Arc::new(LocalSigner::new(key)) as Arc<dyn Signer>)
             }
         };
+        let pays_on_svm = settings.role == Role::Relayer
+            && settings
+                .chains
+                .iter()
+                .any(|chain| chain.chain.family.kind() == ChainFamily::Svm);
+        let svm = pays_on_svm
+            .then(|| source.secret(KeyKind::Ed25519, text(&options.svm_key)))
+            .transpose()?;
         Ok(Self {
             peer,
             signer,
+            svm,
             claim,
         })
     }

@@ -7,7 +7,7 @@ mod lane;
 mod rows;
 mod shell;
 
-use quorate_chain::ContractCall;
+use quorate_chain::{BridgeStep, CallMeaning, ContractCall, RecordRule};
 use quorate_proto::{B256, U256};
 use quorate_protocols::delivery::{Class, Delivery, OnChain};
 
@@ -29,31 +29,46 @@ pub(crate) struct Payload {
     /// Asks the contract's own record.
     pub(crate) record: ContractCall,
     pub(crate) rule: RecordRule,
+    /// Only a later delivery makes use of it: it is done as soon as it is seen.
+    pub(crate) is_interim: bool,
     /// For people.
     pub(crate) about: String,
 }
 
-/// What a contract's record says, a word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum RecordRule {
-    /// 0 open, 3 closed, otherwise done.
-    Status,
-    /// Done from this number on.
-    AtLeast(u64),
+impl Payload {
+    /// Of a bridge's step.
+    pub(crate) fn of(step: BridgeStep, about: String) -> Self {
+        Self {
+            call: step.call,
+            record: step.record,
+            rule: step.rule,
+            is_interim: step.is_interim,
+            about,
+        }
+    }
 }
 
-impl RecordRule {
-    /// At the head; whether that is confirmed is not seen here.
-    fn read(self, answer: &[u8]) -> Option<OnChain> {
-        let word = U256::from_be_slice(answer.get(..32)?);
-        let done = OnChain::Done { confirmed: false };
-        Some(match self {
-            Self::AtLeast(least) if word >= U256::from(least) => done,
-            Self::AtLeast(_) => OnChain::Open,
-            Self::Status if word.is_zero() => OnChain::Open,
-            Self::Status if word == U256::from(3) => OnChain::Gone("it was closed".to_owned()),
-            Self::Status => done,
-        })
+/// What a record says at the head; whether that is confirmed is not seen here.
+fn read_record(rule: RecordRule, answer: &[u8]) -> Option<OnChain> {
+    let word = U256::from_be_slice(answer.get(..32)?);
+    let done = OnChain::Done { confirmed: false };
+    Some(match rule {
+        RecordRule::AtLeast(least) if word >= U256::from(least) => done,
+        RecordRule::AtLeast(_) => OnChain::Open,
+        RecordRule::Status if word.is_zero() => OnChain::Open,
+        RecordRule::Status if word == U256::from(3) => OnChain::Gone("it was closed".to_owned()),
+        RecordRule::Status => done,
+    })
+}
+
+/// What a contract's refusal means for a delivery.
+const fn class_of(meaning: CallMeaning) -> Class {
+    match meaning {
+        CallMeaning::Done => Class::Taken,
+        // Not counted as an attempt: a bridge may be paused for days.
+        CallMeaning::NotNow => Class::Unreachable,
+        CallMeaning::Never => Class::Hopeless,
+        CallMeaning::Configuration => Class::Misconfigured,
     }
 }
 
@@ -95,13 +110,17 @@ mod tests {
             (RecordRule::AtLeast(7), 6, Some(OnChain::Open)),
             (RecordRule::AtLeast(7), 7, done.clone()),
         ] {
-            assert_eq!(rule.read(&word(number)), expected, "{rule:?} {number}");
+            assert_eq!(
+                read_record(rule, &word(number)),
+                expected,
+                "{rule:?} {number}"
+            );
         }
         assert!(matches!(
-            RecordRule::Status.read(&word(3)),
+            read_record(RecordRule::Status, &word(3)),
             Some(OnChain::Gone(_))
         ));
-        assert_eq!(RecordRule::Status.read(&[0; 31]), None);
+        assert_eq!(read_record(RecordRule::Status, &[0; 31]), None);
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod error;
 mod foreign;
 mod kind;
 mod marker;
+mod payer;
 mod scrypt;
 mod secret;
 mod store;
@@ -22,6 +23,7 @@ pub(crate) use container::fuzzing::check as check_container;
 pub use error::KeyError;
 pub use kind::KeyKind;
 pub use marker::NewKey;
+pub(crate) use payer::{EvmPayer, PayerKey, SvmPayer};
 pub use secret::{Password, Secret};
 pub use store::{KeyInfo, KeyListing, KeyStore, Saving};
 pub use text::{read_text, text_of};
@@ -45,8 +47,8 @@ pub trait Signer: Send + Sync + 'static {
 #[derive(Debug, thiserror::Error)]
 #[error("the signer of key {key} failed: {reason}")]
 pub struct SignerError {
-    /// Which key.
-    pub key: Address,
+    /// Which key: its address.
+    pub key: String,
     /// What the holder says.
     pub reason: String,
 }
@@ -74,7 +76,7 @@ impl Signer for LocalSigner {
 
     fn sign(&self, digest: B256) -> BoxFuture<'_, Result<Signature, SignerError>> {
         let signed = self.key.sign(digest).map_err(|error| SignerError {
-            key: self.address,
+            key: self.address.to_string(),
             reason: error.to_string(),
         });
         Box::pin(std::future::ready(signed))

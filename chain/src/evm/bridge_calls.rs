@@ -3,10 +3,14 @@
 use alloy::primitives::U256;
 use alloy::sol;
 use alloy::sol_types::{SolCall, SolError};
+use futures::future::{BoxFuture, FutureExt};
 use quorate_proto::{Address, B256, Epoch, OperatorSet, Transfer};
 
-use crate::ContractCall;
-use crate::bridge::{BridgeCalls, CallMeaning};
+use super::EvmSubmitter;
+use crate::{
+    BridgeAction, BridgeOrder, BridgeSender, BridgeStep, CallMeaning, ChainError, ContractCall,
+    RecordRule, Submitter,
+};
 
 sol! {
     struct SentTransfer {
@@ -46,9 +50,8 @@ sol! {
     error InvalidSignature();
 }
 
-/// What an error of these contracts means, by its selector; `None` for one that may pass, or is not known.
-#[must_use]
-pub fn meaning_of(selector: [u8; 4]) -> Option<CallMeaning> {
+/// What an error of these contracts means, by its selector.
+fn meaning_of(selector: [u8; 4]) -> Option<CallMeaning> {
     Some(match selector {
         NonceTaken::SELECTOR | EpochKnown::SELECTOR | EpochSkipped::SELECTOR => CallMeaning::Done,
         CertificateExpired::SELECTOR | InvalidReceiver::SELECTOR | InvalidAmount::SELECTOR => {
@@ -61,10 +64,6 @@ pub fn meaning_of(selector: [u8; 4]) -> Option<CallMeaning> {
     })
 }
 
-/// Those of EVM chains.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct EvmBridgeCalls;
-
 fn call_of<C: SolCall>(name: &'static str, contract: B256, call: &C) -> ContractCall {
     ContractCall {
         name,
@@ -75,75 +74,151 @@ fn call_of<C: SolCall>(name: &'static str, contract: B256, call: &C) -> Contract
     }
 }
 
-impl BridgeCalls for EvmBridgeCalls {
-    fn deliver(&self, transfer: &Transfer, certificate: Vec<u8>, sender: B256) -> ContractCall {
-        let call = deliverCall {
-            transfer: SentTransfer {
-                sourceChain: transfer.route.source_chain,
-                sourceContract: transfer.route.source_contract,
-                targetChain: transfer.route.target_chain,
-                targetContract: transfer.route.target_contract,
-                nonce: transfer.nonce,
-                sender: transfer.sender,
-                receiver: transfer.receiver.clone(),
-                token: transfer.token,
-                amount: transfer.amount,
-                deadline: transfer.deadline,
-            },
-            certificate: certificate.into(),
-        };
-        ContractCall {
-            from: Some(sender),
-            ..call_of("deliver", transfer.route.target_contract, &call)
-        }
-    }
-
-    fn status(&self, transfer: &Transfer) -> ContractCall {
-        let call = statusOfCall {
-            route: transfer.route.id(),
+fn deliver(transfer: &Transfer, certificate: Vec<u8>) -> ContractCall {
+    let call = deliverCall {
+        transfer: SentTransfer {
+            sourceChain: transfer.route.source_chain,
+            sourceContract: transfer.route.source_contract,
+            targetChain: transfer.route.target_chain,
+            targetContract: transfer.route.target_contract,
             nonce: transfer.nonce,
+            sender: transfer.sender,
+            receiver: transfer.receiver.clone(),
+            token: transfer.token,
+            amount: transfer.amount,
+            deadline: transfer.deadline,
+        },
+        certificate: certificate.into(),
+    };
+    call_of("deliver", transfer.route.target_contract, &call)
+}
+
+fn status(transfer: &Transfer) -> ContractCall {
+    let call = statusOfCall {
+        route: transfer.route.id(),
+        nonce: transfer.nonce,
+    };
+    call_of("statusOf", transfer.route.target_contract, &call)
+}
+
+fn update_epoch(
+    registry: B256,
+    by: Epoch,
+    (next, time): (&OperatorSet, u64),
+    certificate: Vec<u8>,
+) -> ContractCall {
+    let members = || next.members().iter();
+    let call = updateEpochCall {
+        epoch: by.0,
+        nextEpoch: next.epoch().0,
+        time,
+        set: SetMembers {
+            operators: members()
+                .map(|member| member.address)
+                .collect::<Vec<Address>>(),
+            signingKeys: members().map(|member| member.signing_key).collect(),
+            weights: members().map(|member| member.weight).collect(),
+        },
+        certificate: certificate.into(),
+    };
+    call_of("updateEpoch", registry, &call)
+}
+
+/// The one transaction that an order takes: its certificate in the compact form where the registry holds the set.
+fn step(order: &BridgeOrder<'_>, is_sealed: bool) -> Result<BridgeStep, ChainError> {
+    let certificate = match is_sealed {
+        false => order.certificate.signature_data(),
+        true => order
+            .certificate
+            .compact_signature_data(order.signers)
+            .map_err(|problem| ChainError::Settings {
+                detail: problem.to_string(),
+            })?,
+    };
+    let (call, record, rule) = match order.action {
+        BridgeAction::Pay(transfer) => (
+            deliver(transfer, certificate),
+            status(transfer),
+            RecordRule::Status,
+        ),
+        BridgeAction::Update(next, time) => (
+            update_epoch(
+                order.contract,
+                order.certificate.statement().epoch(),
+                (next, time),
+                certificate,
+            ),
+            call_of("newestEpoch", order.contract, &newestEpochCall {}),
+            RecordRule::AtLeast(next.epoch().0.into()),
+        ),
+    };
+    let call = ContractCall {
+        from: Some(order.payer),
+        ..call
+    };
+    Ok(BridgeStep {
+        call,
+        record,
+        rule,
+        is_interim: false,
+    })
+}
+
+impl EvmSubmitter {
+    async fn read_word(&self, call: ContractCall) -> Result<U256, ChainError> {
+        let answer = self.call(&call).await?;
+        let word = answer.get(..32).ok_or_else(|| ChainError::Malformed {
+            what: call.name,
+            detail: format!(
+                "{} bytes in place of a word: is it a bridge, and its registry one?",
+                answer.len()
+            ),
+        })?;
+        Ok(U256::from_be_slice(word))
+    }
+
+    async fn find_registry(&self, bridge: B256) -> Result<B256, ChainError> {
+        let call = call_of("registry", bridge, &registryCall {});
+        Ok(self.read_word(call).await?.into())
+    }
+
+    async fn read_newest(&self, registry: B256) -> Result<Epoch, ChainError> {
+        let call = call_of("newestEpoch", registry, &newestEpochCall {});
+        Ok(Epoch(self.read_word(call).await?.saturating_to()))
+    }
+
+    /// Updates come one by one, each by the set that the one before has sealed.
+    async fn is_sealed(&self, order: &BridgeOrder<'_>) -> Result<bool, ChainError> {
+        let bridge = match order.action {
+            BridgeAction::Update(..) => return Ok(true),
+            BridgeAction::Pay(_) if order.follows_update => return Ok(true),
+            BridgeAction::Pay(_) => order.contract,
         };
-        call_of("statusOf", transfer.route.target_contract, &call)
+        let registry = self.find_registry(bridge).await?;
+        let epoch = order.certificate.statement().epoch().0;
+        let call = call_of("sealedSet", registry, &sealedSetCall { epoch });
+        Ok(!self.read_word(call).await?.is_zero())
+    }
+}
+
+impl BridgeSender for EvmSubmitter {
+    fn registry(&self, bridge: B256) -> BoxFuture<'_, Result<B256, ChainError>> {
+        self.find_registry(bridge).boxed()
     }
 
-    fn registry(&self, bridge: B256) -> ContractCall {
-        call_of("registry", bridge, &registryCall {})
+    fn newest_epoch(&self, registry: B256) -> BoxFuture<'_, Result<Epoch, ChainError>> {
+        self.read_newest(registry).boxed()
     }
 
-    fn newest_epoch(&self, registry: B256) -> ContractCall {
-        call_of("newestEpoch", registry, &newestEpochCall {})
+    fn steps<'a>(
+        &'a self,
+        order: BridgeOrder<'a>,
+    ) -> BoxFuture<'a, Result<Vec<BridgeStep>, ChainError>> {
+        async move { Ok(vec![step(&order, self.is_sealed(&order).await?)?]) }.boxed()
     }
 
-    fn sealed_set(&self, registry: B256, epoch: Epoch) -> ContractCall {
-        call_of("sealedSet", registry, &sealedSetCall { epoch: epoch.0 })
-    }
-
-    fn update_epoch(
-        &self,
-        registry: B256,
-        (by, time): (Epoch, u64),
-        next: &OperatorSet,
-        certificate: Vec<u8>,
-        sender: B256,
-    ) -> ContractCall {
-        let members = || next.members().iter();
-        let call = updateEpochCall {
-            epoch: by.0,
-            nextEpoch: next.epoch().0,
-            time,
-            set: SetMembers {
-                operators: members()
-                    .map(|member| member.address)
-                    .collect::<Vec<Address>>(),
-                signingKeys: members().map(|member| member.signing_key).collect(),
-                weights: members().map(|member| member.weight).collect(),
-            },
-            certificate: certificate.into(),
-        };
-        ContractCall {
-            from: Some(sender),
-            ..call_of("updateEpoch", registry, &call)
-        }
+    fn meaning_of(&self, error: &ChainError) -> Option<CallMeaning> {
+        meaning_of(error.revert_selector()?)
     }
 }
 

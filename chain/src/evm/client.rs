@@ -364,7 +364,7 @@ impl EvmClient {
                 })
             }
             CallOutcome::Reverted(data) => Err(ChainError::Reverted {
-                contract,
+                contract: contract.to_string(),
                 call: C::SIGNATURE,
                 data,
             }),

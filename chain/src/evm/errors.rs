@@ -204,7 +204,7 @@ mod tests {
     fn reverts_are_told_apart() {
         let revert = |signature: &str| Bytes::copy_from_slice(&keccak256(signature)[..4]);
         let reverted = |data| ChainError::Reverted {
-            contract: Address::ZERO,
+            contract: Address::ZERO.to_string(),
             call: "f()",
             data,
         };

@@ -28,6 +28,10 @@ pub struct EvmSettings {
 }
 
 impl Family for EvmSettings {
+    fn kind(&self) -> ChainFamily {
+        ChainFamily::Evm
+    }
+
     fn configured(
         &self,
         setting: &dyn Fn(&str) -> Option<String>,

@@ -6,20 +6,19 @@ use std::time::Duration;
 use alloy::primitives::{Address, Bytes, U64, U128};
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{FuturesUnordered, StreamExt};
-use quorate_proto::{B256, Signature, U256};
+use quorate_proto::{B256, U256};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout_at};
 
-use super::bridge_calls::EvmBridgeCalls;
 use super::events::address_of;
 use super::provider::{EvmProvider, run_outcome};
 use super::{EvmClient, calls, transaction};
 use crate::config::ChainClient;
 use crate::rpc::{Call, ProviderError};
 use crate::{
-    AccountState, At, BridgeCalls, Broadcast, ChainError, ContractCall, FeeQuote, Inclusion,
-    Providers, ReadLog, SignedTransaction, Submitter, TransactionDraft,
+    AccountState, At, Broadcast, ChainError, ChainFamily, ContractCall, FeeQuote, Inclusion,
+    Providers, ReadLog, SignedTransaction, Submitter, TransactionDraft, UnsignedTransaction,
 };
 
 /// How long the others are waited for once a provider has taken a transaction: none should be cut off while it
@@ -158,7 +157,7 @@ impl EvmSubmitter {
         let data = reverts.into_iter().map(|(_, data)| data);
         let data = data.max_by_key(|data| data.len()).unwrap_or_default();
         Err(ChainError::Reverted {
-            contract,
+            contract: contract.to_string(),
             call: call.name,
             data,
         })
@@ -169,7 +168,7 @@ impl EvmSubmitter {
         let question = |_, provider| EvmProvider::run(provider, calls::run(&params));
         let outcome = self.client.pool().ask_unpinned(question).await?;
         outcome.map_err(|data| ChainError::Reverted {
-            contract,
+            contract: contract.to_string(),
             call: call.name,
             data,
         })
@@ -178,7 +177,7 @@ impl EvmSubmitter {
     async fn hand_out(&self, transaction: &SignedTransaction) -> Broadcast {
         let providers = self.client.pool().providers();
         let sent = providers.iter().map(|provider| async move {
-            let sent = provider.send(&transaction.raw, transaction.hash).await;
+            let sent = provider.send(&transaction.raw, &transaction.id).await;
             (Arc::clone(provider.as_ref().name()), sent)
         });
         let mut open: FuturesUnordered<_> = sent.collect();
@@ -202,7 +201,11 @@ impl EvmSubmitter {
         }
     }
 
-    async fn read_receipt(&self, hash: B256) -> Result<Option<Inclusion>, ChainError> {
+    async fn read_receipt(&self, id: &[u8]) -> Result<Option<Inclusion>, ChainError> {
+        let hash = B256::try_from(id).map_err(|_| ChainError::Malformed {
+            what: "id of a transaction",
+            detail: format!("{} bytes, where a hash has 32", id.len()),
+        })?;
         let question = |_, provider| EvmProvider::read(provider, calls::receipt(hash));
         let mined: Option<MinedReceipt> = self.client.pool().ask_unpinned(question).await?;
         let Some(mined) = mined else {
@@ -281,7 +284,7 @@ impl EvmProvider {
         history.quote().ok_or_else(nothing)
     }
 
-    async fn send(&self, raw: &Bytes, hash: B256) -> Result<(), ProviderError> {
+    async fn send(&self, raw: &Bytes, hash: &[u8]) -> Result<(), ProviderError> {
         let found: B256 = self.read(calls::send(raw)).await?;
         match found == hash {
             true => Ok(()),
@@ -295,12 +298,12 @@ impl Submitter for EvmSubmitter {
         self.client.chain_id()
     }
 
-    fn providers(&self) -> Providers {
-        self.client.providers()
+    fn family(&self) -> ChainFamily {
+        ChainFamily::Evm
     }
 
-    fn bridge_calls(&self) -> &dyn BridgeCalls {
-        &EvmBridgeCalls
+    fn providers(&self) -> Providers {
+        self.client.providers()
     }
 
     fn height(&self) -> BoxFuture<'_, Result<u64, ChainError>> {
@@ -323,14 +326,23 @@ impl Submitter for EvmSubmitter {
         self.run_call(call).boxed()
     }
 
-    fn digest(&self, draft: &TransactionDraft) -> Result<B256, ChainError> {
-        transaction::digest(self.chain_id(), draft)
+    fn prepare<'a>(
+        &'a self,
+        draft: &'a TransactionDraft,
+    ) -> BoxFuture<'a, Result<UnsignedTransaction, ChainError>> {
+        let digest = transaction::digest(self.chain_id(), draft);
+        let unsigned = digest.map(|digest| UnsignedTransaction {
+            payload: digest.into(),
+            valid_until: None,
+        });
+        std::future::ready(unsigned).boxed()
     }
 
-    fn sign(
+    fn complete(
         &self,
         draft: &TransactionDraft,
-        signature: &Signature,
+        _unsigned: &UnsignedTransaction,
+        signature: &[u8],
     ) -> Result<SignedTransaction, ChainError> {
         transaction::signed(self.chain_id(), draft, signature)
     }
@@ -339,8 +351,8 @@ impl Submitter for EvmSubmitter {
         self.hand_out(transaction).boxed()
     }
 
-    fn receipt(&self, hash: B256) -> BoxFuture<'_, Result<Option<Inclusion>, ChainError>> {
-        self.read_receipt(hash).boxed()
+    fn receipt<'a>(&'a self, id: &'a [u8]) -> BoxFuture<'a, Result<Option<Inclusion>, ChainError>> {
+        self.read_receipt(id).boxed()
     }
 }
 

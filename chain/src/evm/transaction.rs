@@ -27,20 +27,21 @@ pub(super) fn unsigned(chain_id: u64, draft: &TransactionDraft) -> Result<TxEip1
 pub(super) fn signed(
     chain_id: u64,
     draft: &TransactionDraft,
-    signature: &Signature,
+    signature: &[u8],
 ) -> Result<SignedTransaction, ChainError> {
     let unsigned = unsigned(chain_id, draft)?;
     let malformed = |problem: String| ChainError::Malformed {
         what: "signature of a transaction",
         detail: problem,
     };
+    let signature = Signature::parse(signature).map_err(|error| malformed(error.to_string()))?;
     let sender = signature.recover(unsigned.signature_hash());
     let sender = sender.map_err(|problem| malformed(problem.to_string()))?;
     let parts = EvmSignature::from_raw_array(signature.as_bytes());
     let parts = parts.map_err(|problem| malformed(problem.to_string()))?;
     let signed = unsigned.into_signed(parts);
     Ok(SignedTransaction {
-        hash: *signed.hash(),
+        id: (*signed.hash()).into(),
         sender: sender.into_word(),
         raw: signed.encoded_2718().into(),
     })
@@ -56,7 +57,7 @@ mod tests {
     use alloy::consensus::TxEnvelope;
     use alloy::eips::eip2718::Decodable2718;
     use alloy::network::TxSignerSync;
-    use alloy::primitives::{Address, U256, hex, keccak256};
+    use alloy::primitives::{Address, Bytes, U256, hex, keccak256};
     use alloy::signers::local::PrivateKeySigner;
     use proptest::prelude::*;
     use quorate_proto::SecretKey;
@@ -67,6 +68,7 @@ mod tests {
 
     fn draft(nonce: u64, data: Vec<u8>) -> TransactionDraft {
         TransactionDraft {
+            sender: B256::ZERO,
             nonce,
             contract: Address::repeat_byte(0xab).into_word(),
             data: data.into(),
@@ -80,7 +82,8 @@ mod tests {
     fn sign(draft: &TransactionDraft) -> SignedTransaction {
         let key = SecretKey::from_bytes(&KEY).expect("a key");
         let digest = digest(1, draft).expect("a digest");
-        signed(1, draft, &key.sign(digest).expect("a signature")).expect("a transaction")
+        let signature = key.sign(digest).expect("a signature");
+        signed(1, draft, signature.as_bytes()).expect("a transaction")
     }
 
     /// The reference is what alloy's own signer makes of the same fields.
@@ -107,7 +110,7 @@ mod tests {
         let fields = hex::decode(fields).expect("hex");
         let unsigned = [&[2, 0xc0 + fields.len() as u8][..], &fields].concat();
         assert_eq!(digest(1, &plain), Ok(keccak256(unsigned)));
-        assert_eq!(transaction.hash, keccak256(&transaction.raw));
+        assert_eq!(transaction.id, Bytes::from(keccak256(&transaction.raw)));
         plain.contract = B256::repeat_byte(1);
         assert!(matches!(
             digest(1, &plain),
@@ -125,7 +128,7 @@ mod tests {
             prop_assert_eq!(transaction.raw.as_ref(), raw.as_slice());
             prop_assert_eq!(transaction.sender, sender.into_word());
             let read = TxEnvelope::decode_2718(&mut raw.as_slice()).expect("a transaction");
-            prop_assert_eq!(*read.hash(), transaction.hash);
+            prop_assert_eq!(read.hash().as_slice(), transaction.id.as_ref());
         }
     }
 }

@@ -134,8 +134,8 @@ pub enum ChainError {
     /// A contract refused.
     #[error("{call} of the contract at {contract} reverted with {data}: {}", reverted_cure(.data))]
     Reverted {
-        /// The contract.
-        contract: Address,
+        /// The contract, as its chain writes addresses.
+        contract: String,
         /// What was called.
         call: &'static str,
         /// Its revert data.

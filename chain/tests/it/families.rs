@@ -201,6 +201,10 @@ impl StateReader for SlotChain {
 }
 
 impl Family for SlotFamily {
+    fn kind(&self) -> ChainFamily {
+        ChainFamily::Svm
+    }
+
     fn configured(
         &self,
         _: &dyn Fn(&str) -> Option<String>,

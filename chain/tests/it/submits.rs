@@ -50,6 +50,7 @@ async fn signed(
         value: U256::ZERO,
     };
     let draft = TransactionDraft {
+        sender: sender(bridge).address().into_word(),
         nonce,
         contract: call.contract,
         gas: submitter.estimate(&call).await? * 2,
@@ -59,18 +60,19 @@ async fn signed(
         tip,
     };
     let key = SecretKey::from_bytes(&sender(bridge).to_bytes().0)?;
-    let signature = key.sign(submitter.digest(&draft)?)?;
-    Ok(submitter.sign(&draft, &signature)?)
+    let unsigned = submitter.prepare(&draft).await?;
+    let signature = key.sign(B256::try_from(unsigned.payload.as_ref())?)?;
+    Ok(submitter.complete(&draft, &unsigned, signature.as_bytes())?)
 }
 
 /// The chain mines a moment after it has taken a transaction.
 async fn mined(
     submitter: &EvmSubmitter,
-    hash: B256,
+    id: &[u8],
 ) -> Result<Inclusion, Box<dyn std::error::Error + Send + Sync>> {
     let deadline = Instant::now() + Duration::from_secs(5);
     loop {
-        match submitter.receipt(hash).await? {
+        match submitter.receipt(id).await? {
             Some(found) => return Ok(found),
             None if Instant::now() > deadline => return Err("not mined".into()),
             None => tokio::time::sleep(Duration::from_millis(20)).await,
@@ -89,10 +91,10 @@ async fn a_transaction_is_built_sent_and_found_again() -> TestResult {
 
     let transaction = signed(&bridge, &submitter, 0, 1_000_000_000).await?;
     assert_eq!(transaction.sender, address);
-    assert_eq!(submitter.receipt(transaction.hash).await?, None);
+    assert_eq!(submitter.receipt(&transaction.id).await?, None);
     let sent = submitter.broadcast(&transaction).await;
     assert!(sent.is_accepted(), "{sent:?}");
-    let found = mined(&submitter, transaction.hash).await?;
+    let found = mined(&submitter, &transaction.id).await?;
     assert!(found.succeeded && !found.is_final && found.gas_used > 21_000);
     assert_eq!(found.block, bridge.anvil.height().await?);
     let after = submitter.account(address).await?;
@@ -102,7 +104,7 @@ async fn a_transaction_is_built_sent_and_found_again() -> TestResult {
     bridge.anvil.mine(2).await?;
     let client = bridge.client(vec![bridge.url()], FINALITY).await;
     let later = EvmSubmitter::new(client.clone());
-    let found = later.receipt(transaction.hash).await?.ok_or("not mined")?;
+    let found = later.receipt(&transaction.id).await?.ok_or("not mined")?;
     assert!(found.is_final);
     // One client reads and sends.
     let reader = client.clone().transfers().ok_or("no reader")?;
@@ -111,7 +113,10 @@ async fn a_transaction_is_built_sent_and_found_again() -> TestResult {
         .transfers(bridge.name(), 0, found.block, &log)
         .await?;
     assert_eq!(nonces(&page.transfers), [1]);
-    assert_eq!(page.transfers[0].transaction, transaction.hash);
+    assert_eq!(
+        page.transfers[0].transaction.as_slice(),
+        transaction.id.as_ref()
+    );
     assert!(client.submitter().is_some());
     Ok(())
 }
@@ -137,8 +142,8 @@ async fn refusals_are_hints_and_the_chain_decides() -> TestResult {
     let dear = signed(&bridge, &submitter, 0, 3_000_000_000).await?;
     assert!(submitter.broadcast(&dear).await.is_accepted());
     bridge.anvil.mine(1).await?;
-    assert_eq!(submitter.receipt(first.hash).await?, None);
-    assert!(submitter.receipt(dear.hash).await?.is_some());
+    assert_eq!(submitter.receipt(&first.id).await?, None);
+    assert!(submitter.receipt(&dear.id).await?.is_some());
     let late = submitter.broadcast(&first).await;
     assert!(!late.is_accepted(), "{late:?}");
     Ok(())
@@ -188,8 +193,8 @@ async fn one_provider_that_lies_or_hangs_changes_nothing() -> TestResult {
     let sent = torn.broadcast(&transaction).await;
     assert!(!sent.accepted.is_empty(), "{sent:?}");
     assert!(began.elapsed().as_millis() < 1_500, "{:?}", began.elapsed());
-    let found = torn.receipt(transaction.hash).await?;
-    assert_eq!(found, truth.receipt(transaction.hash).await?);
+    let found = torn.receipt(&transaction.id).await?;
+    assert_eq!(found, truth.receipt(&transaction.id).await?);
     assert!(found.is_some());
 
     let nobody = submitter(&bridge, vec![dead().await]).await;

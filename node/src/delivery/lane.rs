@@ -4,30 +4,27 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quorate_chain::{ChainError, SignedTransaction, Submitter, TransactionDraft};
+use quorate_proto::U256;
 use quorate_proto::store::DeliveryTransaction;
-use quorate_proto::{B256, U256};
 use quorate_protocols::delivery::{
     Class, DeliveryId, Effect, Fees, Found, LaneId, OnChain, Reason, TxKey, View,
 };
 use quorate_storage::{Batch, Durability, WriteQueue, schema};
 
 use super::rows::amount_of;
-use super::{Payload, class_of_hint};
+use super::{Payload, class_of, class_of_hint, read_record};
 use crate::NodeError;
-use crate::keys::Signer;
+use crate::keys::PayerKey;
 
 /// Blocks on top of a transaction until it counts.
 pub(crate) type Confirmations = u64;
-/// What a contract's error means, by its selector.
-pub(crate) type SelectorClass = fn([u8; 4]) -> Option<Class>;
 
 /// What a lane is made of.
 #[derive(Clone)]
 pub(crate) struct LaneParts {
     pub(crate) submitter: Arc<dyn Submitter>,
-    pub(crate) signer: Arc<dyn Signer>,
+    pub(crate) payer: Arc<dyn PayerKey>,
     pub(crate) confirmations: Confirmations,
-    pub(crate) class_of: SelectorClass,
 }
 
 /// Asks and sends for one lane.
@@ -48,7 +45,7 @@ impl LaneShell {
     pub(super) fn new(parts: LaneParts, writes: WriteQueue) -> Self {
         let id = LaneId {
             chain: parts.submitter.chain_id(),
-            sender: parts.signer.address().into_word(),
+            sender: parts.payer.account(),
         };
         Self {
             parts,
@@ -101,14 +98,18 @@ impl LaneShell {
         let submitter = &self.parts.submitter;
         let (height, answer) =
             tokio::try_join!(submitter.height(), submitter.call(&payload.record))?;
-        let said = payload.rule.read(&answer);
+        let said = read_record(payload.rule, &answer);
         let mut done_since = lock(&self.done_since);
         let Some(OnChain::Done { .. } | OnChain::Gone(_)) = said else {
             done_since.remove(&id);
             return Ok(said);
         };
         let since = *done_since.entry(id).or_insert(height);
-        let confirmed = height >= since.saturating_add(self.parts.confirmations);
+        let wanted = match payload.is_interim {
+            true => 0,
+            false => self.parts.confirmations,
+        };
+        let confirmed = height >= since.saturating_add(wanted);
         Ok(match said {
             Some(OnChain::Done { .. }) => Some(OnChain::Done { confirmed }),
             // Until it is confirmed that it cannot be executed it counts as if it could not be seen yet.
@@ -134,62 +135,59 @@ impl LaneShell {
     }
 
     fn refused(&self, error: &ChainError) -> Reason {
-        let class = match error.revert_selector() {
-            Some(selector) => (self.parts.class_of)(selector).unwrap_or(Class::Reverted),
+        let class = match self.parts.submitter.meaning_of(error) {
+            Some(meaning) => class_of(meaning),
             None if matches!(error, ChainError::Reverted { .. }) => Class::Reverted,
             None => Class::Unreachable,
         };
         Reason::new(class, &error.to_string())
     }
 
-    /// Sends what was signed under this key; signs and writes it first where nothing was.
+    /// Sends what was signed under this key; signs and writes it first where nothing was. Answers until which height it
+    /// can be executed, too.
     pub(super) async fn send(
         &self,
         tx: TxKey,
         payload: Option<&Payload>,
         (fees, gas): (Fees, u64),
-    ) -> Result<Result<(), Reason>, NodeError> {
+    ) -> Result<(Option<u64>, Result<(), Reason>), NodeError> {
         let key = ((tx.lane.chain, tx.lane.sender.0), tx.nonce, tx.attempt);
         let guard = self.signing.lock().await;
         let reserved = (tx.lane.chain, tx.lane.sender.0, tx.nonce);
         let store = self.writes.store();
         if store.get(schema::DELIVERY_NONCES, &reserved)?.is_none() {
-            return Ok(Err(Reason::new(Class::NonceUsed, "closed meanwhile")));
+            let reason = Reason::new(Class::NonceUsed, "closed meanwhile");
+            return Ok((None, Err(reason)));
         }
         let stored = store.get(schema::DELIVERY_TRANSACTIONS, &key)?;
-        let signed = match stored {
-            Some(row) => SignedTransaction {
-                hash: B256::try_from(row.hash.as_slice()).unwrap_or_default(),
-                sender: self.id.sender,
-                raw: row.raw.into(),
-            },
+        let row = match stored {
+            Some(row) => row,
             None => match self.sign(tx.nonce, payload, fees, gas).await {
-                Ok(signed) => {
-                    let row = DeliveryTransaction {
-                        hash: signed.hash.to_vec(),
-                        raw: signed.raw.to_vec(),
-                        max_fee: amount_of(fees.max_fee),
-                        gas,
-                    };
+                Ok(row) => {
                     let mut batch = Batch::new();
                     batch.put(schema::DELIVERY_TRANSACTIONS, &key, &row);
                     self.writes.write(batch, Durability::Synced).await?;
-                    signed
+                    row
                 }
-                Err(reason) => return Ok(Err(reason)),
+                Err(reason) => return Ok((None, Err(reason))),
             },
         };
         drop(guard);
+        let signed = SignedTransaction {
+            id: row.hash.into(),
+            sender: self.id.sender,
+            raw: row.raw.into(),
+        };
         let sent = self.parts.submitter.broadcast(&signed).await;
         if sent.is_accepted() {
-            return Ok(Ok(()));
+            return Ok((row.valid_until, Ok(())));
         }
         let text = sent.hints.join("; ");
         let class = match sent.is_refused {
             true => class_of_hint(&text),
             false => Class::Unreachable,
         };
-        Ok(Err(Reason::new(class, &text)))
+        Ok((row.valid_until, Err(Reason::new(class, &text))))
     }
 
     /// One without payload does nothing: it goes to the sender itself.
@@ -199,9 +197,10 @@ impl LaneShell {
         payload: Option<&Payload>,
         fees: Fees,
         gas: u64,
-    ) -> Result<SignedTransaction, Reason> {
+    ) -> Result<DeliveryTransaction, Reason> {
         let call = payload.map(|payload| &payload.call);
         let draft = TransactionDraft {
+            sender: self.id.sender,
             nonce,
             contract: call.map_or(self.id.sender, |call| call.contract),
             data: call.map(|call| call.data.clone()).unwrap_or_default(),
@@ -211,12 +210,19 @@ impl LaneShell {
             tip: fees.tip,
         };
         let failed = |text: String| Reason::new(Class::Unreachable, &text);
-        let digest = self.parts.submitter.digest(&draft);
-        let digest = digest.map_err(|error| failed(error.to_string()))?;
-        let signature = self.parts.signer.sign(digest).await;
+        let unsigned = self.parts.submitter.prepare(&draft).await;
+        let unsigned = unsigned.map_err(|error| failed(error.to_string()))?;
+        let signature = self.parts.payer.sign(&unsigned.payload).await;
         let signature = signature.map_err(|error| failed(error.to_string()))?;
-        let signed = self.parts.submitter.sign(&draft, &signature);
-        signed.map_err(|error| failed(error.to_string()))
+        let signed = self.parts.submitter.complete(&draft, &unsigned, &signature);
+        let signed = signed.map_err(|error| failed(error.to_string()))?;
+        Ok(DeliveryTransaction {
+            hash: signed.id.into(),
+            raw: signed.raw.into(),
+            max_fee: amount_of(fees.max_fee),
+            gas,
+            valid_until: unsigned.valid_until,
+        })
     }
 
     /// What became of what was signed with a nonce.
@@ -242,8 +248,7 @@ impl LaneShell {
     async fn find(&self, signed: &[(u32, DeliveryTransaction)]) -> Result<Found, ChainError> {
         let height = self.parts.submitter.height().await?;
         for (attempt, row) in signed {
-            let hash = B256::try_from(row.hash.as_slice()).unwrap_or_default();
-            let Some(place) = self.parts.submitter.receipt(hash).await? else {
+            let Some(place) = self.parts.submitter.receipt(&row.hash).await? else {
                 continue;
             };
             let depth = height.saturating_sub(place.block);
@@ -264,7 +269,7 @@ impl LaneShell {
         }
         Ok(Found::Missing {
             height: height.saturating_sub(self.parts.confirmations),
-            valid_until: None,
+            valid_until: signed.last().and_then(|(_, row)| row.valid_until),
         })
     }
 }

@@ -1,6 +1,6 @@
 //! The machine's records on disk.
 
-use quorate_chain::ContractCall;
+use quorate_chain::{ContractCall, RecordRule};
 use quorate_proto::store::{DeliveryNonce, DeliveryPayload, DeliveryReason, DeliveryRow};
 use quorate_proto::{B256, Timestamp, U256};
 use quorate_protocols::delivery::{
@@ -9,7 +9,7 @@ use quorate_protocols::delivery::{
 };
 use quorate_storage::{Batch, Store, schema};
 
-use super::{Payload, RecordRule};
+use super::Payload;
 use crate::NodeError;
 
 /// Numbers of the classes on disk: never change or reuse one.
@@ -81,6 +81,7 @@ fn payload_row(payload: &Payload) -> DeliveryPayload {
             RecordRule::AtLeast(number) => number,
         },
         about: payload.about.clone(),
+        interim: payload.is_interim,
     }
 }
 
@@ -101,6 +102,7 @@ fn payload_of(row: &DeliveryPayload, sender: B256) -> Result<Payload, NodeError>
             0 => RecordRule::Status,
             number => RecordRule::AtLeast(number),
         },
+        is_interim: row.interim,
         about: row.about.clone(),
     })
 }

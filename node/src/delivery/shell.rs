@@ -349,10 +349,10 @@ impl Deliveries {
             return;
         }
         self.ask(async move {
-            let answer = lane.send(tx, payload.as_deref(), (fees, gas)).await?;
+            let (valid_until, answer) = lane.send(tx, payload.as_deref(), (fees, gas)).await?;
             Ok(Input::Sent {
                 tx,
-                valid_until: None,
+                valid_until,
                 answer,
             })
         });

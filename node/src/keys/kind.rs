@@ -15,7 +15,7 @@ use super::{KeyError, Secret};
 pub enum KeyKind {
     /// secp256k1: signs statements for EVM chains, or pays for transactions.
     Signing,
-    /// Ed25519: for accounts on SVM chains; no node opens it.
+    /// Ed25519: pays for transactions on SVM chains.
     Ed25519,
     /// Ed25519: the identity of a node in the mesh.
     Peer,

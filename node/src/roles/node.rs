@@ -43,6 +43,8 @@ pub struct NodeParts {
     pub peer_secret: [u8; 32],
     /// Signs for the operator; `None` for a registry.
     pub signer: Option<Arc<dyn Signer>>,
+    /// Pays on SVM chains: the secret of an Ed25519 key. Only relayers to such chains need it.
+    pub svm_secret: Option<[u8; 32]>,
     /// What is known of the signing key's log, beside what the store says.
     pub claim: LogClaim,
     /// Figures of this process, if they are collected.
@@ -202,10 +204,10 @@ impl Node {
             let claim = (parts.claim, heard);
             OperatorRole::start(&mut tasks, &context, (speaker, secret), claim)
         });
-        let relayer =
-            context.settings.role.is_relayer().then(|| {
-                RelayerRole::start(&mut tasks, &context, parts.signer, &chains.submitters)
-            });
+        let relayer = context.settings.role.is_relayer().then(|| {
+            let keys = (parts.signer, parts.svm_secret);
+            RelayerRole::start(&mut tasks, &context, keys, &chains.submitters)
+        });
         let roles = Roles {
             operator: operator.transpose()?,
             registry,

@@ -2,18 +2,24 @@
 
 use std::sync::Arc;
 
+use quorate_chain::{ChainFamily, Submitter};
+use quorate_proto::Address;
 use quorate_protocols::delivery::LanePolicy;
 
 use crate::NodeError;
 use crate::context::Context;
 use crate::delivery::{Deliveries, DeliveryHandle, LaneParts};
-use crate::keys::Signer;
+use crate::keys::{EvmPayer, PayerKey, Signer, SvmPayer};
 use crate::process::supervisor::Tasks;
 use crate::services::bridge::BridgeSection;
-use crate::services::bridge::relayer::{BridgeRelayer, Submitters, class_of_error};
+use crate::services::bridge::relayer::{BridgeRelayer, Submitters};
+
+/// Blocks on top of one that no SVM chain takes back: lockouts of 31 votes.
+const SVM_FINAL_BLOCKS: u64 = 32;
 
 /// A relayer whose queue of transactions runs.
 pub(super) struct RelayerRole {
+    own: Address,
     deliveries: DeliveryHandle,
     section: BridgeSection,
     submitters: Submitters,
@@ -23,11 +29,11 @@ impl RelayerRole {
     /// Goes on with what was under way when the last run ended.
     ///
     /// # Errors
-    /// Settings that lack the key; a store that cannot be read.
+    /// Settings that lack a key; a store that cannot be read.
     pub(super) fn start(
         tasks: &mut Tasks,
         context: &Context,
-        signer: Option<Arc<dyn Signer>>,
+        (signer, svm_secret): (Option<Arc<dyn Signer>>, Option<[u8; 32]>),
         submitters: &Submitters,
     ) -> Result<Self, NodeError> {
         let signer = signer.ok_or_else(|| {
@@ -37,26 +43,18 @@ impl RelayerRole {
             )
         })?;
         let section: BridgeSection = context.settings.section().unwrap_or_default();
-        let lane = |submitter: &Arc<dyn quorate_chain::Submitter>| {
-            let parts = LaneParts {
-                submitter: submitter.clone(),
-                signer: signer.clone(),
-                confirmations: section.confirmations(),
-                class_of: class_of_error,
-            };
-            let policy = LanePolicy {
-                max_fee: section.max_fee(),
-                poll_ms: section.poll_ms(),
-                // Rollups count the parent chain's part; what is not used is not paid.
-                cancel_gas: 200_000,
-                ..LanePolicy::evm()
-            };
-            (parts, policy)
+        let payers = Payers {
+            evm: Arc::new(EvmPayer(signer.clone())),
+            svm: svm_secret.map(|secret| Arc::new(SvmPayer::new(&secret)) as Arc<dyn PayerKey>),
         };
-        let lanes = submitters.values().map(lane).collect();
+        let lanes = submitters
+            .values()
+            .map(|submitter| payers.lane(submitter, &section));
+        let lanes = lanes.collect::<Result<_, _>>()?;
         let (task, deliveries) = Deliveries::open(lanes, context.writes.clone())?;
         tasks.spawn("deliveries", task.run(context.halt.clone()));
         Ok(Self {
+            own: signer.address(),
             deliveries,
             section,
             submitters: submitters.clone(),
@@ -72,11 +70,64 @@ impl RelayerRole {
     pub(super) fn spawn(&self, tasks: &mut Tasks, context: &Context) {
         let relayer = BridgeRelayer::new(
             &self.section,
-            self.submitters.clone(),
-            self.deliveries.clone(),
+            (context.domain, self.own),
+            (self.submitters.clone(), self.deliveries.clone()),
             (context.store.clone(), context.sets.clone()),
             context.bridge.clone(),
         );
         tasks.spawn("bridge-relay", relayer.run(context.halt.clone()));
+    }
+}
+
+/// Who pays for transactions.
+struct Payers {
+    evm: Arc<dyn PayerKey>,
+    svm: Option<Arc<dyn PayerKey>>,
+}
+
+impl Payers {
+    fn lane(
+        &self,
+        submitter: &Arc<dyn Submitter>,
+        section: &BridgeSection,
+    ) -> Result<(LaneParts, LanePolicy), NodeError> {
+        let poll_ms = section.poll_ms();
+        let (payer, confirmations, policy) = match submitter.family() {
+            ChainFamily::Evm => {
+                let policy = LanePolicy {
+                    max_fee: section.max_fee(),
+                    poll_ms,
+                    // Rollups count the parent chain's part; what is not used is not paid.
+                    cancel_gas: 200_000,
+                    ..LanePolicy::evm()
+                };
+                (Some(&self.evm), section.confirmations(), policy)
+            }
+            ChainFamily::Svm => {
+                let policy = LanePolicy {
+                    max_fee: section.svm_max_price(),
+                    poll_ms,
+                    ..LanePolicy::svm()
+                };
+                (self.svm.as_ref(), SVM_FINAL_BLOCKS, policy)
+            }
+            ChainFamily::Cardano => {
+                return Err(NodeError::Settings(
+                    "no relayer delivers to Cardano; leave that chain out".to_owned(),
+                ));
+            }
+        };
+        let payer = payer.ok_or_else(|| {
+            NodeError::Settings(format!(
+                "chain {} is an SVM chain, and its fees are paid by an Ed25519 key; make one with `node keys new --kind ed25519`",
+                submitter.chain_id()
+            ))
+        })?;
+        let parts = LaneParts {
+            submitter: submitter.clone(),
+            payer: payer.clone(),
+            confirmations,
+        };
+        Ok((parts, policy))
     }
 }

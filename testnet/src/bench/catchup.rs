@@ -109,6 +109,7 @@ async fn start(
         settings,
         peer_secret: keys.peer,
         signer: Some(Arc::new(LocalSigner::new(keys.signing.clone()))),
+        svm_secret: None,
         claim: LogClaim {
             accept_risk: true,
             ..LogClaim::default()

@@ -196,6 +196,7 @@ pub(super) async fn run(options: &BenchOptions) -> Result<()> {
             settings,
             peer_secret: keys.peer,
             signer: Some(Arc::new(LocalSigner::new(keys.signing.clone()))),
+            svm_secret: None,
             claim: LogClaim {
                 accept_risk: true,
                 ..LogClaim::default()

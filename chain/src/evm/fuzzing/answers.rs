@@ -204,7 +204,7 @@ fn members(data: &[u8]) {
 /// What a contract reverted with, as reads and as verdicts.
 fn reverted(data: &Bytes) {
     let error = ChainError::Reverted {
-        contract: REGISTRY,
+        contract: REGISTRY.to_string(),
         call: "f()",
         data: data.clone(),
     };

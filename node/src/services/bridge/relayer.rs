@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use quorate_chain::{BridgeCalls, CallMeaning, ChainError, Submitter};
+use quorate_chain::{BridgeAction, BridgeOrder, ChainError, Submitter};
 use quorate_proto::{
-    Address, B256, Certificate, CompactError, Epoch, EpochUpdate, Route, Statement, Transfer, U256,
+    Address, B256, Certificate, Domain, Epoch, EpochUpdate, OperatorSet, Route, Statement,
+    Transfer, keccak256,
 };
 use quorate_protocols::delivery::{
-    Class, Delivery, DeliveryId, LaneId, Refused, Route as Stream, stage_delay,
+    Delivery, DeliveryId, LaneId, Refused, Route as Stream, stage_delay,
 };
 use quorate_storage::Store;
 use tokio_util::sync::CancellationToken;
@@ -18,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::Bridge;
 use super::settings::BridgeSection;
 use super::transfer_store::TransferKey;
-use crate::delivery::{DeliveryHandle, Parcel, Payload, RecordRule, delivery_id};
+use crate::delivery::{DeliveryHandle, Parcel, Payload, delivery_id};
 use crate::home::set_history::Sets;
 use crate::tasks::handover::{certificate_by, newest_certificate};
 use crate::{NodeError, clock};
@@ -31,22 +32,14 @@ const LOOK: Duration = Duration::from_millis(250);
 /// Operator sets that a registry may lack at most: it is told of them one by one.
 const MAX_UPDATES: u32 = 64;
 
-/// What an error of a bridge or its registry means, by its selector.
-pub(crate) fn class_of_error(selector: [u8; 4]) -> Option<Class> {
-    Some(match quorate_chain::meaning_of(selector)? {
-        CallMeaning::Done => Class::Taken,
-        // Not counted as an attempt: a bridge may be paused for days.
-        CallMeaning::NotNow => Class::Unreachable,
-        CallMeaning::Never => Class::Hopeless,
-        CallMeaning::Configuration => Class::Misconfigured,
-    })
-}
-
 /// The task.
 pub(crate) struct BridgeRelayer {
+    domain: Domain,
+    /// By which it is known among `relayers`, whatever it pays with.
+    own: Address,
     relayers: Vec<Address>,
     turn_ms: u64,
-    budget: u128,
+    section: BridgeSection,
     submitters: Submitters,
     deliveries: DeliveryHandle,
     store: Store,
@@ -59,15 +52,17 @@ pub(crate) struct BridgeRelayer {
 impl BridgeRelayer {
     pub(crate) fn new(
         section: &BridgeSection,
-        submitters: Submitters,
-        deliveries: DeliveryHandle,
+        (domain, own): (Domain, Address),
+        (submitters, deliveries): (Submitters, DeliveryHandle),
         (store, sets): (Store, Sets),
         bridge: Bridge,
     ) -> Self {
         Self {
+            domain,
+            own,
             relayers: section.relayers(),
             turn_ms: section.turn_ms(),
-            budget: section.budget(),
+            section: section.clone(),
             submitters,
             deliveries,
             store,
@@ -133,144 +128,141 @@ impl BridgeRelayer {
         let Statement::Transfer(transfer) = certificate.statement() else {
             return Ok(());
         };
-        let chain = route.target_chain;
-        let place = self.place(chain);
-        let (lane, submitter) = place.ok_or(RelayError::NoChain(chain))?;
-        let calls = submitter.bridge_calls();
-        let bridge = route.target_contract;
-        let registry = self.registry(chain, bridge, submitter.as_ref()).await?;
-        let epoch = certificate.statement().epoch();
-        let needs = self
-            .update(lane, submitter.as_ref(), registry, epoch)
-            .await?;
-        let sealed = needs.is_some() || {
-            let answer = submitter.call(&calls.sealed_set(registry, epoch)).await?;
-            !word(&answer)?.is_zero()
-        };
-        let bytes = self.encode(certificate, sealed)?;
-        let id = DeliveryId(delivery_id(certificate.statement().fact(), chain, bridge));
-        let own = Address::from_word(lane.sender);
-        let wait = stage_delay(id, epoch, &self.relayers, own, self.turn_ms);
-        let delivery = Delivery {
-            id,
-            lane,
-            route: Stream(route.id()),
+        let (chain, contract) = (route.target_chain, route.target_contract);
+        let target = self.target(chain)?;
+        let registry = self.registry(&target, contract).await?;
+        let needs = self.update(&target, registry, transfer.epoch).await?;
+        let errand = Errand {
+            action: BridgeAction::Pay(transfer),
+            contract,
+            certificate,
+            stream: route.id(),
             priority: 0,
-            not_before: clock::now().plus_millis(wait),
-            deadline: None,
             needs,
-            budget: self.budget,
-        };
-        let payload = Payload {
-            call: calls.deliver(transfer, bytes, lane.sender),
-            record: calls.status(transfer),
-            rule: RecordRule::Status,
             about: format!(
                 "transfer {} from chain {}",
                 transfer.nonce, route.source_chain
             ),
         };
-        self.queue(Parcel { delivery, payload }).await
+        self.run_errand(&target, errand).await?;
+        Ok(())
     }
 
     /// Has the registry told of the sets up to that of `epoch`; what a delivery has to wait for.
     async fn update(
         &self,
-        lane: LaneId,
-        submitter: &dyn Submitter,
+        target: &Target,
         registry: B256,
         epoch: Epoch,
     ) -> Result<Option<DeliveryId>, RelayError> {
-        let calls = submitter.bridge_calls();
-        let held = word(&submitter.call(&calls.newest_epoch(registry)).await?)?;
-        let held = Epoch(held.saturating_to());
+        let held = target.submitter.newest_epoch(registry).await?;
         let mut needs = None;
         for number in held.0.saturating_add(1)..=epoch.0 {
             if number - held.0 > MAX_UPDATES {
                 return Err(RelayError::FarBehind { held, epoch });
             }
-            let parcel = self.hand_over(lane, calls, registry, Epoch(number), needs)?;
-            needs = Some(parcel.delivery.id);
-            self.queue(parcel).await?;
+            needs = Some(
+                self.hand_over(target, registry, Epoch(number), needs)
+                    .await?,
+            );
         }
         Ok(needs)
     }
 
-    fn hand_over(
+    async fn hand_over(
         &self,
-        lane: LaneId,
-        calls: &dyn BridgeCalls,
+        target: &Target,
         registry: B256,
         next: Epoch,
         needs: Option<DeliveryId>,
-    ) -> Result<Parcel, RelayError> {
+    ) -> Result<DeliveryId, RelayError> {
         let by = next.previous().ok_or(RelayError::NoSet(next))?;
         let certificate = certificate_by(&self.store, by, next)?;
         let certificate = certificate.ok_or(RelayError::NotHandedOver(next))?;
-        let set = self.sets.of(next)?.ok_or(RelayError::NoSet(next))?;
-        let bytes = self.encode(&certificate, true)?;
         let Statement::EpochUpdate(EpochUpdate { time, .. }) = *certificate.statement() else {
             return Err(RelayError::NotHandedOver(next));
         };
-        let id = DeliveryId(delivery_id(
-            certificate.statement().fact(),
-            lane.chain,
-            registry,
-        ));
-        let wait = stage_delay(
-            id,
-            by,
-            &self.relayers,
-            Address::from_word(lane.sender),
-            self.turn_ms,
-        );
-        let delivery = Delivery {
-            id,
-            lane,
-            route: Stream(registry),
+        let errand = Errand {
+            action: BridgeAction::Update(&*self.set(next)?, time),
+            contract: registry,
+            certificate: &certificate,
+            stream: registry,
             priority: 1,
-            not_before: clock::now().plus_millis(wait),
-            deadline: None,
             needs,
-            budget: self.budget,
+            about: format!(
+                "operator set of epoch {next} to chain {}",
+                target.lane.chain
+            ),
         };
-        let payload = Payload {
-            call: calls.update_epoch(registry, (by, time), &set, bytes, lane.sender),
-            record: calls.newest_epoch(registry),
-            rule: RecordRule::AtLeast(next.0.into()),
-            about: format!("operator set of epoch {next} to chain {}", lane.chain),
-        };
-        Ok(Parcel { delivery, payload })
+        self.run_errand(target, errand).await
     }
 
-    fn encode(&self, certificate: &Certificate, sealed: bool) -> Result<Vec<u8>, RelayError> {
-        if !sealed {
-            return Ok(certificate.signature_data());
+    /// Queues the transactions that it takes; what has to wait for it waits for the last of them.
+    async fn run_errand(
+        &self,
+        target: &Target,
+        errand: Errand<'_>,
+    ) -> Result<DeliveryId, RelayError> {
+        let statement = errand.certificate.statement();
+        let epoch = statement.epoch();
+        let order = BridgeOrder {
+            action: errand.action,
+            contract: errand.contract,
+            certificate: errand.certificate,
+            digest: statement.digest(&self.domain),
+            signers: &*self.set(epoch)?,
+            follows_update: errand.needs.is_some(),
+            payer: target.lane.sender,
+        };
+        let steps = target.submitter.steps(order).await?;
+        let id = delivery_id(statement.fact(), target.lane.chain, errand.contract);
+        let turns = DeliveryId(id);
+        let wait = stage_delay(turns, epoch, &self.relayers, self.own, self.turn_ms);
+        let (mut needs, count) = (errand.needs, steps.len());
+        for (index, step) in steps.into_iter().enumerate() {
+            let rest = count - index - 1;
+            let delivery = Delivery {
+                id: step_id(id, rest),
+                lane: target.lane,
+                route: Stream(errand.stream),
+                priority: errand.priority,
+                not_before: clock::now().plus_millis(wait),
+                deadline: None,
+                needs,
+                budget: self.section.budget(target.submitter.family()),
+            };
+            needs = Some(delivery.id);
+            let about = match rest {
+                0 => errand.about.clone(),
+                _ => format!("{}, part {} of {count}", errand.about, index + 1),
+            };
+            let payload = Payload::of(step, about);
+            self.queue(Parcel { delivery, payload }).await?;
         }
-        let epoch = certificate.statement().epoch();
-        let set = self.sets.of(epoch)?.ok_or(RelayError::NoSet(epoch))?;
-        Ok(certificate.compact_signature_data(&set)?)
+        Ok(turns)
     }
 
-    fn place(&self, chain: u64) -> Option<(LaneId, Arc<dyn Submitter>)> {
-        let submitter = self.submitters.get(&chain)?;
-        Some((self.deliveries.lane(chain)?, submitter.clone()))
+    fn set(&self, epoch: Epoch) -> Result<Arc<OperatorSet>, RelayError> {
+        self.sets.of(epoch)?.ok_or(RelayError::NoSet(epoch))
     }
 
-    async fn registry(
-        &mut self,
-        chain: u64,
-        bridge: B256,
-        submitter: &dyn Submitter,
-    ) -> Result<B256, RelayError> {
-        if let Some(known) = self.registries.get(&(chain, bridge)) {
+    fn target(&self, chain: u64) -> Result<Target, RelayError> {
+        let submitter = self.submitters.get(&chain);
+        let lane = self.deliveries.lane(chain);
+        let (submitter, lane) = submitter.zip(lane).ok_or(RelayError::NoChain(chain))?;
+        Ok(Target {
+            lane,
+            submitter: submitter.clone(),
+        })
+    }
+
+    async fn registry(&mut self, target: &Target, bridge: B256) -> Result<B256, RelayError> {
+        let key = (target.lane.chain, bridge);
+        if let Some(known) = self.registries.get(&key) {
             return Ok(*known);
         }
-        let answer = submitter
-            .call(&submitter.bridge_calls().registry(bridge))
-            .await?;
-        let registry = B256::from(word(&answer)?);
-        self.registries.insert((chain, bridge), registry);
+        let registry = target.submitter.registry(bridge).await?;
+        self.registries.insert(key, registry);
         Ok(registry)
     }
 
@@ -284,9 +276,30 @@ impl BridgeRelayer {
     }
 }
 
-fn word(answer: &[u8]) -> Result<U256, RelayError> {
-    let word = answer.get(..32).ok_or(RelayError::NoWord)?;
-    Ok(U256::from_be_slice(word))
+/// Where something is brought, and who pays there.
+struct Target {
+    lane: LaneId,
+    submitter: Arc<dyn Submitter>,
+}
+
+/// What is brought there.
+struct Errand<'a> {
+    action: BridgeAction<'a>,
+    contract: B256,
+    certificate: &'a Certificate,
+    /// Deliveries that stop together.
+    stream: B256,
+    priority: u8,
+    needs: Option<DeliveryId>,
+    about: String,
+}
+
+/// The id of a step, by how many come after it: the last has that of the whole.
+fn step_id(whole: B256, rest: usize) -> DeliveryId {
+    DeliveryId(match rest {
+        0 => whole,
+        _ => keccak256([whole.as_slice(), &(rest as u64).to_be_bytes()].concat()),
+    })
 }
 
 /// Why a transfer is not queued yet.
@@ -298,14 +311,10 @@ enum RelayError {
     Node(#[from] NodeError),
     #[error(transparent)]
     Refused(#[from] Refused),
-    #[error(transparent)]
-    Compact(#[from] CompactError),
     #[error("chain {0} is none of this relayer; add [[chains]] for it, or leave the route out")]
     NoChain(u64),
     #[error("the node ends")]
     Ending,
-    #[error("the contract answers no word: is it a bridge, and its registry one?")]
-    NoWord,
     #[error("the operator set of epoch {0} is not known here yet")]
     NoSet(Epoch),
     #[error("the set of epoch {0} was not handed over yet, as far as this node has heard")]

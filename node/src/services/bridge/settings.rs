@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use quorate_chain::ChainFamily;
 use quorate_proto::{Address, B256, Route};
 use quorate_protocols::delivery::STAGE_MS;
 use serde_json::json;
@@ -59,6 +60,20 @@ crate::settings! {
                 roles: &[Role::Relayer],
             }
 
+            /// Most that a compute unit may cost beyond the fee for signatures, on SVM chains, in millionths of a lamport.
+            svm_max_price: Option<u64> {
+                value: "MICROLAMPORTS",
+                default: |_| 1_000_000.into(),
+                roles: &[Role::Relayer],
+            }
+
+            /// Most that one transaction on an SVM chain may cost with all its attempts, in lamports; rent not counted.
+            svm_budget: Option<u64> {
+                value: "LAMPORTS",
+                default: |_| 50_000_000.into(),
+                roles: &[Role::Relayer],
+            }
+
             /// Milliseconds between two looks at a target chain while something is to be sent there.
             poll_ms: Option<u64> {
                 value: "MS",
@@ -96,6 +111,8 @@ const MOST_CONFIRMATIONS: u64 = 7_200;
 
 /// Wei in a gwei.
 const GWEI: u128 = 1_000_000_000;
+/// Millionths of a lamport in a lamport.
+const MICRO: u128 = 1_000_000;
 
 impl BridgeSection {
     /// Its routes, and the block from which on each may have transfers.
@@ -124,9 +141,17 @@ impl BridgeSection {
         GWEI.saturating_mul(self.max_fee_gwei.unwrap_or(500).into())
     }
 
-    /// In wei.
-    pub(super) fn budget(&self) -> u128 {
-        GWEI.saturating_mul(self.budget_gwei.unwrap_or(50_000_000).into())
+    /// In the units of fees there: wei, or millionths of a lamport.
+    pub(super) fn budget(&self, family: ChainFamily) -> u128 {
+        match family {
+            ChainFamily::Svm => MICRO.saturating_mul(self.svm_budget.unwrap_or(50_000_000).into()),
+            _ => GWEI.saturating_mul(self.budget_gwei.unwrap_or(50_000_000).into()),
+        }
+    }
+
+    /// In millionths of a lamport.
+    pub(crate) fn svm_max_price(&self) -> u128 {
+        self.svm_max_price.unwrap_or(1_000_000).into()
     }
 
     pub(crate) fn poll_ms(&self) -> u64 {
