@@ -211,6 +211,17 @@ impl ChainConfig {
         self.family.source(self, state_manager, has_proofs, halt)
     }
 
+    /// The chain for bridges alone.
+    ///
+    /// # Errors
+    /// [`ChainError::Settings`].
+    pub fn open_bridge(
+        &self,
+        halt: &CancellationToken,
+    ) -> Result<Connected<dyn TransferReader>, ChainError> {
+        self.family.bridge(self, halt)
+    }
+
     /// Everything that is wrong with these settings: which one, and what it should be.
     ///
     /// # Errors

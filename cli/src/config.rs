@@ -87,6 +87,9 @@ fn key_files(options: &RunOptions) -> anyhow::Result<Vec<String>> {
     if options.role.is_some_and(|role| role != Role::Registry) {
         wanted.push((KeyKind::Signing, &options.signing_key));
     }
+    if options.pays_on_svm() {
+        wanted.push((KeyKind::Ed25519, &options.svm_key));
+    }
     let mut found = Vec::new();
     for (kind, key) in wanted {
         if secret_variable(kind).is_some_and(|name| variable(name).is_some()) {

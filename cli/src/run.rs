@@ -5,7 +5,6 @@ mod reload;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use quorate_chain::ChainFamily;
 use quorate_node::keys::{KeyKind, KeyStore, LocalSigner, NewKey, Password, Secret, Signer};
 use quorate_node::settings::{Role, Settings};
 use quorate_node::{LogClaim, Node, NodeParts, collect_metrics};
@@ -117,12 +116,8 @@ impl Keys {
                 Some(Arc::new(LocalSigner::new(key)) as Arc<dyn Signer>)
             }
         };
-        let pays_on_svm = settings.role == Role::Relayer
-            && settings
-                .chains
-                .iter()
-                .any(|chain| chain.chain.family.kind() == ChainFamily::Svm);
-        let svm = pays_on_svm
+        let svm = options
+            .pays_on_svm()
             .then(|| source.secret(KeyKind::Ed25519, text(&options.svm_key)))
             .transpose()?;
         Ok(Self {

@@ -315,11 +315,11 @@ pub struct HomeSettings {
     pub epoch_manager: Address,
 }
 
-/// A chain whose stored values are attested.
+/// A chain that is read.
 #[derive(Clone, Debug)]
 pub struct ChainSettings {
     /// The chain and its providers.
     pub chain: ChainConfig,
-    /// Its state manager.
-    pub state_manager: Address,
+    /// Its state manager, whose values are attested; where there is none, bridges are all that is read there.
+    pub state_manager: Option<Address>,
 }

@@ -13,7 +13,7 @@ use crate::deployment::{HOME_CHAIN, SOURCE_CHAIN, deploy, ether};
 /// Wei in a unit of the wire.
 const UNIT: u64 = 1_000_000_000;
 /// Seconds until a transfer may be closed.
-const LIFETIME: u64 = 2 * 3_600;
+pub(crate) const LIFETIME: u64 = 2 * 3_600;
 
 /// Where the bridges are: on the home chain and on the source chain.
 #[derive(Clone, Copy, Debug)]
@@ -54,7 +54,8 @@ impl Bridges {
             source: made[1],
         };
         let peers = [(SOURCE_CHAIN, bridges.source), (HOME_CHAIN, bridges.home)];
-        for ((chain, own), peer) in chains.into_iter().zip(made).zip(peers) {
+        for ((chain, own), (peer_chain, peer)) in chains.into_iter().zip(made).zip(peers) {
+            let peer = (peer_chain, peer.into_word(), B256::ZERO);
             open(chain, own, peer, owner).await?;
         }
         Ok(bridges)
@@ -130,23 +131,23 @@ pub fn wei(units: u64) -> U256 {
     U256::from(units) * U256::from(UNIT)
 }
 
-async fn now(chain: &AnvilChain) -> Result<u64> {
+pub(crate) async fn now(chain: &AnvilChain) -> Result<u64> {
     let newest = chain.provider().get_block(alloy::eips::BlockId::latest());
     Ok(newest.await?.context("no block")?.header.timestamp)
 }
 
-/// Lets native coin come from the peer and go there.
-async fn open(
+/// Lets native coin come from the peer and go there, under the name that its token has there.
+pub(crate) async fn open(
     chain: &AnvilChain,
     own: Address,
-    (peer_chain, peer): (u64, Address),
+    (peer_chain, peer, peer_token): (u64, B256, B256),
     owner: Address,
 ) -> Result<()> {
     let bridge = Bridge::new(own, chain.provider());
     let token = Bridge::BridgeToken {
         peerChain: peer_chain,
-        peerContract: peer.into_word(),
-        peerToken: B256::ZERO,
+        peerContract: peer,
+        peerToken: peer_token,
         token: Address::ZERO,
         mode: 1,
         unit: UNIT.try_into()?,
@@ -157,10 +158,7 @@ async fn open(
     ensure!(announced.get_receipt().await?.status(), "not announced");
     let set = send(bridge.setToken(token).from(owner)).await?;
     ensure!(set.get_receipt().await?.status(), "not set");
-    let id = bridge
-        .idOf(peer_chain, peer.into_word(), B256::ZERO)
-        .call()
-        .await?;
+    let id = bridge.idOf(peer_chain, peer, peer_token).call().await?;
     let amount = ether(1_000);
     let funded = send(bridge.fund(id, amount).from(owner).value(amount)).await?;
     ensure!(funded.get_receipt().await?.status(), "not funded");

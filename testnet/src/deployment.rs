@@ -14,7 +14,7 @@ use quorate_proto::{Domain, Epoch, Operator, OperatorSet, SecretKey};
 
 use sha2::{Digest, Sha256};
 
-use crate::{Bridges, OperatorKeys};
+use crate::{Bridges, OperatorKeys, SvmBridge};
 
 /// How the chains and contracts are made.
 #[derive(Clone, Debug)]
@@ -33,6 +33,8 @@ pub struct DeploymentOptions {
     pub light: bool,
     /// Whether both chains get a bridge to the other one, and so the source chain a light registry.
     pub bridges: bool,
+    /// Whether there is an SVM chain, too, with a bridge to the home chain.
+    pub svm: bool,
 }
 
 impl Default for DeploymentOptions {
@@ -45,6 +47,7 @@ impl Default for DeploymentOptions {
             reach: 20,
             light: false,
             bridges: false,
+            svm: false,
         }
     }
 }
@@ -79,6 +82,8 @@ pub struct Deployment {
     pub light: Option<Address>,
     /// On both chains, where they were asked for.
     pub bridges: Option<Bridges>,
+    /// An SVM chain with a bridge to the home chain, where it was asked for.
+    pub svm: Option<SvmBridge>,
     /// Operator accounts and their keys, in the order of the stakes.
     pub operators: Vec<(Address, OperatorKeys)>,
 }
@@ -127,6 +132,7 @@ impl Deployment {
             state_manager,
             light: None,
             bridges: None,
+            svm: None,
             operators: Vec::new(),
         };
         let states = B256::left_padding_from(state_manager.as_slice());
@@ -146,6 +152,12 @@ impl Deployment {
             let registries = [deployment.registry, light];
             let chains = [&deployment.home, &deployment.source];
             deployment.bridges = Some(Bridges::deploy(chains, registries, deployer).await?);
+        }
+        if options.svm {
+            let first = deployment.set_of(deployment.epoch().await?).await?;
+            let lifetime = deployment.certificate_lifetime().await?;
+            let bridge = SvmBridge::deploy(&deployment, &first, lifetime, deployer).await?;
+            deployment.svm = Some(bridge);
         }
         Ok(deployment)
     }
@@ -174,8 +186,7 @@ impl Deployment {
     /// A light registry on the source chain that begins with the current set. The deployer may anchor it anew.
     async fn deploy_light(&self, deployer: Address) -> Result<Address> {
         let set = self.set_of(self.epoch().await?).await?;
-        let registry = StakeRegistry::new(self.registry, self.home.provider());
-        let lifetime = registry.certificateLifetime().call().await?;
+        let lifetime = self.certificate_lifetime().await?;
         let home = LightStakeRegistry::Home {
             chainId: HOME_CHAIN,
             registry: self.registry,
@@ -199,6 +210,11 @@ impl Deployment {
             "the light registry did not take its first set"
         );
         Ok(light)
+    }
+
+    async fn certificate_lifetime(&self) -> Result<u64> {
+        let registry = StakeRegistry::new(self.registry, self.home.provider());
+        Ok(registry.certificateLifetime().call().await?)
     }
 
     /// The epoch of the newest block of the home chain.

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use libp2p::{Multiaddr, PeerId};
 use quorate_node::keys::{KeyKind, KeyStore, Password, Saving, Secret, Strength};
-use quorate_proto::{Address, PeerSecret};
+use quorate_proto::{Address, B256, PeerSecret};
 
 use crate::deployment::{HOME_CHAIN, SOURCE_CHAIN};
-use crate::{Deployment, OperatorKeys};
+use crate::svm_chain::SVM_CHAIN;
+use crate::{Deployment, OperatorKeys, SvmBridge};
 
 /// Password of every key of a local network.
 pub const PASSWORD: &str = "local network";
@@ -26,6 +27,18 @@ pub(crate) const RELAYER_KEYS: usize = 2_000;
 #[must_use]
 pub fn relayer_account(number: usize) -> Address {
     OperatorKeys::of(RELAYER_KEYS + number).signing.address()
+}
+
+/// The account on SVM chains that does.
+#[must_use]
+pub(crate) fn svm_account(number: usize) -> B256 {
+    PeerSecret::from_bytes(&svm_secret(RELAYER_KEYS + number))
+        .public()
+        .into()
+}
+
+fn svm_secret(number: usize) -> [u8; 32] {
+    OperatorKeys::of(number).signing.to_bytes()
 }
 
 /// The peer id of the node with the keys of this number.
@@ -96,8 +109,20 @@ impl NodeFolder<'_> {
     /// Writes `<below>/<name>/config.toml` and the keys beside it; the folder.
     pub(crate) fn write(&self, below: &Path, deployment: &Deployment) -> Result<PathBuf> {
         let dir = below.join(self.name());
-        write_keys(&dir.join("keys"), &self.keys(), self.signs())
+        let keys = dir.join("keys");
+        write_keys(&keys, &self.keys(), self.signs())
             .with_context(|| format!("cannot write the keys of {}", dir.display()))?;
+        if self.relayer && deployment.svm.is_some() {
+            let secret = Secret::new(svm_secret(self.key_number()));
+            let password = Password::new(PASSWORD)?;
+            KeyStore::open(&keys).import(
+                KeyKind::Ed25519,
+                "default",
+                &secret,
+                &password,
+                SAVING,
+            )?;
+        }
         let config = self.config(&dir, deployment)?;
         std::fs::write(dir.join("config.toml"), config)
             .with_context(|| format!("cannot write {}/config.toml", dir.display()))?;
@@ -142,8 +167,17 @@ impl NodeFolder<'_> {
             if let Some(reads) = self.reads {
                 writeln!(config, "reads = {reads:?}")?;
             }
+            if let Some(svm) = &deployment.svm {
+                let (rpc, genesis) = (&svm.chain.rpc, &svm.chain.genesis);
+                write!(
+                    config,
+                    "\n[[chains]]\nchain_id = {SVM_CHAIN}\nfamily = \"svm\"\ngenesis = {genesis:?}\nrpc = {rpc:?}\npoll_ms = 200\n"
+                )?;
+            }
             if let Some(bridges) = &deployment.bridges {
-                write!(config, "\n[bridge]\nroutes = {:?}\n", bridges.routes())?;
+                let mut routes = bridges.routes();
+                routes.extend(deployment.svm.iter().flat_map(SvmBridge::routes));
+                write!(config, "\n[bridge]\nroutes = {routes:?}\n")?;
                 if self.relayer {
                     config += "confirmations = 1\npoll_ms = 200\nturn_ms = 5000\n";
                     let relayers: Vec<String> = (0..self.relayers)
@@ -157,13 +191,15 @@ impl NodeFolder<'_> {
     }
 }
 
+const SAVING: Saving = Saving {
+    strength: Strength::Light,
+    overwrite: true,
+};
+
 fn write_keys(dir: &Path, keys: &OperatorKeys, operator: bool) -> Result<()> {
     let store = KeyStore::open(dir);
     let password = Password::new(PASSWORD)?;
-    let saving = Saving {
-        strength: Strength::Light,
-        overwrite: true,
-    };
+    let saving = SAVING;
     store.import(
         KeyKind::Peer,
         "default",

@@ -35,24 +35,31 @@ pub(super) async fn examine(settings: &Settings, signing_key: Option<Address>) -
 async fn source(chain: &ChainSettings, home: &HomeSettings) -> Vec<Finding> {
     let chain_id = chain.chain.chain_id;
     let halt = CancellationToken::new();
-    let opened = match chain.chain.open(chain.state_manager, false, &halt) {
+    let Some(state_manager) = chain.state_manager else {
+        return match chain.chain.open_bridge(&halt) {
+            Ok(opened) => providers(chain_id, opened.client.as_ref()).await.0,
+            Err(error) => vec![misset(chain_id, &error)],
+        };
+    };
+    let opened = match chain.chain.open(state_manager, false, &halt) {
         Ok(opened) => opened,
         Err(error) => return vec![misset(chain_id, &error)],
     };
     let reader = opened.reader.as_ref();
     let (mut findings, head) = providers(chain_id, opened.client.as_ref()).await;
     if head.is_some() {
-        let (manager, listed) =
-            tokio::join!(state_manager(chain, reader), listing(chain, reader, home));
+        let (manager, listed) = tokio::join!(
+            values(chain_id, state_manager, reader),
+            listing(chain, reader, home)
+        );
         findings.extend([manager, listed]);
     }
     findings
 }
 
 /// Whether something can be proven of it.
-async fn state_manager(chain: &ChainSettings, reader: &dyn StateReader) -> Finding {
-    let check = format!("chain {}, state manager", chain.chain.chain_id);
-    let address = chain.state_manager;
+async fn values(chain_id: u64, address: Address, reader: &dyn StateReader) -> Finding {
+    let check = format!("chain {chain_id}, state manager");
     match reader.try_out().await {
         Ok(true) => Finding::ok(check, format!("{address}: its newest entry was read")),
         Ok(false) => Finding::ok(

@@ -59,6 +59,9 @@ fn wanted(options: &RunOptions) -> Vec<(KeyKind, &str)> {
     if options.role.is_some_and(|role| role != Role::Registry) {
         wanted.push((KeyKind::Signing, text(&options.signing_key)));
     }
+    if options.pays_on_svm() {
+        wanted.push((KeyKind::Ed25519, text(&options.svm_key)));
+    }
     wanted
 }
 

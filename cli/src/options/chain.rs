@@ -3,13 +3,14 @@
 use std::str::FromStr;
 
 use quorate_chain::ChainFamily;
+use quorate_node::settings::Role;
 use quorate_node::settings::declare::{ParseError, Section, SettingValue, parse};
 use serde_json::json;
 use toml::{Table, Value};
 
-use super::{NumberOrWord, POLL_MS, ProviderOptions, example_urls, redact};
+use super::{NumberOrWord, POLL_MS, ProviderOptions, RunOptions, example_urls, redact};
 
-/// The family of all chains that can be set.
+/// The family of the home chain, and of those for which nothing else is set.
 pub(crate) const FAMILY: ChainFamily = ChainFamily::Evm;
 
 quorate_node::settings! {
@@ -31,8 +32,15 @@ quorate_node::settings! {
             /// are 2.
             rpc_min_runners: Option<usize> { example: || json!(2) }
 
-            /// Address of the state manager on this chain.
-            state_manager: String { example: || json!("0x4444444444444444444444444444444444444444"), required: true }
+            /// What sort of chain it is: "evm" (unless set otherwise), or "svm", of which bridges are all that is read.
+            family: Option<String> { default: |_| "evm".into() }
+
+            /// On SVM chains: the hash by which every provider knows the chain (getGenesisHash), in base58.
+            genesis: Option<String> { example: || json!("5eykt4UsFv8P8NJdTREpY1vzqKqZKvdpKuc147dw2N9d") }
+
+            /// Address of the state manager on this chain. Operators need it on every EVM chain; without it,
+            /// relayers serve bridges there.
+            state_manager: Option<String> { example: || json!("0x4444444444444444444444444444444444444444") }
 
             /// When a block is final: "finalized" (unless set otherwise), or a number of confirmations.
             finality: Option<NumberOrWord> { default: |_| "finalized".into(), see: "Finality" }
@@ -73,11 +81,24 @@ impl ChainOptions {
     /// A setting that only the family of the chain knows, as it is written.
     pub(super) fn of_family(&self, name: &str) -> Option<String> {
         match name {
+            "genesis" => self.genesis.clone(),
             "reads" => self.reads.clone(),
             "history_slot" => self.history_slot.as_ref().map(ToString::to_string),
             "block_numbers" => self.block_numbers.clone(),
             _ => None,
         }
+    }
+}
+
+impl RunOptions {
+    /// Whether it delivers to SVM chains, whose fees a key of their own pays.
+    pub(crate) fn pays_on_svm(&self) -> bool {
+        let mut families = self
+            .chains
+            .iter()
+            .flatten()
+            .filter_map(|chain| chain.family.as_deref());
+        self.role == Some(Role::Relayer) && families.any(|family| family == "svm")
     }
 }
 
@@ -142,7 +163,9 @@ mod tests {
                 .to_vec(),
             rpc_quorum: None,
             rpc_min_runners: None,
-            state_manager: "0xab".into(),
+            family: None,
+            genesis: None,
+            state_manager: Some("0xab".into()),
             finality: Some(NumberOrWord::Number(12)),
             poll_ms: Some(250),
             reads: Some("proof".into()),

@@ -11,7 +11,7 @@ use std::time::Duration;
 use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
 use quorate_chain::providers::ProviderConfig;
-use quorate_chain::{ChainConfig, Family, Finality, configure};
+use quorate_chain::{ChainConfig, ChainFamily, Family, Finality, configure};
 use quorate_node::settings::declare::Declared as _;
 use quorate_node::settings::{
     ChainSettings, HomeSettings, Policy, Reach, Retention, Role, Settings,
@@ -173,7 +173,7 @@ impl Checker {
         let epoch_manager = self.address("epoch_manager", options.epoch_manager.as_deref());
         let finality = self.finality("home_finality", options.home_finality.as_ref());
         let poll = self.poll("home_poll_ms", options.home_poll_ms);
-        let family = self.family("home_", &|_| None);
+        let family = self.family(FAMILY, "home_", &|_| None);
         let mut chain = ChainConfig::new(chain_id?, Vec::new(), finality?, family?);
         chain.rpc = rpc?;
         chain.quorum = options.home_rpc_quorum;
@@ -212,21 +212,22 @@ impl Checker {
         }
         chains
             .iter()
-            .filter_map(|chain| self.chain(chain))
+            .filter_map(|chain| self.chain(role, chain))
             .collect()
     }
 
-    fn chain(&mut self, options: &ChainOptions) -> Option<ChainSettings> {
+    fn chain(&mut self, role: Option<Role>, options: &ChainOptions) -> Option<ChainSettings> {
         let key = |name: &str| format!("chains.{}.{name}", options.chain_id);
         let rpc = self.providers(&key("rpc"), &options.rpc);
         self.quorum(&key("rpc_quorum"), options.rpc_quorum, options.rpc.len());
-        let state_manager = self.address(&key("state_manager"), Some(&options.state_manager));
+        let kind = self.kind(&key("family"), options.family.as_deref());
+        let state_manager = self.state_manager(&key("state_manager"), (role, kind), options);
         let finality = match &options.finality {
             Some(rule) => self.finality(&key("finality"), Some(rule)),
             None => Some(Finality::Finalized),
         };
         let poll = self.poll(&key("poll_ms"), options.poll_ms);
-        let family = self.family(&key(""), &|name| options.of_family(name));
+        let family = self.family(kind?, &key(""), &|name| options.of_family(name));
         let mut chain = ChainConfig::new(options.chain_id, Vec::new(), finality?, family?);
         chain.rpc = rpc?;
         chain.quorum = options.rpc_quorum;
@@ -239,13 +240,48 @@ impl Checker {
         })
     }
 
+    fn kind(&mut self, key: &str, text: Option<&str>) -> Option<ChainFamily> {
+        match text {
+            None | Some("evm") => Some(FAMILY),
+            Some("svm") => Some(ChainFamily::Svm),
+            Some(text) => {
+                self.problem(
+                    key,
+                    format!("{text:?} is no family of chains: use evm or svm"),
+                );
+                None
+            }
+        }
+    }
+
+    /// `None` after a problem; `Some(None)` where bridges are all that is read.
+    fn state_manager(
+        &mut self,
+        key: &str,
+        of: (Option<Role>, Option<ChainFamily>),
+        options: &ChainOptions,
+    ) -> Option<Option<Address>> {
+        match &options.state_manager {
+            Some(text) => self.address(key, Some(text)).map(Some),
+            None if of == (Some(Role::Operator), Some(FAMILY)) => {
+                self.problem(
+                    key,
+                    "an operator attests its values; set its address".to_owned(),
+                );
+                None
+            }
+            None => Some(None),
+        }
+    }
+
     /// The family of a chain, with its own settings, whose keys begin with `prefix`.
     fn family(
         &mut self,
+        kind: ChainFamily,
         prefix: &str,
         setting: &dyn Fn(&str) -> Option<String>,
     ) -> Option<Arc<dyn Family>> {
-        match configure(FAMILY, setting) {
+        match configure(kind, setting) {
             Ok(family) => Some(family),
             Err(problems) => {
                 for problem in problems {

@@ -121,7 +121,9 @@ pub async fn difference(
         return Ok(Some(text.to_owned()));
     };
     let genesis = chain.locate(At::Block(0)).await?.hash;
-    let state_manager = settings.state_manager.into_word();
+    let Some(state_manager) = settings.state_manager.map(|it| it.into_word()) else {
+        return Ok(None);
+    };
     let expected = settings.chain.family.entry(genesis, state_manager);
     let differences = differences(&expected, &entry);
     Ok((!differences.is_empty()).then(|| {

@@ -108,10 +108,18 @@ impl ChainReaders {
         };
         ledgers.add_bridge(chain.chain_id, &clients[0]);
         for chain in &settings.chains {
-            let has_proofs = proven.contains(&chain.chain.chain_id);
-            let source = chain.chain.open(chain.state_manager, has_proofs, halt)?;
+            let chain_id = chain.chain.chain_id;
+            let Some(state_manager) = chain.state_manager else {
+                let bridge = chain.chain.open_bridge(halt)?;
+                ledgers.add_bridge(chain_id, &bridge.client);
+                clients.push(bridge.client);
+                ledgers.followers.push(bridge.follower);
+                continue;
+            };
+            let has_proofs = proven.contains(&chain_id);
+            let source = chain.chain.open(state_manager, has_proofs, halt)?;
             let (listed, listing) = listed(ledgers.home.clone(), source.reader, chain);
-            ledgers.add_bridge(chain.chain.chain_id, &source.client);
+            ledgers.add_bridge(chain_id, &source.client);
             clients.push(source.client);
             ledgers.followers.push(source.follower);
             ledgers.followers.push(Box::pin(listing.run(halt.clone())));

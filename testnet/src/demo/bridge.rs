@@ -56,6 +56,7 @@ pub async fn run() -> Result<()> {
         paid(&network, way, receiver(number)).await?;
         story.tell(what, began, "paid".into());
     }
+    svm(&mut story, &network).await?;
     let began = Instant::now();
     for number in 3..13 {
         send(&network, Way::ToHome, receiver(number)).await?;
@@ -74,7 +75,7 @@ pub async fn run() -> Result<()> {
     story.table();
     let all = story.started.elapsed().as_secs_f64();
     println!(
-        "\n  All of it in {all:.1} s. Blocks are {} s apart, and final with two on top.",
+        "\n  All of it in {all:.1} s. EVM blocks are {} s apart and final with two on top, those of the SVM chain 0.4 s and final with four.",
         BLOCK.as_secs()
     );
     Ok(())
@@ -84,6 +85,7 @@ async fn start(story: &mut Narration, folder: &Path) -> Result<LocalNetwork> {
     let began = Instant::now();
     let deployment = DeploymentOptions {
         bridges: true,
+        svm: true,
         epoch_length: 400,
         ..DeploymentOptions::default()
     };
@@ -93,13 +95,44 @@ async fn start(story: &mut Narration, folder: &Path) -> Result<LocalNetwork> {
         ..NetworkOptions::default()
     };
     let mut network = LocalNetwork::prepare(options, folder).await?;
-    let what = "two chains with a bridge each, 5 operators registered";
+    let what = "two EVM chains and an SVM chain with a bridge each, 5 operators registered";
     story.tell(what, began, "stakes 40, 30, 20, 15, 10 ether".into());
     let began = Instant::now();
     network.start_nodes().await?;
     let what = "1 registry, 5 operators and 2 relayers as processes";
     story.tell(what, began, "healthy and meshed".into());
     Ok(network)
+}
+
+/// Coin of the home chain to the SVM chain, and half of it back.
+async fn svm(story: &mut Narration, network: &LocalNetwork) -> Result<()> {
+    let deployment = &network.deployment;
+    let svm = deployment.svm.as_ref().context("no SVM chain")?;
+    let sender = *deployment
+        .home
+        .accounts()
+        .get(SENDER)
+        .context("no such account")?;
+    let began = Instant::now();
+    svm.send(deployment, sender, (svm.user, UNITS)).await?;
+    wait::until("the payout on the SVM chain", PAID, || async {
+        (svm.balance(svm.user).await.ok()? == UNITS).then_some(())
+    })
+    .await?;
+    story.tell(
+        "coin from the home chain to the SVM chain",
+        began,
+        "paid".into(),
+    );
+    let (began, back) = (Instant::now(), UNITS / 2);
+    svm.send_back(deployment, (receiver(15), back)).await?;
+    wait::until("the payout at home", PAID, || async {
+        let balance = deployment.home.provider().get_balance(receiver(15));
+        (balance.await.ok()? == wei(back)).then_some(())
+    })
+    .await?;
+    story.tell("half of it back to the home chain", began, "paid".into());
+    Ok(())
 }
 
 fn receiver(number: u8) -> Address {

@@ -126,3 +126,49 @@ async fn a_relayer_that_is_killed_goes_on_where_it_was_and_another_takes_over() 
     }
     Ok(())
 }
+
+/// Coin of the home chain is minted on the SVM chain; a part of it is burned there and released at home. Each is paid
+/// once, with the network's own operators and a relayer that pays with an Ed25519 key.
+#[tokio::test]
+async fn what_is_sent_to_an_svm_chain_and_back_is_paid_once() -> Outcome {
+    let _turn = turn().await;
+    let deployment = DeploymentOptions {
+        bridges: true,
+        svm: true,
+        epoch_length: 400,
+        ..DeploymentOptions::default()
+    };
+    let network = LocalNetwork::start(NetworkOptions {
+        deployment,
+        relayers: 2,
+        ..NetworkOptions::default()
+    })
+    .await?;
+    let chains = [&network.deployment.home, &network.deployment.source];
+    let _miners = chains.map(|chain| Miner::start(chain, BLOCK));
+    let deployment = &network.deployment;
+    let svm = deployment.svm.as_ref().context("no SVM chain")?;
+    let sender = *deployment
+        .home
+        .accounts()
+        .get(SENDER)
+        .context("no such account")?;
+    let minted = |units: u64| async move {
+        let what = format!("{units} units on the SVM chain");
+        wait::until(&what, PAID, || async {
+            (svm.balance(svm.user).await.ok()? == units).then_some(())
+        })
+        .await
+    };
+    for units in [700, 300] {
+        svm.send(deployment, sender, (svm.user, units)).await?;
+    }
+    minted(1_000).await?;
+    let to = receiver(1);
+    svm.send_back(deployment, (to, 400)).await?;
+    wait::until("400 units at home", PAID, || async {
+        (balance(&deployment.home, to).await.ok()? == wei(400)).then_some(())
+    })
+    .await?;
+    minted(600).await
+}

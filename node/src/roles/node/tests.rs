@@ -29,7 +29,7 @@ fn settings(url: &str, chains: u64) -> Settings {
     };
     let chain = |number| ChainSettings {
         chain: config(100 + number),
-        state_manager: Address::repeat_byte(9),
+        state_manager: Some(Address::repeat_byte(9)),
     };
     Settings {
         role: Role::Operator,
