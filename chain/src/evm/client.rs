@@ -1,6 +1,6 @@
 //! One EVM chain as a quorum of its providers sees it: the final head and blocks below it.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -8,7 +8,6 @@ use alloy::primitives::{Address, B256};
 use alloy::sol_types::SolCall;
 use futures::future::{BoxFuture, FutureExt};
 use tokio::sync::watch;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::calls::CallOutcome;
@@ -19,7 +18,7 @@ use super::provider::EvmProvider;
 use super::{EvmSettings, EvmSubmitter, EvmTransfers, Reads};
 use crate::config::{ChainClient, ChainConfig};
 use crate::providers::{HeightWindow, Provider, labels};
-use crate::quorum::Pool;
+use crate::quorum::{Polls, Pool};
 use crate::rpc::http_client;
 use crate::{
     At, BlockRef, ChainError, Finality, ProviderStatus, Providers, QueryKind, ReadLog, Submitter,
@@ -35,25 +34,15 @@ mod proven;
 pub struct EvmClient {
     chain_id: u64,
     finality: Finality,
-    poll_interval: Duration,
     pool: Pool<EvmProvider>,
     head: watch::Sender<Option<BlockRef>>,
     settings: EvmSettings,
     headers: Mutex<HeaderCache>,
     /// Something of this chain was proven, so it can be.
     proven: AtomicBool,
-    polls_started: AtomicU64,
-    last_poll: tokio::sync::Mutex<LastPoll>,
-    last_success: Mutex<Option<Instant>>,
+    polls: Polls,
     heights: Mutex<HeightWindow>,
     needs: Mutex<Vec<Need>>,
-}
-
-/// The poll that ended last.
-struct LastPoll {
-    number: u64,
-    started: Option<Instant>,
-    result: Result<(), ChainError>,
 }
 
 /// How a chain fares, for people.
@@ -106,19 +95,12 @@ impl EvmClient {
         Ok(Arc::new(Self {
             chain_id: config.chain_id,
             finality: config.finality,
-            poll_interval: config.poll_interval,
             settings,
             pool: Pool::new(providers.map(provider).collect(), rule),
             head: watch::Sender::new(None),
             headers: Mutex::default(),
             proven: AtomicBool::new(false),
-            polls_started: AtomicU64::new(0),
-            last_poll: tokio::sync::Mutex::new(LastPoll {
-                number: 0,
-                started: None,
-                result: Ok(()),
-            }),
-            last_success: Mutex::default(),
+            polls: Polls::new(config.chain_id, config.poll_interval),
             heights: Mutex::default(),
             needs: Mutex::default(),
         }))
@@ -129,7 +111,9 @@ impl EvmClient {
     /// # Errors
     /// None: what providers say, or do not say, is a matter of their health and never the end.
     pub async fn run(self: Arc<Self>, token: CancellationToken) -> Result<(), ChainError> {
-        let tasks = async { tokio::join!(self.keep_polling(), self.keep_checking()) };
+        let polls = self.polls.keep_polling(|| self.poll());
+        let checks = self.pool.keep_checking(|probes| self.check(probes));
+        let tasks = async { tokio::join!(polls, checks) };
         token.run_until_cancelled(tasks).await;
         Ok(())
     }
@@ -162,7 +146,7 @@ impl EvmClient {
     /// How long ago a quorum of providers last agreed on the final head; `None` if never.
     #[must_use]
     pub fn agreed_ago(&self) -> Option<Duration> {
-        lock(&self.last_success).map(|at| at.elapsed())
+        self.polls.agreed_ago()
     }
 
     /// How the chain fares.

@@ -14,7 +14,7 @@ use super::proof::answer::ProofAnswer;
 use super::proof::receipts::RpcReceipt;
 use super::proof_batcher::ProofBatcher;
 use crate::providers::{Provider, ProviderConfig};
-use crate::quorum::{FinalClaim, FinalHead};
+use crate::quorum::{Checkable, FinalClaim, FinalHead};
 use crate::rpc::{BatchClient, Call, ProviderError, RpcResult, RpcUrl, decode};
 use crate::{BlockRef, Finality};
 
@@ -54,29 +54,6 @@ impl EvmProvider {
 
     pub(super) fn url(&self) -> &RpcUrl {
         self.rpc.url()
-    }
-
-    /// Asks which chain it serves.
-    pub(super) async fn verify(&self) {
-        let found = self.rpc.call(calls::chain_id()).await;
-        let found = found.and_then(|answer| decode::<U64>(&answer, self.url()));
-        let found = found.map(|id| id.to::<u64>());
-        self.provider.identified(found, &self.chain_id);
-    }
-
-    /// Asks whether it is syncing, and how high it is; the height. Those that do not know the question,
-    /// or have the newest block and say so at length, are not syncing.
-    pub(super) async fn report(&self) -> Option<u64> {
-        let syncing = self.rpc.call(calls::syncing());
-        let height = self.rpc.call(calls::block_number());
-        let (syncing, height) = tokio::join!(syncing, height);
-        let height: Option<u64> = height
-            .and_then(|answer| decode::<U64>(&answer, self.url()))
-            .map(|height| height.to())
-            .ok();
-        let syncing = syncing.ok().map(|answer| calls::is_behind(&answer));
-        self.provider.reported(syncing, height);
-        height
     }
 
     /// The answer to any call, once it has shown that it serves the chain.
@@ -303,6 +280,36 @@ impl FinalHead for EvmProvider {
 
     fn block(header: &Header) -> BlockRef {
         header.block()
+    }
+}
+
+impl Checkable for EvmProvider {
+    fn verify(&self) -> BoxFuture<'_, ()> {
+        async {
+            let found = self.rpc.call(calls::chain_id()).await;
+            let found = found.and_then(|answer| decode::<U64>(&answer, self.url()));
+            let found = found.map(|id| id.to::<u64>());
+            self.provider.identified(found, &self.chain_id);
+        }
+        .boxed()
+    }
+
+    /// Asks also whether it is syncing. Those that do not know the question, or have the newest block and say so at
+    /// length, are not.
+    fn report(&self) -> BoxFuture<'_, Option<u64>> {
+        async {
+            let syncing = self.rpc.call(calls::syncing());
+            let height = self.rpc.call(calls::block_number());
+            let (syncing, height) = tokio::join!(syncing, height);
+            let height: Option<u64> = height
+                .and_then(|answer| decode::<U64>(&answer, self.url()))
+                .map(|height| height.to())
+                .ok();
+            let syncing = syncing.ok().map(|answer| calls::is_behind(&answer));
+            self.provider.reported(syncing, height);
+            height
+        }
+        .boxed()
     }
 }
 

@@ -56,6 +56,37 @@ impl<P: AsRef<Provider>> Pool<P> {
         F: Fn(&'a P) -> Q,
         Q: Future<Output = Result<T, ProviderError>>,
     {
+        self.first_within(HEDGE, log, kind, question).await
+    }
+
+    /// As [`Self::first`], of so much that another provider is asked only when one has failed.
+    ///
+    /// # Errors
+    /// How each failed.
+    pub async fn in_turn<'a, T, F, Q>(
+        &'a self,
+        log: &ReadLog,
+        kind: QueryKind,
+        question: F,
+    ) -> Result<T, Vec<(usize, ProviderError)>>
+    where
+        F: Fn(&'a P) -> Q,
+        Q: Future<Output = Result<T, ProviderError>>,
+    {
+        self.first_within(Duration::MAX, log, kind, question).await
+    }
+
+    async fn first_within<'a, T, F, Q>(
+        &'a self,
+        hedge: Duration,
+        log: &ReadLog,
+        kind: QueryKind,
+        question: F,
+    ) -> Result<T, Vec<(usize, ProviderError)>>
+    where
+        F: Fn(&'a P) -> Q,
+        Q: Future<Output = Result<T, ProviderError>>,
+    {
         let mut order = self.order().into_iter();
         let start = |index: usize| {
             let provider = &self.providers()[index];
@@ -76,7 +107,7 @@ impl<P: AsRef<Provider>> Pool<P> {
         let mut open: FuturesUnordered<_> = order.next().map(start).into_iter().collect();
         let mut failures = Vec::new();
         loop {
-            let heard = match timeout(HEDGE, open.next()).await {
+            let heard = match timeout(hedge, open.next()).await {
                 Ok(heard) => heard,
                 Err(_) => match order.next() {
                     Some(index) => {

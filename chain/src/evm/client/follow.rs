@@ -1,64 +1,22 @@
-//! Following the chain: polls, new heads, and final blocks that leave it.
-
-use std::convert::Infallible;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
+//! Following the chain: new heads, and final blocks that leave it.
 
 use alloy::primitives::B256;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::super::calls::Header;
 use super::super::provider::EvmProvider;
-use super::{EvmClient, lock};
-use crate::priority::for_all;
+use super::EvmClient;
 use crate::{BlockRef, ChainError};
 
-/// Least time between the starts of two polls, for all callers together: 20 polls per second and provider,
-/// however many users ask for blocks that do not exist yet.
-const MIN_POLL_SPACING: Duration = Duration::from_millis(50);
-
 impl EvmClient {
-    pub(super) async fn keep_polling(&self) -> Infallible {
-        let mut ticks = interval(self.poll_interval);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut well = true;
-        loop {
-            ticks.tick().await;
-            let result = self.poll().await;
-            if let (true, Err(problem)) = (well, &result) {
-                tracing::warn!(chain = self.chain_id, %problem, "final head is not known");
-            }
-            if !well && result.is_ok() {
-                tracing::info!(chain = self.chain_id, "final head is known again");
-            }
-            well = result.is_ok();
-        }
-    }
-
-    /// Looks for a newer final head. Callers that come while one is looked for share the next
-    /// poll: the one under way may have begun before the block they hope for.
+    /// Looks for a newer final head, together with others who do.
     pub(super) async fn poll(&self) -> Result<(), ChainError> {
-        let seen = self.polls_started.load(Ordering::SeqCst);
-        let mut last = self.last_poll.lock().await;
-        if last.number > seen {
-            return last.result.clone();
-        }
-        if let Some(started) = last.started {
-            sleep_until(started + MIN_POLL_SPACING).await;
-        }
-        let number = self.polls_started.fetch_add(1, Ordering::SeqCst) + 1;
-        last.started = Some(Instant::now());
-        let result = for_all(self.look()).await;
-        last.number = number;
-        last.result = result.clone();
-        result
+        self.polls.poll(self.look()).await
     }
 
     async fn look(&self) -> Result<(), ChainError> {
         if let Some(new) = self.pool.final_head(self.finality).await? {
             self.follow(new).await?;
         }
-        *lock(&self.last_success) = Some(Instant::now());
         Ok(())
     }
 
