@@ -1,5 +1,6 @@
 //! The families of chains, one line each.
 
+use std::str::FromStr;
 use std::sync::Arc;
 
 use alloy::primitives::{Address, B256};
@@ -7,13 +8,33 @@ use alloy::primitives::{Address, B256};
 use crate::config::{Family, SettingProblem};
 use crate::evm::EvmSettings;
 use crate::rpc::RpcUrl;
+use crate::svm::SvmSettings;
 use crate::{CertificateCheck, ChainError, ChainFamily};
+
+/// There is no such family.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is none of evm, svm and cardano")]
+pub struct ChainFamilyError(String);
+
+impl FromStr for ChainFamily {
+    type Err = ChainFamilyError;
+
+    fn from_str(text: &str) -> Result<Self, ChainFamilyError> {
+        match text.trim() {
+            "evm" => Ok(Self::Evm),
+            "svm" => Ok(Self::Svm),
+            "cardano" => Ok(Self::Cardano),
+            other => Err(ChainFamilyError(other.to_owned())),
+        }
+    }
+}
 
 /// The families that this version supports, with their usual settings.
 fn usual(family: ChainFamily) -> Option<Arc<dyn Family>> {
     match family {
         ChainFamily::Evm => Some(Arc::new(EvmSettings::default())),
-        ChainFamily::Svm | ChainFamily::Cardano => None,
+        ChainFamily::Svm => Some(Arc::new(SvmSettings::default())),
+        ChainFamily::Cardano => None,
     }
 }
 

@@ -19,8 +19,8 @@ pub use block_numbers::{BlockNumbers, BlockNumbersError};
 pub use certificate::{CertificateCheck, Rejection};
 pub use error::ChainError;
 pub use events::{
-    MAX_WANTED, MalformedTransfer, PauseState, SeenTransfer, TransferPage, TransferReader,
-    missing_nonces,
+    KnownTransfers, MAX_WANTED, MalformedTransfer, PauseState, SeenTransfer, TransferPage,
+    TransferReader, missing_nonces,
 };
 pub(crate) use log::PendingReplyNote;
 pub use log::{MAX_REPLIES, MAX_REPLY_DETAIL, ProviderReply, QueryKind, ReadLog, ReplyKind};

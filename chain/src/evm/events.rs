@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use alloy::primitives::{Address, B256};
 use alloy::sol_types::{SolCall, SolEvent};
 use futures::future::{BoxFuture, FutureExt, join_all};
-use quorate_proto::{ReadBasis, U256};
+use quorate_proto::{ReadBasis, Route, Transfer, U256};
 use tokio::sync::watch;
 
 use self::naming::{EventFilter, Named};
@@ -346,10 +346,11 @@ impl TransferReader for EvmTransfers {
 
     fn closed(
         &self,
-        contract: B256,
-        slot: B256,
+        route: &Route,
+        nonce: u64,
         at: BlockRef,
     ) -> BoxFuture<'_, Result<Option<u64>, ChainError>> {
+        let (contract, slot) = (route.target_contract, Transfer::slot_of(route, nonce).0);
         async move {
             let time = self.call(contract, closedAtCall { slot }, at).await?;
             Ok((time != 0).then_some(time))

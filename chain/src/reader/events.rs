@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use alloy::primitives::Bytes;
 use futures::future::BoxFuture;
-use quorate_proto::{B256, Transfer};
+use quorate_proto::{B256, Route, Transfer};
 use tokio::sync::watch;
 
 use super::{BlockRef, ChainError, Providers, ReadLog};
@@ -21,7 +22,18 @@ pub struct SeenTransfer {
     /// Place of its event among those of the block.
     pub log_index: u64,
     /// Its transaction, as a provider says: a hint, which is proven by nothing.
-    pub transaction: B256,
+    pub transaction: Bytes,
+}
+
+/// The first transfers of a route, as they were read before.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KnownTransfers {
+    /// What is said of each, in the order of their nonces.
+    pub facts: Vec<B256>,
+    /// The block of the last of them, and its transaction.
+    pub block: u64,
+    /// See [`SeenTransfer::transaction`].
+    pub transaction: Bytes,
 }
 
 /// An event of the contract that is a transfer by its name only. It is not paid by anybody.
@@ -89,6 +101,10 @@ pub trait TransferReader: Send + Sync + 'static {
         Providers::default()
     }
 
+    /// Has a route followed, of whose transfers the first ones are known already: for chains where transfers are found
+    /// route by route. There [`Self::transfers`] knows of no other.
+    fn follow(&self, _route: &Route, _known: &KnownTransfers) {}
+
     /// The transfers that `contract` sent in these blocks, both ends included, or in the first of them: see
     /// [`TransferPage::next`]. What providers say on the way goes into `log`.
     ///
@@ -128,14 +144,14 @@ pub trait TransferReader: Send + Sync + 'static {
         at: BlockRef,
     ) -> BoxFuture<'_, Result<u64, ChainError>>;
 
-    /// When `contract` closed a slot, if it had done so at the end of this final block.
+    /// When the contract at the end of a route closed a transfer, if it had done so at the end of this final block.
     ///
     /// # Errors
     /// As [`Self::sent_count`].
     fn closed(
         &self,
-        contract: B256,
-        slot: B256,
+        route: &Route,
+        nonce: u64,
         at: BlockRef,
     ) -> BoxFuture<'_, Result<Option<u64>, ChainError>>;
 

@@ -113,10 +113,7 @@ async fn a_transaction_is_built_sent_and_found_again() -> TestResult {
         .transfers(bridge.name(), 0, found.block, &log)
         .await?;
     assert_eq!(nonces(&page.transfers), [1]);
-    assert_eq!(
-        page.transfers[0].transaction.as_slice(),
-        transaction.id.as_ref()
-    );
+    assert_eq!(page.transfers[0].transaction, transaction.id);
     assert!(client.submitter().is_some());
     Ok(())
 }

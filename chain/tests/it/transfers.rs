@@ -9,7 +9,7 @@ use quorate_chain::evm::EvmTransfers;
 use quorate_chain::{
     ChainClient, ChainError, Finality, PauseState, ReadLog, TransferReader, missing_nonces,
 };
-use quorate_proto::ReadBasis;
+use quorate_proto::{ReadBasis, Route, Transfer};
 use serde_json::{Value, json};
 
 use crate::support::TestResult;
@@ -385,7 +385,13 @@ async fn what_the_contract_remembers_is_read_at_a_block() -> TestResult {
         let selector: [u8; 4] = keccak256(name)[..4].try_into().expect("four bytes");
         B256::from(U256::from(u32::from_be_bytes(selector)))
     };
-    let slot = B256::repeat_byte(0x51);
+    let route = Route {
+        source_chain: 5,
+        source_contract: B256::repeat_byte(5),
+        target_chain: bridge.anvil.chain_id(),
+        target_contract: bridge.name(),
+    };
+    let slot = Transfer::slot_of(&route, 7).0;
     let reader = bridge.reader(vec![bridge.url(); 3], AT_ONCE).await;
     let before = reader.final_head().ok_or("no head")?;
     bridge.answer(bridge.route(), 7).await?;
@@ -397,10 +403,10 @@ async fn what_the_contract_remembers_is_read_at_a_block() -> TestResult {
     let name = bridge.name();
     assert_eq!(reader.sent_count(name, bridge.route(), after).await, Ok(7));
     assert_eq!(
-        reader.closed(name, slot, after).await,
+        reader.closed(&route, 7, after).await,
         Ok(Some(1_800_000_000))
     );
-    assert_eq!(reader.closed(name, B256::ZERO, after).await, Ok(None));
+    assert_eq!(reader.closed(&route, 8, after).await, Ok(None));
     let paused = PauseState {
         sequence: 3,
         paused: true,

@@ -23,7 +23,7 @@ pub(super) fn transfer(
         transfer,
         block,
         log_index: proven.index,
-        transaction: proven.transaction,
+        transaction: proven.transaction.into(),
     });
     Some(read.map_err(|why| MalformedTransfer {
         block,

@@ -112,8 +112,7 @@ async fn read_closed(bridge: &Bridge, told: &TransferClosed) -> Verdict {
     let Some(head) = reader.final_head() else {
         return unavailable("no final head is known");
     };
-    let slot = Transfer::slot_of(&told.route, told.nonce).0;
-    match reader.closed(told.route.target_contract, slot, head).await {
+    match reader.closed(&told.route, told.nonce, head).await {
         Ok(Some(time)) if time == told.time => Verdict::Agree,
         Ok(Some(time)) => {
             let detail = format!("it was closed at {time}");

@@ -1,8 +1,8 @@
 //! What bridges' contracts sent, on disk: seen once at a final block, and kept.
 
-use quorate_chain::SeenTransfer;
+use quorate_chain::{KnownTransfers, SeenTransfer};
 use quorate_proto::store::{Cursor, Empty, TransferRecord};
-use quorate_proto::{B256, Route, Transfer, wire};
+use quorate_proto::{B256, Route, StatementKind, Transfer, wire};
 use quorate_storage::{Batch, Durability, Page, Store, WriteQueue, schema};
 use tokio::sync::watch;
 
@@ -71,6 +71,24 @@ impl TransferStore {
     pub(crate) fn nonces(&self, route: B256) -> Result<Vec<u64>, NodeError> {
         let rows = self.store().rows(schema::TRANSFERS, &route.0);
         rows.map(|row| Ok(row?.0.1)).collect()
+    }
+
+    /// The first transfers of a route, up to the first number that was not seen.
+    ///
+    /// # Errors
+    /// A store that cannot be read.
+    pub(crate) fn known(&self, route: B256) -> Result<KnownTransfers, NodeError> {
+        let mut known = KnownTransfers::default();
+        for row in self.store().rows(schema::TRANSFERS, &route.0) {
+            let ((_, nonce), record) = row?;
+            if nonce != known.facts.len() as u64 + 1 {
+                break;
+            }
+            known.facts.push(transfer_of(&record)?.fact());
+            known.block = record.block_number;
+            known.transaction = record.transaction.into();
+        }
+        Ok(known)
     }
 
     /// The first transfers of a route that are not certified, `limit` at most.

@@ -82,6 +82,7 @@ impl TransferWatcher {
         let next_block = followed.map_or(first, |block| block.saturating_add(1));
         let seen = |text: &RouteText| {
             let route = text.route.id();
+            reader.follow(&text.route, &transfers.known(route)?);
             Ok((route, SeenNonces::of(transfers.nonces(route)?)))
         };
         let routes: Result<_, NodeError> = routes.iter().map(seen).collect();
