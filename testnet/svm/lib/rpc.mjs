@@ -15,6 +15,7 @@ const INVALID_PARAMS = -32602;
 const METHOD_NOT_FOUND = -32601;
 const PREFLIGHT_FAILED = -32002;
 const SIGNATURE_FAILED = -32003;
+const BLOCK_NOT_AVAILABLE = -32004;
 const SLOT_SKIPPED = -32007;
 const VERSION_UNSUPPORTED = -32015;
 const SLOT_NOT_REACHED = -32016;
@@ -232,6 +233,19 @@ const methods = {
     const block = provider.chain.blocks.get(slot);
     if (block && slot <= provider.block({ commitment: "processed" }).slot) return block.time;
     throw new RpcError(SLOT_SKIPPED, `Slot ${slot} was skipped, or missing due to ledger jump to recent snapshot`);
+  },
+
+  /** Without its transactions. */
+  getBlock(provider, slot, { transactionDetails = "full", ...options } = {}) {
+    if (transactionDetails !== "none") throw invalid(`transactionDetails ${transactionDetails} is not supported here`);
+    if (!(slot <= provider.block(options).slot)) throw new RpcError(BLOCK_NOT_AVAILABLE, `Block not available for slot ${slot}`);
+    const { blocks, genesisHash } = provider.chain;
+    const block = blocks.get(slot);
+    if (!block) throw new RpcError(SLOT_SKIPPED, `Slot ${slot} was skipped, or missing due to ledger jump to recent snapshot`);
+    let parentSlot = slot - 1;
+    while (parentSlot > 0 && !blocks.has(parentSlot)) parentSlot -= 1;
+    const previousBlockhash = blocks.get(parentSlot)?.blockhash ?? genesisHash;
+    return { blockHeight: block.height, blockTime: block.time, blockhash: block.blockhash, parentSlot, previousBlockhash };
   },
 
   getBalance(provider, address, options) {

@@ -201,6 +201,12 @@ test("accounts, rent, blocks and what is asked wrongly", async () => {
   const slot = await rpc.call("getSlot", { commitment: "processed" });
   assert.equal(await rpc.call("getBlockHeight", { commitment: "processed" }), slot - 3);
   await assert.rejects(rpc.call("getBlockTime", slot - 1), ({ code }) => code === -32007);
+  const shown = (number) => rpc.call("getBlock", number, { commitment: "processed", transactionDetails: "none" });
+  const [block, parent] = [await shown(slot), await shown(slot - 4)];
+  assert.deepEqual([block.parentSlot, block.previousBlockhash], [slot - 4, parent.blockhash]);
+  assert.equal(block.blockTime, await rpc.call("getBlockTime", slot));
+  await assert.rejects(shown(slot - 1), ({ code }) => code === -32007);
+  await assert.rejects(shown(slot + 1), ({ code }) => code === -32004);
 });
 
 test("version 0 with a lookup table: shown only to who knows the version", async () => {
