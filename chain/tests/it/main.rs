@@ -1,4 +1,4 @@
-//! The EVM adapter against real local chains and against providers that fail in every way.
+//! The adapters against real local chains and against providers that fail in every way.
 
 mod batching;
 mod certificates;
@@ -16,6 +16,7 @@ mod reorgs;
 mod set_load;
 mod submits;
 mod support;
+mod svm;
 mod timestamps;
 mod transfers;
 mod votes;

@@ -18,6 +18,7 @@ use tokio::time::{interval, timeout};
 pub(crate) mod bridge;
 pub(crate) mod double;
 pub(crate) mod network;
+pub(crate) mod svm;
 
 pub(crate) type TestResult = Result<(), Box<dyn std::error::Error + Send + Sync>>;
 

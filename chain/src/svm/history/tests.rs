@@ -54,7 +54,7 @@ fn kept(nonce: u64, slot: u64) -> Kept {
             log_index: 0,
             transaction: vec![0; 64].into(),
         },
-        hash: hash(nonce),
+        hash: fact(nonce),
         signature: Signature([1; 64]),
     }
 }
@@ -130,7 +130,7 @@ fn what_was_given_away_is_kept_until_more_is_asked_for() {
     assert_eq!(places, [0]);
     assert_eq!(
         (history.end().count, history.hashes().at(3)),
-        (4, Some(hash(3)))
+        (4, Some(fact(3)))
     );
     // What was asked for before is asked for anew.
     history.ask_from(10, Point::default());
