@@ -28,6 +28,10 @@ fn refused<T>(detail: &str) -> Result<T, ChainError> {
 }
 
 impl Family for SvmSettings {
+    fn kind(&self) -> ChainFamily {
+        ChainFamily::Svm
+    }
+
     fn configured(
         &self,
         setting: &dyn Fn(&str) -> Option<String>,

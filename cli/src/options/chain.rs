@@ -10,7 +10,7 @@ use toml::{Table, Value};
 
 use super::{NumberOrWord, POLL_MS, ProviderOptions, RunOptions, example_urls, redact};
 
-/// The family of the home chain, and of those for which nothing else is set.
+/// The family of chains for which none is set, and of home chains.
 pub(crate) const FAMILY: ChainFamily = ChainFamily::Evm;
 
 quorate_node::settings! {
@@ -31,12 +31,6 @@ quorate_node::settings! {
             /// By how many different ones the providers that agree must be run; 2 unless set, where there
             /// are 2.
             rpc_min_runners: Option<usize> { example: || json!(2) }
-
-            /// What sort of chain it is: "evm" (unless set otherwise), or "svm", of which bridges are all that is read.
-            family: Option<String> { default: |_| "evm".into() }
-
-            /// On SVM chains: the hash by which every provider knows the chain (getGenesisHash), in base58.
-            genesis: Option<String> { example: || json!("5eykt4UsFv8P8NJdTREpY1vzqKqZKvdpKuc147dw2N9d") }
 
             /// Address of the state manager on this chain. Operators need it on every EVM chain; without it,
             /// relayers serve bridges there.
@@ -61,6 +55,13 @@ quorate_node::settings! {
             /// "parent" chain, as on rollups of the Arbitrum kind whose state manager keeps block.number. Must
             /// be what the directory on the home chain says.
             block_numbers: Option<String> { default: |_| "own".into() }
+
+            /// What sort of chain it is: "evm" (unless set otherwise), or "svm", of which bridges are read.
+            family: Option<String> { default: |_| "evm".into() }
+
+            /// The hash by which an SVM chain is known, base58, as getGenesisHash answers it; needed there, and nowhere
+            /// else.
+            genesis: Option<String> { example: || json!("5eykt4UsFv8P8NJdTREpY1vzqKqZKvdpKuc147dw2N9d") }
         }
     }
 }
@@ -81,10 +82,10 @@ impl ChainOptions {
     /// A setting that only the family of the chain knows, as it is written.
     pub(super) fn of_family(&self, name: &str) -> Option<String> {
         match name {
-            "genesis" => self.genesis.clone(),
             "reads" => self.reads.clone(),
             "history_slot" => self.history_slot.as_ref().map(ToString::to_string),
             "block_numbers" => self.block_numbers.clone(),
+            "genesis" => self.genesis.clone(),
             _ => None,
         }
     }
@@ -163,14 +164,14 @@ mod tests {
                 .to_vec(),
             rpc_quorum: None,
             rpc_min_runners: None,
-            family: None,
-            genesis: None,
             state_manager: Some("0xab".into()),
             finality: Some(NumberOrWord::Number(12)),
             poll_ms: Some(250),
             reads: Some("proof".into()),
             history_slot: Some(NumberOrWord::Word("0x1f".into())),
             block_numbers: Some("parent".into()),
+            family: None,
+            genesis: None,
         };
         assert_eq!(chain.rpc[0].by.as_deref(), Some("acme"));
         assert_eq!(chain, expected);

@@ -242,15 +242,8 @@ impl Checker {
 
     fn kind(&mut self, key: &str, text: Option<&str>) -> Option<ChainFamily> {
         match text {
-            None | Some("evm") => Some(FAMILY),
-            Some("svm") => Some(ChainFamily::Svm),
-            Some(text) => {
-                self.problem(
-                    key,
-                    format!("{text:?} is no family of chains: use evm or svm"),
-                );
-                None
-            }
+            None => Some(FAMILY),
+            Some(text) => self.parse(key, text, "use evm or svm"),
         }
     }
 

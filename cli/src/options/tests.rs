@@ -307,6 +307,14 @@ fn mistakes_in_values_are_found() {
             "does not fit 32 bits",
         ),
         (
+            ["--chain", "id=7,rpc=http://a,state-manager=b,family=cosmos"],
+            "chains.7.family: \"cosmos\" cannot be read",
+        ),
+        (
+            ["--chain", "id=7,rpc=http://a,state-manager=b,family=svm"],
+            "chains.7.genesis: an SVM chain is known by its genesis hash",
+        ),
+        (
             ["--chain", "id=7,rpc=http://a,state-manager=b,reads=maybe"],
             "chains.7.reads: \"maybe\" cannot be read",
         ),
