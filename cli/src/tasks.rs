@@ -153,7 +153,9 @@ fn facts(report: &TaskReport) -> Facts {
     facts.add("Task", &report.task_id);
     let statement = report.statement.statement();
     facts.add("Statement", statement.words().says);
-    facts.add("True since", format::time(statement.fact_time()));
+    // A vote is true of no time.
+    let since = Some(statement.fact_time()).filter(|time| *time > 0);
+    facts.add_some("True since", since.map(format::time));
     facts.add("Epoch", statement.epoch());
     facts.add("Digest", &report.statement.digest);
     facts.add("Status", status(report));

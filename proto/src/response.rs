@@ -109,7 +109,11 @@ impl RefusalCode {
     pub const fn is_retryable(self) -> bool {
         matches!(
             self,
-            Self::NotFinal | Self::ChainUnavailable | Self::WrongEpoch | Self::Overloaded
+            Self::NotFinal
+                | Self::ChainUnavailable
+                | Self::WrongEpoch
+                | Self::Overloaded
+                | Self::NotVoted
         )
     }
 
@@ -128,6 +132,7 @@ impl RefusalCode {
             Self::Overloaded => "overloaded",
             Self::TimestampDiffers => "read another block timestamp",
             Self::CannotSign => "cannot sign now",
+            Self::NotVoted => "was not told to vote so",
         }
     }
 }

@@ -4,7 +4,7 @@ use crate::fixtures::{
 };
 use crate::{Epoch, StateProof};
 
-const CODES: [RefusalCode; 10] = [
+const CODES: [RefusalCode; 11] = [
     RefusalCode::ValueDiffers,
     RefusalCode::NoEntry,
     RefusalCode::NotFinal,
@@ -15,6 +15,7 @@ const CODES: [RefusalCode; 10] = [
     RefusalCode::Overloaded,
     RefusalCode::TimestampDiffers,
     RefusalCode::CannotSign,
+    RefusalCode::NotVoted,
 ];
 
 fn verify(response: &Response) -> Result<(), ResponseError> {
@@ -156,7 +157,7 @@ fn malformed_fields_are_named() {
         (bad_signature, of_signature(vec![1; 64])),
         (bad_signature, of_refusal(1, "")),
         ("code is not a refusal code", of_refusal(0, "")),
-        ("code is not a refusal code", of_refusal(11, "")),
+        ("code is not a refusal code", of_refusal(12, "")),
         ("code is not a refusal code", of_refusal(-1, "")),
         (
             "detail must have at most 256 bytes",
@@ -206,6 +207,7 @@ fn codes_say_what_to_do() {
         RefusalCode::ChainUnavailable,
         RefusalCode::WrongEpoch,
         RefusalCode::Overloaded,
+        RefusalCode::NotVoted,
     ];
     assert_eq!(retryable, expected);
     let mut texts: Vec<_> = CODES.map(RefusalCode::describe).to_vec();

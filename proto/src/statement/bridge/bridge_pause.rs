@@ -22,7 +22,7 @@ pub struct BridgePause {
     pub sequence: u64,
     /// Whether it stands still from then on.
     pub paused: bool,
-    /// Unix seconds at which the change was proposed.
+    /// Unix seconds at which the change was proposed; 0 in the votes of operators.
     pub time: u64,
 }
 
@@ -44,6 +44,20 @@ pub struct BridgePauseJson {
 }
 
 impl BridgePause {
+    /// What operators vote for, with epoch 0: of none. It says no time, so that all votes for one thing are one statement,
+    /// whoever gives them, and when.
+    #[must_use]
+    pub const fn vote(chain_id: u64, contract: B256, sequence: u64, paused: bool) -> Self {
+        Self {
+            epoch: Epoch(0),
+            chain_id,
+            contract,
+            sequence,
+            paused,
+            time: 0,
+        }
+    }
+
     /// Names the question what a change of a bridge is.
     #[must_use]
     pub fn slot_of(chain_id: u64, contract: B256, sequence: u64) -> SlotId {
@@ -96,7 +110,8 @@ impl StatementKind for BridgePause {
     }
 
     fn words(&self) -> Words {
-        let (sequence, chain, time) = (self.sequence, self.chain_id, Field::Time(self.time));
+        let (sequence, chain) = (self.sequence, self.chain_id);
+        let time = (self.time > 0).then_some(Field::Time(self.time));
         let does = if self.paused {
             "stops it"
         } else {
@@ -107,14 +122,18 @@ impl StatementKind for BridgePause {
             says: format!("change {sequence} of the bridge on chain {chain} {does}"),
             asks: format!("what change {sequence} of the bridge on chain {chain} is"),
             about: format!("change {sequence} of the bridge on chain {chain}"),
-            fields: vec![
+            fields: [
                 ("Afterwards", Field::text(after)),
                 ("Chain", Field::text(chain)),
                 ("Contract", Field::text(self.contract)),
                 ("Sequence", Field::text(sequence)),
-                ("Proposed", time.clone()),
-            ],
-            fact: vec![("afterwards", Field::text(after)), ("proposed", time)],
+            ]
+            .into_iter()
+            .chain(time.clone().map(|time| ("Proposed", time)))
+            .collect(),
+            fact: std::iter::once(("afterwards", Field::text(after)))
+                .chain(time.map(|time| ("proposed", time)))
+                .collect(),
         }
     }
 }

@@ -108,6 +108,20 @@ fn a_pause_is_about_one_change_of_one_bridge() {
 }
 
 #[test]
+fn votes_for_one_thing_are_one_statement_and_say_no_time() {
+    let vote = BridgePause::vote(10, B256::repeat_byte(1), 3, true);
+    assert_eq!((vote.epoch.0, vote.time, vote.fact_time()), (0, 0, 0));
+    let named = |vote: &BridgePause| {
+        vote.words()
+            .fields
+            .iter()
+            .any(|(name, _)| *name == "Proposed")
+    };
+    assert!(!named(&vote));
+    assert!(named(&BridgePause { time: 1, ..vote }));
+}
+
+#[test]
 fn the_time_of_a_transfer_is_no_later_than_its_sending() {
     let sent = transfer();
     assert_eq!(sent.fact_time(), sent.deadline - Transfer::MAX_LIFETIME);
