@@ -1,10 +1,11 @@
 //! `node bridge`: what a running node has of bridges.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use clap::{Args, Subcommand};
-use quorate_node::api::{BridgeReport, DeliveryLine};
+use clap::{Args, Subcommand, ValueEnum};
+use quorate_node::BridgePlace;
+use quorate_node::api::{BridgeReport, DeliveryLine, VoteLine};
 use quorate_node::keys::read_text;
 use quorate_proto::B256;
 
@@ -20,6 +21,8 @@ pub(crate) enum BridgeCommand {
     Status(StatusArgs),
     /// Try a delivery again at once, also one that is a dead letter
     Retry(RetryArgs),
+    /// Have an operator vote to stop a bridge, or to let it go on
+    Vote(VoteArgs),
 }
 
 #[derive(Args, Debug)]
@@ -46,24 +49,87 @@ pub(crate) struct RetryArgs {
     node: NodeArgs,
 }
 
+/// What an operator says about a bridge.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+enum Choice {
+    /// It stops
+    Pause,
+    /// It goes on
+    Resume,
+    /// Nothing any more; what was signed stays signed
+    Withdraw,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct VoteArgs {
+    /// What the operator says
+    vote: Choice,
+
+    /// The bridge, as CHAIN:CONTRACT; on a route of the operator
+    #[arg(long)]
+    bridge: BridgePlace,
+
+    /// File with the operator's token, from its data folder
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "QUORATE_TOKEN_FILE",
+        default_value = "~/.quorate/operator/operator.token"
+    )]
+    token_file: PathBuf,
+
+    #[command(flatten)]
+    node: NodeArgs,
+}
+
 pub(crate) async fn run(command: BridgeCommand) -> anyhow::Result<()> {
     match command {
         BridgeCommand::Status(args) => status(args).await,
         BridgeCommand::Retry(args) => retry(args).await,
+        BridgeCommand::Vote(args) => vote(args).await,
     }
 }
 
 async fn retry(args: RetryArgs) -> anyhow::Result<()> {
-    let file = expand_home(&args.token_file)?;
-    let token = read_text(&file).with_context(|| {
+    let token = token(&args.token_file, "relayer")?;
+    let target = format!("/deliveries/{}/retry", args.id);
+    args.node.post(&target, &token).await?;
+    output::line(format!("Delivery {} is tried again.", args.id))?;
+    Ok(())
+}
+
+fn token(file: &Path, whose: &str) -> anyhow::Result<String> {
+    let file = expand_home(file)?;
+    let text = read_text(&file).with_context(|| {
         format!(
-            "cannot read the token {}; run this on the relayer's machine, as its user, with --token-file",
+            "cannot read the token {}; run this on the {whose}'s machine, as its user, with --token-file",
             file.display()
         )
     })?;
-    let target = format!("/deliveries/{}/retry", args.id);
-    args.node.post(&target, token.trim()).await?;
-    output::line(format!("Delivery {} is tried again.", args.id))?;
+    Ok(text.trim().to_owned())
+}
+
+async fn vote(args: VoteArgs) -> anyhow::Result<()> {
+    let (bridge, token) = (args.bridge, token(&args.token_file, "operator")?);
+    let word = match args.vote {
+        Choice::Pause => "pause",
+        Choice::Resume => "resume",
+        Choice::Withdraw => "withdraw",
+    };
+    let target = format!("/bridge/votes?bridge={bridge}&vote={word}");
+    if args.vote == Choice::Withdraw {
+        args.node.post(&target, &token).await?;
+        output::line(format!("The vote about {bridge} is withdrawn."))?;
+        return Ok(());
+    }
+    let vote: VoteLine = args.node.post_for(&target, &token).await?;
+    if args.node.json {
+        return output::json(&vote);
+    }
+    let sequence = vote.sequence;
+    output::line(format!(
+        "This operator votes to {word} {bridge}, as change {sequence}. `node bridge status` shows when enough operators do."
+    ))?;
     Ok(())
 }
 
@@ -110,10 +176,29 @@ fn render(report: &BridgeReport) -> String {
         };
         deliveries.row(row(line, state));
     }
+    let votes = votes(&report.votes);
     if report.under_way.is_empty() && report.ended.is_empty() {
-        return format!("{routes}\nNothing is on its way from here.\n");
+        return format!("{routes}\n{votes}Nothing is on its way from here.\n");
     }
-    format!("{routes}\n{deliveries}")
+    format!("{routes}\n{votes}{deliveries}")
+}
+
+/// A table with an empty line after it, where there is one.
+fn votes(votes: &[VoteLine]) -> String {
+    if votes.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::new(&["BRIDGE", ">CHANGE", "VOTE", "CERTIFIED"]);
+    for vote in votes {
+        let epoch = vote.certified_in;
+        table.row([
+            vote.bridge.clone(),
+            vote.sequence.to_string(),
+            if vote.paused { "pause" } else { "resume" }.to_owned(),
+            epoch.map_or_else(|| "no".to_owned(), |epoch| format!("in epoch {epoch}")),
+        ]);
+    }
+    format!("{table}\n")
 }
 
 fn row(line: &DeliveryLine, state: &str) -> [String; 6] {
@@ -152,10 +237,17 @@ mod tests {
                 newest: Some(8),
                 open: 1,
             }],
+            votes: Vec::new(),
             under_way: Vec::new(),
             ended: Vec::new(),
         };
         assert!(render(&report).ends_with("\nNothing is on its way from here.\n"));
+        report.votes = vec![VoteLine {
+            bridge: "10:0xbb".to_owned(),
+            sequence: 3,
+            paused: true,
+            certified_in: None,
+        }];
         report.under_way = vec![line("transfer 8 from chain 1", None, None)];
         report.ended = vec![
             line("transfer 7 from chain 1", None, Some(1)),
@@ -172,6 +264,8 @@ mod tests {
             "dead letter",
             "the fee is too low",
             "0xabababababababab",
+            "10:0xbb",
+            "pause",
         ] {
             assert!(text.contains(told), "{told}: {text}");
         }

@@ -69,6 +69,18 @@ impl NodeArgs {
         self.ask(request).await.map(|_| ())
     }
 
+    /// `POST path` with a token, which is answered.
+    pub(crate) async fn post_for<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        token: &str,
+    ) -> anyhow::Result<T> {
+        let client = Client::builder().timeout(TIMEOUT).build()?;
+        let body = self.ask(client.post(self.url(path)?).bearer_auth(token));
+        serde_json::from_slice(&body.await?)
+            .with_context(|| format!("what answers at {} is no node of this version", self.http))
+    }
+
     /// `POST path` with a token, for work that may take `timeout`.
     pub(crate) async fn post_long(
         &self,

@@ -156,6 +156,7 @@ impl Http {
             .route("/evidence/{id}", get(evidence::one))
             .route("/providers", get(providers::page))
             .route("/bridge", get(bridge::page))
+            .route("/bridge/votes", post(bridge::vote))
             .route("/deliveries/{id}/retry", post(bridge::retry))
             .fallback(no_such_page)
             .with_state(self.facts)

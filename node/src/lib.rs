@@ -40,7 +40,7 @@ pub use maintenance::backup;
 pub use network::{listen_problem, peer_id_of};
 pub use roles::node::{ChainReaders, Node, NodeParts};
 pub use services::bridge::relayer::Submitters;
-pub use services::bridge::{BridgeSection, RouteText, TransferReaders};
+pub use services::bridge::{BridgePlace, BridgeSection, RouteText, TransferReaders};
 pub use settings::Reloader;
 pub use signing::lease::LogClaim;
 pub use signing::log_file as signing_log;

@@ -65,7 +65,7 @@ impl Observer {
             Statement::EpochUpdate(update) => self.set(update).await,
             Statement::Transfer(transfer) => self.transfer(transfer).await,
             Statement::TransferClosed(closed) => self.closed(closed).await,
-            Statement::BridgePause(pause) => Self::pause(pause),
+            Statement::BridgePause(pause) => self.pause(pause).await,
         }
     }
 }

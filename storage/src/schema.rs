@@ -82,6 +82,8 @@ tables! {
     pub STOPPED_DELIVERIES = 36, Point: (u64, Id, Id) => store::DeliveryReason;
     /// Delivery: one that has ended, well or as a dead letter.
     pub ENDED_DELIVERIES = 37, Point: Id => store::DeliveryRow;
+    /// (chain, contract): how this operator votes on the next change of that bridge.
+    pub BRIDGE_VOTES = 48, Point: (u64, Id) => wire::BridgePause;
     /// Chain id: this node has read a proof of its state. Written once, and kept for good.
     pub PROVEN_CHAINS = 30, Scan: u64 => store::Empty;
 }

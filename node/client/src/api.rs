@@ -14,7 +14,7 @@ mod timeline;
 
 use serde::{Deserialize, Serialize};
 
-pub use bridge::{BridgeReport, DeliveryLine, RouteReport};
+pub use bridge::{BridgeReport, DeliveryLine, RouteReport, VoteLine};
 pub use epoch::{EpochBlocks, EpochReport, EpochTasks, HandedOverBy};
 pub use evidence::{EvidencePage, EvidenceReport, SignedReport};
 pub use operators::{EventLine, Events, MemberLine, OperatorLine, Operators, PeerLine, Published};

@@ -1,16 +1,18 @@
 //! `/bridge`: what was seen on its routes, and what is on its way to where.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
-use quorate_proto::B256;
+use quorate_proto::{B256, BridgePause, StatementKind as _};
 use quorate_protocols::delivery::{DeliveryId, Refused};
 
 use super::{HttpState, failure};
-use crate::api::{BridgeReport, DeliveryLine, RouteReport};
+use crate::api::{BridgeReport, DeliveryLine, RouteReport, VoteLine};
 use crate::context::Context;
+use crate::services::bridge::{BridgePlace, VoteError};
+use crate::tasks::handover::newest_certificate;
 use crate::{NodeError, delivery};
 
 /// Deliveries of each list that are shown.
@@ -56,6 +58,80 @@ pub(super) async fn retry(
     }
 }
 
+/// How to vote about a bridge.
+#[derive(serde::Deserialize)]
+pub(super) struct VoteQuery {
+    bridge: String,
+    vote: Choice,
+}
+
+#[derive(Clone, Copy, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Choice {
+    Pause,
+    Resume,
+    /// None of both any more.
+    Withdraw,
+}
+
+/// `POST /bridge/votes?bridge=CHAIN:CONTRACT&vote=pause|resume|withdraw`, with the token of this operator.
+pub(super) async fn vote(
+    State(facts): HttpState,
+    Query(query): Query<VoteQuery>,
+    headers: HeaderMap,
+) -> Response {
+    let (Some((operator, _)), Some(token)) = (facts.me, &facts.token) else {
+        let text = "this node votes not; ask an operator";
+        return failure(StatusCode::NOT_FOUND, text);
+    };
+    if !token.opens(&headers) {
+        let text = "voting takes the header \"authorization: Bearer …\" with the token that the \
+                    operator keeps in the file operator.token of its data_dir";
+        return failure(StatusCode::UNAUTHORIZED, text);
+    }
+    let place: BridgePlace = match query.bridge.parse() {
+        Ok(place) => place,
+        Err(problem) => return failure(StatusCode::BAD_REQUEST, &format!("bridge: {problem}")),
+    };
+    let bridge = &facts.node.bridge;
+    let paused = match query.vote {
+        Choice::Pause => true,
+        Choice::Resume => false,
+        Choice::Withdraw => {
+            return match bridge.votes.take_back(&place).await {
+                Ok(true) => StatusCode::NO_CONTENT.into_response(),
+                Ok(false) => failure(StatusCode::NOT_FOUND, "there is no vote about that bridge"),
+                Err(error) => broken(&error.to_string()),
+            };
+        }
+    };
+    match bridge.vote(operator, place, paused).await {
+        Ok(vote) => {
+            tracing::info!(bridge = %place, sequence = vote.sequence, paused, "told to vote");
+            Json(vote_line(&vote, None)).into_response()
+        }
+        Err(error) => failure(code_of(&error), &error.to_string()),
+    }
+}
+
+const fn code_of(error: &VoteError) -> StatusCode {
+    match error {
+        VoteError::NotOnRoutes(_) | VoteError::NoChain(_) => StatusCode::NOT_FOUND,
+        VoteError::Signed(_) => StatusCode::CONFLICT,
+        VoteError::Silent(_) | VoteError::Chain(_) => StatusCode::SERVICE_UNAVAILABLE,
+        VoteError::Node(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+fn vote_line(vote: &BridgePause, certified_in: Option<u32>) -> VoteLine {
+    VoteLine {
+        bridge: BridgePlace::about(vote).to_string(),
+        sequence: vote.sequence,
+        paused: vote.paused,
+        certified_in,
+    }
+}
+
 fn broken(text: &str) -> Response {
     failure(StatusCode::INTERNAL_SERVER_ERROR, text)
 }
@@ -71,6 +147,12 @@ fn gather(node: &Context) -> Result<BridgeReport, NodeError> {
             open: node.bridge.transfers.open(route, MOST_OPEN)?.len() as u64,
         });
     }
+    let mut votes = Vec::new();
+    for vote in node.bridge.votes.all()? {
+        let certificate = newest_certificate(&node.store, vote.slot())?;
+        let epoch = certificate.map(|certificate| certificate.statement().epoch().0);
+        votes.push(vote_line(&vote, epoch));
+    }
     let (under_way, ended) = delivery::listed(&node.store, SHOWN)?;
     let line = |row: delivery::ListedDelivery| DeliveryLine {
         id: row.id.to_string(),
@@ -83,6 +165,7 @@ fn gather(node: &Context) -> Result<BridgeReport, NodeError> {
     };
     Ok(BridgeReport {
         routes,
+        votes,
         under_way: under_way.into_iter().map(line).collect(),
         ended: ended.into_iter().map(line).collect(),
     })

@@ -28,7 +28,7 @@ use crate::network::NetworkHandle;
 use crate::process::supervisor::Tasks;
 use crate::services::Chains;
 use crate::services::bridge::relayer::Submitters;
-use crate::services::bridge::{Bridge, TransferReaders, TransferStore};
+use crate::services::bridge::{Bridge, TransferReaders};
 use crate::settings::{HomeSettings, Reloader, Settings};
 use crate::signing::lease::LogClaim;
 use crate::tasks::driver::{Channels, DriverHandle, TaskDriver, proven_chains};
@@ -317,11 +317,7 @@ fn context_of(
     let sources = chains.sources();
     // A registry reads no chain.
     let section = settings.section().filter(|_| !settings.role.is_registry());
-    let bridge = Bridge::new(
-        section.as_ref(),
-        chains.transfers.clone(),
-        TransferStore::new(writes.clone()),
-    );
+    let bridge = Bridge::new(section.as_ref(), chains.transfers.clone(), &writes);
     crate::process::measures::declare_reads(sources.keys().copied());
     Ok(Context {
         inventory: TaskInventory::open(&store)?,

@@ -14,6 +14,8 @@ use crate::maintenance::prune::LogPruner;
 use crate::process::supervisor::Tasks;
 use crate::registry::join::{Applicant, Join, RegistryStandings};
 use crate::services::bridge::announcer::Announcer;
+use crate::services::bridge::turns::TaskStarter;
+use crate::services::bridge::voter::Voter;
 use crate::settings::Settings;
 use crate::signing::lease::others::{Others, Peers, PresenceSources};
 use crate::signing::lease::{self, LeaseHandle, LeaseTask, LogClaim};
@@ -146,14 +148,16 @@ impl OperatorRole {
             context.store.clone(),
         );
         tasks.spawn("handover", hand_over.run(halt.clone()));
-        let announcer = Announcer::new(
+        let starter = TaskStarter::new(
             operator,
             home.clone(),
             context.driver.clone(),
             context.store.clone(),
-            context.bridge.clone(),
         );
+        let announcer = Announcer::new(starter.clone(), context.bridge.clone());
         tasks.spawn("bridge-announce", announcer.run(halt.clone()));
+        let voter = Voter::new(starter, context.bridge.clone());
+        tasks.spawn("bridge-vote", voter.run(halt.clone()));
         let pruner = LogPruner {
             operator,
             reader: context.reader.clone(),

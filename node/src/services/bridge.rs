@@ -1,13 +1,19 @@
 //! The bridge: what contracts sent to other chains is seen by every operator for itself, and certified.
 //!
 //! [`TransferWatcher`] follows the contracts and fills the [`TransferStore`]; [`announcer`] has what is in there
-//! certified, by turns; `Observer` compares what others announce with it.
+//! certified, by turns; `Observer` compares what others announce with it. What is no observation but a vote, its operator gives:
+//! it stands in the [`VoteStore`], and [`voter`] has it certified.
 
 pub(crate) mod announcer;
+#[cfg(test)]
+mod fixtures;
 mod observe;
 pub(crate) mod relayer;
 mod settings;
 mod transfer_store;
+pub(crate) mod turns;
+pub(crate) mod voter;
+mod votes;
 mod watcher;
 
 use std::collections::BTreeMap;
@@ -15,11 +21,15 @@ use std::sync::Arc;
 
 use quorate_chain::TransferReader;
 use quorate_proto::{B256, Route, Transfer};
+use quorate_storage::WriteQueue;
 use tokio_util::sync::CancellationToken;
 
-pub use self::settings::{BridgeSection, RouteText};
+use super::READ_TIMEOUT;
+
+pub use self::settings::{BridgePlace, BridgeSection, RouteText};
 use self::transfer_store::TransferKey;
 pub(crate) use self::transfer_store::TransferStore;
+pub(crate) use self::votes::{VoteError, VoteStore};
 pub(crate) use self::watcher::TransferWatcher;
 use crate::NodeError;
 use crate::process::supervisor::Tasks;
@@ -36,13 +46,14 @@ pub(crate) struct Bridge {
     routes: Arc<BTreeMap<B256, RouteText>>,
     readers: Arc<TransferReaders>,
     pub(crate) transfers: TransferStore,
+    pub(crate) votes: VoteStore,
 }
 
 impl Bridge {
     pub(crate) fn new(
         section: Option<&BridgeSection>,
         readers: TransferReaders,
-        transfers: TransferStore,
+        writes: &WriteQueue,
     ) -> Self {
         let routes = section.map(BridgeSection::routes).unwrap_or_default();
         Self {
@@ -53,7 +64,8 @@ impl Bridge {
                     .collect(),
             ),
             readers: Arc::new(readers),
-            transfers,
+            transfers: TransferStore::new(writes.clone()),
+            votes: VoteStore::new(writes.clone()),
         }
     }
 
@@ -80,6 +92,12 @@ impl Bridge {
     /// Whether this node serves a route.
     fn serves(&self, route: &Route) -> bool {
         self.routes.contains_key(&route.id())
+    }
+
+    /// Whether a route of this node begins or ends at this bridge.
+    fn has(&self, place: &BridgePlace) -> bool {
+        self.routes()
+            .any(|text| BridgePlace::of(&text.route).contains(place))
     }
 
     fn reader(&self, chain: u64) -> Option<&Arc<dyn TransferReader>> {

@@ -418,4 +418,18 @@ pub(crate) struct DriverInbox {
     ended: mpsc::Receiver<Epoch>,
 }
 
+#[cfg(test)]
+impl DriverInbox {
+    /// What the network was asked about since the last look.
+    pub(crate) fn asked(&mut self) -> Vec<Statement> {
+        let mut asked = Vec::new();
+        while let Ok(event) = self.events.try_recv() {
+            if let Event::Ask { statement, .. } = event {
+                asked.push(statement);
+            }
+        }
+        asked
+    }
+}
+
 const _: () = assert!(QUEUE >= GROUP && limits::MAX_OPEN_TASKS >= GROUP);

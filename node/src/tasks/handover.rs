@@ -129,7 +129,7 @@ fn hand_overs(view: &EpochView) -> impl Iterator<Item = (Arc<OperatorSet>, Epoch
 
 /// When it is this operator's turn, by what is to be announced: each operator has one by the order of their addresses,
 /// [`STEP_MS`] apart, again and again.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct AnnouncementTurns<K>(BTreeMap<K, Timestamp>);
 
 impl<K> Default for AnnouncementTurns<K> {
@@ -157,6 +157,11 @@ impl<K: Ord + Copy> AnnouncementTurns<K> {
         let members = set.members().len() as u64;
         *turn = now.plus_millis(members.saturating_mul(STEP_MS).max(ROUND_MS));
         true
+    }
+
+    /// Whether it was asked for before.
+    pub(crate) fn knows(&self, key: &K) -> bool {
+        self.0.contains_key(key)
     }
 
     fn next_wake(&self) -> Option<Timestamp> {

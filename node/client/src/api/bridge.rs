@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 pub struct BridgeReport {
     /// The routes that the node serves.
     pub routes: Vec<RouteReport>,
+    /// How the operator votes, of each bridge once at most. Of operators only.
+    pub votes: Vec<VoteLine>,
     /// What is on its way, 256 at most. Of relayers only, as what follows.
     pub under_way: Vec<DeliveryLine>,
     /// What has ended lately, 256 at most; those with a reason are dead letters.
@@ -24,6 +26,19 @@ pub struct RouteReport {
     pub newest: Option<u64>,
     /// Transfers that are not certified yet; at a relayer not queued. At most 1,000 are counted.
     pub open: u64,
+}
+
+/// How an operator votes about one bridge.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VoteLine {
+    /// As CHAIN:CONTRACT.
+    pub bridge: String,
+    /// Number of the change.
+    pub sequence: u64,
+    /// Whether the bridge is to stand still.
+    pub paused: bool,
+    /// The newest epoch in which enough operators voted the same, as far as this node has heard.
+    pub certified_in: Option<u32>,
 }
 
 /// One delivery.

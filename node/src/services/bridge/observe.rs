@@ -1,10 +1,13 @@
 //! What this node says of the bridge's statements.
 
 use quorate_chain::{ChainError, ReadLog};
-use quorate_proto::{BridgePause, ReadBasis, RefusalCode, Transfer, TransferClosed};
+use quorate_proto::{
+    BridgePause, ReadBasis, RefusalCode, StatementKind as _, Transfer, TransferClosed,
+};
 use quorate_protocols::pipeline::Verdict;
 
 use super::Bridge;
+use super::settings::BridgePlace;
 use crate::clock;
 use crate::services::{Observer, READ_TIMEOUT};
 use crate::tasks::driver::ReadTrace;
@@ -53,14 +56,22 @@ impl Observer {
         (verdict, ReadTrace::of(chain, &log, micros))
     }
 
-    /// A vote: this operator gives none yet that it was not told to give.
-    pub(in crate::services) fn pause(told: &BridgePause) -> (Verdict, ReadTrace) {
-        let detail = format!(
-            "this operator was not told to vote for change {} of that bridge",
-            told.sequence
-        );
-        let verdict = Verdict::Refuse(RefusalCode::ValueDiffers, detail);
-        (verdict, ReadTrace::default())
+    /// A vote: this operator gives the one that it was told to give, when it is the turn of its number.
+    pub(in crate::services) async fn pause(&self, told: &BridgePause) -> (Verdict, ReadTrace) {
+        let started = clock::now();
+        let verdict = match compare_vote(&self.bridge, told) {
+            Verdict::Agree => {
+                // Never closed.
+                let _permit = self.reads.acquire().await.ok();
+                is_next(&self.bridge, told).await
+            }
+            refusal @ Verdict::Refuse(..) => refusal,
+        };
+        let trace = ReadTrace {
+            micros: clock::now().micros_since(started),
+            ..ReadTrace::default()
+        };
+        (verdict, trace)
     }
 }
 
@@ -127,6 +138,35 @@ async fn read_closed(bridge: &Bridge, told: &TransferClosed) -> Verdict {
     }
 }
 
+fn compare_vote(bridge: &Bridge, told: &BridgePause) -> Verdict {
+    let given = match bridge.votes.of(&BridgePlace::about(told)) {
+        Ok(given) => given,
+        Err(error) => return unavailable(&error.to_string()),
+    };
+    let own = given.map(|given| BridgePause {
+        epoch: told.epoch,
+        ..given
+    });
+    let detail = match own {
+        Some(own) if own == *told => return Verdict::Agree,
+        Some(own) => format!("its operator votes that {}", own.words().says),
+        None => "its operator has not voted about that bridge".to_owned(),
+    };
+    Verdict::Refuse(RefusalCode::NotVoted, detail)
+}
+
+/// Whether the bridge has counted as many changes as come before this one.
+async fn is_next(bridge: &Bridge, told: &BridgePause) -> Verdict {
+    match bridge.changes_of(&BridgePlace::about(told)).await {
+        Ok(counted) if counted.saturating_add(1) == told.sequence => Verdict::Agree,
+        Ok(counted) => {
+            let detail = format!("that bridge has counted {counted} changes at a final block");
+            Verdict::Refuse(RefusalCode::NotFinal, detail)
+        }
+        Err(error) => unavailable(&error.to_string()),
+    }
+}
+
 fn unsupported() -> Verdict {
     let detail = "that route is not configured here".to_owned();
     Verdict::Refuse(RefusalCode::ChainUnsupported, detail)
@@ -135,3 +175,6 @@ fn unsupported() -> Verdict {
 fn unavailable(detail: &str) -> Verdict {
     Verdict::Refuse(RefusalCode::ChainUnavailable, detail.to_owned())
 }
+
+#[cfg(test)]
+mod tests;

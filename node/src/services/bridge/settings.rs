@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use quorate_chain::ChainFamily;
-use quorate_proto::{Address, B256, Route};
+use quorate_proto::{Address, B256, BridgePause, Route};
 use quorate_protocols::delivery::STAGE_MS;
 use serde_json::json;
 
@@ -179,13 +179,12 @@ impl FromStr for RouteText {
         let first_block = first_block.trim().parse();
         let first_block =
             first_block.map_err(|_| format!("{text:?}: a block's number is wanted after the @"))?;
-        let (source_chain, source_contract) = place(source)?;
-        let (target_chain, target_contract) = place(target)?;
+        let (source, target): (BridgePlace, BridgePlace) = (source.parse()?, target.parse()?);
         let route = Route {
-            source_chain,
-            source_contract,
-            target_chain,
-            target_contract,
+            source_chain: source.chain,
+            source_contract: source.contract,
+            target_chain: target.chain,
+            target_contract: target.contract,
         };
         Ok(Self { route, first_block })
     }
@@ -193,34 +192,64 @@ impl FromStr for RouteText {
 
 impl fmt::Display for RouteText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Route {
-            source_chain,
-            source_contract,
-            target_chain,
-            target_contract,
-        } = self.route;
-        let (source, target) = (
-            contract_text(source_contract),
-            contract_text(target_contract),
-        );
-        write!(
-            f,
-            "{source_chain}:{source}@{}>{target_chain}:{target}",
-            self.first_block
-        )
+        let [source, target] = BridgePlace::of(&self.route);
+        write!(f, "{source}@{}>{target}", self.first_block)
     }
 }
 
-fn place(text: &str) -> Result<(u64, B256), String> {
-    let text = text.trim();
-    let (chain, contract) = text
-        .split_once(':')
-        .ok_or_else(|| format!("{text:?} is no CHAIN:CONTRACT"))?;
-    let chain = chain
-        .trim()
-        .parse()
-        .map_err(|_| format!("{chain:?} is no chain id; write its number"))?;
-    Ok((chain, contract_of(contract.trim())?))
+/// A bridge, as people write it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct BridgePlace {
+    /// Its chain, by the directory of chains.
+    pub chain: u64,
+    /// The contract there.
+    pub contract: B256,
+}
+
+impl BridgePlace {
+    /// The bridge that a vote is about.
+    pub(crate) const fn about(vote: &BridgePause) -> Self {
+        Self {
+            chain: vote.chain_id,
+            contract: vote.contract,
+        }
+    }
+
+    /// Where a route begins, and where it ends.
+    pub(super) const fn of(route: &Route) -> [Self; 2] {
+        let source = Self {
+            chain: route.source_chain,
+            contract: route.source_contract,
+        };
+        let target = Self {
+            chain: route.target_chain,
+            contract: route.target_contract,
+        };
+        [source, target]
+    }
+}
+
+impl FromStr for BridgePlace {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        let (chain, contract) = text
+            .split_once(':')
+            .ok_or_else(|| format!("{text:?} is no CHAIN:CONTRACT"))?;
+        let chain = chain
+            .trim()
+            .parse()
+            .map_err(|_| format!("{chain:?} is no chain id; write its number"))?;
+        let contract = contract_of(contract.trim())?;
+        Ok(Self { chain, contract })
+    }
+}
+
+impl fmt::Display for BridgePlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.chain, contract_text(self.contract))
+    }
 }
 
 /// An address, or 32 bytes.
