@@ -1,7 +1,7 @@
 //! What has bridges' contracts do what was certified, whatever the chain is.
 
 use futures::future::BoxFuture;
-use quorate_proto::{B256, Certificate, Epoch, OperatorSet, Transfer};
+use quorate_proto::{B256, BridgePause, Certificate, Epoch, OperatorSet, Transfer};
 
 use crate::{ChainError, ContractCall};
 
@@ -34,6 +34,8 @@ pub enum BridgeAction<'a> {
     Pay(&'a Transfer),
     /// Take the set of the next epoch, fixed at this Unix second: a registry does.
     Update(&'a OperatorSet, u64),
+    /// Stand still, or go on, as was voted.
+    Switch(&'a BridgePause),
 }
 
 /// What is brought to a contract, by whom.

@@ -4,7 +4,7 @@ use alloy::primitives::U256;
 use alloy::sol;
 use alloy::sol_types::{SolCall, SolError};
 use futures::future::{BoxFuture, FutureExt};
-use quorate_proto::{Address, B256, Epoch, OperatorSet, Transfer};
+use quorate_proto::{Address, B256, BridgePause, Epoch, OperatorSet, Transfer};
 
 use super::EvmSubmitter;
 use crate::{
@@ -32,6 +32,8 @@ sol! {
     }
     function deliver(SentTransfer transfer, bytes certificate);
     function statusOf(bytes32 route, uint64 nonce) returns (uint8);
+    function setPaused(bool isPaused, uint64 number, uint64 time, bytes certificate);
+    function sequence() returns (uint64);
     function registry() returns (address);
     function newestEpoch() returns (uint32);
     function sealedSet(uint32 epoch) returns (address);
@@ -40,6 +42,7 @@ sol! {
     error NonceTaken(bytes32 route, uint64 nonce);
     error EpochKnown(uint32 epoch);
     error EpochSkipped(uint32 epoch, uint32 newest);
+    error WrongSequence(uint64 expected);
     error CertificateExpired(uint32 epoch);
     error InvalidReceiver();
     error InvalidAmount(uint256 unit);
@@ -53,7 +56,10 @@ sol! {
 /// What an error of these contracts means, by its selector.
 fn meaning_of(selector: [u8; 4]) -> Option<CallMeaning> {
     Some(match selector {
-        NonceTaken::SELECTOR | EpochKnown::SELECTOR | EpochSkipped::SELECTOR => CallMeaning::Done,
+        NonceTaken::SELECTOR
+        | EpochKnown::SELECTOR
+        | EpochSkipped::SELECTOR
+        | WrongSequence::SELECTOR => CallMeaning::Done,
         CertificateExpired::SELECTOR | InvalidReceiver::SELECTOR | InvalidAmount::SELECTOR => {
             CallMeaning::Never
         }
@@ -124,6 +130,16 @@ fn update_epoch(
     call_of("updateEpoch", registry, &call)
 }
 
+fn set_paused(bridge: B256, vote: &BridgePause, certificate: Vec<u8>) -> ContractCall {
+    let call = setPausedCall {
+        isPaused: vote.paused,
+        number: vote.sequence,
+        time: vote.time,
+        certificate: certificate.into(),
+    };
+    call_of("setPaused", bridge, &call)
+}
+
 /// The one transaction that an order takes: its certificate in the compact form where the registry holds the set.
 fn step(order: &BridgeOrder<'_>, is_sealed: bool) -> Result<BridgeStep, ChainError> {
     let certificate = match is_sealed {
@@ -150,6 +166,11 @@ fn step(order: &BridgeOrder<'_>, is_sealed: bool) -> Result<BridgeStep, ChainErr
             ),
             call_of("newestEpoch", order.contract, &newestEpochCall {}),
             RecordRule::AtLeast(next.epoch().0.into()),
+        ),
+        BridgeAction::Switch(vote) => (
+            set_paused(order.contract, vote, certificate),
+            call_of("sequence", order.contract, &sequenceCall {}),
+            RecordRule::AtLeast(vote.sequence),
         ),
     };
     let call = ContractCall {
@@ -191,8 +212,8 @@ impl EvmSubmitter {
     async fn is_sealed(&self, order: &BridgeOrder<'_>) -> Result<bool, ChainError> {
         let bridge = match order.action {
             BridgeAction::Update(..) => return Ok(true),
-            BridgeAction::Pay(_) if order.follows_update => return Ok(true),
-            BridgeAction::Pay(_) => order.contract,
+            _ if order.follows_update => return Ok(true),
+            BridgeAction::Pay(_) | BridgeAction::Switch(_) => order.contract,
         };
         let registry = self.find_registry(bridge).await?;
         let epoch = order.certificate.statement().epoch().0;

@@ -5,6 +5,7 @@
 //! it stands in the [`VoteStore`], and [`voter`] has it certified.
 
 pub(crate) mod announcer;
+mod changes;
 #[cfg(test)]
 mod fixtures;
 mod observe;
@@ -16,7 +17,7 @@ pub(crate) mod voter;
 mod votes;
 mod watcher;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use quorate_chain::TransferReader;
@@ -96,8 +97,13 @@ impl Bridge {
 
     /// Whether a route of this node begins or ends at this bridge.
     fn has(&self, place: &BridgePlace) -> bool {
-        self.routes()
-            .any(|text| BridgePlace::of(&text.route).contains(place))
+        self.places().contains(place)
+    }
+
+    /// The bridges at which routes of this node begin or end.
+    fn places(&self) -> BTreeSet<BridgePlace> {
+        let ends = self.routes().flat_map(|text| BridgePlace::of(&text.route));
+        ends.collect()
     }
 
     fn reader(&self, chain: u64) -> Option<&Arc<dyn TransferReader>> {

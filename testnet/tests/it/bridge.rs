@@ -6,11 +6,16 @@ use alloy::primitives::{Address, U256};
 use alloy::providers::Provider as _;
 use anyhow::{Context, Result, ensure};
 use quorate_chain::anvil::AnvilChain;
+use quorate_chain::contracts::Bridge;
+use quorate_node::BridgePlace;
+use quorate_node::api::BridgeReport;
 use quorate_testnet::bridges::{Way, wei};
+use quorate_testnet::deployment::HOME_CHAIN;
 use quorate_testnet::miner::Miner;
 use quorate_testnet::network::CONFIRMATIONS;
 use quorate_testnet::{Bridges, DeploymentOptions, LocalNetwork, NetworkOptions, wait};
 
+use crate::support::command::node;
 use crate::support::{Outcome, turn};
 
 /// From lock to payout, with all processes on one machine.
@@ -171,4 +176,62 @@ async fn what_is_sent_to_an_svm_chain_and_back_is_paid_once() -> Outcome {
     })
     .await?;
     minted(600).await
+}
+
+/// Has an operator vote about the bridge on the home chain, as the change with this number.
+async fn vote(network: &LocalNetwork, operator: usize, vote: &str, change: u64) -> Outcome {
+    let operator = &network.operators[operator];
+    let token = operator.dir.join("data/operator.token");
+    let token = token.to_str().context("a path that is no text")?;
+    let place = BridgePlace {
+        chain: HOME_CHAIN,
+        contract: bridges(network)?.home.into_word(),
+    };
+    let (place, http) = (place.to_string(), operator.http.as_str());
+    let more = ["--bridge", &place, "--http", http, "--token-file", token];
+    let said = node(&[&["bridge", "vote", vote], &more[..]].concat()).await?;
+    said.says(0, &[&format!("as change {change}")])?;
+    Ok(())
+}
+
+async fn stands_still(network: &LocalNetwork, expected: bool) -> Outcome {
+    let bridge = Bridge::new(bridges(network)?.home, network.deployment.home.provider());
+    wait::until(&format!("paused: {expected}"), PAID, || async {
+        (bridge.paused().call().await.ok()? == expected).then_some(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_while_operators_have_stopped_a_bridge_is_paid_when_they_let_it_go_on() -> Outcome
+{
+    let _turn = turn().await;
+    let (network, _miners) = network(1).await?;
+    let everybody = 0..network.operators.len();
+    for operator in everybody.clone() {
+        vote(&network, operator, "pause", 1).await?;
+    }
+    stands_still(&network, true).await?;
+    send(&network, Way::ToHome, receiver(1), 5).await?;
+    // The other direction is another bridge.
+    send(&network, Way::ToSource, receiver(2), 5).await?;
+    paid(&network, Way::ToSource, receiver(2), 5).await?;
+    for operator in everybody.clone() {
+        let http = &network.operators[operator];
+        let counted = wait::until("the change is final", PAID, || async {
+            let report: BridgeReport = http.get("/bridge").await.ok()?;
+            report.votes.is_empty().then_some(())
+        });
+        counted.await?;
+    }
+    ensure!(
+        balance(&network.deployment.home, receiver(1))
+            .await?
+            .is_zero()
+    );
+    for operator in everybody {
+        vote(&network, operator, "resume", 2).await?;
+    }
+    stands_still(&network, false).await?;
+    paid(&network, Way::ToHome, receiver(1), 5).await
 }

@@ -1,5 +1,7 @@
 //! Has certified transfers delivered at their target chains, and the operator sets before them that their registries
-//! lack.
+//! lack; and votes that were certified, at the bridges that they are about.
+
+mod switching;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -14,10 +16,12 @@ use quorate_protocols::delivery::{
     Delivery, DeliveryId, LaneId, Refused, Route as Stream, stage_delay,
 };
 use quorate_storage::Store;
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::Bridge;
-use super::settings::BridgeSection;
+use super::changes::ChangeCounts;
+use super::settings::{BridgePlace, BridgeSection};
 use super::transfer_store::TransferKey;
 use crate::delivery::{DeliveryHandle, Parcel, Payload, delivery_id};
 use crate::home::set_history::Sets;
@@ -29,6 +33,8 @@ pub type Submitters = BTreeMap<u64, Arc<dyn Submitter>>;
 
 /// How often it is looked whether they were certified.
 const LOOK: Duration = Duration::from_millis(250);
+/// The same of votes. Those who vote for a pause wait for a final block at least.
+const LOOK_AT_VOTES: Duration = Duration::from_secs(5);
 /// Operator sets that a registry may lack at most: it is told of them one by one.
 const MAX_UPDATES: u32 = 64;
 
@@ -47,6 +53,9 @@ pub(crate) struct BridgeRelayer {
     bridge: Bridge,
     /// The registry that a bridge asks, by chain and bridge.
     registries: HashMap<(u64, B256), B256>,
+    changes: ChangeCounts,
+    /// The change of a bridge that was queued last, and the epoch that voted it.
+    switched: BTreeMap<BridgePlace, (u64, Epoch)>,
 }
 
 impl BridgeRelayer {
@@ -67,8 +76,10 @@ impl BridgeRelayer {
             deliveries,
             store,
             sets,
+            changes: ChangeCounts::new(bridge.clone()),
             bridge,
             registries: HashMap::new(),
+            switched: BTreeMap::new(),
         }
     }
 
@@ -78,6 +89,8 @@ impl BridgeRelayer {
     /// A store that cannot be read or written.
     pub(crate) async fn run(mut self, token: CancellationToken) -> Result<(), NodeError> {
         let mut changes = self.bridge.transfers.watch();
+        let mut votes = tokio::time::interval(LOOK_AT_VOTES);
+        votes.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             changes.borrow_and_update();
             let open = tokio::select! {
@@ -87,6 +100,7 @@ impl BridgeRelayer {
             tokio::select! {
                 changed = changes.changed() => if changed.is_err() { return Ok(()) },
                 () = tokio::time::sleep(LOOK), if open => {}
+                _ = votes.tick() => token.run_until_cancelled(self.look_at_votes()).await.transpose().map(|_| ())?,
                 () = token.cancelled() => return Ok(()),
             }
         }
@@ -128,23 +142,28 @@ impl BridgeRelayer {
         let Statement::Transfer(transfer) = certificate.statement() else {
             return Ok(());
         };
-        let (chain, contract) = (route.target_chain, route.target_contract);
-        let target = self.target(chain)?;
-        let registry = self.registry(&target, contract).await?;
-        let needs = self.update(&target, registry, transfer.epoch).await?;
         let errand = Errand {
             action: BridgeAction::Pay(transfer),
-            contract,
+            contract: route.target_contract,
             certificate,
             stream: route.id(),
             priority: 0,
-            needs,
+            needs: None,
             about: format!(
                 "transfer {} from chain {}",
                 transfer.nonce, route.source_chain
             ),
         };
-        self.run_errand(&target, errand).await?;
+        self.bring(route.target_chain, errand).await
+    }
+
+    /// Has a bridge told what was certified, and its registry before that what it lacks of operator sets.
+    async fn bring(&mut self, chain: u64, errand: Errand<'_>) -> Result<(), RelayError> {
+        let target = self.target(chain)?;
+        let registry = self.registry(&target, errand.contract).await?;
+        let epoch = errand.certificate.statement().epoch();
+        let needs = self.update(&target, registry, epoch).await?;
+        self.run_errand(&target, Errand { needs, ..errand }).await?;
         Ok(())
     }
 

@@ -3,14 +3,14 @@
 //! Who is told to vote says so at once, since the others cannot see it, and again by turns. Those that were not told to vote the
 //! same refuse; once as many were told as it takes, the next announcement is certified.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use quorate_chain::BlockRef;
 use quorate_proto::{BridgePause, Epoch, Statement, StatementKind as _};
 use tokio_util::sync::CancellationToken;
 
 use super::Bridge;
+use super::changes::ChangeCounts;
 use super::settings::BridgePlace;
 use super::turns::{First, TaskStarter};
 use crate::NodeError;
@@ -22,16 +22,15 @@ const LOOK: Duration = Duration::from_secs(1);
 pub(crate) struct Voter {
     starter: TaskStarter,
     bridge: Bridge,
-    /// How many changes bridges had counted, and at which block that was read.
-    counted: BTreeMap<BridgePlace, (BlockRef, u64)>,
+    changes: ChangeCounts,
 }
 
 impl Voter {
-    pub(crate) const fn new(starter: TaskStarter, bridge: Bridge) -> Self {
+    pub(crate) fn new(starter: TaskStarter, bridge: Bridge) -> Self {
         Self {
             starter,
+            changes: ChangeCounts::new(bridge.clone()),
             bridge,
-            counted: BTreeMap::new(),
         }
     }
 
@@ -64,7 +63,7 @@ impl Voter {
         let mut open = BTreeSet::new();
         for vote in votes.iter() {
             // One that cannot be read now is looked at again.
-            let Some(counted) = self.counted(&BridgePlace::about(vote)).await else {
+            let Some(counted) = self.changes.of(&BridgePlace::about(vote)).await else {
                 continue;
             };
             if counted >= vote.sequence {
@@ -98,26 +97,6 @@ impl Voter {
         let certificate = self.starter.certificate(vote.slot())?;
         let by = certificate.map(|certificate| certificate.statement().epoch());
         Ok(by.is_none_or(|by| by.next() < now))
-    }
-
-    /// Read once for each final block.
-    async fn counted(&mut self, place: &BridgePlace) -> Option<u64> {
-        let head = self.bridge.reader(place.chain)?.final_head()?;
-        if let Some((at, count)) = self.counted.get(place)
-            && *at == head
-        {
-            return Some(*count);
-        }
-        match self.bridge.changes_of(place).await {
-            Ok(count) => {
-                self.counted.insert(*place, (head, count));
-                Some(count)
-            }
-            Err(error) => {
-                tracing::warn!(bridge = %place, %error, "a bridge that is voted on cannot be read now; trying again");
-                None
-            }
-        }
     }
 }
 
