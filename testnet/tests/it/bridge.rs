@@ -194,6 +194,21 @@ async fn vote(network: &LocalNetwork, operator: usize, vote: &str, change: u64) 
     Ok(())
 }
 
+/// Has the relayer try what waits.
+async fn retry(network: &LocalNetwork) -> Outcome {
+    let relayer = &network.relayers[0];
+    let token = relayer.dir.join("data/relayer.token");
+    let token = token.to_str().context("a path that is no text")?;
+    let report: BridgeReport = relayer.get("/bridge").await?;
+    for line in report.under_way {
+        let http = relayer.http.as_str();
+        let more = ["--http", http, "--token-file", token];
+        let said = node(&[&["bridge", "retry", &line.id], &more[..]].concat()).await?;
+        said.says(0, &["is tried again"])?;
+    }
+    Ok(())
+}
+
 async fn stands_still(network: &LocalNetwork, expected: bool) -> Outcome {
     let bridge = Bridge::new(bridges(network)?.home, network.deployment.home.provider());
     wait::until(&format!("paused: {expected}"), PAID, || async {
@@ -233,5 +248,7 @@ async fn what_waits_while_operators_have_stopped_a_bridge_is_paid_when_they_let_
         vote(&network, operator, "resume", 2).await?;
     }
     stands_still(&network, false).await?;
+    // It would be tried again by itself, half a minute after it was refused.
+    retry(&network).await?;
     paid(&network, Way::ToHome, receiver(1), 5).await
 }
