@@ -25,6 +25,8 @@ pub enum RecordRule {
     Status,
     /// Done from this number on.
     AtLeast(u64),
+    /// Done once it is zero.
+    Zero,
 }
 
 /// What a contract is to do.
@@ -36,6 +38,8 @@ pub enum BridgeAction<'a> {
     Update(&'a OperatorSet, u64),
     /// Stand still, or go on, as was voted.
     Switch(&'a BridgePause),
+    /// Give a transfer back that its target closed at this Unix second: the source does.
+    Refund(&'a Transfer, u64),
 }
 
 /// What is brought to a contract, by whom.

@@ -35,7 +35,8 @@ pub use reader::{
     BlockNumbers, BlockNumbersError, BlockRef, CertificateCheck, ChainEntry, ChainError,
     ChainFamily, HomeReader, KnownTransfers, MAX_REPLIES, MAX_REPLY_DETAIL, MAX_WANTED,
     MalformedTransfer, PauseState, ProviderHealth, ProviderReply, ProviderStatus, Providers,
-    QueryKind, ReadLog, Reading, Registration, Rejection, ReplyKind, RequestOutcome, SeenTransfer,
+    QueryKind, ReadLog, Reading, Registration, Rejection, ReplyKind, RequestOutcome, SeenClosing,
+    SeenTransfer,
     StateReader, TransferPage, TransferReader, Withdrawal, missing_nonces,
 };
 pub use submit::{

@@ -19,7 +19,8 @@ pub use block_numbers::{BlockNumbers, BlockNumbersError};
 pub use certificate::{CertificateCheck, Rejection};
 pub use error::ChainError;
 pub use events::{
-    KnownTransfers, MAX_WANTED, MalformedTransfer, PauseState, SeenTransfer, TransferPage,
+    KnownTransfers, MAX_WANTED, MalformedTransfer, PauseState, SeenClosing, SeenTransfer,
+    TransferPage,
     TransferReader, missing_nonces,
 };
 pub(crate) use log::PendingReplyNote;

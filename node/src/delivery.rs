@@ -54,7 +54,8 @@ fn read_record(rule: RecordRule, answer: &[u8]) -> Option<OnChain> {
     let done = OnChain::Done { confirmed: false };
     Some(match rule {
         RecordRule::AtLeast(least) if word >= U256::from(least) => done,
-        RecordRule::AtLeast(_) => OnChain::Open,
+        RecordRule::Zero if word.is_zero() => done,
+        RecordRule::AtLeast(_) | RecordRule::Zero => OnChain::Open,
         RecordRule::Status if word.is_zero() => OnChain::Open,
         RecordRule::Status if word == U256::from(3) => OnChain::Gone("it was closed".to_owned()),
         RecordRule::Status => done,
@@ -109,6 +110,8 @@ mod tests {
             (RecordRule::Status, 2, done.clone()),
             (RecordRule::AtLeast(7), 6, Some(OnChain::Open)),
             (RecordRule::AtLeast(7), 7, done.clone()),
+            (RecordRule::Zero, 1, Some(OnChain::Open)),
+            (RecordRule::Zero, 0, done.clone()),
         ] {
             assert_eq!(
                 read_record(rule, &word(number)),

@@ -84,6 +84,8 @@ tables! {
     pub ENDED_DELIVERIES = 37, Point: Id => store::DeliveryRow;
     /// (chain, contract): how this operator votes on the next change of that bridge.
     pub BRIDGE_VOTES = 48, Point: (u64, Id) => wire::BridgePause;
+    /// (route, nonce): when the target closed it; those that are not certified yet, as far as this node has heard.
+    pub OPEN_CLOSINGS = 49, Scan: (Id, u64) => wire::TransferClosed;
     /// Chain id: this node has read a proof of its state. Written once, and kept for good.
     pub PROVEN_CHAINS = 30, Scan: u64 => store::Empty;
 }

@@ -87,6 +87,9 @@ pub(super) mod bridge {
         #[derive(Debug, PartialEq)]
         event TransferSent(bytes32 indexed route, uint64 indexed nonce, bytes32 indexed sender, uint64 targetChain, bytes32 targetContract, bytes receiver, bytes32 token, uint256 amount, uint64 deadline);
 
+        #[derive(Debug, PartialEq)]
+        event TransferClosed(bytes32 indexed route, uint64 indexed nonce, uint64 time);
+
         function sentCount(bytes32 route) external view returns (uint64);
         function closedAt(bytes32 slot) external view returns (uint64);
         function sequence() external view returns (uint64);

@@ -32,6 +32,8 @@ sol! {
     }
     function deliver(SentTransfer transfer, bytes certificate);
     function statusOf(bytes32 route, uint64 nonce) returns (uint8);
+    function refund(SentTransfer transfer, uint64 time, bytes certificate);
+    function sentFact(bytes32 route, uint64 nonce) returns (bytes32);
     function setPaused(bool isPaused, uint64 number, uint64 time, bytes certificate);
     function sequence() returns (uint64);
     function registry() returns (address);
@@ -43,6 +45,8 @@ sol! {
     error EpochKnown(uint32 epoch);
     error EpochSkipped(uint32 epoch, uint32 newest);
     error WrongSequence(uint64 expected);
+    error NotSent();
+    error OtherSource();
     error CertificateExpired(uint32 epoch);
     error InvalidReceiver();
     error InvalidAmount(uint256 unit);
@@ -59,13 +63,16 @@ fn meaning_of(selector: [u8; 4]) -> Option<CallMeaning> {
         NonceTaken::SELECTOR
         | EpochKnown::SELECTOR
         | EpochSkipped::SELECTOR
-        | WrongSequence::SELECTOR => CallMeaning::Done,
+        | WrongSequence::SELECTOR
+        | NotSent::SELECTOR => CallMeaning::Done,
         CertificateExpired::SELECTOR | InvalidReceiver::SELECTOR | InvalidAmount::SELECTOR => {
             CallMeaning::Never
         }
         // A matter of one token, of a vault that is filled again, of a bridge that goes on again.
         UnknownToken::SELECTOR | RouteShort::SELECTOR | IsPaused::SELECTOR => CallMeaning::NotNow,
-        OtherTarget::SELECTOR | InvalidSignature::SELECTOR => CallMeaning::Configuration,
+        OtherTarget::SELECTOR | OtherSource::SELECTOR | InvalidSignature::SELECTOR => {
+            CallMeaning::Configuration
+        }
         _ => return None,
     })
 }
@@ -82,21 +89,42 @@ fn call_of<C: SolCall>(name: &'static str, contract: B256, call: &C) -> Contract
 
 fn deliver(transfer: &Transfer, certificate: Vec<u8>) -> ContractCall {
     let call = deliverCall {
-        transfer: SentTransfer {
-            sourceChain: transfer.route.source_chain,
-            sourceContract: transfer.route.source_contract,
-            targetChain: transfer.route.target_chain,
-            targetContract: transfer.route.target_contract,
-            nonce: transfer.nonce,
-            sender: transfer.sender,
-            receiver: transfer.receiver.clone(),
-            token: transfer.token,
-            amount: transfer.amount,
-            deadline: transfer.deadline,
-        },
+        transfer: sent(transfer),
         certificate: certificate.into(),
     };
     call_of("deliver", transfer.route.target_contract, &call)
+}
+
+fn refund(transfer: &Transfer, time: u64, certificate: Vec<u8>) -> ContractCall {
+    let call = refundCall {
+        transfer: sent(transfer),
+        time,
+        certificate: certificate.into(),
+    };
+    call_of("refund", transfer.route.source_contract, &call)
+}
+
+fn sent_fact(transfer: &Transfer) -> ContractCall {
+    let call = sentFactCall {
+        route: transfer.route.id(),
+        nonce: transfer.nonce,
+    };
+    call_of("sentFact", transfer.route.source_contract, &call)
+}
+
+fn sent(transfer: &Transfer) -> SentTransfer {
+    SentTransfer {
+        sourceChain: transfer.route.source_chain,
+        sourceContract: transfer.route.source_contract,
+        targetChain: transfer.route.target_chain,
+        targetContract: transfer.route.target_contract,
+        nonce: transfer.nonce,
+        sender: transfer.sender,
+        receiver: transfer.receiver.clone(),
+        token: transfer.token,
+        amount: transfer.amount,
+        deadline: transfer.deadline,
+    }
 }
 
 fn status(transfer: &Transfer) -> ContractCall {
@@ -172,6 +200,12 @@ fn step(order: &BridgeOrder<'_>, is_sealed: bool) -> Result<BridgeStep, ChainErr
             call_of("sequence", order.contract, &sequenceCall {}),
             RecordRule::AtLeast(vote.sequence),
         ),
+        // The contract forgets what it has given back.
+        BridgeAction::Refund(transfer, time) => (
+            refund(transfer, time, certificate),
+            sent_fact(transfer),
+            RecordRule::Zero,
+        ),
     };
     let call = ContractCall {
         from: Some(order.payer),
@@ -213,7 +247,9 @@ impl EvmSubmitter {
         let bridge = match order.action {
             BridgeAction::Update(..) => return Ok(true),
             _ if order.follows_update => return Ok(true),
-            BridgeAction::Pay(_) | BridgeAction::Switch(_) => order.contract,
+            BridgeAction::Pay(_) | BridgeAction::Switch(_) | BridgeAction::Refund(..) => {
+                order.contract
+            }
         };
         let registry = self.find_registry(bridge).await?;
         let epoch = order.certificate.statement().epoch().0;
@@ -246,6 +282,25 @@ impl BridgeSender for EvmSubmitter {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn calls_and_errors_are_those_of_the_contract() {
+        use crate::contracts::Bridge;
+        let calls = [
+            (deliverCall::SELECTOR, Bridge::deliverCall::SELECTOR),
+            (refundCall::SELECTOR, Bridge::refundCall::SELECTOR),
+            (sentFactCall::SELECTOR, Bridge::sentFactCall::SELECTOR),
+            (setPausedCall::SELECTOR, Bridge::setPausedCall::SELECTOR),
+            (sequenceCall::SELECTOR, Bridge::sequenceCall::SELECTOR),
+            (statusOfCall::SELECTOR, Bridge::statusOfCall::SELECTOR),
+            (NotSent::SELECTOR, Bridge::NotSent::SELECTOR),
+            (OtherSource::SELECTOR, Bridge::OtherSource::SELECTOR),
+            (WrongSequence::SELECTOR, Bridge::WrongSequence::SELECTOR),
+        ];
+        for (own, theirs) in calls {
+            assert_eq!(own, theirs);
+        }
+    }
 
     #[test]
     fn refusals_mean_what_a_relayer_does_about_them() {

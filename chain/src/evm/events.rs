@@ -18,7 +18,9 @@ use tokio::sync::watch;
 
 use self::naming::{EventFilter, Named};
 use super::EvmClient;
-use super::abi::bridge::{TransferSent, closedAtCall, pausedCall, sentCountCall, sequenceCall};
+use super::abi::bridge::{
+    TransferClosed, TransferSent, closedAtCall, pausedCall, sentCountCall, sequenceCall,
+};
 use super::client::HeadSnapshot;
 use super::proof::receipts::ProvenLog;
 use crate::config::ChainClient;
@@ -84,7 +86,10 @@ impl EvmTransfers {
     ) -> Result<TransferPage, ChainError> {
         let filter = &EventFilter {
             contract: address_of(contract)?,
-            topics: vec![vec![TransferSent::SIGNATURE_HASH]],
+            topics: vec![vec![
+                TransferSent::SIGNATURE_HASH,
+                TransferClosed::SIGNATURE_HASH,
+            ]],
         };
         let (snapshot, end) = self.up_to(to, log).await?;
         let mut page = OpenPage::from(from);
@@ -165,7 +170,7 @@ impl EvmTransfers {
 
     fn add(&self, page: &mut TransferPage, block: BlockRef, event: &ProvenLog) {
         match self.read(block, event) {
-            None => {}
+            None => page.closings.extend(decode::closing(event)),
             Some(Ok(transfer)) => page.transfers.push(transfer),
             Some(Err(malformed)) => {
                 let (chain, why) = (self.client.chain_id(), &malformed.why);
@@ -283,7 +288,8 @@ impl OpenPage {
     }
 
     const fn is_full(&self) -> bool {
-        self.blocks >= MAX_BLOCKS || self.page.transfers.len() >= MAX_TRANSFERS
+        self.blocks >= MAX_BLOCKS
+            || self.page.transfers.len() + self.page.closings.len() >= MAX_TRANSFERS
     }
 }
 

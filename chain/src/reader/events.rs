@@ -36,6 +36,17 @@ pub struct KnownTransfers {
     pub transaction: Bytes,
 }
 
+/// An event by which a target contract closes a transfer unpaid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SeenClosing {
+    /// The route that ends there.
+    pub route: B256,
+    /// Its number there.
+    pub nonce: u64,
+    /// Unix seconds.
+    pub time: u64,
+}
+
 /// An event of the contract that is a transfer by its name only. It is not paid by anybody.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MalformedTransfer {
@@ -52,6 +63,8 @@ pub struct MalformedTransfer {
 pub struct TransferPage {
     /// In the order of the chain.
     pub transfers: Vec<SeenTransfer>,
+    /// What was closed there, in the same order. Nothing counts these: one that all asked providers leave out is missed.
+    pub closings: Vec<SeenClosing>,
     /// What was skipped, in the same order.
     pub malformed: Vec<MalformedTransfer>,
     /// The block after the last one that was read: go on from there.
@@ -105,7 +118,7 @@ pub trait TransferReader: Send + Sync + 'static {
     /// route by route. There [`Self::transfers`] knows of no other.
     fn follow(&self, _route: &Route, _known: &KnownTransfers) {}
 
-    /// The transfers that `contract` sent in these blocks, both ends included, or in the first of them: see
+    /// The transfers that `contract` sent, and closed, in these blocks, both ends included, or in the first of them: see
     /// [`TransferPage::next`]. What providers say on the way goes into `log`.
     ///
     /// # Errors

@@ -77,11 +77,12 @@ fn payload_row(payload: &Payload) -> DeliveryPayload {
         record_contract: payload.record.contract.to_vec(),
         record_data: payload.record.data.to_vec(),
         at_least: match payload.rule {
-            RecordRule::Status => 0,
+            RecordRule::Status | RecordRule::Zero => 0,
             RecordRule::AtLeast(number) => number,
         },
         about: payload.about.clone(),
         interim: payload.is_interim,
+        until_zero: payload.rule == RecordRule::Zero,
     }
 }
 
@@ -99,6 +100,7 @@ fn payload_of(row: &DeliveryPayload, sender: B256) -> Result<Payload, NodeError>
         call: call("deliver", &row.contract, &row.data, Some(sender))?,
         record: call("record", &row.record_contract, &row.record_data, None)?,
         rule: match row.at_least {
+            0 if row.until_zero => RecordRule::Zero,
             0 => RecordRule::Status,
             number => RecordRule::AtLeast(number),
         },

@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use quorate_chain::TransferReader;
-use quorate_proto::{B256, Route, Transfer};
+use quorate_proto::{B256, Route, Transfer, TransferClosed};
 use quorate_storage::WriteQueue;
 use tokio_util::sync::CancellationToken;
 
@@ -90,6 +90,18 @@ impl Bridge {
         Ok(open)
     }
 
+    /// The first closed transfers of each route whose ends are not certified; at a relayer not queued.
+    ///
+    /// # Errors
+    /// A store that cannot be read.
+    fn open_closings(&self) -> Result<Vec<TransferClosed>, NodeError> {
+        let mut open = Vec::new();
+        for route in self.routes.keys() {
+            open.extend(self.transfers.closings(*route, AT_ONCE)?);
+        }
+        Ok(open)
+    }
+
     /// Whether this node serves a route.
     fn serves(&self, route: &Route) -> bool {
         self.routes.contains_key(&route.id())
@@ -110,7 +122,7 @@ impl Bridge {
         self.readers.get(&chain)
     }
 
-    /// Starts what follows the source contracts.
+    /// Starts what follows the contracts.
     ///
     /// # Errors
     /// A route from a chain that is not configured; a store that cannot be read.
@@ -119,27 +131,35 @@ impl Bridge {
         tasks: &mut Tasks,
         halt: &CancellationToken,
     ) -> Result<(), NodeError> {
-        for (source, routes) in self.by_source() {
-            let reader = self.reader(source.0).cloned().ok_or_else(|| {
-                let chain = source.0;
+        for place in self.places() {
+            let (begin, end) = self.routes_at(&place);
+            let Some(reader) = self.reader(place.chain).cloned() else {
+                let chain = place.chain;
+                if begin.is_empty() {
+                    tracing::info!(bridge = %place, "what is closed there is not followed: the chain is not configured");
+                    continue;
+                }
                 let problem = format!(
                     "bridge.routes: a route begins on chain {chain}, which is not configured; add a table [[chains]] for it"
                 );
-                NodeError::Settings(problem)
-            })?;
-            let watcher = TransferWatcher::open(source, &routes, reader, self.transfers.clone())?;
+                return Err(NodeError::Settings(problem));
+            };
+            let transfers = self.transfers.clone();
+            let watcher = TransferWatcher::open(place, (&begin, &end), reader, transfers)?;
             tasks.spawn("bridge-watch", watcher.run(halt.clone()));
         }
         Ok(())
     }
 
-    /// The routes by chain and contract where they begin.
-    fn by_source(&self) -> BTreeMap<(u64, B256), Vec<RouteText>> {
-        let mut sources: BTreeMap<_, Vec<RouteText>> = BTreeMap::new();
-        for text in self.routes.values() {
-            let source = (text.route.source_chain, text.route.source_contract);
-            sources.entry(source).or_default().push(*text);
-        }
-        sources
+    /// The routes that begin at a bridge, and those that end there.
+    fn routes_at(&self, place: &BridgePlace) -> (Vec<RouteText>, Vec<Route>) {
+        let at = |end: usize| {
+            let routes = self.routes();
+            routes.filter(move |text| BridgePlace::of(&text.route)[end] == *place)
+        };
+        (
+            at(0).copied().collect(),
+            at(1).map(|text| text.route).collect(),
+        )
     }
 }

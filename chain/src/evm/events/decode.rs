@@ -1,12 +1,12 @@
-//! A transfer out of its event.
+//! A transfer, or the end of one, out of its event.
 
 use alloy::primitives::{B256, Log};
 use alloy::sol_types::SolEvent;
 use quorate_proto::{Epoch, Route, Transfer};
 
-use super::super::abi::bridge::TransferSent;
+use super::super::abi::bridge::{TransferClosed, TransferSent};
 use super::super::proof::receipts::ProvenLog;
-use crate::{BlockRef, MalformedTransfer, SeenTransfer};
+use crate::{BlockRef, MalformedTransfer, SeenClosing, SeenTransfer};
 
 /// Reads a proven event of a bridge's contract, given as this chain and its own name there; `None` where it is no
 /// transfer by its name.
@@ -30,6 +30,17 @@ pub(super) fn transfer(
         log_index: proven.index,
         why,
     }))
+}
+
+/// Reads a proven event of a bridge's contract; `None` where it closes nothing, or not in the way of a contract.
+pub(super) fn closing(proven: &ProvenLog) -> Option<SeenClosing> {
+    let event = TransferClosed::decode_log_data_validate(&proven.log.data).ok()?;
+    let is_usual = event.encode_log_data() == proven.log.data;
+    is_usual.then_some(SeenClosing {
+        route: event.route,
+        nonce: event.nonce,
+        time: event.time,
+    })
 }
 
 /// The fields of the event, if they are written as a contract writes them and in no other way.
@@ -100,6 +111,39 @@ mod tests {
             amount: U256::from(amount),
             deadline: 700,
         }
+    }
+
+    #[test]
+    fn the_end_of_a_transfer_is_read_in_its_usual_form_only() {
+        let event = TransferClosed {
+            route: B256::repeat_byte(8),
+            nonce: 4,
+            time: 70,
+        };
+        let closing = |data: LogData| {
+            closing(&ProvenLog {
+                index: 3,
+                transaction: B256::ZERO,
+                log: Log {
+                    address: Address::ZERO,
+                    data,
+                },
+            })
+        };
+        let data = event.encode_log_data();
+        let seen = SeenClosing {
+            route: event.route,
+            nonce: 4,
+            time: 70,
+        };
+        assert_eq!(closing(data.clone()), Some(seen));
+        let longer = [data.data.as_ref(), &[0]].concat();
+        let topics = data.topics().to_vec();
+        assert_eq!(closing(LogData::new_unchecked(topics, longer.into())), None);
+        assert_eq!(
+            closing(super::tests::event(1, vec![1; 20], 1).encode_log_data()),
+            None
+        );
     }
 
     fn read(data: LogData) -> Option<Result<SeenTransfer, String>> {

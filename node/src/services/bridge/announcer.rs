@@ -1,9 +1,10 @@
-//! Has every transfer that was seen certified.
+//! Has every transfer that was seen certified, and every one that was closed at its target.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
-use quorate_proto::{Statement, StatementKind as _, Transfer};
+use quorate_proto::{OperatorSet, SlotId, Statement, StatementKind as _, Transfer, TransferClosed};
 use tokio_util::sync::CancellationToken;
 
 use super::Bridge;
@@ -66,9 +67,40 @@ impl Announcer {
         if !certified.is_empty() {
             self.bridge.transfers.certified(&certified).await?;
         }
-        self.starter.keep(&set, &open);
         metrics::gauge!("quorate_bridge_transfers_open")
             .set(u32::try_from(open.len()).unwrap_or(u32::MAX));
+        self.look_at_closings(&set, &mut open).await?;
+        self.starter.keep(&set, &open);
         Ok(!open.is_empty())
     }
+
+    async fn look_at_closings(
+        &mut self,
+        set: &Arc<OperatorSet>,
+        open: &mut BTreeSet<SlotId>,
+    ) -> Result<(), NodeError> {
+        let mut ended = Vec::new();
+        for closed in self.bridge.open_closings()? {
+            let slot = closed.slot();
+            if self.starter.certificate(slot)?.is_some() {
+                ended.push(closed);
+                continue;
+            }
+            open.insert(slot);
+            let statement = Statement::TransferClosed(TransferClosed {
+                epoch: set.epoch(),
+                ..closed
+            });
+            self.starter
+                .announce(statement, set, closed.nonce, First::ByTurn)
+                .await;
+        }
+        match ended.is_empty() {
+            true => Ok(()),
+            false => self.bridge.transfers.ended(&ended).await,
+        }
+    }
 }
+
+#[cfg(test)]
+mod tests;

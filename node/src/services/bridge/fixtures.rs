@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use futures::future::{BoxFuture, FutureExt, ready};
 use quorate_chain::{
-    BlockRef, ChainError, PauseState, ReadLog, SeenTransfer, TransferPage, TransferReader,
+    BlockRef, ChainError, PauseState, ReadLog, SeenClosing, SeenTransfer, TransferPage,
+    TransferReader,
 };
 use quorate_proto::{Address, B256, Epoch, Operator, OperatorSet, Route, U256};
 use quorate_storage::{EngineKind, WriteQueue, WriterGuard};
@@ -43,6 +44,8 @@ pub(super) struct TestBridge {
     pub(super) head: watch::Sender<Option<BlockRef>>,
     pub(super) sequence: Mutex<u64>,
     pub(super) closed: Mutex<BTreeMap<B256, u64>>,
+    /// By their blocks.
+    pub(super) closings: Mutex<Vec<(u64, SeenClosing)>>,
 }
 
 impl TestBridge {
@@ -82,11 +85,16 @@ impl TransferReader for TestBridge {
     fn transfers<'a>(
         &'a self,
         _: B256,
-        _: u64,
+        from_block: u64,
         to_block: u64,
         _: &'a ReadLog,
     ) -> Said<'a, TransferPage> {
+        let closings = self.closings.lock().unwrap();
+        let seen = closings
+            .iter()
+            .filter(|(block, _)| (from_block..=to_block).contains(block));
         says(TransferPage {
+            closings: seen.map(|(_, closing)| *closing).collect(),
             next: to_block + 1,
             ..TransferPage::default()
         })

@@ -1,6 +1,7 @@
 //! Has certified transfers delivered at their target chains, and the operator sets before them that their registries
 //! lack; and votes that were certified, at the bridges that they are about.
 
+mod refunding;
 mod switching;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -131,7 +132,8 @@ impl BridgeRelayer {
         if !queued.is_empty() {
             self.bridge.transfers.certified(&queued).await?;
         }
-        Ok(!open.is_empty())
+        let closed = self.look_at_closings().await?;
+        Ok(closed || !open.is_empty())
     }
 
     async fn deliver(

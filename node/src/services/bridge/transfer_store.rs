@@ -2,7 +2,7 @@
 
 use quorate_chain::{KnownTransfers, SeenTransfer};
 use quorate_proto::store::{Cursor, Empty, TransferRecord};
-use quorate_proto::{B256, Route, StatementKind, Transfer, wire};
+use quorate_proto::{B256, Route, StatementKind, Transfer, TransferClosed, wire};
 use quorate_storage::{Batch, Durability, Page, Store, WriteQueue, schema};
 use tokio::sync::watch;
 
@@ -101,6 +101,36 @@ impl TransferStore {
         Ok(rows.rows.into_iter().map(|(key, _)| key).collect())
     }
 
+    /// The first closed transfers of a route whose end is not certified, `limit` at most; with epoch 0.
+    ///
+    /// # Errors
+    /// A store that cannot be read.
+    pub(crate) fn closings(
+        &self,
+        route: B256,
+        limit: usize,
+    ) -> Result<Vec<TransferClosed>, NodeError> {
+        let page = Page::first(limit);
+        let rows = self.store().scan(schema::OPEN_CLOSINGS, &route.0, page)?;
+        let closed = rows
+            .rows
+            .iter()
+            .map(|(_, row)| TransferClosed::try_from(row));
+        closed.map(|one| one.map_err(NodeError::damaged)).collect()
+    }
+
+    /// Their ends are certified: they are announced no more; at a relayer queued.
+    ///
+    /// # Errors
+    /// A store that cannot be written.
+    pub(crate) async fn ended(&self, closed: &[TransferClosed]) -> Result<(), NodeError> {
+        let mut batch = Batch::new();
+        for closed in closed {
+            batch.delete(schema::OPEN_CLOSINGS, &(closed.route.id().0, closed.nonce));
+        }
+        Ok(self.writes.write(batch, Durability::Buffered).await?)
+    }
+
     /// How far a source was followed.
     ///
     /// # Errors
@@ -110,17 +140,21 @@ impl TransferStore {
         Ok(cursor.map(|cursor| cursor.block_number))
     }
 
-    /// Writes what was seen, and how far the source was followed, at once. A number that was seen before stays as it
+    /// Writes what was seen and what was closed, and how far the source was followed, at once. A number that was seen before stays as it
     /// was. Returns once it is on disk.
     ///
     /// # Errors
     /// A store that cannot be read or written.
     pub(crate) async fn record(
         &self,
-        seen: &[SeenTransfer],
+        (seen, closed): (&[SeenTransfer], &[TransferClosed]),
         cursor: Option<(&str, u64)>,
     ) -> Result<(), NodeError> {
         let mut batch = Batch::new();
+        for closed in closed {
+            let key = (closed.route.id().0, closed.nonce);
+            batch.put(schema::OPEN_CLOSINGS, &key, &closed.into());
+        }
         for transfer in seen {
             self.add(&mut batch, transfer)?;
         }

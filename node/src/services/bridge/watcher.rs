@@ -1,14 +1,17 @@
-//! Follows what one contract sent, up to the final head: nothing is left out, nothing is seen twice.
+//! Follows what one contract sent and closed, up to the final head: nothing that it sent is left out, nothing is seen twice.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use quorate_chain::{BlockRef, ChainError, ReadLog, SeenTransfer, TransferReader, missing_nonces};
-use quorate_proto::B256;
+use quorate_chain::{
+    BlockRef, ChainError, ReadLog, SeenClosing, SeenTransfer, TransferPage, TransferReader,
+    missing_nonces,
+};
+use quorate_proto::{B256, Epoch, Route, TransferClosed};
 use tokio_util::sync::CancellationToken;
 
-use super::{RouteText, TransferStore};
+use super::{BridgePlace, RouteText, TransferStore};
 use crate::NodeError;
 
 /// After a read that failed.
@@ -16,21 +19,25 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Blocks between two written cursors while nothing is sent: what a restart reads again.
 const CURSOR_STRIDE: u64 = 256;
 
-/// Follows the routes that begin at one contract.
+/// Follows the routes that begin or end at one contract.
 ///
 /// # Design Decisions
 ///
 /// Events are proven, but that none is left out is not. So at each head the contract's own count is compared with
-/// what was seen, and what lacks is asked for by its number.
+/// what was seen, and what lacks is asked for by its number. No contract counts what it closed: there it is enough that one
+/// operator is told, since the others then read the contract itself.
 pub(crate) struct TransferWatcher {
     chain: u64,
     contract: B256,
     routes: BTreeMap<B256, SeenNonces>,
+    /// Those that end there.
+    ends: BTreeMap<B256, Route>,
     reader: Arc<dyn TransferReader>,
     transfers: TransferStore,
     cursor: String,
     first_block: u64,
-    next_block: u64,
+    /// `None` before the first head, where nothing says when the contract was made.
+    next_block: Option<u64>,
     written: u64,
 }
 
@@ -67,19 +74,16 @@ impl TransferWatcher {
     /// # Errors
     /// A store that cannot be read.
     pub(crate) fn open(
-        (chain, contract): (u64, B256),
-        routes: &[RouteText],
+        place: BridgePlace,
+        (routes, ends): (&[RouteText], &[Route]),
         reader: Arc<dyn TransferReader>,
         transfers: TransferStore,
     ) -> Result<Self, NodeError> {
+        let BridgePlace { chain, contract } = place;
         let cursor = format!("bridge/{chain}/{contract}");
-        let first = routes
-            .iter()
-            .map(|text| text.first_block)
-            .min()
-            .unwrap_or_default();
+        let first = routes.iter().map(|text| text.first_block).min();
         let followed = transfers.cursor(&cursor)?;
-        let next_block = followed.map_or(first, |block| block.saturating_add(1));
+        let next_block = followed.map(|block| block.saturating_add(1)).or(first);
         let seen = |text: &RouteText| {
             let route = text.route.id();
             reader.follow(&text.route, &transfers.known(route)?);
@@ -90,12 +94,13 @@ impl TransferWatcher {
             chain,
             contract,
             routes: routes?,
+            ends: ends.iter().map(|route| (route.id(), *route)).collect(),
             reader,
             transfers,
             cursor,
-            first_block: first,
+            first_block: first.unwrap_or_default(),
             next_block,
-            written: next_block,
+            written: next_block.unwrap_or_default(),
         })
     }
 
@@ -138,30 +143,43 @@ impl TransferWatcher {
 
     /// Up to this block.
     async fn follow(&mut self, head: BlockRef) -> Result<(), WatchError> {
-        while self.next_block <= head.number {
+        let mut first = *self.next_block.get_or_insert(head.number);
+        while first <= head.number {
             let log = ReadLog::default();
             let page = self
                 .reader
-                .transfers(self.contract, self.next_block, head.number, &log)
+                .transfers(self.contract, first, head.number, &log)
                 .await?;
-            let next = page.next.max(self.next_block.saturating_add(1));
-            self.take(page.transfers, next.saturating_sub(1)).await?;
-            self.next_block = next;
+            first = page.next.max(first.saturating_add(1));
+            self.take(page, first.saturating_sub(1)).await?;
+            self.next_block = Some(first);
         }
         self.complete(head).await
     }
 
     /// Keeps those of the routes, and notes that all up to block `last` were read.
-    async fn take(&mut self, seen: Vec<SeenTransfer>, last: u64) -> Result<(), NodeError> {
-        let own = self.own(seen);
-        if own.is_empty() && last < self.written.saturating_add(CURSOR_STRIDE) {
+    async fn take(&mut self, page: TransferPage, last: u64) -> Result<(), NodeError> {
+        let closed = page.closings.iter().filter_map(|seen| self.closed(seen));
+        let (closed, own): (Vec<_>, _) = (closed.collect(), self.own(page.transfers));
+        if own.is_empty() && closed.is_empty() && last < self.written.saturating_add(CURSOR_STRIDE)
+        {
             return Ok(());
         }
         let cursor = (self.cursor.as_str(), last);
-        self.transfers.record(&own, Some(cursor)).await?;
+        self.transfers.record((&own, &closed), Some(cursor)).await?;
         self.written = last;
         self.note(&own);
         Ok(())
+    }
+
+    fn closed(&self, seen: &SeenClosing) -> Option<TransferClosed> {
+        let route = *self.ends.get(&seen.route)?;
+        Some(TransferClosed {
+            epoch: Epoch(0),
+            route,
+            nonce: seen.nonce,
+            time: seen.time,
+        })
     }
 
     fn own(&self, seen: Vec<SeenTransfer>) -> Vec<SeenTransfer> {
@@ -200,7 +218,7 @@ impl TransferWatcher {
                 .reader
                 .transfers_of(self.contract, route, &lacking, blocks, &log)
                 .await?;
-            self.transfers.record(&found, None).await?;
+            self.transfers.record((&found, &[]), None).await?;
             self.note(&found);
             let lacking = missing(self).len();
             metrics::gauge!("quorate_bridge_transfers_missing", "chain" => self.chain.to_string())
@@ -218,3 +236,6 @@ enum WatchError {
     #[error(transparent)]
     Node(#[from] NodeError),
 }
+
+#[cfg(test)]
+mod tests;
