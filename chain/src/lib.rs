@@ -36,8 +36,7 @@ pub use reader::{
     ChainFamily, HomeReader, KnownTransfers, MAX_REPLIES, MAX_REPLY_DETAIL, MAX_WANTED,
     MalformedTransfer, PauseState, ProviderHealth, ProviderReply, ProviderStatus, Providers,
     QueryKind, ReadLog, Reading, Registration, Rejection, ReplyKind, RequestOutcome, SeenClosing,
-    SeenTransfer,
-    StateReader, TransferPage, TransferReader, Withdrawal, missing_nonces,
+    SeenTransfer, StateReader, TransferPage, TransferReader, Withdrawal, missing_nonces,
 };
 pub use submit::{
     AccountState, Broadcast, ContractCall, FeeQuote, Inclusion, SignedTransaction, Submitter,

@@ -20,8 +20,7 @@ pub use certificate::{CertificateCheck, Rejection};
 pub use error::ChainError;
 pub use events::{
     KnownTransfers, MAX_WANTED, MalformedTransfer, PauseState, SeenClosing, SeenTransfer,
-    TransferPage,
-    TransferReader, missing_nonces,
+    TransferPage, TransferReader, missing_nonces,
 };
 pub(crate) use log::PendingReplyNote;
 pub use log::{MAX_REPLIES, MAX_REPLY_DETAIL, ProviderReply, QueryKind, ReadLog, ReplyKind};

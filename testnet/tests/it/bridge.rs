@@ -1,5 +1,7 @@
 //! What is sent on one chain is paid on the other, once.
 
+mod refund;
+
 use std::time::{Duration, Instant};
 
 use alloy::primitives::{Address, U256};

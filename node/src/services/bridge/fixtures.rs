@@ -115,7 +115,8 @@ impl TransferReader for TestBridge {
         says(0)
     }
 
-    fn closed(&self, _: B256, slot: B256, _: BlockRef) -> Said<'_, Option<u64>> {
+    fn closed(&self, route: &Route, nonce: u64, _: BlockRef) -> Said<'_, Option<u64>> {
+        let slot = Transfer::slot_of(route, nonce).0;
         says(self.closed.lock().unwrap().get(&slot).copied())
     }
 
