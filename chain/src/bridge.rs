@@ -82,6 +82,12 @@ pub trait BridgeSender: Send + Sync {
     /// The newest epoch whose certificates a registry takes.
     fn newest_epoch(&self, registry: B256) -> BoxFuture<'_, Result<Epoch, ChainError>>;
 
+    /// Asks the target what became of a transfer: [`RecordRule::Status`], of which 1 is queued and 2 paid.
+    ///
+    /// # Errors
+    /// [`ChainError::Settings`] for what is no transfer to this chain.
+    fn status(&self, transfer: &Transfer) -> Result<ContractCall, ChainError>;
+
     /// The transactions that carry out an order, each of which needs those before it.
     ///
     /// # Errors

@@ -225,6 +225,9 @@ mod tests {
             id: format!("0x{}", "ab".repeat(32)),
             chain: 10,
             about: about.to_owned(),
+            sender: String::new(),
+            state: "waiting".to_owned(),
+            spent: "0".to_owned(),
             failures: 1,
             next_try_ms: None,
             reason: reason.map(str::to_owned),
@@ -240,6 +243,7 @@ mod tests {
             votes: Vec::new(),
             under_way: Vec::new(),
             ended: Vec::new(),
+            rescan: None,
         };
         assert!(render(&report).ends_with("\nNothing is on its way from here.\n"));
         report.votes = vec![VoteLine {

@@ -4,6 +4,7 @@
 //! written, then asks chains and sends.
 
 mod lane;
+mod report;
 mod rows;
 mod shell;
 
@@ -12,6 +13,7 @@ use quorate_proto::{B256, U256};
 use quorate_protocols::delivery::{Class, Delivery, OnChain};
 
 pub(crate) use self::lane::LaneParts;
+pub(crate) use self::report::{sendings, told};
 pub(crate) use self::rows::{ListedDelivery, listed};
 pub(crate) use self::shell::{Deliveries, DeliveryHandle};
 

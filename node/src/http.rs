@@ -15,6 +15,7 @@ mod registry;
 mod sync;
 mod tasks;
 pub(crate) mod token;
+mod transfers;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -157,6 +158,11 @@ impl Http {
             .route("/providers", get(providers::page))
             .route("/bridge", get(bridge::page))
             .route("/bridge/votes", post(bridge::vote))
+            .route("/bridge/transfers/{route}/{nonce}", get(transfers::one))
+            .route("/bridge/sent/{transaction}", get(transfers::sent_by))
+            .route("/bridge/fees/{route}", get(transfers::fee))
+            .route("/bridge/rescan", post(transfers::rescan))
+            .route("/bridge/rescan/cancel", post(transfers::cancel_rescan))
             .route("/deliveries/{id}/retry", post(bridge::retry))
             .fallback(no_such_page)
             .with_state(self.facts)
@@ -234,8 +240,9 @@ async fn peers(State(facts): HttpState) -> Json<Vec<PeerLine>> {
 }
 
 async fn no_such_page() -> Response {
-    let pages = "pages: /live /ready /health /status /metrics /epoch /epoch/{n} /operators /peers /providers /bridge \
-                 /sync /tasks /tasks/{id} /tasks/{id}/timeline /tasks/live /tasks/refused /evidence \
+    let pages = "pages: /live /ready /health /status /metrics /epoch /epoch/{n} /operators /peers /providers \
+                 /bridge /bridge/transfers/{route}/{nonce} /bridge/sent/{transaction} \
+                 /bridge/fees/{route} /sync /tasks /tasks/{id} /tasks/{id}/timeline /tasks/live /tasks/refused /evidence \
                  /evidence/{id}; at a registry also /events";
     failure(StatusCode::NOT_FOUND, pages)
 }

@@ -82,6 +82,10 @@ tables! {
     pub STOPPED_DELIVERIES = 36, Point: (u64, Id, Id) => store::DeliveryReason;
     /// Delivery: one that has ended, well or as a dead letter.
     pub ENDED_DELIVERIES = 37, Point: Id => store::DeliveryRow;
+    /// Delivery: the newest transaction of it that is in the chain.
+    pub DELIVERY_RECEIPTS = 45, Point: Id => store::DeliveryReceipt;
+    /// (transaction, route, nonce): what was sent by it, as a provider says.
+    pub SENDING_TRANSACTIONS = 46, Scan: (Id, Id, u64) => store::Empty;
     /// (chain, contract): how this operator votes on the next change of that bridge.
     pub BRIDGE_VOTES = 48, Point: (u64, Id) => wire::BridgePause;
     /// (route, nonce): when the target closed it; those that are not certified yet, as far as this node has heard.

@@ -267,6 +267,10 @@ impl BridgeSender for EvmSubmitter {
         self.read_newest(registry).boxed()
     }
 
+    fn status(&self, transfer: &Transfer) -> Result<ContractCall, ChainError> {
+        Ok(status(transfer))
+    }
+
     fn steps<'a>(
         &'a self,
         order: BridgeOrder<'a>,

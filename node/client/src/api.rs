@@ -11,10 +11,11 @@ mod providers;
 mod status;
 mod tasks;
 mod timeline;
+mod transfer;
 
 use serde::{Deserialize, Serialize};
 
-pub use bridge::{BridgeReport, DeliveryLine, RouteReport, VoteLine};
+pub use bridge::{BridgeReport, DeliveryLine, RescanReport, RouteReport, VoteLine};
 pub use epoch::{EpochBlocks, EpochReport, EpochTasks, HandedOverBy};
 pub use evidence::{EvidencePage, EvidenceReport, SignedReport};
 pub use operators::{EventLine, Events, MemberLine, OperatorLine, Operators, PeerLine, Published};
@@ -25,6 +26,10 @@ pub use status::{
 };
 pub use tasks::{OperatorReport, SaidByProvider, StatementReport, TaskLine, TaskReport};
 pub use timeline::{EventKind, LiveLine, RefusedLine, Timeline, TimelineEvent};
+pub use transfer::{
+    CertifiedReport, DeliveryReport, FeeReport, PlaceReport, StageLine, TransferPage,
+    TransferReport,
+};
 
 /// The body of every error response.
 #[derive(Clone, Debug, Serialize, Deserialize)]

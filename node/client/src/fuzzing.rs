@@ -19,7 +19,7 @@ use serde::de::DeserializeOwned;
 
 use crate::api::Timeline;
 use crate::following::lines_of;
-use crate::{Answer, HandedOver, HeldEvidence, Progress, RequestFailure};
+use crate::{Answer, HandedOver, HeldEvidence, Progress, RequestFailure, TransferNews};
 
 pub use self::frames::frame;
 
@@ -56,6 +56,7 @@ pub fn client(bytes: &[u8]) {
             }
         }
         Some(ReplyKind::Timeline(reply)) => timeline(&reply),
+        Some(ReplyKind::Transfer(reply)) => drop(TransferNews::try_from(&reply)),
         Some(ReplyKind::Live(live)) => {
             if let Ok(lines) = lines_of(&live, &domain()) {
                 assert!(lines.len() >= live.events.len(), "a line for each event");

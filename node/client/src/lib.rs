@@ -14,6 +14,7 @@ pub mod record;
 mod stream;
 pub mod streams;
 pub mod swarm;
+mod transfers;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -33,6 +34,7 @@ pub use messages::{
     Answer, ClientError, EvidenceQuestion, HandedOver, HeldEvidence, Progress, Refused,
     RequestFailure, StateQuestion,
 };
+pub use transfers::{FollowedTransfer, TransferNews, TransferQuestion};
 
 use self::dial::{choose, dial};
 use self::stream::{PendingReply, exchange};
@@ -268,6 +270,7 @@ fn unexpected(kind: ReplyKind) -> ClientError {
         ReplyKind::Timeline(_) => "a timeline",
         ReplyKind::Live(_) => "live events",
         ReplyKind::Evidence(_) => "evidence",
+        ReplyKind::Transfer(_) => "a transfer",
     };
     ClientError::Malformed(format!("{name} was not asked for"))
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quorate_chain::{ChainError, SignedTransaction, Submitter, TransactionDraft};
 use quorate_proto::U256;
-use quorate_proto::store::DeliveryTransaction;
+use quorate_proto::store::{DeliveryReceipt, DeliveryTransaction};
 use quorate_protocols::delivery::{
     Class, DeliveryId, Effect, Fees, Found, LaneId, OnChain, Reason, TxKey, View,
 };
@@ -242,10 +242,45 @@ impl LaneShell {
         if signed.is_empty() {
             return Ok(Ok(Found::Unsigned));
         }
-        Ok(self.find(&signed).await)
+        Ok(match self.find(&signed).await {
+            Ok((found, mined)) => {
+                if let Some((attempt, receipt)) = mined {
+                    self.keep_receipt(nonce, attempt, receipt).await?;
+                }
+                Ok(found)
+            }
+            Err(error) => Err(error),
+        })
     }
 
-    async fn find(&self, signed: &[(u32, DeliveryTransaction)]) -> Result<Found, ChainError> {
+    /// For people: the machine forgets a nonce that is closed. One that was cancelled delivered nothing.
+    async fn keep_receipt(
+        &self,
+        nonce: u64,
+        attempt: u32,
+        receipt: DeliveryReceipt,
+    ) -> Result<(), NodeError> {
+        let key = (self.id.chain, self.id.sender.0, nonce);
+        let reserved = self.writes.store().get(schema::DELIVERY_NONCES, &key)?;
+        let Some(reserved) =
+            reserved.filter(|row| row.cancels_from.is_none_or(|from| attempt < from))
+        else {
+            return Ok(());
+        };
+        let Ok(delivery) = <[u8; 32]>::try_from(reserved.delivery.as_slice()) else {
+            return Ok(());
+        };
+        let sent_ms = reserved.made / 1_000;
+        let mut batch = Batch::new();
+        let row = DeliveryReceipt { sent_ms, ..receipt };
+        batch.put(schema::DELIVERY_RECEIPTS, &delivery, &row);
+        Ok(self.writes.write(batch, Durability::Buffered).await?)
+    }
+
+    async fn find(
+        &self,
+        signed: &[(u32, DeliveryTransaction)],
+    ) -> Result<(Found, Option<(u32, DeliveryReceipt)>), ChainError> {
         let height = self.parts.submitter.height().await?;
         for (attempt, row) in signed {
             let Some(place) = self.parts.submitter.receipt(&row.hash).await? else {
@@ -253,7 +288,7 @@ impl LaneShell {
             };
             let depth = height.saturating_sub(place.block);
             if depth < self.parts.confirmations && !place.is_final {
-                return Ok(Found::Unconfirmed);
+                return Ok((Found::Unconfirmed, None));
             }
             let price = u128::from_be_bytes(row.max_fee.as_slice().try_into().unwrap_or_default());
             let effect = match place.succeeded {
@@ -261,19 +296,31 @@ impl LaneShell {
                 false if place.gas_used >= row.gas => Effect::OutOfGas,
                 false => Effect::Reverted,
             };
-            return Ok(Found::Mined {
+            let found = Found::Mined {
                 attempt: *attempt,
                 effect,
                 cost: price.saturating_mul(place.gas_used.into()),
-            });
+            };
+            let receipt = DeliveryReceipt {
+                transaction: row.hash.clone(),
+                block_number: place.block,
+                gas_used: place.gas_used,
+                succeeded: place.succeeded,
+                sent_ms: 0,
+            };
+            return Ok((found, Some((*attempt, receipt))));
         }
-        Ok(Found::Missing {
+        let missing = Found::Missing {
             height: height.saturating_sub(self.parts.confirmations),
             valid_until: signed.last().and_then(|(_, row)| row.valid_until),
-        })
+        };
+        Ok((missing, None))
     }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

@@ -310,6 +310,7 @@ pub(super) fn prune(store: &Store, batch: &mut Batch, now: Timestamp) -> Result<
         let over = Timestamp(row.ended).plus_millis(SHOWN_MS) < now;
         if over && row.ended_by.is_none() {
             batch.delete(schema::ENDED_DELIVERIES, &id);
+            batch.delete(schema::DELIVERY_RECEIPTS, &id);
         }
     }
     Ok(())
@@ -320,8 +321,13 @@ pub(super) fn prune(store: &Store, batch: &mut Batch, now: Timestamp) -> Result<
 pub(crate) struct ListedDelivery {
     pub(crate) id: B256,
     pub(crate) chain: u64,
+    pub(crate) sender: B256,
     pub(crate) about: String,
+    /// It waits for another delivery.
+    pub(crate) needs: bool,
     pub(crate) failures: u32,
+    /// In the target's native coin, in all attempts.
+    pub(crate) spent: u128,
     pub(crate) until_ms: Option<u64>,
     pub(crate) reason: Option<String>,
     pub(crate) ended_ms: Option<u64>,
@@ -346,7 +352,7 @@ pub(crate) fn listed(
     Ok((under_way, ended))
 }
 
-fn line_of(row: &DeliveryRow) -> Result<ListedDelivery, NodeError> {
+pub(super) fn line_of(row: &DeliveryRow) -> Result<ListedDelivery, NodeError> {
     let millis = |micros: u64| Some(micros / 1_000).filter(|millis| *millis > 0);
     let reason = match row.ended {
         0 => row.last.as_ref(),
@@ -356,6 +362,9 @@ fn line_of(row: &DeliveryRow) -> Result<ListedDelivery, NodeError> {
     Ok(ListedDelivery {
         id: word(&row.id, "an id")?,
         chain: row.chain,
+        sender: word(&row.sender, "a sender")?,
+        needs: !row.needs.is_empty(),
+        spent: amount(&row.spent)?,
         about: row
             .payload
             .as_ref()

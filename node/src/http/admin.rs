@@ -116,7 +116,7 @@ impl Write for Pieces {
 }
 
 /// Why the caller may not, unless it may.
-fn locked(facts: &HttpContext, headers: &HeaderMap) -> Option<Response> {
+pub(super) fn locked(facts: &HttpContext, headers: &HeaderMap) -> Option<Response> {
     if facts
         .token
         .as_ref()

@@ -11,7 +11,7 @@ use quorate_protocols::delivery::{DeliveryId, Refused};
 use super::{HttpState, failure};
 use crate::api::{BridgeReport, DeliveryLine, RouteReport, VoteLine};
 use crate::context::Context;
-use crate::services::bridge::{BridgePlace, VoteError};
+use crate::services::bridge::{BridgePlace, VoteError, contract_text};
 use crate::tasks::handover::newest_certificate;
 use crate::{NodeError, delivery};
 
@@ -154,11 +154,15 @@ fn gather(node: &Context) -> Result<BridgeReport, NodeError> {
         votes.push(vote_line(&vote, epoch));
     }
     let (under_way, ended) = delivery::listed(&node.store, SHOWN)?;
+    let sent = delivery::sendings(&node.store)?;
     let line = |row: delivery::ListedDelivery| DeliveryLine {
+        state: state_of(&row, sent.contains_key(&row.id)).to_owned(),
         id: row.id.to_string(),
         chain: row.chain,
+        sender: contract_text(row.sender),
         about: row.about,
         failures: row.failures,
+        spent: row.spent.to_string(),
         next_try_ms: row.until_ms,
         reason: row.reason,
         ended_ms: row.ended_ms,
@@ -168,5 +172,16 @@ fn gather(node: &Context) -> Result<BridgeReport, NodeError> {
         votes,
         under_way: under_way.into_iter().map(line).collect(),
         ended: ended.into_iter().map(line).collect(),
+        rescan: node.bridge.rescans.report(),
     })
+}
+
+const fn state_of(row: &delivery::ListedDelivery, is_sent: bool) -> &'static str {
+    match (row.ended_ms, &row.reason) {
+        (Some(_), Some(_)) => "dead letter",
+        (Some(_), None) => "delivered",
+        (None, _) if is_sent => "sent",
+        (None, _) if row.needs => "held",
+        (None, _) => "waiting",
+    }
 }

@@ -5,6 +5,7 @@ mod evidence;
 mod failure;
 mod state;
 mod timeline;
+mod transfer;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -43,7 +44,7 @@ pub(crate) struct Answerer {
 
 type ReplySender = mpsc::Sender<wire::Reply>;
 
-/// What a request counts as. One for live events ends with an error whenever it ends, so that it says
+/// What a request counts as. One that follows ends with an error whenever its user goes away, so that it says
 /// nothing of how well this node answers.
 const fn outcome_of(follows: bool, answered: bool) -> &'static str {
     match (follows, answered) {
@@ -53,7 +54,7 @@ const fn outcome_of(follows: bool, answered: bool) -> &'static str {
     }
 }
 
-/// The outcome of a request for live events.
+/// The outcome of a request that follows something.
 const FOLLOWED: &str = "followed";
 
 fn count(outcome: &'static str, started: Timestamp) {
@@ -78,7 +79,11 @@ impl Answerer {
         let id = request.id;
         let started = clock::now();
         let asks = matches!(request.kind, Some(RequestKind::State(_)));
-        let follows = matches!(request.kind, Some(RequestKind::Live(_)));
+        let follows = match &request.kind {
+            Some(RequestKind::Live(_)) => true,
+            Some(RequestKind::Transfer(query)) => query.follow,
+            _ => false,
+        };
         let mut seat = None;
         let last = match request.kind {
             Some(RequestKind::State(state)) => {
@@ -91,9 +96,10 @@ impl Answerer {
             Some(RequestKind::Timeline(query)) => self.timeline(&query),
             Some(RequestKind::Live(_)) => self.live(id, &replies, gone).await,
             Some(RequestKind::Evidence(query)) => self.evidence(&query),
+            Some(RequestKind::Transfer(query)) => self.transfer(id, &query, &replies, gone).await,
             None => Err(invalid(
                 "the request has no kind: set state, certificate, operators, epoch_update, timeline, \
-                 live or evidence",
+                 live, evidence or transfer",
             )),
         };
         if asks {

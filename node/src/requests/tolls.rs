@@ -56,6 +56,8 @@ pub(super) const fn cost_of(request: &wire::Request) -> u32 {
             at: Some(wire::state_request::At::Timestamp(_)),
             ..
         })) => 4,
+        // Also the target chain is asked.
+        Some(wire::request::Kind::Transfer(_)) => 4,
         _ => 1,
     }
 }

@@ -317,7 +317,11 @@ fn context_of(
     let sources = chains.sources();
     // A registry reads no chain.
     let section = settings.section().filter(|_| !settings.role.is_registry());
-    let bridge = Bridge::new(section.as_ref(), chains.transfers.clone(), &writes);
+    let bridge = Bridge::new(
+        section.as_ref(),
+        (chains.transfers.clone(), chains.submitters.clone()),
+        &writes,
+    );
     crate::process::measures::declare_reads(sources.keys().copied());
     Ok(Context {
         inventory: TaskInventory::open(&store)?,

@@ -7,9 +7,15 @@
 pub(crate) mod announcer;
 mod changes;
 #[cfg(test)]
+pub(crate) mod doubles;
+mod fees;
+#[cfg(test)]
 mod fixtures;
+pub(crate) mod follow;
 mod observe;
 pub(crate) mod relayer;
+pub(crate) mod report;
+pub(crate) mod rescan;
 mod settings;
 mod transfer_store;
 pub(crate) mod turns;
@@ -23,10 +29,14 @@ use std::sync::Arc;
 use quorate_chain::TransferReader;
 use quorate_proto::{B256, Route, Transfer, TransferClosed};
 use quorate_storage::WriteQueue;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use super::READ_TIMEOUT;
 
+use self::relayer::Submitters;
+use self::rescan::Rescans;
+pub(crate) use self::settings::contract_text;
 pub use self::settings::{BridgePlace, BridgeSection, RouteText};
 use self::transfer_store::TransferKey;
 pub(crate) use self::transfer_store::TransferStore;
@@ -37,6 +47,10 @@ use crate::process::supervisor::Tasks;
 
 /// Transfers of a route that are looked at together.
 const AT_ONCE: usize = 256;
+/// Users who follow a transfer at a time, each for some kilobytes and a look at the target every 2 s.
+const MAX_FOLLOWERS: usize = 64;
+/// Questions to target chains for users that are under way at a time.
+const MAX_LOOKS: usize = 8;
 
 /// Who reads bridges' contracts, by chain.
 pub type TransferReaders = BTreeMap<u64, Arc<dyn TransferReader>>;
@@ -46,14 +60,18 @@ pub type TransferReaders = BTreeMap<u64, Arc<dyn TransferReader>>;
 pub(crate) struct Bridge {
     routes: Arc<BTreeMap<B256, RouteText>>,
     readers: Arc<TransferReaders>,
+    submitters: Arc<Submitters>,
     pub(crate) transfers: TransferStore,
     pub(crate) votes: VoteStore,
+    followers: Arc<Semaphore>,
+    looks: Arc<Semaphore>,
+    pub(crate) rescans: Rescans,
 }
 
 impl Bridge {
     pub(crate) fn new(
         section: Option<&BridgeSection>,
-        readers: TransferReaders,
+        (readers, submitters): (TransferReaders, Submitters),
         writes: &WriteQueue,
     ) -> Self {
         let routes = section.map(BridgeSection::routes).unwrap_or_default();
@@ -65,9 +83,23 @@ impl Bridge {
                     .collect(),
             ),
             readers: Arc::new(readers),
+            submitters: Arc::new(submitters),
             transfers: TransferStore::new(writes.clone()),
             votes: VoteStore::new(writes.clone()),
+            followers: Arc::new(Semaphore::new(MAX_FOLLOWERS)),
+            looks: Arc::new(Semaphore::new(MAX_LOOKS)),
+            rescans: Rescans::default(),
         }
+    }
+
+    /// A place for a user who follows a transfer; `None` where all are taken.
+    pub(crate) fn follow(&self) -> Option<OwnedSemaphorePermit> {
+        self.followers.clone().try_acquire_owned().ok()
+    }
+
+    /// The route with this hash, if this node serves it.
+    pub(crate) fn route(&self, id: B256) -> Option<&RouteText> {
+        self.routes.get(&id)
     }
 
     /// The routes that this node serves.

@@ -6,7 +6,7 @@ use super::certified::{check_certificate, check_evidence};
 use super::members::check_list;
 use super::{read, stable};
 use crate::wire::reply::Kind;
-use crate::{Certificate, EquivocationEvidence, Statement, wire};
+use crate::{Certificate, EquivocationEvidence, Statement, Transfer, wire};
 
 /// Questions of users.
 pub fn request(bytes: &[u8]) {
@@ -34,6 +34,11 @@ pub fn reply(bytes: &[u8]) {
             let held = reply.entries.iter().filter_map(|e| e.evidence.as_ref());
             held.filter_map(read::<wire::EquivocationEvidence, EquivocationEvidence>)
                 .for_each(|evidence| check_evidence(&evidence));
+        }
+        Some(Kind::Transfer(reply)) => {
+            let transfer = reply.transfer.as_ref();
+            transfer.and_then(read::<wire::Transfer, Transfer>);
+            certified(reply.certificate.as_ref());
         }
         Some(Kind::Timeline(reply)) => {
             let statement = reply.statement.as_ref();

@@ -6,10 +6,10 @@ use std::{env, fmt, fs};
 
 use prost::Message;
 use quorate_proto::store::{
-    Cursor, Empty, Evidence, Lease, LogBeginning, LogOrigin, MembershipRecord, Meta,
-    OperatorSetRecord, PeerRecord, ProviderAnswer, ProviderQuestion, ProviderWord, PrunedRecord,
-    ResponseRecord, SignerRecord, SigningRecord, TaskIndexRecord, TaskRecord, TaskRef, TaskStatus,
-    TimelineRow,
+    Cursor, DeliveryReceipt, Empty, Evidence, Lease, LogBeginning, LogOrigin, MembershipRecord,
+    Meta, OperatorSetRecord, PeerRecord, ProviderAnswer, ProviderQuestion, ProviderWord,
+    PrunedRecord, ResponseRecord, SignerRecord, SigningRecord, TaskIndexRecord, TaskRecord,
+    TaskRef, TaskStatus, TimelineRow, TransferRecord,
 };
 use quorate_proto::{ReadBasis, RefusalCode, Statement, Task, wire};
 
@@ -276,6 +276,25 @@ fn add_network_records(records: &mut Messages) {
         &MembershipRecord::from(&member_record()),
     );
     records.add("lifecycle_event", &transition().to_event(7));
+    let seen = TransferRecord {
+        transfer: Some((&transfer()).into()),
+        block_number: 12_345,
+        block_hash: vec![3; 32],
+        block_time: NOW_MS / 1_000,
+        transaction: vec![0x5e; 32],
+        log_index: 7,
+        seen_ms: NOW_MS,
+        taken_ms: NOW_MS + 1,
+    };
+    let receipt = DeliveryReceipt {
+        transaction: vec![0xc0; 32],
+        block_number: 40,
+        gas_used: 138_411,
+        succeeded: true,
+        sent_ms: NOW_MS + 2,
+    };
+    records.add("transfer_record", &seen);
+    records.add("delivery_receipt", &receipt);
 }
 
 fn task_record() -> TaskRecord {

@@ -141,6 +141,25 @@ fn evidence_fits_messages_and_frames() {
 }
 
 #[test]
+fn a_transfer_with_the_largest_certificate_fits_a_frame() {
+    let steps = (1..=9).map(|stage| wire::TransferStep {
+        stage,
+        at_ms: u64::MAX,
+    });
+    let reply = wire::TransferReply {
+        steps: steps.collect(),
+        certificate: Some((&certificate(MAX_SIGNERS)).into()),
+        delivery: Some(wire::TransferDelivery {
+            reason: "x".repeat(MAX_DETAIL_BYTES),
+            ..wire::TransferDelivery::default()
+        }),
+        ..wire::TransferReply::default()
+    };
+    let length = frame(reply::Kind::Transfer(reply));
+    assert!(length < MAX_REPLY_FRAME / 2, "{length}");
+}
+
+#[test]
 fn a_batch_of_the_largest_size_fits_a_message() {
     let one = wire::Certificate::from(&certificate(MAX_SIGNERS)).encoded_len();
     assert!(one < 64 * 1024, "{one}");

@@ -410,13 +410,23 @@ pub(crate) fn request() -> impl Strategy<Value = wire::Request> {
         })
     });
     let live = Just(request::Kind::Live(wire::LiveQuery {}));
+    let transfer = (word(), any::<u64>(), any::<bool>());
+    let transfer = transfer.prop_map(|(route, nonce, follow)| {
+        request::Kind::Transfer(wire::TransferQuery {
+            route,
+            nonce,
+            follow,
+            ..wire::TransferQuery::default()
+        })
+    });
     let kind = option::of(prop_oneof![
         state,
         certificate,
         operators,
         update,
         timeline,
-        live
+        live,
+        transfer
     ]);
     (any::<u64>(), kind).prop_map(|(id, kind)| wire::Request { id, kind })
 }
@@ -535,6 +545,24 @@ fn live_events() -> impl Strategy<Value = wire::LiveEvents> {
         .prop_map(|(events, skipped)| wire::LiveEvents { events, skipped })
 }
 
+fn transfer_reply() -> impl Strategy<Value = wire::TransferReply> {
+    let step = (0..12, any::<u64>());
+    let step = step.prop_map(|(stage, at_ms)| wire::TransferStep { stage, at_ms });
+    let parts = (
+        word(),
+        any::<u64>(),
+        vec(step, 0..9),
+        option::of(certificate()),
+    );
+    parts.prop_map(|(route, nonce, steps, certificate)| wire::TransferReply {
+        route,
+        nonce,
+        steps,
+        certificate: certificate.as_ref().map(Into::into),
+        ..wire::TransferReply::default()
+    })
+}
+
 pub(crate) fn reply() -> impl Strategy<Value = wire::Reply> {
     let data = vec(any::<u8>(), 0..64);
     let bases = vec(0..=2, 0..8);
@@ -564,6 +592,7 @@ pub(crate) fn reply() -> impl Strategy<Value = wire::Reply> {
         operator_list().prop_map(reply::Kind::Operators),
         timeline().prop_map(reply::Kind::Timeline),
         live_events().prop_map(reply::Kind::Live),
+        transfer_reply().prop_map(reply::Kind::Transfer),
     ];
     (any::<u64>(), option::of(kind)).prop_map(|(id, kind)| wire::Reply { id, kind })
 }

@@ -6,7 +6,7 @@ use quorate_proto::wire::{self, reply, request, state_request};
 use quorate_proto::{
     Address, Attestation, B256, Batch, Certificate, Domain, Envelope, Epoch, EpochUpdate,
     EquivocationEvidence, JoinProof, Kind, Operator, OperatorSet, PeerBinding, Presence, ReadBasis,
-    RefusalCode, StateProof, Statement, Task, U256,
+    RefusalCode, StateProof, Statement, Task, Transfer, U256,
 };
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -680,8 +680,8 @@ fn reply(name: &'static str, id: u64, kind: reply::Kind) -> Exchange {
     }
 }
 
-/// What was added to the conversation later: epochs and evidence.
-fn later() -> [Exchange; 4] {
+/// What was added to the conversation later: epochs, evidence and transfers.
+fn later() -> [Exchange; 7] {
     [
         ask(
             "request_epoch_update",
@@ -705,7 +705,70 @@ fn later() -> [Exchange; 4] {
             }),
         ),
         reply("reply_evidence", 9, reply::Kind::Evidence(held())),
+        ask(
+            "request_transfer",
+            10,
+            request::Kind::Transfer(wire::TransferQuery {
+                route: transfer().route.id().to_vec(),
+                nonce: transfer().nonce,
+                follow: true,
+                ..wire::TransferQuery::default()
+            }),
+        ),
+        ask(
+            "request_transfer_sent",
+            11,
+            request::Kind::Transfer(wire::TransferQuery {
+                source_chain: transfer().route.source_chain,
+                source_contract: transfer().route.source_contract.to_vec(),
+                transaction: vec![0x5e; 32],
+                ..wire::TransferQuery::default()
+            }),
+        ),
+        reply("reply_transfer", 10, reply::Kind::Transfer(followed())),
     ]
+}
+
+/// One of each stage.
+fn followed() -> wire::TransferReply {
+    let stages = (1..=9).map(|stage| wire::TransferStep {
+        stage,
+        at_ms: BOUND_AT + u64::from(stage.unsigned_abs()),
+    });
+    let certificate = certificate_of(Statement::Transfer(transfer()), &[1, 2]);
+    let sent = Transfer {
+        epoch: Epoch(0),
+        ..transfer()
+    };
+    wire::TransferReply {
+        route: sent.route.id().to_vec(),
+        nonce: sent.nonce,
+        transfer: Some((&sent).into()),
+        place: Some(wire::TransferPlace {
+            block_number: 12_345,
+            block_hash: vec![3; 32],
+            block_time: 1_700_000_000,
+            transaction: vec![0x5e; 32],
+            log_index: 7,
+        }),
+        steps: stages.collect(),
+        task_id: certificate.statement().task_id().0.to_vec(),
+        certificate: Some((&certificate).into()),
+        signed_weight: weight(70),
+        total_weight: weight(100),
+        delivery: Some(wire::TransferDelivery {
+            id: vec![0xde; 32],
+            failures: 1,
+            spent: weight(21_000),
+            next_try_ms: BOUND_AT,
+            reason: "reverted: not yet".to_owned(),
+            transaction: vec![0xc0; 32],
+            block_number: 40,
+            gas_used: 138_411,
+            ended_ms: BOUND_AT + 1,
+        }),
+        more: true,
+    }
 }
 
 fn state(at: state_request::At) -> request::Kind {

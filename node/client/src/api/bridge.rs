@@ -13,6 +13,30 @@ pub struct BridgeReport {
     pub under_way: Vec<DeliveryLine>,
     /// What has ended lately, 256 at most; those with a reason are dead letters.
     pub ended: Vec<DeliveryLine>,
+    /// The last reading of old blocks again, under way or not.
+    #[serde(default)]
+    pub rescan: Option<RescanReport>,
+}
+
+/// A reading of blocks again, for transfers that were missed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RescanReport {
+    /// Hash of the route.
+    pub route: String,
+    /// The first block.
+    pub from: u64,
+    /// The last block.
+    pub to: u64,
+    /// The block that is read next; above `to` once all are.
+    pub next: u64,
+    /// Transfers of the route in the blocks so far.
+    pub seen: u64,
+    /// Those of them that this node had missed.
+    pub found: u64,
+    /// `running`, `done`, `cancelled` or `failed`.
+    pub state: String,
+    /// Why it failed, or is slow.
+    pub problem: Option<String>,
 }
 
 /// One route.
@@ -48,10 +72,19 @@ pub struct DeliveryLine {
     pub id: String,
     /// The target chain.
     pub chain: u64,
+    /// Who sends it.
+    #[serde(default)]
+    pub sender: String,
     /// What it brings.
     pub about: String,
+    /// `waiting`, `held` until another one is delivered, `sent`, `delivered` or `dead letter`.
+    #[serde(default)]
+    pub state: String,
     /// Attempts that have failed.
     pub failures: u32,
+    /// What its transactions have cost, in the smallest unit of the target's coin.
+    #[serde(default)]
+    pub spent: String,
     /// Not tried before this Unix millisecond.
     pub next_try_ms: Option<u64>,
     /// Why the last attempt failed, or it has ended without being delivered.

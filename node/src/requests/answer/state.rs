@@ -22,7 +22,7 @@ const BEGIN_PATIENCE: Duration = Duration::from_secs(2);
 
 /// What is known about a question before the network is asked.
 enum KnownValue {
-    Stored(ReplyKind),
+    Stored(Box<ReplyKind>),
     Read(Reading, ReadTrace),
 }
 
@@ -46,7 +46,7 @@ impl Answerer {
         // First, so that a registry says what it is rather than which chains it lacks.
         let set = self.serving_set()?;
         let (reading, trace) = match self.read(&question, &set, pass).await? {
-            KnownValue::Stored(stored) => return Ok(stored),
+            KnownValue::Stored(stored) => return Ok(*stored),
             KnownValue::Read(reading, trace) => (reading, trace),
         };
         let statement = question.statement(&reading, &set)?;
@@ -66,7 +66,7 @@ impl Answerer {
         if let At::Block(block) = question.at
             && let Some(stored) = self.stored_answer(question, block, set)?
         {
-            return Ok(KnownValue::Stored(stored));
+            return Ok(KnownValue::Stored(Box::new(stored)));
         }
         let _turn = self.turn(question.chain_id, pass).await?;
         let read = async {
@@ -76,7 +76,7 @@ impl Answerer {
                     let located = chain.locate(question.at).await;
                     let block = located.map_err(|e| chain_error(&e))?.number;
                     if let Some(stored) = self.stored_answer(question, block, set)? {
-                        return Ok(KnownValue::Stored(stored));
+                        return Ok(KnownValue::Stored(Box::new(stored)));
                     }
                     block
                 }

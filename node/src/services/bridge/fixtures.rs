@@ -154,7 +154,11 @@ pub(super) fn scene() -> Scene {
         ..BridgeSection::default()
     };
     let reader: Arc<dyn TransferReader> = target.clone();
-    let bridge = Bridge::new(Some(&section), [(10, reader)].into(), &writes);
+    let bridge = Bridge::new(
+        Some(&section),
+        ([(10, reader)].into(), Submitters::new()),
+        &writes,
+    );
     let member = |number| Operator {
         address: Address::repeat_byte(number),
         signing_key: Address::repeat_byte(number),

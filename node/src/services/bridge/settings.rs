@@ -277,7 +277,8 @@ fn address_of(text: &str) -> Result<Address, String> {
     address.ok_or_else(|| format!("{text:?} is no address with a right checksum"))
 }
 
-fn contract_text(contract: B256) -> String {
+/// As people write a contract or an account: an address, or 32 bytes where it is none.
+pub(crate) fn contract_text(contract: B256) -> String {
     match contract[..12].iter().all(|byte| *byte == 0) {
         true => Address::from_word(contract).to_string(),
         false => contract.to_string(),

@@ -2,7 +2,7 @@
 
 use quorate_chain::{KnownTransfers, SeenTransfer};
 use quorate_proto::store::{Cursor, Empty, TransferRecord};
-use quorate_proto::{B256, Route, StatementKind, Transfer, TransferClosed, wire};
+use quorate_proto::{B256, Route, StatementKind, Transfer, TransferClosed, keccak256, wire};
 use quorate_storage::{Batch, Durability, Page, Store, WriteQueue, schema};
 use tokio::sync::watch;
 
@@ -27,7 +27,7 @@ impl TransferStore {
         }
     }
 
-    fn store(&self) -> &Store {
+    pub(super) fn store(&self) -> &Store {
         self.writes.store()
     }
 
@@ -51,6 +51,32 @@ impl TransferStore {
     pub(crate) fn of(&self, key: &TransferKey) -> Result<Option<Transfer>, NodeError> {
         let record = self.store().get(schema::TRANSFERS, key)?;
         record.map(|record| transfer_of(&record)).transpose()
+    }
+
+    /// What was seen by its key, with its place.
+    ///
+    /// # Errors
+    /// A store that cannot be read.
+    pub(super) fn record_of(&self, key: &TransferKey) -> Result<Option<TransferRecord>, NodeError> {
+        Ok(self.store().get(schema::TRANSFERS, key)?)
+    }
+
+    /// What a transaction sent, the first `limit` of it.
+    ///
+    /// # Errors
+    /// A store that cannot be read.
+    pub(super) fn sent_by(
+        &self,
+        transaction: B256,
+        limit: usize,
+    ) -> Result<Vec<TransferKey>, NodeError> {
+        let rows = self.store().scan(
+            schema::SENDING_TRANSACTIONS,
+            &transaction.0,
+            Page::first(limit),
+        )?;
+        let rows = rows.rows.into_iter();
+        Ok(rows.map(|((_, route, nonce), _)| (route, nonce)).collect())
     }
 
     /// The highest number of a route that was seen.
@@ -140,8 +166,8 @@ impl TransferStore {
         Ok(cursor.map(|cursor| cursor.block_number))
     }
 
-    /// Writes what was seen and what was closed, and how far the source was followed, at once. A number that was seen before stays as it
-    /// was. Returns once it is on disk.
+    /// Writes what was seen and what was closed, and how far the source was followed, at once. A number that was seen
+    /// before stays as it was. Returns once it is on disk: how many transfers were new.
     ///
     /// # Errors
     /// A store that cannot be read or written.
@@ -149,16 +175,15 @@ impl TransferStore {
         &self,
         (seen, closed): (&[SeenTransfer], &[TransferClosed]),
         cursor: Option<(&str, u64)>,
-    ) -> Result<(), NodeError> {
-        let mut batch = Batch::new();
+    ) -> Result<usize, NodeError> {
+        let (mut batch, mut new) = (Batch::new(), 0);
         for closed in closed {
             let key = (closed.route.id().0, closed.nonce);
             batch.put(schema::OPEN_CLOSINGS, &key, &closed.into());
         }
         for transfer in seen {
-            self.add(&mut batch, transfer)?;
+            new += usize::from(self.add(&mut batch, transfer)?);
         }
-        let is_new = !batch.is_empty();
         if let Some((name, block_number)) = cursor {
             let cursor = Cursor {
                 block_number,
@@ -167,14 +192,15 @@ impl TransferStore {
             batch.put(schema::CURSORS, name, &cursor);
         }
         self.writes.write(batch, Durability::Synced).await?;
-        if is_new {
+        if new > 0 || !closed.is_empty() {
             self.changes
                 .send_modify(|count| *count = count.wrapping_add(1));
         }
-        Ok(())
+        Ok(new)
     }
 
-    fn add(&self, batch: &mut Batch, seen: &SeenTransfer) -> Result<(), NodeError> {
+    /// Whether it is new.
+    fn add(&self, batch: &mut Batch, seen: &SeenTransfer) -> Result<bool, NodeError> {
         let transfer = &seen.transfer;
         let key = (transfer.route.id().0, transfer.nonce);
         if let Some(known) = self.of(&key)? {
@@ -182,7 +208,7 @@ impl TransferStore {
                 let (nonce, chain) = (transfer.nonce, transfer.route.source_chain);
                 tracing::error!(chain, nonce, block = %seen.block, "another transfer has a number that was final before; what was seen first stays: did blocks leave the chain that its rule of finality called final?");
             }
-            return Ok(());
+            return Ok(false);
         }
         let record = TransferRecord {
             transfer: Some(transfer.into()),
@@ -192,23 +218,36 @@ impl TransferStore {
             transaction: seen.transaction.to_vec(),
             log_index: seen.log_index,
             seen_ms: clock::now().millis(),
+            taken_ms: 0,
         };
         batch.put(schema::TRANSFERS, &key, &record);
         batch.put(schema::OPEN_TRANSFERS, &key, &Empty {});
-        Ok(())
+        let by = (transaction_key(&seen.transaction).0, key.0, key.1);
+        batch.put(schema::SENDING_TRANSACTIONS, &by, &Empty {});
+        Ok(true)
     }
 
     /// It is certified: it is announced no more.
     ///
     /// # Errors
-    /// A store that cannot be written.
+    /// A store that cannot be read or written.
     pub(crate) async fn certified(&self, keys: &[TransferKey]) -> Result<(), NodeError> {
         let mut batch = Batch::new();
         for key in keys {
             batch.delete(schema::OPEN_TRANSFERS, key);
+            if let Some(record) = self.record_of(key)? {
+                let taken_ms = clock::now().millis();
+                let taken = TransferRecord { taken_ms, ..record };
+                batch.put(schema::TRANSFERS, key, &taken);
+            }
         }
         Ok(self.writes.write(batch, Durability::Buffered).await?)
     }
+}
+
+/// A transaction's id has 32 bytes on most chains; of others it is hashed.
+pub(super) fn transaction_key(id: &[u8]) -> B256 {
+    B256::try_from(id).unwrap_or_else(|_| keccak256(id))
 }
 
 fn transfer_of(record: &TransferRecord) -> Result<Transfer, NodeError> {

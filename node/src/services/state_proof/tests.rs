@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use super::*;
 use crate::fixtures::store;
 use crate::home::{EpochView, HomeHandle};
-use crate::services::bridge::{Bridge, TransferReaders};
+use crate::services::bridge::Bridge;
 
 #[test]
 fn chains_that_are_not_read_are_in_no_figure() {
@@ -24,7 +24,7 @@ fn chains_that_are_not_read_are_in_no_figure() {
     };
     let (store, _folder) = store(EngineKind::Sled);
     let (writes, _writer) = WriteQueue::new(store).expect("a queue");
-    let bridge = Bridge::new(None, TransferReaders::new(), &writes);
+    let bridge = Bridge::new(None, Default::default(), &writes);
     let (_sender, view) = watch::channel(EpochView::default());
     let observer = Observer::new(Arc::default(), HomeHandle::of(view), bridge);
     let recorder = PrometheusBuilder::new().build_recorder();

@@ -1,3 +1,5 @@
+mod transfers;
+
 use std::sync::Arc;
 
 use super::*;

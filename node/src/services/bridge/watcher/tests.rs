@@ -1,3 +1,5 @@
+mod sending;
+
 use super::*;
 use crate::services::bridge::fixtures::{ROUTE, Scene, TARGET, scene};
 
