@@ -1,15 +1,22 @@
-//! `node bridge`: what a running node has of bridges.
+//! `node bridge`: sends over bridges, follows what was sent, and what a running node has of them.
+
+mod check;
+mod follow;
+mod queue;
+mod rescan;
+mod send;
+pub(crate) mod show;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueEnum};
-use quorate_node::BridgePlace;
 use quorate_node::api::{BridgeReport, DeliveryLine, VoteLine};
 use quorate_node::keys::read_text;
+use quorate_node::{BridgePlace, RouteText};
 use quorate_proto::B256;
 
-use crate::exit::NegativeAnswer;
+use crate::exit::{NegativeAnswer, Usage};
 use crate::http::NodeArgs;
 use crate::options::expand_home;
 use crate::output;
@@ -23,6 +30,49 @@ pub(crate) enum BridgeCommand {
     Retry(RetryArgs),
     /// Have an operator vote to stop a bridge, or to let it go on
     Vote(VoteArgs),
+    /// Send coin or tokens to another chain, and follow them until they are paid there
+    Send(Box<send::SendArgs>),
+    /// Show all that a node knows of a transfer, from its event to its payout
+    Show(Box<show::ShowArgs>),
+    /// Show what waits for delivery at a relayer
+    Queue(queue::QueueArgs),
+    /// Show what a delivery costs its relayer now
+    Fee(queue::FeeArgs),
+    /// Have a node read blocks of a source chain again, for transfers that it missed
+    Rescan(rescan::RescanArgs),
+}
+
+/// What shows that a caller owns a node.
+#[derive(Args, Debug)]
+struct TokenArgs {
+    /// File with the node's token, from its data folder: relayer.token or operator.token
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "QUORATE_TOKEN_FILE",
+        default_value = "~/.quorate/relayer/relayer.token"
+    )]
+    token_file: PathBuf,
+}
+
+impl TokenArgs {
+    fn read(&self) -> anyhow::Result<String> {
+        token(&self.token_file, "node")
+    }
+}
+
+/// A route as people write it.
+fn route_of(text: &str) -> Result<RouteText, String> {
+    text.parse()
+}
+
+/// The hash of a route, which may be written itself.
+fn route_id(text: &str) -> anyhow::Result<B256> {
+    if let Ok(id) = text.parse() {
+        return Ok(id);
+    }
+    let route = route_of(text).map_err(Usage)?;
+    Ok(route.route.id())
 }
 
 #[derive(Args, Debug)]
@@ -36,14 +86,8 @@ pub(crate) struct RetryArgs {
     /// Id of the delivery, as `node bridge status --json` has it
     id: B256,
 
-    /// File with the relayer's token, from its data folder
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "QUORATE_TOKEN_FILE",
-        default_value = "~/.quorate/relayer/relayer.token"
-    )]
-    token_file: PathBuf,
+    #[command(flatten)]
+    token: TokenArgs,
 
     #[command(flatten)]
     node: NodeArgs,
@@ -87,13 +131,17 @@ pub(crate) async fn run(command: BridgeCommand) -> anyhow::Result<()> {
         BridgeCommand::Status(args) => status(args).await,
         BridgeCommand::Retry(args) => retry(args).await,
         BridgeCommand::Vote(args) => vote(args).await,
+        BridgeCommand::Send(args) => send::run(&args).await,
+        BridgeCommand::Show(args) => show::run(&args).await,
+        BridgeCommand::Queue(args) => queue::queue(&args).await,
+        BridgeCommand::Fee(args) => queue::fee(&args).await,
+        BridgeCommand::Rescan(args) => rescan::run(&args).await,
     }
 }
 
 async fn retry(args: RetryArgs) -> anyhow::Result<()> {
-    let token = token(&args.token_file, "relayer")?;
     let target = format!("/deliveries/{}/retry", args.id);
-    args.node.post(&target, &token).await?;
+    args.node.post(&target, &args.token.read()?).await?;
     output::line(format!("Delivery {} is tried again.", args.id))?;
     Ok(())
 }

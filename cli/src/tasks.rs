@@ -7,11 +7,12 @@ mod live;
 
 use clap::Args;
 use libp2p::Multiaddr;
-use quorate_node::api::{OperatorReport, TaskLine, TaskReport, Timeline};
-use quorate_node::client::{Client, ClientError};
-use quorate_proto::U256;
+use quorate_node::api::{OperatorReport, TaskLine, TaskReport, Timeline, TransferReport};
+use quorate_node::client::{Client, ClientError, TransferQuestion};
 use quorate_proto::wire::ErrorCode;
+use quorate_proto::{Statement, U256};
 
+use crate::bridge::show;
 use crate::exit::{NegativeAnswer, Usage};
 use crate::format;
 use crate::http::NodeArgs;
@@ -64,9 +65,37 @@ pub(crate) async fn explain(args: ExplainArgs) -> anyhow::Result<()> {
     };
     match args.node.json {
         true => output::json(&timeline)?,
-        false => output::text(render(&timeline))?,
+        false => {
+            output::text(render(&timeline))?;
+            if let Some(transfer) = transfer_of(&args, &timeline).await? {
+                output::text(format!("\n{}", show::part(&transfer)))?;
+            }
+        }
     }
     Ok(())
+}
+
+/// The transfer that a task is about, where the node serves its route.
+async fn transfer_of(
+    args: &ExplainArgs,
+    timeline: &Timeline,
+) -> anyhow::Result<Option<TransferReport>> {
+    let statement = timeline.task.statement.statement();
+    let Some(peer) = &args.peer else {
+        return show::about(&args.node, &statement).await;
+    };
+    let Statement::Transfer(transfer) = &statement else {
+        return Ok(None);
+    };
+    let question = TransferQuestion::Number {
+        route: transfer.route.id(),
+        nonce: transfer.nonce,
+    };
+    match connect(peer, args).await?.transfer(question).await {
+        Ok(news) => Ok(Some(news.report)),
+        Err(ClientError::Failed(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 async fn ask(peer: &Multiaddr, args: &ExplainArgs, digits: &str) -> anyhow::Result<Timeline> {
@@ -136,7 +165,7 @@ fn text(number: impl ToString) -> String {
     number.to_string()
 }
 
-fn render(timeline: &Timeline) -> String {
+pub(crate) fn render(timeline: &Timeline) -> String {
     let report = &timeline.task;
     format!(
         "{}{}\n{}{}\n{}",

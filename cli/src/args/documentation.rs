@@ -16,7 +16,7 @@ fn value(flag: &str, word: &str) -> String {
         (_, "ADDRESS") => address,
         (_, "ID" | "TASK") => format!("0x{}", "22".repeat(32)),
         (flag, word) if word.starts_with("0x") && word.ends_with('…') => match flag {
-            "explain" | "show" | "submit" => format!("0x{}", "22".repeat(32)),
+            "explain" | "show" | "submit" | "retry" => format!("0x{}", "22".repeat(32)),
             _ => address,
         },
         _ => word.into(),
