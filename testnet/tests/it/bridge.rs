@@ -11,13 +11,14 @@ use quorate_chain::anvil::AnvilChain;
 use quorate_chain::contracts::Bridge;
 use quorate_node::BridgePlace;
 use quorate_node::api::BridgeReport;
+use quorate_node::keys::{KeyKind, KeyStore, Password, Saving, Secret, Strength};
 use quorate_testnet::bridges::{Way, wei};
 use quorate_testnet::deployment::HOME_CHAIN;
 use quorate_testnet::miner::Miner;
-use quorate_testnet::network::CONFIRMATIONS;
+use quorate_testnet::network::{CONFIRMATIONS, PASSWORD};
 use quorate_testnet::{Bridges, DeploymentOptions, LocalNetwork, NetworkOptions, wait};
 
-use crate::support::command::node;
+use crate::support::command::{CommandOutput, node};
 use crate::support::{Outcome, turn};
 
 /// From lock to payout, with all processes on one machine.
@@ -253,4 +254,80 @@ async fn what_waits_while_operators_have_stopped_a_bridge_is_paid_when_they_let_
     // It would be tried again by itself, half a minute after it was refused.
     retry(&network).await?;
     paid(&network, Way::ToHome, receiver(1), 5).await
+}
+
+/// Puts the key of the account that sends beside the nodes; its folder.
+fn keys(network: &LocalNetwork) -> Result<String> {
+    let dir = network.dir().join("sender");
+    let signers = network.deployment.home.signers();
+    let signer = signers.get(SENDER).context("no such account")?;
+    let saving = Saving {
+        strength: Strength::Light,
+        overwrite: true,
+    };
+    let secret = Secret::new(signer.to_bytes().0);
+    let password = Password::new(PASSWORD)?;
+    KeyStore::open(&dir).import(KeyKind::Signing, "sender", &secret, &password, saving)?;
+    Ok(dir.to_string_lossy().into_owned())
+}
+
+/// Runs `node bridge send` to the home chain.
+async fn send_by_command(network: &LocalNetwork, more: &[&str]) -> Result<CommandOutput> {
+    let route = bridges(network)?.route(Way::ToHome);
+    let bridge = Address::from_word(route.source_contract).to_string();
+    let target = Address::from_word(route.target_contract);
+    let to = format!("{}:{target}", route.target_chain);
+    let (home, source) = (&network.deployment.home, &network.deployment.source);
+    let (rpc, target_rpc, keys) = (source.endpoint(), home.endpoint(), keys(network)?);
+    let receiver = receiver(9).to_string();
+    let way = ["bridge", "send", "--to", &to, "--bridge", &bridge];
+    let account = ["--rpc", &rpc, "--key", "sender", "--key-dir", &keys];
+    let what = ["--receiver", &receiver, "--target-rpc", &target_rpc];
+    node(&[&way[..], &account, &what, more].concat()).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_sends_coin_and_follows_it_to_the_payout() -> Outcome {
+    let _turn = turn().await;
+    let (network, _miners) = network(1).await?;
+    let amount = wei(5).to_string();
+    send_by_command(&network, &["--amount", &amount, "--dry-run"])
+        .await?
+        .says(0, &["Nothing was sent."])?;
+    let dust = (wei(5) + U256::from(1)).to_string();
+    send_by_command(&network, &["--amount", &dust])
+        .await?
+        .says(2, &["must be a multiple of 1000000000"])?;
+
+    let relayer = &network.relayers[0];
+    let peer = relayer.address.to_string();
+    let stages = ["included", "final", "certified", "queued", "sent", "paid"];
+    send_by_command(&network, &["--amount", &amount, "--peer", &peer])
+        .await?
+        .says(0, &stages)?;
+    paid(&network, Way::ToHome, receiver(9), 5).await?;
+
+    let route = bridges(&network)?.route(Way::ToHome).id().to_string();
+    let http = relayer.http.as_str();
+    let show = ["bridge", "show", &route, "1"];
+    node(&[&show[..], &["--http", http]].concat())
+        .await?
+        .says(0, &["paid", "Certificate", "Transaction", "Needed"])?;
+    let operator = network.operators[0].address.to_string();
+    node(&[&show[..], &["--peer", &operator]].concat())
+        .await?
+        .says(0, &["certified", "paid"])?;
+    node(&["bridge", "fee", &route, "--http", http])
+        .await?
+        .says(0, &["Base fee"])?;
+    let token = relayer.dir.join("data").join("relayer.token");
+    let token = token.to_str().context("a path that is no text")?;
+    let rescan = ["bridge", "rescan", &route, "--from", "0", "--http", http];
+    node(&[&rescan[..], &["--token-file", token]].concat())
+        .await?
+        .says(0, &["done", "1 seen, 0 of them missed"])?;
+    node(&["bridge", "queue", "--http", http])
+        .await?
+        .says(0, &[])?;
+    Ok(())
 }
