@@ -144,6 +144,22 @@ impl OperatorSet {
     pub fn hash(&self) -> B256 {
         hash::of(&self.members, self.total_weight)
     }
+
+    /// The root of that tree.
+    #[must_use]
+    pub fn root(&self) -> B256 {
+        hash::root(&hash::levels(&self.members))
+    }
+
+    /// The nodes beside the way to the root, from below, of those `2^height` members of which the first is
+    /// `index * 2^height`. Where a node is carried up as it is there is none beside it.
+    #[must_use]
+    pub fn nodes_beside(&self, height: usize, index: usize) -> Vec<B256> {
+        let levels = hash::levels(&self.members);
+        let above = levels.iter().skip(height).enumerate();
+        let beside = above.filter_map(|(up, level)| level.get((index >> up) ^ 1));
+        beside.copied().collect()
+    }
 }
 
 /// floor(2 * total / 3) + 1, as the registry contract computes it.

@@ -14,7 +14,7 @@ pub(super) fn of(members: &[Operator], total: U256) -> B256 {
     let count = u32::try_from(members.len()).unwrap_or(u32::MAX);
     let mut preimage = count.to_be_bytes().to_vec();
     preimage.extend(total.to_be_bytes::<32>());
-    preimage.extend(root(members.iter().map(leaf).collect()));
+    preimage.extend(root(&levels(members)));
     keccak256(preimage)
 }
 
@@ -32,14 +32,24 @@ fn node(left: B256, right: B256) -> B256 {
     keccak256([&[NODE], left.as_slice(), right.as_slice()].concat())
 }
 
-/// Level by level; an odd last node is carried up as it is. Zero where there are no leaves.
-fn root(mut level: Vec<B256>) -> B256 {
+/// From the leaves up to the root; an odd last node is carried up as it is.
+pub(super) fn levels(members: &[Operator]) -> Vec<Vec<B256>> {
+    let mut levels = Vec::new();
+    let mut level: Vec<B256> = members.iter().map(leaf).collect();
     while level.len() > 1 {
         let pairs = level.chunks(2).map(|pair| match *pair {
             [left, right] => node(left, right),
             _ => pair.first().copied().unwrap_or_default(),
         });
-        level = pairs.collect();
+        let above = pairs.collect();
+        levels.push(std::mem::replace(&mut level, above));
     }
-    level.first().copied().unwrap_or_default()
+    levels.push(level);
+    levels
+}
+
+/// Zero where there are no leaves.
+pub(super) fn root(levels: &[Vec<B256>]) -> B256 {
+    let top = levels.last().and_then(|level| level.first());
+    top.copied().unwrap_or_default()
 }
