@@ -6,6 +6,7 @@
 mod check;
 mod first;
 mod gather;
+mod hand_out;
 mod head;
 mod no_quorum;
 mod polls;

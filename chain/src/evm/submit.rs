@@ -1,15 +1,12 @@
 //! Sends transactions to an EVM chain, and says what became of them.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use alloy::primitives::{Address, Bytes, U64, U128};
 use futures::future::{BoxFuture, FutureExt};
-use futures::stream::{FuturesUnordered, StreamExt};
 use quorate_proto::{B256, U256};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use tokio::time::{Instant, timeout_at};
 
 use super::events::address_of;
 use super::provider::{EvmProvider, run_outcome};
@@ -20,10 +17,6 @@ use crate::{
     AccountState, At, Broadcast, ChainError, ChainFamily, ContractCall, FeeQuote, Inclusion,
     Providers, ReadLog, SignedTransaction, Submitter, TransactionDraft, UnsignedTransaction,
 };
-
-/// How long the others are waited for once a provider has taken a transaction: none should be cut off while it
-/// is on its way there.
-const AFTER_ACCEPTED: Duration = Duration::from_millis(500);
 
 /// Sends through a client that others may share.
 pub struct EvmSubmitter {
@@ -87,50 +80,35 @@ impl EvmSubmitter {
         Ok(said.await?)
     }
 
-    /// The highest value that enough providers reach.
-    fn reached<T, V: Copy + Ord>(&self, said: &[(usize, T)], value: impl Fn(&T) -> V) -> Option<V> {
-        let pool = self.client.pool();
-        let mut claims = vec![None; pool.providers().len()];
-        for (index, answer) in said {
-            if let Some(claim) = claims.get_mut(*index) {
-                *claim = Some(value(answer));
-            }
-        }
-        pool.rule().reached(&claims).first().copied()
-    }
-
     async fn read_height(&self) -> Result<u64, ChainError> {
         let said = self.gather(|provider| provider.read::<U64>(calls::block_number()));
         let said = said.await?;
-        let height = self.reached(&said, |height| height.to::<u64>());
-        height.ok_or_else(nothing_reached)
+        self.client
+            .pool()
+            .reached(&said, |height| height.to::<u64>())
     }
 
     async fn read_account(&self, address: B256) -> Result<AccountState, ChainError> {
         let address = address_of(address)?;
         let said = self.gather(|provider| provider.account(address)).await?;
-        let state = || {
-            let mined = self.reached(&said, |account| account.mined)?;
-            let pending = self.reached(&said, |account| account.pending)?;
-            Some(AccountState {
-                mined,
-                pending: pending.max(mined),
-                balance: self.reached(&said, |account| account.balance)?,
-            })
-        };
-        state().ok_or_else(nothing_reached)
+        let pool = self.client.pool();
+        let mined = pool.reached(&said, |account| account.mined)?;
+        let pending = pool.reached(&said, |account| account.pending)?;
+        Ok(AccountState {
+            mined,
+            pending: pending.max(mined),
+            balance: pool.reached(&said, |account| account.balance)?,
+        })
     }
 
     async fn read_fees(&self) -> Result<FeeQuote, ChainError> {
         let said = self.gather(EvmProvider::fees).await?;
-        let quote = || {
-            let tip = |index: usize| self.reached(&said, |quote| quote.tips[index]);
-            Some(FeeQuote {
-                base: self.reached(&said, |quote| quote.base)?,
-                tips: [tip(0)?, tip(1)?, tip(2)?],
-            })
-        };
-        quote().ok_or_else(nothing_reached)
+        let pool = self.client.pool();
+        let tip = |index: usize| pool.reached(&said, |quote| quote.tips[index]);
+        Ok(FeeQuote {
+            base: pool.reached(&said, |quote| quote.base)?,
+            tips: [tip(0)?, tip(1)?, tip(2)?],
+        })
     }
 
     /// Where enough say that it would revert, it would; where enough do not, it takes as much as they reach.
@@ -145,7 +123,7 @@ impl EvmSubmitter {
                 Err(data) => reverts.push((index, data)),
             }
         }
-        if let Some(gas) = self.reached(&estimates, |gas| *gas) {
+        if let Ok(gas) = self.client.pool().reached(&estimates, |gas| *gas) {
             return Ok(gas);
         }
         let by: Vec<usize> = reverts.iter().map(|(index, _)| *index).collect();
@@ -175,30 +153,8 @@ impl EvmSubmitter {
     }
 
     async fn hand_out(&self, transaction: &SignedTransaction) -> Broadcast {
-        let providers = self.client.pool().providers();
-        let sent = providers.iter().map(|provider| async move {
-            let sent = provider.send(&transaction.raw, &transaction.id).await;
-            (Arc::clone(provider.as_ref().name()), sent)
-        });
-        let mut open: FuturesUnordered<_> = sent.collect();
-        let (mut broadcast, mut deadline) = (Broadcast::default(), None);
-        loop {
-            let next = match deadline {
-                None => open.next().await,
-                Some(deadline) => timeout_at(deadline, open.next()).await.unwrap_or(None),
-            };
-            match next {
-                None => return broadcast,
-                Some((name, Ok(()))) => {
-                    deadline.get_or_insert_with(|| Instant::now() + AFTER_ACCEPTED);
-                    broadcast.accepted.push(name);
-                }
-                Some((name, Err(error))) => {
-                    broadcast.is_refused |= error.rpc().is_some();
-                    broadcast.hints.push(format!("{name} {error}"));
-                }
-            }
-        }
+        let send = |provider| EvmProvider::send(provider, &transaction.raw, &transaction.id);
+        self.client.pool().hand_out(send).await
     }
 
     async fn read_receipt(&self, id: &[u8]) -> Result<Option<Inclusion>, ChainError> {
@@ -230,13 +186,6 @@ impl EvmSubmitter {
         let log = ReadLog::default();
         let known = self.client.agreed(snapshot, number, &log).await?;
         self.client.still_valid(snapshot, known.block.hash == hash)
-    }
-}
-
-/// Never: [`crate::quorum::Pool::gather`] has as many answers as the rule asks for.
-fn nothing_reached() -> ChainError {
-    ChainError::Unavailable {
-        detail: "no number is reached by enough providers".to_owned(),
     }
 }
 
