@@ -8,12 +8,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::calls::Block;
 use super::provider::SvmProvider;
-use super::{SvmSettings, SvmTransfers};
+use super::{SvmSettings, SvmSubmitter, SvmTransfers};
 use crate::config::{ChainClient, ChainConfig};
 use crate::providers::{HeightWindow, labels};
 use crate::quorum::{Polls, Pool};
 use crate::rpc::http_client;
-use crate::{At, BlockRef, ChainError, Finality, Providers, TransferReader};
+use crate::{At, BlockRef, ChainError, Finality, Providers, Submitter, TransferReader};
 
 /// One SVM chain and its providers. Knows the final head while [`Self::run`] runs. Blocks are numbered by slot, so some
 /// numbers have none.
@@ -168,5 +168,9 @@ impl ChainClient for SvmClient {
 
     fn transfers(self: Arc<Self>) -> Option<Arc<dyn TransferReader>> {
         Some(Arc::new(SvmTransfers::new(self)))
+    }
+
+    fn submitter(self: Arc<Self>) -> Option<Arc<dyn Submitter>> {
+        Some(Arc::new(SvmSubmitter::new(self)))
     }
 }

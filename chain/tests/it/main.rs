@@ -17,6 +17,7 @@ mod set_load;
 mod submits;
 mod support;
 mod svm;
+mod svm_submits;
 mod timestamps;
 mod transfers;
 mod votes;

@@ -19,6 +19,7 @@ pub(crate) mod bridge;
 pub(crate) mod double;
 pub(crate) mod network;
 pub(crate) mod svm;
+pub(crate) mod svm_node;
 
 pub(crate) type TestResult = Result<(), Box<dyn std::error::Error + Send + Sync>>;
 

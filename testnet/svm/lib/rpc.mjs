@@ -266,6 +266,9 @@ const methods = {
     return within(block, addresses.map(show));
   },
 
+  /** Nobody pays for priority here. */
+  getRecentPrioritizationFees: (provider) => [{ slot: provider.block().slot, prioritizationFee: 0 }],
+
   getTokenAccountBalance(provider, address, options) {
     const block = provider.block(options);
     const data = provider.chain.account(addressOf(address), block.slot)?.data;
