@@ -91,7 +91,8 @@ pub trait BridgeSender: Send + Sync {
     /// The transactions that carry out an order, each of which needs those before it.
     ///
     /// # Errors
-    /// [`ChainError::Settings`] for what no contract there can do.
+    /// [`ChainError::Impossible`] for what no contract there can do; [`ChainError::Settings`] for what this one cannot,
+    /// as it is set up.
     fn steps<'a>(
         &'a self,
         order: BridgeOrder<'a>,

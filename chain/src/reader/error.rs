@@ -123,6 +123,12 @@ pub enum ChainError {
         /// What differs, and what to change.
         detail: String,
     },
+    /// No transaction there can do it, now or later.
+    #[error("{detail}")]
+    Impossible {
+        /// What, and why.
+        detail: String,
+    },
     /// A setting makes no sense.
     #[error("{detail}")]
     Settings {

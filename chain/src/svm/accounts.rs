@@ -71,6 +71,13 @@ pub(super) fn newest_epoch(program: BridgeProgram, bridge: Option<&Held>) -> Opt
     data.u32().map(Epoch)
 }
 
+/// How often a bridge was stopped, or let go on.
+pub(super) fn pause_sequence(program: BridgeProgram, bridge: Option<&Held>) -> Option<u64> {
+    let mut data = held(program, 1, bridge)?;
+    data.take(1 + 32 + 8 + 32 + 32 + 8 + 8)?;
+    data.u64()
+}
+
 /// The mint of a token.
 pub(super) fn mint(program: BridgeProgram, token: Option<&Held>) -> Option<PublicKey> {
     let mut data = held(program, 3, token)?;

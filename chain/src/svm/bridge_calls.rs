@@ -1,7 +1,7 @@
 //! The bridge program: where its accounts are, and its instructions (docs/reference/svm.md). Numbers are big endian.
 
 use alloy::primitives::{B256, U256};
-use quorate_proto::{Epoch, Operator, OperatorSet, Transfer};
+use quorate_proto::{BridgePause, Epoch, Operator, OperatorSet, Transfer};
 
 use super::PublicKey;
 use super::instruction::{
@@ -241,6 +241,20 @@ impl BridgeProgram {
         self.instruction(&accounts, &[&[4]])
     }
 
+    /// Instruction 5: stops the bridge, or lets it go on.
+    pub(super) fn set_paused(self, proof: &Proof, vote: &BridgePause) -> Instruction {
+        let [set, gathered, rent] = self.certificate(proof);
+        let accounts = [(self.address(), Access::Writes), set, gathered, rent];
+        let data = [
+            &[5][..],
+            &proof.epoch.0.to_be_bytes(),
+            &[u8::from(vote.paused)],
+            &vote.sequence.to_be_bytes(),
+            &vote.time.to_be_bytes(),
+        ];
+        self.instruction(&accounts, &data)
+    }
+
     /// Instruction 6 for every part of a set: installs it. By anybody.
     pub fn install(
         self,
@@ -352,7 +366,7 @@ impl BridgeProgram {
     /// Makes the receiver's account where there is none, then instruction 14: pays.
     ///
     /// # Errors
-    /// [`ChainError::Settings`] for a transfer that no program pays.
+    /// [`ChainError::Impossible`] for a transfer that no program pays.
     pub(super) fn deliver(
         self,
         proof: &Proof,
@@ -435,7 +449,7 @@ fn wallet_of(transfer: &Transfer) -> Result<PublicKey, ChainError> {
             transfer.nonce,
             transfer.route.id()
         );
-        Err(ChainError::Settings { detail })
+        Err(ChainError::Impossible { detail })
     };
     let Ok(wallet) = B256::try_from(transfer.receiver.as_ref()) else {
         let length = transfer.receiver.len();

@@ -39,6 +39,16 @@ fn settings(detail: String) -> ChainError {
     ChainError::Settings { detail }
 }
 
+/// The account of what was sent has a number of its sender's in its address, which no statement has.
+fn refund_by_sender(transfer: &Transfer) -> ChainError {
+    let detail = format!(
+        "what transfer {} of route {} sent is given back by its sender, with the certificate of its closing: on SVM chains no relayer does that",
+        transfer.nonce,
+        transfer.route.id()
+    );
+    ChainError::Impossible { detail }
+}
+
 impl<'a> Plan<'a> {
     pub(super) const fn new(order: BridgeOrder<'a>) -> Self {
         let proof = Proof {
@@ -92,6 +102,8 @@ impl<'a> Plan<'a> {
             BridgeAction::Update(next, time) => {
                 vec![self.program.update(&self.proof, (next, time))]
             }
+            BridgeAction::Switch(vote) => vec![self.program.set_paused(&self.proof, vote)],
+            BridgeAction::Refund(transfer, _) => return Err(refund_by_sender(transfer)),
         };
         self.push_certified(&mut steps, last, standing.gathered.as_ref())?;
         if let BridgeAction::Update(next, _) = self.order.action {
@@ -150,7 +162,7 @@ impl<'a> Plan<'a> {
         last: Vec<Instruction>,
         gathered: Option<&Gathered>,
     ) -> Result<(), ChainError> {
-        let (goal, record, rule) = self.record();
+        let (goal, record, rule) = self.record()?;
         let signatures = self.missing(gathered)?;
         let (alone, beside) = (self.room(&[])?, self.room(&last)?);
         let mut rest = signatures.as_slice();
@@ -169,14 +181,16 @@ impl<'a> Plan<'a> {
         let name = match self.order.action {
             BridgeAction::Pay(_) => "deliver",
             BridgeAction::Update(..) => "update",
+            BridgeAction::Switch(_) => "set paused",
+            BridgeAction::Refund(..) => "refund",
         };
         let last = self.with_signatures(rest, &last);
         steps.push(self.step((name, &last), &record, rule));
         Ok(())
     }
 
-    fn record(&self) -> (Goal, Query, RecordRule) {
-        match self.order.action {
+    fn record(&self) -> Result<(Goal, Query, RecordRule), ChainError> {
+        Ok(match self.order.action {
             BridgeAction::Pay(transfer) => {
                 let (peer, nonce) = (self.peer(transfer), transfer.nonce);
                 (
@@ -190,7 +204,12 @@ impl<'a> Plan<'a> {
                 let rule = RecordRule::AtLeast(epoch.0.into());
                 (Goal::Epoch(epoch), Query::NewestEpoch, rule)
             }
-        }
+            BridgeAction::Switch(vote) => {
+                let rule = RecordRule::AtLeast(vote.sequence);
+                (Goal::Sequence(vote.sequence), Query::Sequence, rule)
+            }
+            BridgeAction::Refund(transfer, _) => return Err(refund_by_sender(transfer)),
+        })
     }
 
     /// The fewest signatures, by the heaviest members, that suffice with those that are there; ascending.
@@ -282,6 +301,7 @@ impl<'a> Plan<'a> {
 pub(super) fn question(program: BridgeProgram, query: &Query) -> ContractCall {
     let name = match query {
         Query::NewestEpoch => "newest epoch",
+        Query::Sequence => "changes of the pause",
         Query::Nonce(..) => "state of a nonce",
         Query::Part(..) => "part of a set",
         Query::Gathered { .. } => "gathered signatures",

@@ -4,9 +4,10 @@
 //! 0x02 ‖ 0x00                                           the newest epoch
 //! 0x02 ‖ 0x01 ‖ peer's account 32 ‖ nonce 8             what became of a nonce: 0 open, 1 queued, 2 paid, 3 closed
 //! 0x02 ‖ 0x02 ‖ epoch 4 ‖ part 1                        1 where the part of the set is installed
+//! 0x02 ‖ 0x04                                           how often the bridge was stopped, or let go on
 //! 0x02 ‖ 0x03 ‖ epoch 4 ‖ digest 32 ‖ signers 1 ‖ number of each 2 ‖ another query
 //!     1 where all these signatures are gathered, or the other question, of a nonce or for an epoch, has this answer:
-//!     ‖ 0x00 ‖ epoch 4: this or a newer one; ‖ 0x01 ‖ peer's account 32 ‖ nonce 8: not open
+//!     ‖ 0x00 ‖ epoch 4: this or a newer one; ‖ 0x01 ‖ peer's account 32 ‖ nonce 8: not open; ‖ 0x02 ‖ number 8: as often
 //! ```
 
 use alloy::primitives::{B256, U256};
@@ -28,12 +29,15 @@ pub(super) enum Goal {
     Epoch(Epoch),
     /// This nonce from the peer with this account is not open.
     Nonce(PublicKey, u64),
+    /// The bridge was stopped, or let go on, as often.
+    Sequence(u64),
 }
 
 /// A question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Query {
     NewestEpoch,
+    Sequence,
     Nonce(PublicKey, u64),
     Part(Epoch, u8),
     /// Are all these gathered for the digest, or is it no longer of use?
@@ -49,6 +53,7 @@ impl Query {
     pub(super) fn encode(&self) -> Vec<u8> {
         match self {
             Self::NewestEpoch => vec![QUERY, 0],
+            Self::Sequence => vec![QUERY, 4],
             Self::Nonce(peer, nonce) => {
                 [&[QUERY, 1][..], peer.0.as_slice(), &nonce.to_be_bytes()].concat()
             }
@@ -74,6 +79,10 @@ impl Query {
                         bytes.extend(peer.0);
                         bytes.extend(nonce.to_be_bytes());
                     }
+                    Goal::Sequence(number) => {
+                        bytes.push(2);
+                        bytes.extend(number.to_be_bytes());
+                    }
                 }
                 bytes
             }
@@ -93,7 +102,7 @@ impl Query {
     pub(super) fn accounts(&self, program: BridgeProgram) -> Vec<PublicKey> {
         let of_nonce = |peer, nonce| vec![program.nonces(peer, nonce), program.record(peer, nonce)];
         match *self {
-            Self::NewestEpoch => vec![program.address()],
+            Self::NewestEpoch | Self::Sequence => vec![program.address()],
             Self::Nonce(peer, nonce) => of_nonce(peer, nonce),
             Self::Part(epoch, _) => vec![program.set(epoch)],
             Self::Gathered {
@@ -103,7 +112,7 @@ impl Query {
                 ..
             } => {
                 let mut accounts = match unless {
-                    Goal::Epoch(_) => vec![program.address()],
+                    Goal::Epoch(_) | Goal::Sequence(_) => vec![program.address()],
                     Goal::Nonce(peer, nonce) => of_nonce(peer, nonce),
                 };
                 accounts.push(program.gathered(epoch, digest));
@@ -116,9 +125,11 @@ impl Query {
     pub(super) fn answer(&self, program: BridgeProgram, held: &[Option<Held>]) -> Option<U256> {
         let account = |index: usize| held.get(index).and_then(Option::as_ref);
         let newest = || accounts::newest_epoch(program, account(0));
+        let changes = || accounts::pause_sequence(program, account(0));
         let state = |nonce| accounts::nonce_state(program, nonce, (account(0), account(1)));
         Some(match self {
             Self::NewestEpoch => U256::from(newest()?.0),
+            Self::Sequence => U256::from(changes()?),
             Self::Nonce(_, nonce) => U256::from(state(*nonce) as u8),
             Self::Part(_, part) => {
                 let set = accounts::set(program, account(0));
@@ -129,6 +140,7 @@ impl Query {
             } => {
                 let is_reached = match unless {
                     Goal::Epoch(epoch) => newest()? >= *epoch,
+                    Goal::Sequence(number) => changes()? >= *number,
                     Goal::Nonce(_, nonce) => state(*nonce) != NonceState::Open,
                 };
                 let gathered = accounts::gathered(program, held.last()?.as_ref());
@@ -160,9 +172,11 @@ fn read(bytes: &[u8]) -> Option<Query> {
             unless: match bytes.u8()? {
                 0 => Goal::Epoch(epoch(&mut bytes)?),
                 1 => Goal::Nonce(bytes.key()?, bytes.u64()?),
+                2 => Goal::Sequence(bytes.u64()?),
                 _ => return None,
             },
         },
+        4 => Query::Sequence,
         _ => return None,
     };
     bytes.end()?;
@@ -210,10 +224,12 @@ mod tests {
     fn queries_read_as_they_are_written() {
         for query in [
             Query::NewestEpoch,
+            Query::Sequence,
             Query::Nonce(PEER, 9),
             Query::Part(Epoch(7), 31),
             gathered_query(Goal::Epoch(Epoch(8))),
             gathered_query(Goal::Nonce(PEER, 5)),
+            gathered_query(Goal::Sequence(5)),
         ] {
             let bytes = query.encode();
             assert_eq!(Query::decode(&bytes), Ok(query));

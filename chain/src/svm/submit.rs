@@ -11,14 +11,14 @@ use std::sync::Arc;
 
 use alloy::primitives::{Bytes, U256};
 use futures::future::{BoxFuture, FutureExt};
-use quorate_proto::{B256, Epoch};
+use quorate_proto::{B256, Epoch, Transfer};
 
 use super::accounts::{self, Held};
 use super::bridge_calls::BridgeProgram;
 use super::calls::Signature;
 use super::instruction::{self, Access, Instruction};
 use super::message::{self, Budget};
-use super::plan::{Plan, give_rent};
+use super::plan::{Plan, give_rent, question};
 use super::provider::SvmProvider;
 use super::query::Query;
 use super::{PublicKey, SvmClient};
@@ -346,6 +346,13 @@ impl BridgeSender for SvmSubmitter {
             Ok(Epoch(word.saturating_to()))
         }
         .boxed()
+    }
+
+    fn status(&self, transfer: &Transfer) -> Result<ContractCall, ChainError> {
+        let route = transfer.route;
+        let program = BridgeProgram(PublicKey(route.target_contract));
+        let peer = program.peer(route.source_chain, route.source_contract);
+        Ok(question(program, &Query::Nonce(peer, transfer.nonce)))
     }
 
     fn steps<'a>(

@@ -123,8 +123,15 @@ impl BridgeRelayer {
             match self.deliver(&transfer.route, &certificate).await {
                 Ok(()) => queued.push(*key),
                 Err(RelayError::Node(error)) => return Err(error),
+                Err(RelayError::Chain(error @ ChainError::Impossible { .. })) => {
+                    tracing::error!(nonce = transfer.nonce, %error, "a certified transfer is left");
+                    queued.push(*key);
+                }
                 Err(error) => {
-                    stuck.insert(transfer.route.target_chain);
+                    // What is wrong with one token or route is nothing to the others.
+                    if !matches!(error, RelayError::Chain(ChainError::Settings { .. })) {
+                        stuck.insert(transfer.route.target_chain);
+                    }
                     tracing::warn!(nonce = transfer.nonce, %error, "a certified transfer is not queued yet; trying again");
                 }
             }

@@ -1,6 +1,6 @@
 //! Has transfers given back that their targets have closed.
 
-use quorate_chain::BridgeAction;
+use quorate_chain::{BridgeAction, ChainError};
 use quorate_proto::{Statement, StatementKind as _, TransferClosed};
 
 use super::{BridgeRelayer, Errand, RelayError};
@@ -17,6 +17,10 @@ impl BridgeRelayer {
                 Ok(true) => queued.push(*closed),
                 Ok(false) => {}
                 Err(RelayError::Node(error)) => return Err(error),
+                Err(RelayError::Chain(error @ ChainError::Impossible { .. })) => {
+                    tracing::warn!(nonce = closed.nonce, %error, "a refund is left");
+                    queued.push(*closed);
+                }
                 Err(error) => {
                     tracing::warn!(nonce = closed.nonce, %error, "a refund is not queued yet; trying again");
                 }
