@@ -231,9 +231,6 @@ async fn what_waits_while_operators_have_stopped_a_bridge_is_paid_when_they_let_
     }
     stands_still(&network, true).await?;
     send(&network, Way::ToHome, receiver(1), 5).await?;
-    // The other direction is another bridge.
-    send(&network, Way::ToSource, receiver(2), 5).await?;
-    paid(&network, Way::ToSource, receiver(2), 5).await?;
     for operator in everybody.clone() {
         let http = &network.operators[operator];
         let counted = wait::until("the change is final", PAID, || async {
