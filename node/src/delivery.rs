@@ -14,7 +14,7 @@ use quorate_protocols::delivery::{Class, Delivery, OnChain};
 
 pub(crate) use self::lane::LaneParts;
 pub(crate) use self::report::{sendings, told};
-pub(crate) use self::rows::{ListedDelivery, listed};
+pub(crate) use self::rows::{ListedDelivery, listed, reason_of};
 pub(crate) use self::shell::{Deliveries, DeliveryHandle};
 
 /// What a service wants to have delivered.

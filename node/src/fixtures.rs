@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt, ready};
 use quorate_chain::{
-    At, BlockRef, ChainEntry, ChainError, HomeReader, ReadLog, Registration, StateReader,
-    Withdrawal,
+    At, BlockRef, ChainEntry, ChainError, HomeReader, ReadLog, Registration, SeenTransfer,
+    StateReader, Withdrawal,
 };
-use quorate_proto::{Address, B256, Epoch, EpochSchedule, Operator, OperatorSet, U256};
+use quorate_proto::{
+    Address, B256, Epoch, EpochSchedule, Operator, OperatorSet, Route, Transfer, U256,
+};
 use quorate_storage::{EngineKind, Identity, Store};
 use tempfile::TempDir;
 
@@ -17,6 +19,31 @@ pub(crate) fn store(engine: EngineKind) -> (Store, TempDir) {
     let folder = tempfile::tempdir().expect("a folder");
     let store = Store::open(folder.path().join("store"), engine, &Identity::new("test"));
     (store.expect("a store"), folder)
+}
+
+/// Number `nonce` of a route, in block 1234567 of its source: 100 coins of 6 places.
+pub(crate) fn seen_transfer(route: Route, nonce: u64) -> SeenTransfer {
+    let block = BlockRef {
+        number: 1_234_567,
+        hash: B256::ZERO,
+        timestamp: 1_700_000_000,
+    };
+    let transfer = Transfer {
+        epoch: Epoch(0),
+        route,
+        nonce,
+        sender: B256::repeat_byte(4),
+        receiver: vec![5; 20].into(),
+        token: B256::ZERO,
+        amount: U256::from(100_000_000),
+        deadline: 1_700_086_400,
+    };
+    SeenTransfer {
+        transfer,
+        block,
+        log_index: 0,
+        transaction: B256::ZERO.into(),
+    }
 }
 
 type Reading<'a, T> = BoxFuture<'a, Result<T, ChainError>>;

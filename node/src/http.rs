@@ -2,7 +2,7 @@
 
 mod admin;
 mod bridge;
-mod connections;
+pub(crate) mod connections;
 mod epoch;
 mod evidence;
 #[cfg(any(test, fuzzing))]
@@ -56,6 +56,11 @@ use crate::{NodeError, clock};
 /// an answer, with some polls between.
 const STALLED: Duration = Duration::from_secs(30);
 
+/// From a transfer that was seen until it is delivered.
+const DELIVERY_SECONDS: [f64; 10] = [
+    1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_800.0, 7_200.0,
+];
+
 /// Renders the figures of this process.
 pub type MetricsHandle = PrometheusHandle;
 
@@ -70,6 +75,10 @@ pub fn collect_metrics() -> Result<MetricsHandle, String> {
     ];
     let handle = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &seconds)
+        .and_then(|builder| {
+            let name = Matcher::Full("relayer_latency_seconds".into());
+            builder.set_buckets_for_metric(name, &DELIVERY_SECONDS)
+        })
         .and_then(PrometheusBuilder::install_recorder)
         .map_err(|error| error.to_string())?;
     crate::process::measures::declare();

@@ -31,6 +31,7 @@ mod tasks;
 pub use quorate_client as client;
 pub use quorate_client::api;
 
+pub use clock::civil;
 pub use error::NodeError;
 pub use health::host;
 pub use home::directory;
@@ -39,8 +40,11 @@ pub use http::{MetricsHandle, collect_metrics};
 pub use maintenance::backup;
 pub use network::{listen_problem, peer_id_of};
 pub use roles::node::{ChainReaders, Node, NodeParts};
+pub use services::bridge::base58::encode as base58;
 pub use services::bridge::relayer::Submitters;
-pub use services::bridge::{BridgePlace, BridgeSection, RouteText, TransferReaders};
+pub use services::bridge::{
+    BridgePlace, BridgeSection, RouteText, SecretText, TransferReaders, collide,
+};
 pub use settings::Reloader;
 pub use signing::lease::LogClaim;
 pub use signing::log_file as signing_log;

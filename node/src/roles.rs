@@ -40,7 +40,7 @@ impl Roles {
         let (pages, services) = shared::spawn(tasks, context, inlets, (operator, registry))?;
         let standings = operator.map(|operator| operator.spawn(tasks, context));
         if let Some(relayer) = &self.relayer {
-            relayer.spawn(tasks, context);
+            relayer.spawn(tasks, context, metrics.clone()).await?;
         }
         let sightings = registry.map(|registry| registry.spawn(tasks, context, services));
         let settings = &context.settings;

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use libp2p::{Multiaddr, PeerId};
 use quorate_node::keys::{KeyKind, KeyStore, Password, Saving, Secret, Strength};
-use quorate_proto::{Address, B256, PeerSecret};
+use quorate_proto::{Address, PeerSecret};
 
 use crate::deployment::{HOME_CHAIN, SOURCE_CHAIN};
+use crate::keys::RELAYER_KEYS;
 use crate::svm_chain::SVM_CHAIN;
 use crate::{Deployment, OperatorKeys, SvmBridge};
 
@@ -20,25 +21,11 @@ pub const CONFIRMATIONS: u64 = 2;
 
 /// Number of the first registry's keys.
 pub(crate) const REGISTRY_KEYS: usize = 1_000;
-/// Number of the first relayer's keys.
-pub(crate) const RELAYER_KEYS: usize = 2_000;
 
 /// The account that pays for what a relayer sends.
 #[must_use]
 pub fn relayer_account(number: usize) -> Address {
     OperatorKeys::of(RELAYER_KEYS + number).signing.address()
-}
-
-/// The account on SVM chains that does.
-#[must_use]
-pub(crate) fn svm_account(number: usize) -> B256 {
-    PeerSecret::from_bytes(&svm_secret(RELAYER_KEYS + number))
-        .public()
-        .into()
-}
-
-fn svm_secret(number: usize) -> [u8; 32] {
-    OperatorKeys::of(number).signing.to_bytes()
 }
 
 /// The peer id of the node with the keys of this number.
@@ -113,7 +100,7 @@ impl NodeFolder<'_> {
         write_keys(&keys, &self.keys(), self.signs())
             .with_context(|| format!("cannot write the keys of {}", dir.display()))?;
         if self.relayer && deployment.svm.is_some() {
-            let secret = Secret::new(svm_secret(self.key_number()));
+            let secret = Secret::new(self.keys().signing.to_bytes());
             let password = Password::new(PASSWORD)?;
             KeyStore::open(&keys).import(
                 KeyKind::Ed25519,

@@ -1,8 +1,17 @@
 //! Keys of local networks: made from a number, so that every run has the same. Never use them
 //! where there is anything to lose.
 
-use quorate_proto::SecretKey;
+use quorate_proto::{B256, PeerSecret, SecretKey};
 use sha2::{Digest, Sha256};
+
+/// Number of the first relayer's keys.
+pub(crate) const RELAYER_KEYS: usize = 2_000;
+
+/// The account that pays for what a relayer sends to SVM chains: the Ed25519 key with the bytes of its signing key.
+pub(crate) fn svm_account(number: usize) -> B256 {
+    let secret = OperatorKeys::of(RELAYER_KEYS + number).signing.to_bytes();
+    PeerSecret::from_bytes(&secret).public().into()
+}
 
 /// The keys of one node.
 #[derive(Clone)]

@@ -211,7 +211,7 @@ impl LocalNetwork {
         }
         for number in 0..options.relayers {
             network.fund(relayer_account(number)).await?;
-            let place = NodeAddresses::of(crate::folder::RELAYER_KEYS + number, None)?;
+            let place = NodeAddresses::of(crate::keys::RELAYER_KEYS + number, None)?;
             let role = NodeRole::Relayer;
             let node = network.prepare_node(&options, number, role, &bootstrap, place)?;
             network.relayers.push(node);

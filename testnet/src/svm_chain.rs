@@ -15,9 +15,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 
+use crate::Deployment;
 use crate::bridges::{LIFETIME, now, open, wei};
 use crate::deployment::HOME_CHAIN;
-use crate::{Deployment, folder};
+use crate::keys::svm_account;
 
 /// Its id in the directory of chains.
 pub const SVM_CHAIN: u64 = 91_024;
@@ -168,7 +169,7 @@ impl SvmBridge {
                 "unit": 1,
                 "limit": LIMIT,
             }],
-            "payers": (0..RELAYERS).map(folder::svm_account).collect::<Vec<_>>(),
+            "payers": (0..RELAYERS).map(svm_account).collect::<Vec<_>>(),
         });
         let installed: Installed = serde_json::from_value(chain.run("setup", input).await?)?;
         let [mint] = installed.mints;

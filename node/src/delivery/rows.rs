@@ -60,7 +60,7 @@ pub(super) fn reason_row(reason: &Reason) -> DeliveryReason {
     }
 }
 
-pub(super) fn reason_of(row: &DeliveryReason) -> Result<Reason, NodeError> {
+pub(crate) fn reason_of(row: &DeliveryReason) -> Result<Reason, NodeError> {
     let class = CLASSES.iter().find(|(number, _)| *number == row.class);
     let (_, class) = class.ok_or_else(|| damaged("the class of a reason"))?;
     Ok(Reason::new(*class, &row.text))

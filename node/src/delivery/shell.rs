@@ -29,6 +29,7 @@ const PRUNED_AFTER: u64 = 256;
 enum DeliveryCommand {
     Queue(Box<Parcel>, oneshot::Sender<Result<(), Refused>>),
     Retry(DeliveryId, oneshot::Sender<Result<(), Refused>>),
+    Hold(LaneId, bool),
 }
 
 /// Speaks to the task.
@@ -66,6 +67,12 @@ impl DeliveryHandle {
             .await
             .ok()?;
         done.await.ok()
+    }
+
+    /// Nothing new is sent in a lane from now on, or it goes on; before whatever is queued later.
+    pub(crate) async fn hold(&self, lane: LaneId, held: bool) {
+        // A node that ends sends nothing anyway.
+        drop(self.commands.send(DeliveryCommand::Hold(lane, held)).await);
     }
 }
 
@@ -163,6 +170,8 @@ impl Deliveries {
                 let told = self.retry(id).await?;
                 let _ = reply.send(told);
             }
+            DeliveryCommand::Hold(lane, true) => self.tell(Input::Pause(lane, None)).await?,
+            DeliveryCommand::Hold(lane, false) => self.tell(Input::Resume(lane, None)).await?,
         }
         Ok(())
     }

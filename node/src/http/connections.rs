@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -32,13 +33,13 @@ const PAUSE: Duration = Duration::from_millis(250);
 const QUIET: Duration = Duration::from_secs(60);
 
 /// How many connections the files of this process leave room for.
-pub(super) fn room(open_files_limit: Option<u64>) -> usize {
+pub(crate) fn room(open_files_limit: Option<u64>) -> usize {
     let share = open_files_limit.map_or(u64::MAX, |limit| limit / SHARE);
     usize::try_from(share).map_or(MAX_CONNECTIONS, |share| share.clamp(8, MAX_CONNECTIONS))
 }
 
 /// Takes connections. Where all places are taken, the one that is idle for the longest time makes room.
-pub(super) struct Bounded {
+pub(crate) struct Bounded {
     listener: TcpListener,
     room: usize,
     idle: Duration,
@@ -48,10 +49,11 @@ pub(super) struct Bounded {
 
 /// One of them, as its requests see it. A clone is another handle to the same.
 #[derive(Clone, Debug)]
-pub(super) struct HttpConnection(Arc<ConnectionState>);
+pub(crate) struct HttpConnection(Arc<ConnectionState>);
 
 #[derive(Debug)]
 struct ConnectionState {
+    from: IpAddr,
     since: Mutex<Instant>,
     is_answering: AtomicBool,
     is_evicted: AtomicBool,
@@ -59,7 +61,7 @@ struct ConnectionState {
 }
 
 /// The stream of one.
-pub(super) struct Stream {
+pub(crate) struct Stream {
     tcp: TcpStream,
     idle: Duration,
     sleep: Pin<Box<Sleep>>,
@@ -68,7 +70,7 @@ pub(super) struct Stream {
 }
 
 impl Bounded {
-    pub(super) fn new(listener: TcpListener, room: usize) -> Self {
+    pub(crate) fn new(listener: TcpListener, room: usize) -> Self {
         Self {
             listener,
             room,
@@ -79,7 +81,7 @@ impl Bounded {
     }
 
     /// A place for one more; `None` where answers are given on all connections.
-    fn admit(&mut self) -> Option<HttpConnection> {
+    fn admit(&mut self, from: IpAddr) -> Option<HttpConnection> {
         let mut open = lock(&self.open);
         if open.len() >= self.room {
             let idle = open
@@ -90,6 +92,7 @@ impl Bounded {
             open.remove(oldest)?.evict();
         }
         let connection = HttpConnection(Arc::new(ConnectionState {
+            from,
             since: Mutex::new(Instant::now()),
             is_answering: AtomicBool::default(),
             is_evicted: AtomicBool::default(),
@@ -118,7 +121,7 @@ impl Listener for Bounded {
 
     async fn accept(&mut self) -> (Stream, HttpConnection) {
         loop {
-            let (tcp, _) = match self.listener.accept().await {
+            let (tcp, from) = match self.listener.accept().await {
                 Ok(accepted) => accepted,
                 Err(error) => {
                     self.tell(&format!("no connection is taken: {error}"));
@@ -129,7 +132,7 @@ impl Listener for Bounded {
             if self.is_full() {
                 self.tell("all connections are taken; those on which nothing is asked are closed for new ones");
             }
-            let Some(connection) = self.admit() else {
+            let Some(connection) = self.admit(from.ip()) else {
                 continue;
             };
             let stream = Stream {
@@ -156,7 +159,7 @@ impl Connected<IncomingStream<'_, Bounded>> for HttpConnection {
 }
 
 /// While an answer is made nothing is idle. An answer without end keeps its connection for itself.
-pub(super) async fn answering(
+pub(crate) async fn answering(
     ConnectInfo(connection): ConnectInfo<HttpConnection>,
     request: Request,
     next: Next,
@@ -171,6 +174,11 @@ pub(super) async fn answering(
 }
 
 impl HttpConnection {
+    /// Who is at its other end.
+    pub(crate) fn from(&self) -> IpAddr {
+        self.0.from
+    }
+
     fn since(&self) -> Instant {
         *lock(&self.0.since)
     }

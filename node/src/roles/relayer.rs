@@ -1,18 +1,25 @@
 //! A relayer: follows the mesh without a stake, and carries what is certified to other chains.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use quorate_chain::{ChainFamily, Submitter};
-use quorate_proto::Address;
+use quorate_proto::{Address, B256, Route};
 use quorate_protocols::delivery::LanePolicy;
+use tokio_util::sync::CancellationToken;
 
 use crate::NodeError;
 use crate::context::Context;
 use crate::delivery::{Deliveries, DeliveryHandle, LaneParts};
+use crate::http::MetricsHandle;
 use crate::keys::{EvmPayer, PayerKey, Signer, SvmPayer};
 use crate::process::supervisor::Tasks;
 use crate::services::bridge::BridgeSection;
+use crate::services::bridge::dashboard::DashboardParts;
+use crate::services::bridge::direction::Direction;
+use crate::services::bridge::monitor::{BoardView, Monitor, Watched};
 use crate::services::bridge::relayer::{BridgeRelayer, Submitters};
+use crate::settings::Settings;
 
 /// Blocks on top of one that no SVM chain takes back: lockouts of 31 votes.
 const SVM_FINAL_BLOCKS: u64 = 32;
@@ -23,6 +30,8 @@ pub(super) struct RelayerRole {
     deliveries: DeliveryHandle,
     section: BridgeSection,
     submitters: Submitters,
+    families: BTreeMap<u64, ChainFamily>,
+    board: BoardView,
 }
 
 impl RelayerRole {
@@ -52,8 +61,26 @@ impl RelayerRole {
             .map(|submitter| payers.lane(submitter, &section));
         let lanes = lanes.collect::<Result<_, _>>()?;
         let (task, deliveries) = Deliveries::open(lanes, context.writes.clone())?;
-        tasks.spawn("deliveries", task.run(context.halt.clone()));
+        let families = families(&context.settings);
+        let watched = Watched {
+            store: context.store.clone(),
+            transfers: context.bridge.transfers.clone(),
+            routes: directions(context, &families),
+            submitters: submitters.clone(),
+            deliveries: deliveries.clone(),
+        };
+        let halt = context.halt.clone();
+        let monitor = Monitor::start(&section, watched, (tasks, &halt))?;
+        let (board, checked) = (monitor.board(), CancellationToken::new());
+        tasks.spawn("bridge-monitor", monitor.run(checked.clone(), halt.clone()));
+        tasks.spawn("deliveries", async move {
+            // A lane whose payer has too little does not start.
+            halt.run_until_cancelled(checked.cancelled()).await;
+            task.run(halt).await
+        });
         Ok(Self {
+            board,
+            families,
             own: signer.address(),
             deliveries,
             section,
@@ -67,7 +94,15 @@ impl RelayerRole {
     }
 
     /// Its tasks beside those of every node.
-    pub(super) fn spawn(&self, tasks: &mut Tasks, context: &Context) {
+    ///
+    /// # Errors
+    /// An address for a dashboard that is taken, or has no routes.
+    pub(super) async fn spawn(
+        &self,
+        tasks: &mut Tasks,
+        context: &Context,
+        metrics: Option<MetricsHandle>,
+    ) -> Result<(), NodeError> {
         let relayer = BridgeRelayer::new(
             &self.section,
             (context.domain, self.own),
@@ -76,7 +111,52 @@ impl RelayerRole {
             context.bridge.clone(),
         );
         tasks.spawn("bridge-relay", relayer.run(context.halt.clone()));
+        let routes = context.bridge.routes().map(|text| text.route);
+        let ends = |route: &Route| {
+            Some([
+                *self.families.get(&route.source_chain)?,
+                *self.families.get(&route.target_chain)?,
+            ])
+        };
+        let dashboards = DashboardParts {
+            section: self.section.clone(),
+            routes: routes
+                .filter_map(|route| Some((route, ends(&route)?)))
+                .collect(),
+            readers: context.bridge.readers().clone(),
+            submitters: self.submitters.clone(),
+            deliveries: self.deliveries.clone(),
+            store: context.store.clone(),
+            transfers: context.bridge.transfers.clone(),
+            board: self.board.clone(),
+            metrics,
+        };
+        dashboards.spawn(tasks, &context.halt).await
     }
+}
+
+/// The family of each chain that is configured.
+fn families(settings: &Settings) -> BTreeMap<u64, ChainFamily> {
+    let chains = settings.chains.iter().map(|chain| &chain.chain);
+    let chains = chains.chain([&settings.home.chain]);
+    chains
+        .map(|chain| (chain.chain_id, chain.family.kind()))
+        .collect()
+}
+
+/// Which way each route goes.
+fn directions(
+    context: &Context,
+    families: &BTreeMap<u64, ChainFamily>,
+) -> BTreeMap<B256, Direction> {
+    let direction = |route: &Route| {
+        let source = families.get(&route.source_chain)?;
+        Direction::of(*source, *families.get(&route.target_chain)?)
+    };
+    let routes = context.bridge.routes().map(|text| text.route);
+    routes
+        .filter_map(|route| Some((route.id(), direction(&route)?)))
+        .collect()
 }
 
 /// Who pays for transactions.

@@ -5,23 +5,30 @@
 //! it stands in the [`VoteStore`], and [`voter`] has it certified.
 
 pub(crate) mod announcer;
+pub(crate) mod base58;
 mod changes;
+pub(crate) mod dashboard;
+pub(crate) mod direction;
 #[cfg(test)]
 pub(crate) mod doubles;
 mod fees;
 #[cfg(test)]
 mod fixtures;
 pub(crate) mod follow;
+pub(crate) mod monitor;
 mod observe;
 pub(crate) mod relayer;
 pub(crate) mod report;
 pub(crate) mod rescan;
+mod secret_text;
 mod settings;
 mod transfer_store;
 pub(crate) mod turns;
+mod units;
 pub(crate) mod voter;
 mod votes;
 mod watcher;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -36,8 +43,9 @@ use super::READ_TIMEOUT;
 
 use self::relayer::Submitters;
 use self::rescan::Rescans;
+pub use self::secret_text::SecretText;
 pub(crate) use self::settings::contract_text;
-pub use self::settings::{BridgePlace, BridgeSection, RouteText};
+pub use self::settings::{BridgePlace, BridgeSection, RouteText, collide};
 use self::transfer_store::TransferKey;
 pub(crate) use self::transfer_store::TransferStore;
 pub(crate) use self::votes::{VoteError, VoteStore};
@@ -132,6 +140,11 @@ impl Bridge {
             open.extend(self.transfers.closings(*route, AT_ONCE)?);
         }
         Ok(open)
+    }
+
+    /// Who reads its source contracts.
+    pub(crate) fn readers(&self) -> &TransferReaders {
+        &self.readers
     }
 
     /// Whether this node serves a route.

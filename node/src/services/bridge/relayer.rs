@@ -20,10 +20,10 @@ use quorate_storage::Store;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use super::Bridge;
 use super::changes::ChangeCounts;
 use super::settings::{BridgePlace, BridgeSection};
 use super::transfer_store::TransferKey;
+use super::{Bridge, words};
 use crate::delivery::{DeliveryHandle, Parcel, Payload, delivery_id};
 use crate::home::set_history::Sets;
 use crate::tasks::handover::{certificate_by, newest_certificate};
@@ -158,10 +158,7 @@ impl BridgeRelayer {
             stream: route.id(),
             priority: 0,
             needs: None,
-            about: format!(
-                "transfer {} from chain {}",
-                transfer.nonce, route.source_chain
-            ),
+            about: words::of_transfer(transfer.nonce, route.source_chain),
         };
         self.bring(route.target_chain, errand).await
     }

@@ -1,6 +1,9 @@
 //! The section `[bridge]`.
 
+mod watching;
+
 use std::fmt;
+use std::net::SocketAddr;
 use std::str::FromStr;
 
 use quorate_chain::ChainFamily;
@@ -8,6 +11,8 @@ use quorate_proto::{Address, B256, BridgePause, Route};
 use quorate_protocols::delivery::STAGE_MS;
 use serde_json::json;
 
+pub use self::watching::collide;
+use super::secret_text::SecretText;
 use crate::settings::Role;
 use crate::settings::declare::Section;
 
@@ -81,8 +86,100 @@ crate::settings! {
                 roles: &[Role::Relayer],
             }
         }
+        group "Bridge dashboards" {
+            /// Address of the HTTP interface for routes from SVM to EVM chains; none unless set, 127.0.0.1:8081 is usual.
+            http_s2e: Option<SocketAddr> {
+                value: "ADDR",
+                example: || json!("127.0.0.1:8081"),
+                roles: &[Role::Relayer],
+                see: "Watching a relayer",
+            }
+
+            /// The same for routes from EVM to SVM chains; 127.0.0.1:8082 is usual.
+            http_e2s: Option<SocketAddr> {
+                value: "ADDR",
+                example: || json!("127.0.0.1:8082"),
+                roles: &[Role::Relayer],
+            }
+
+            /// The same for routes between EVM chains.
+            http_e2e: Option<SocketAddr> {
+                value: "ADDR",
+                example: || json!("127.0.0.1:8083"),
+                roles: &[Role::Relayer],
+            }
+
+            /// Another address for the figures of routes from SVM to EVM chains alone, without key; none unless set.
+            http_metrics_s2e: Option<SocketAddr> {
+                value: "ADDR",
+                example: || json!("127.0.0.1:9090"),
+                roles: &[Role::Relayer],
+            }
+
+            /// The same for routes from EVM to SVM chains.
+            http_metrics_e2s: Option<SocketAddr> {
+                value: "ADDR",
+                example: || json!("127.0.0.1:9091"),
+                roles: &[Role::Relayer],
+            }
+
+            /// The same for routes between EVM chains.
+            http_metrics_e2e: Option<SocketAddr> {
+                value: "ADDR",
+                example: || json!("127.0.0.1:9092"),
+                roles: &[Role::Relayer],
+            }
+
+            /// The key that these interfaces want in the header X-API-Key, except for /health; none unless set. Better in the
+            /// environment or the file than as a flag, which other users of the machine see.
+            api_key: Option<SecretText> {
+                value: "KEY",
+                example: || json!("a long random text"),
+                roles: &[Role::Relayer],
+            }
+
+            /// Origins whose pages may read these interfaces in a browser.
+            cors: Option<Vec<String>> {
+                value: "ORIGIN",
+                example: || json!(["https://dashboard.example.org"]),
+                roles: &[Role::Relayer],
+            }
+
+            /// The least that the payer on each EVM chain must have, as 0.05 ether or in gwei or wei: below it nothing is sent
+            /// there until it has more. Warned is below twice as much. Not checked unless set.
+            min_balance_evm: Option<String> {
+                value: "AMOUNT",
+                example: || json!("0.05 ether"),
+                roles: &[Role::Relayer],
+            }
+
+            /// The same on SVM chains, as 0.5 sol or in lamports.
+            min_balance_svm: Option<String> {
+                value: "AMOUNT",
+                example: || json!("0.5 sol"),
+                roles: &[Role::Relayer],
+            }
+
+            /// Milliseconds between two looks at the balances; one more is at the start.
+            balance_check_ms: Option<u64> {
+                value: "MS",
+                default: |_| BALANCE_CHECK_MS.into(),
+                roles: &[Role::Relayer],
+            }
+
+            /// URL that alerts are posted to, as JSON; none unless set.
+            alert_webhook: Option<SecretText> {
+                value: "URL",
+                example: || json!("https://hooks.example.org/KEY"),
+                roles: &[Role::Relayer],
+                see: "Watching a relayer",
+            }
+        }
     }
 }
+
+/// Between two looks at the balances: five minutes.
+const BALANCE_CHECK_MS: u64 = 300_000;
 
 const EXAMPLE: &str = "1:0x5FbDB2315678afecb367f032d93F642f64180aa3@21000000>10:0xe7f1725E7734CE288F8367e1Bb143E90bb3F0512";
 
@@ -102,6 +199,7 @@ impl Section for BridgeSection {
         routes
             .chain(relayers.map(|problem| ("relayers", problem)))
             .chain(deep.map(|problem| ("confirmations", problem)))
+            .chain(self.watching_problems())
             .collect()
     }
 }

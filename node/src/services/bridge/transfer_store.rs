@@ -57,7 +57,7 @@ impl TransferStore {
     ///
     /// # Errors
     /// A store that cannot be read.
-    pub(super) fn record_of(&self, key: &TransferKey) -> Result<Option<TransferRecord>, NodeError> {
+    pub(crate) fn record_of(&self, key: &TransferKey) -> Result<Option<TransferRecord>, NodeError> {
         Ok(self.store().get(schema::TRANSFERS, key)?)
     }
 
@@ -77,6 +77,14 @@ impl TransferStore {
         )?;
         let rows = rows.rows.into_iter();
         Ok(rows.map(|((_, route, nonce), _)| (route, nonce)).collect())
+    }
+
+    /// When it was seen, in Unix milliseconds.
+    ///
+    /// # Errors
+    /// A store that cannot be read.
+    pub(crate) fn seen_ms(&self, key: &TransferKey) -> Result<Option<u64>, NodeError> {
+        Ok(self.record_of(key)?.map(|record| record.seen_ms))
     }
 
     /// The highest number of a route that was seen.
