@@ -6,8 +6,8 @@ use quorate_chain::ChainConfig;
 use quorate_node::keys::{KeyKind, KeyStore};
 use quorate_node::settings::{Role, Settings};
 
-use crate::environment::{secret_variable, variable};
-use crate::options::{ConfigError, RunArgs, RunOptions, expand_home, template};
+use crate::environment::{self, variable};
+use crate::options::{ConfigError, RunArgs, RunOptions, deployed, expand_home, template};
 use crate::table::Facts;
 use crate::{logging, output};
 
@@ -66,6 +66,9 @@ fn check(args: &RunArgs) -> anyhow::Result<()> {
         facts.add("Key", key);
     }
     output::text(facts)?;
+    for line in deployed::told(options.role, &variable) {
+        output::line(line)?;
+    }
     output::line("\nThe configuration is good.")?;
     Ok(())
 }
@@ -92,7 +95,7 @@ fn key_files(options: &RunOptions) -> anyhow::Result<Vec<String>> {
     }
     let mut found = Vec::new();
     for (kind, key) in wanted {
-        if secret_variable(kind).is_some_and(|name| variable(name).is_some()) {
+        if environment::secret(kind, options.role).is_some() {
             found.push(format!("{kind}, from the environment"));
             continue;
         }

@@ -5,8 +5,9 @@ use clap::builder::Resettable;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command};
 use quorate_node::keys::KeyKind;
+use quorate_node::settings::Role;
 
-use crate::options::{Problem, has_quotes};
+use crate::options::{Problem, deployed, has_quotes};
 
 /// The text of a variable, if it is set to one.
 pub(crate) fn variable(name: &str) -> Option<String> {
@@ -20,6 +21,12 @@ pub(crate) const fn secret_variable(kind: KeyKind) -> Option<&'static str> {
         KeyKind::Peer => Some("QUORATE_PEER_SECRET"),
         KeyKind::Ed25519 => Some("QUORATE_ED25519_SECRET"),
     }
+}
+
+/// The variable that holds the secret of a key, and its text; at relayers also one of a deployed relayer.
+pub(crate) fn secret(kind: KeyKind, role: Option<Role>) -> Option<(&'static str, String)> {
+    let own = secret_variable(kind).and_then(|name| Some((name, variable(name)?)));
+    own.or_else(|| deployed::secret(kind, role, &variable))
 }
 
 /// `command` without the variables that are empty, in all of its commands.

@@ -6,6 +6,7 @@
 
 mod chain;
 mod declared;
+pub(crate) mod deployed;
 mod flags;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;

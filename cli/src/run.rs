@@ -14,9 +14,9 @@ use tokio_util::sync::CancellationToken;
 
 use self::reload::Reload;
 use crate::config::{key_store, text};
-use crate::environment::{secret_variable, variable};
-use crate::options::{RunArgs, RunOptions};
-use crate::{exit, logging, password};
+use crate::environment::variable;
+use crate::options::{RunArgs, RunOptions, deployed};
+use crate::{environment, exit, logging, password};
 
 pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
     let options = args.resolve()?;
@@ -24,6 +24,9 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
     let log = logging::start(text(&options.log), text(&options.log_format))?;
     if let Err(error) = quorate_node::host::raise_open_files_limit() {
         tracing::warn!(%error, "the limit of open files stays as it is");
+    }
+    for line in deployed::told(options.role, &variable) {
+        tracing::info!("{line}");
     }
     let mut keys = Keys::open(&options, &settings)?;
     keys.claim.accept_risk = args.accept_double_signing_risk;
@@ -138,8 +141,7 @@ struct KeyOpener<'a> {
 
 impl KeyOpener<'_> {
     fn secret(&mut self, kind: KeyKind, which: &str) -> anyhow::Result<Secret> {
-        let name = secret_variable(kind);
-        if let Some((name, text)) = name.and_then(|name| Some((name, variable(name)?))) {
+        if let Some((name, text)) = environment::secret(kind, self.options.role) {
             let text = zeroize::Zeroizing::new(text);
             return Secret::parse(kind, &text)
                 .with_context(|| format!("the environment variable {name}"));

@@ -3,13 +3,16 @@
 use std::fmt;
 use std::path::Path;
 
+use quorate_node::BridgeSection;
 use quorate_node::keys::read_text;
 use quorate_node::settings::Role;
 use quorate_node::settings::declare::Setting;
 use serde_json::{Map, Value};
 
 use super::declared::{defaults, settings, value_in};
+use super::deployed::with_deployed;
 use super::{RunArgs, RunOptions, expand_home, mistakes, redact};
+use crate::environment::variable;
 
 /// A configuration that cannot be used.
 #[derive(Debug)]
@@ -102,6 +105,7 @@ impl RunArgs {
             None => RunOptions::default(),
         };
         let given = overlay(&file, &self.options.without_blanks()?)?;
+        let given = with_deployed(given, &variable)?;
         match given.role {
             Some(role) => given.over_defaults(role),
             None => Err(ConfigError::Problems(vec![Problem::new(
@@ -164,6 +168,7 @@ impl RunOptions {
 
     /// All of it as far as it may be shown.
     pub(crate) fn redacted(mut self) -> Self {
+        self.bridge.iter_mut().for_each(BridgeSection::hide_secrets);
         let home = self.home_rpc.iter_mut().flatten();
         let chains = self.chains.iter_mut().flatten();
         home.chain(chains.flat_map(|chain| &mut chain.rpc))

@@ -16,6 +16,7 @@ use quorate_node::settings::declare::Declared as _;
 use quorate_node::settings::{
     ChainSettings, HomeSettings, Policy, Reach, Retention, Role, Settings,
 };
+use quorate_node::{BridgeSection, collide};
 use quorate_proto::Address;
 use quorate_storage::EngineKind;
 use serde_json::Value;
@@ -98,6 +99,7 @@ impl Checker {
 
     /// Those of services, as they declared them.
     fn sections(&mut self, options: &RunOptions) -> BTreeMap<&'static str, Value> {
+        self.check_dashboards(options);
         let sections = options.sections().into_iter();
         sections
             .map(|section| {
@@ -107,6 +109,18 @@ impl Checker {
                 (section.name, section.value)
             })
             .collect()
+    }
+
+    /// Of a bridge's listeners and the node's own: two on one port.
+    fn check_dashboards(&mut self, options: &RunOptions) {
+        let Some(own) = options.http.as_deref().and_then(|text| text.parse().ok()) else {
+            return;
+        };
+        let listeners = options.bridge.iter().flat_map(BridgeSection::listeners);
+        for (key, address) in listeners.filter(|(_, address)| collide(own, *address)) {
+            let text = format!("{address} is taken by http; give it a port of its own");
+            self.problem(&format!("bridge.{key}"), text);
+        }
     }
 
     /// Quotation marks in the values, wherever these are from.
