@@ -115,3 +115,20 @@ fn a_section_is_in_the_default_file_and_in_the_help() {
         assert!(help.contains(told), "{told}: {help}");
     }
 }
+
+#[test]
+fn two_listeners_on_one_port_are_named() {
+    let file = format!(
+        "{FILE}\n[bridge]\nhttp_s2e = \"0.0.0.0:9080\"\nhttp_e2s = \"127.0.0.1:8082\"\nhttp_metrics_e2s = \"127.0.0.1:8082\"\napi_key = \"topsecret\""
+    );
+    let options = resolve(&file, &[]).expect("resolved");
+    let error = options.to_settings().expect_err("refused").to_string();
+    for told in [
+        "\n  bridge.http_s2e: 0.0.0.0:9080 is taken by http; give it a port of its own",
+        "\n  bridge.http_metrics_e2s: 127.0.0.1:8082 is taken by bridge.http_e2s",
+    ] {
+        assert!(error.contains(told), "{error}");
+    }
+    let shown = serde_json::to_string(&options.redacted()).expect("text");
+    assert!(!shown.contains("topsecret"), "{shown}");
+}

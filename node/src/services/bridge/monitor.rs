@@ -133,7 +133,11 @@ impl Monitor {
                     return Ok(());
                 }
                 checked.cancel();
-                next_check = Instant::now() + self.pause;
+                let pause = match self.balances.lacks_any() {
+                    true => LOOK.min(self.pause),
+                    false => self.pause,
+                };
+                next_check = Instant::now() + pause;
             }
             self.look().await?;
             let wake = next_check.min(Instant::now() + LOOK);

@@ -10,7 +10,7 @@ use crate::settings::declare::{ParseError, SettingValue, parse};
 /// A key, or a URL that holds one. Only [`SecretText::reveal`] gives it away, and a file that is written from settings:
 /// hide it there before.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "String", into = "String")]
 pub struct SecretText(String);
 
 impl SecretText {
@@ -44,10 +44,39 @@ impl FromStr for SecretText {
     }
 }
 
+impl TryFrom<String> for SecretText {
+    type Error = ParseError;
+
+    fn try_from(text: String) -> Result<Self, ParseError> {
+        text.parse()
+    }
+}
+
+impl From<SecretText> for String {
+    fn from(secret: SecretText) -> Self {
+        secret.0
+    }
+}
+
 impl SettingValue for SecretText {
     const SECRET: bool = true;
 
     fn parse_text(text: &str) -> Result<serde_json::Value, ParseError> {
         parse::<Self>(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_of_nothing_is_none() {
+        for text in ["\"\"", "\" \""] {
+            assert!(serde_json::from_str::<SecretText>(text).is_err(), "{text}");
+        }
+        let key: SecretText = serde_json::from_str("\" topsecret \"").unwrap();
+        assert_eq!(key.reveal(), "topsecret");
+        assert_eq!(format!("{key:?}"), "***");
     }
 }

@@ -10,6 +10,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use super::*;
+use crate::delivery::Deliveries;
 use crate::fixtures;
 use crate::services::bridge::monitor::Board;
 use crate::services::bridge::monitor::conditions::Level;
@@ -290,4 +291,34 @@ async fn an_interface_answers_to_who_has_its_key() {
     halt.cancel();
     let ended = tokio::time::timeout(Duration::from_secs(10), running).await;
     ended.expect("in time").unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn an_interface_needs_routes_of_its_direction() {
+    let scene = scene().await;
+    let (writes, _writer) = WriteQueue::new(fixtures::store(EngineKind::Sled).0).unwrap();
+    let parts = |routes| DashboardParts {
+        section: BridgeSection {
+            http_s2e: "127.0.0.1:0".parse().ok(),
+            ..BridgeSection::default()
+        },
+        routes,
+        readers: TransferReaders::new(),
+        submitters: Submitters::new(),
+        deliveries: Deliveries::open(Vec::new(), writes.clone()).unwrap().1,
+        store: scene.view.store.clone(),
+        transfers: scene.view.transfers.clone(),
+        board: watch::channel(Arc::default()).1,
+        metrics: None,
+    };
+    let halt = CancellationToken::new();
+    let mut tasks = Tasks::new(halt.clone());
+    let evm = (ROUTE, [ChainFamily::Evm, ChainFamily::Evm]);
+    let refused = parts(vec![evm]).spawn(&mut tasks, &halt).await;
+    let problem = refused.expect_err("refused").to_string();
+    assert!(problem.contains("bridge.http_s2e: no route"), "{problem}");
+    let svm = (ROUTE, [ChainFamily::Svm, ChainFamily::Evm]);
+    parts(vec![svm]).spawn(&mut tasks, &halt).await.unwrap();
+    halt.cancel();
+    tasks.wait().await.unwrap();
 }

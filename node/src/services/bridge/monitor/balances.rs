@@ -105,6 +105,12 @@ impl Balances {
         self.hold().await;
     }
 
+    /// Whether one that is to be checked could not be read yet.
+    pub(super) fn lacks_any(&self) -> bool {
+        let mut unread = self.payers.iter().filter(|payer| payer.balance.is_none());
+        unread.any(|payer| payer.minimum > 0)
+    }
+
     async fn hold(&mut self) {
         for (lane, poor) in changes(&self.payers, &mut self.held) {
             match poor {

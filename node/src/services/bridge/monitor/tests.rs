@@ -11,6 +11,7 @@ use super::balances::{Funds, changes};
 use super::conditions::Level;
 use super::work::{Job, Stage};
 use super::*;
+use crate::delivery::Deliveries;
 use crate::fixtures;
 
 const ROUTE: Route = Route {
@@ -199,4 +200,29 @@ fn rules_and_dashboards_name_figures_that_relayers_have() {
         }
     }
     assert!(named > 10, "{named}");
+}
+
+#[tokio::test]
+async fn a_monitor_shows_a_board_once_balances_were_checked() {
+    let (store, _folder) = fixtures::store(EngineKind::Sled);
+    let (writes, _writer) = WriteQueue::new(store.clone()).unwrap();
+    let (_task, deliveries) = Deliveries::open(Vec::new(), writes.clone()).unwrap();
+    let watched = Watched {
+        store,
+        transfers: TransferStore::new(writes),
+        routes: BTreeMap::from([(ROUTE.id(), Direction::S2e)]),
+        submitters: Submitters::new(),
+        deliveries,
+    };
+    let halt = CancellationToken::new();
+    let mut tasks = Tasks::new(halt.clone());
+    let section = BridgeSection::default();
+    let monitor = Monitor::start(&section, watched, (&mut tasks, &halt)).unwrap();
+    let (mut board, checked) = (monitor.board(), CancellationToken::new());
+    let running = tokio::spawn(monitor.run(checked.clone(), halt.clone()));
+    let seen = tokio::time::timeout(Duration::from_secs(10), board.changed()).await;
+    seen.expect("in time").unwrap();
+    assert!(checked.is_cancelled() && board.borrow().taken > Timestamp(0));
+    halt.cancel();
+    running.await.unwrap().unwrap();
 }
