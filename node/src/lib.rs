@@ -41,9 +41,8 @@ pub use maintenance::backup;
 pub use network::{listen_problem, peer_id_of};
 pub use roles::node::{ChainReaders, Node, NodeParts};
 pub use services::bridge::base58::encode as base58;
-pub use services::bridge::relayer::Submitters;
 pub use services::bridge::{
-    BridgePlace, BridgeSection, RouteText, SecretText, TransferReaders, collide,
+    BridgePlace, BridgeSection, RouteText, SecretText, Submitters, TransferReaders, collide,
 };
 pub use settings::Reloader;
 pub use signing::lease::LogClaim;

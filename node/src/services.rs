@@ -5,10 +5,10 @@
 pub(crate) mod bridge;
 mod epoch_update;
 mod state_proof;
+mod timeouts;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use quorate_chain::StateReader;
 use quorate_proto::Statement;
@@ -28,9 +28,6 @@ const MAX_SET_WAITS: usize = 16;
 /// Transfers that were announced before this node saw them, and wait for it: a block's worth. Those beyond are answered at
 /// once, and asked for again.
 const MAX_TRANSFER_WAITS: usize = 512;
-
-/// A read that takes longer is a refusal: the response window is 3 s.
-const READ_TIMEOUT: Duration = Duration::from_millis(2_500);
 
 /// The chains that this node reads, by id.
 pub(crate) type Chains = HashMap<u64, Arc<dyn StateReader>>;

@@ -27,7 +27,7 @@ use crate::keys::Signer;
 use crate::network::NetworkHandle;
 use crate::process::supervisor::Tasks;
 use crate::services::Chains;
-use crate::services::bridge::relayer::Submitters;
+use crate::services::bridge::Submitters;
 use crate::services::bridge::{Bridge, TransferReaders};
 use crate::settings::{HomeSettings, Reloader, Settings};
 use crate::signing::lease::LogClaim;

@@ -15,10 +15,11 @@ use crate::http::MetricsHandle;
 use crate::keys::{EvmPayer, PayerKey, Signer, SvmPayer};
 use crate::process::supervisor::Tasks;
 use crate::services::bridge::BridgeSection;
+use crate::services::bridge::Submitters;
 use crate::services::bridge::dashboard::DashboardParts;
 use crate::services::bridge::direction::Direction;
 use crate::services::bridge::monitor::{BoardView, Monitor, Watched};
-use crate::services::bridge::relayer::{BridgeRelayer, Submitters};
+use crate::services::bridge::relayer::BridgeRelayer;
 use crate::settings::Settings;
 
 /// Blocks on top of one that no SVM chain takes back: lockouts of 31 votes.

@@ -33,15 +33,12 @@ mod words;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use quorate_chain::TransferReader;
+use quorate_chain::{Submitter, TransferReader};
 use quorate_proto::{B256, Route, Transfer, TransferClosed};
 use quorate_storage::WriteQueue;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use super::READ_TIMEOUT;
-
-use self::relayer::Submitters;
 use self::rescan::Rescans;
 pub use self::secret_text::SecretText;
 pub(crate) use self::settings::contract_text;
@@ -62,6 +59,9 @@ const MAX_LOOKS: usize = 8;
 
 /// Who reads bridges' contracts, by chain.
 pub type TransferReaders = BTreeMap<u64, Arc<dyn TransferReader>>;
+
+/// Who sends to chains, by their ids.
+pub type Submitters = BTreeMap<u64, Arc<dyn Submitter>>;
 
 /// The part of the bridge that every node has: its routes, and what was seen of them.
 #[derive(Clone)]

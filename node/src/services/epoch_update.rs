@@ -3,7 +3,8 @@
 use quorate_proto::{B256, Epoch, EpochUpdate, RefusalCode};
 use quorate_protocols::pipeline::Verdict;
 
-use super::{Observer, READ_TIMEOUT};
+use super::Observer;
+use super::timeouts::READ_TIMEOUT;
 use crate::clock;
 use crate::home::{EpochView, HomeHandle};
 use crate::tasks::driver::ReadTrace;

@@ -4,7 +4,8 @@ use quorate_chain::{ChainError, ReadLog, Reading, StateReader};
 use quorate_proto::{RefusalCode, StateProof};
 use quorate_protocols::pipeline::Verdict;
 
-use super::{Observer, READ_TIMEOUT};
+use super::Observer;
+use super::timeouts::READ_TIMEOUT;
 use crate::clock;
 use crate::tasks::driver::ReadTrace;
 

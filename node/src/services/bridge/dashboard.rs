@@ -21,10 +21,10 @@ use tokio_util::sync::CancellationToken;
 
 use self::guard::Guard;
 use self::view::{ChainNow, End, View};
+use super::Submitters;
 use super::TransferReaders;
 use super::direction::Direction;
 use super::monitor::BoardView;
-use super::relayer::Submitters;
 use super::settings::BridgeSection;
 use super::transfer_store::TransferStore;
 use crate::delivery::DeliveryHandle;

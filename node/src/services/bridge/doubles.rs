@@ -19,7 +19,7 @@ use tokio::sync::watch;
 
 use super::{Bridge, BridgeSection, RouteText, TransferReaders};
 use crate::fixtures::store;
-use crate::services::bridge::relayer::Submitters;
+use crate::services::bridge::Submitters;
 
 type Reading<'a, T> = BoxFuture<'a, Result<T, ChainError>>;
 

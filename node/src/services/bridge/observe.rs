@@ -9,7 +9,8 @@ use quorate_protocols::pipeline::Verdict;
 use super::Bridge;
 use super::settings::BridgePlace;
 use crate::clock;
-use crate::services::{Observer, READ_TIMEOUT};
+use crate::services::Observer;
+use crate::services::timeouts::READ_TIMEOUT;
 use crate::tasks::driver::ReadTrace;
 
 impl Observer {

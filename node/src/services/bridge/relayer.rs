@@ -23,14 +23,11 @@ use tokio_util::sync::CancellationToken;
 use super::changes::ChangeCounts;
 use super::settings::{BridgePlace, BridgeSection};
 use super::transfer_store::TransferKey;
-use super::{Bridge, words};
+use super::{Bridge, Submitters, words};
 use crate::delivery::{DeliveryHandle, Parcel, Payload, delivery_id};
 use crate::home::set_history::Sets;
 use crate::tasks::handover::{certificate_by, newest_certificate};
 use crate::{NodeError, clock};
-
-/// Who sends to chains, by their ids.
-pub type Submitters = BTreeMap<u64, Arc<dyn Submitter>>;
 
 /// How often it is looked whether they were certified.
 const LOOK: Duration = Duration::from_millis(250);

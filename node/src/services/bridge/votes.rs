@@ -7,9 +7,10 @@ use quorate_proto::{Address, BridgePause, StatementKind as _};
 use quorate_storage::{Batch, Durability, WriteQueue, schema};
 use tokio::sync::{Mutex, watch};
 
+use super::Bridge;
 use super::settings::BridgePlace;
-use super::{Bridge, READ_TIMEOUT};
 use crate::NodeError;
+use crate::services::timeouts::READ_TIMEOUT;
 
 /// One vote for each bridge, of no epoch. A clone is another handle to the same.
 #[derive(Clone)]

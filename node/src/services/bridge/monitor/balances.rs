@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use quorate_chain::{ChainFamily, Submitter};
 use quorate_protocols::delivery::LaneId;
 
-use super::super::relayer::Submitters;
+use super::super::Submitters;
 use super::super::settings::BridgeSection;
 use super::super::units::coins_text;
 use crate::delivery::DeliveryHandle;
