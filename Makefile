@@ -46,7 +46,7 @@ demo: build contracts-tools ## run a whole network here and watch it certify a v
 	@target/debug/quorate-testnet demo $(if $(KEEP),--keep)
 
 .PHONY: demo-bridge
-demo-bridge: build contracts-tools ## run a network with a bridge and relayers here and watch it carry coin between two chains
+demo-bridge: build contracts-tools svm-tools ## run a network with a bridge and relayers here and watch it carry coin between three chains
 	@target/debug/quorate-testnet demo-bridge
 
 .PHONY: test
@@ -69,7 +69,7 @@ svm-test: svm-tools ## test the bridge program and the local chain for SVM
 
 # Without nextest one test at a time: the scenario tests each run a whole network.
 .PHONY: rust-test
-rust-test: native contracts-tools clients-tools
+rust-test: native contracts-tools clients-tools svm-tools
 	@if cargo nextest --version >/dev/null 2>&1; then \
 	  cargo nextest run --workspace --locked $(FILTER); \
 	else \
